@@ -1,0 +1,36 @@
+# The two commands: `make rehearse` does the main job on a simulated lab, `make test` checks everything.
+# Both do their whole set-up themselves, once; Python 3.11 or newer is all that must be there.
+
+BIN := .venv/bin
+# Further arguments of `homelab rehearse`, as in: make rehearse ARGS="--guests none"
+ARGS ?=
+
+.PHONY: rehearse test test-all lint lock packages
+
+rehearse: .venv/run.stamp
+	@$(BIN)/homelab rehearse $(ARGS)
+
+test: .venv/dev.stamp
+	@scripts/check lint quick guests
+
+# Beyond `test`: the quick tests on every other Python that is installed.
+test-all: .venv/dev.stamp
+	@scripts/check lint quick guests pythons
+
+lint: .venv/dev.stamp
+	@scripts/check lint
+
+# Resolves the dependencies anew; docs/decisions/0002-lock-files.md
+lock:
+	@scripts/lock
+
+packages:
+	@scripts/packages
+
+.venv/run.stamp: requirements.lock pyproject.toml scripts/setup | packages
+	@scripts/setup .venv requirements.lock
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock .venv/run.stamp
+	@scripts/setup .venv requirements-dev.lock
+	@touch $@

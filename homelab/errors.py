@@ -1,0 +1,95 @@
+"""The tree of errors: what happened, where, and what to do.
+
+HomelabError                 something failed (exit 1)
+├── UsageError               the command or its consent is wrong (exit 2)
+│   └── InventoryError       mistakes in the inventory, all at once (exit 2)
+├── Unreachable              no answer within the deadline
+├── TrustError               a pinned certificate or host key changed
+├── LoginRefused             wrong name or password; never tried twice
+├── HostFault                ESXi or a guest answered, and said no
+├── Refused                  a guard holds: acting would do harm
+├── DeadlinePassed           a condition did not come true in time
+├── NotTaken                 a change was made and is still planned
+└── Interrupted              the user stopped the run (exit 130)
+"""
+
+from dataclasses import dataclass
+
+
+class HomelabError(Exception):
+    """Something failed: `what` happened, `where` (file:line, host, address), and the `advice` what to do."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str, advice: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.advice}"
+
+
+class UsageError(HomelabError):
+    """The command cannot be carried out as it was given."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in the inventory: `where` is FILE:LINE, `what` is wrong, `fix` is what to write."""
+
+    where: str
+    what: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}; {self.fix}"
+
+
+class InventoryError(UsageError):
+    """Every mistake of an inventory, in the order of files and lines."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        first = mistakes[0]
+        super().__init__(first.what, where=first.where, advice=first.fix)
+
+    def __str__(self) -> str:
+        return "\n".join(str(mistake) for mistake in self.mistakes)
+
+
+class Unreachable(HomelabError):
+    """No answer within the deadline."""
+
+
+class TrustError(HomelabError):
+    """A certificate or a host key is not the one that was pinned."""
+
+
+class LoginRefused(HomelabError):
+    """A login was refused; it is never tried twice, five failures lock the account for 900 s."""
+
+
+class HostFault(HomelabError):
+    """The other side answered, and said no."""
+
+
+class Refused(HomelabError):
+    """A guard holds: going on would do harm."""
+
+
+class DeadlinePassed(HomelabError):
+    """A condition did not come true before its deadline."""
+
+
+class NotTaken(HomelabError):
+    """A change was made, and looking again still plans it."""
+
+
+class Interrupted(HomelabError):
+    """The user stopped the run; running again goes on."""
+
+    exit_code = 130

@@ -1,0 +1,70 @@
+"""inventory/ -> Lab: what Ansible merges, checked; every mistake at once, each with its file, its line and a fix."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from homelab.errors import InventoryError, Mistake
+from homelab.inventory_lines import is_encrypted, read_lines
+from homelab.inventory_reader import Reader, in_order
+from homelab.lab import Lab
+from homelab.ports.ansible_inventory import RawInventory, Vault, list_hosts
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A lab, and what in its inventory works but hardly as it was meant."""
+
+    lab: Lab
+    warnings: tuple[Mistake, ...] = ()
+
+
+def read_lab(sources: Sequence[Path], vault: Vault | None = None) -> Reading:
+    """The lab that these sources describe, later ones winning.
+
+    InventoryError with every mistake; UsageError when a source is missing, Ansible cannot read it, or the vault's
+    password is missing.
+    """
+    for source in sources:
+        if not source.exists():
+            list_hosts([source])  # raises, in one place, what a missing source means
+    vault = vault or Vault()
+    lines = read_lines(sources)
+    if lines.broken:
+        raise InventoryError(in_order(lines.mistakes))
+    lab, warnings = Reader(list_hosts(sources, vault=vault), lines, vault.decrypt).read()
+    return Reading(lab, tuple(warnings))
+
+
+def raw_variables(sources: Sequence[Path], vault: Vault | None = None) -> RawInventory:
+    """Groups, hosts and variables as they are written: references stay, encrypted files are left out.
+
+    Needs no vault password, so it serves before there is one.
+    """
+    if not any(_encrypted_files(source) for source in sources):
+        return list_hosts(sources, vault=vault)
+    with tempfile.TemporaryDirectory(prefix="homelab-") as folder:
+        copies = [_copy_without_vaults(source, Path(folder) / str(index)) for index, source in enumerate(sources)]
+        return list_hosts(copies, vault=vault)
+
+
+def _encrypted_files(source: Path) -> list[Path]:
+    folders = [source] if source.is_dir() else [source.parent / "group_vars", source.parent / "host_vars"]
+    return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and is_encrypted(path)]
+
+
+def _copy_without_vaults(source: Path, target: Path) -> Path:
+    def vaults(folder: str, names: list[str]) -> list[str]:
+        paths = [Path(folder) / name for name in names]
+        return [path.name for path in paths if path.is_file() and is_encrypted(path)]
+
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=vaults)
+        return target
+    target.mkdir()
+    for name in ("group_vars", "host_vars"):
+        if (source.parent / name).is_dir():
+            shutil.copytree(source.parent / name, target / name, ignore=vaults)
+    return Path(shutil.copy2(source, target / source.name))

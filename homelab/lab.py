@@ -1,0 +1,211 @@
+"""The wanted lab: frozen models of what the inventory says. Pure: no I/O.
+
+Every field that a user sets carries the inventory's variable as its alias, so that mistakes, the JSON Schema and the
+documentation speak the user's names. Addresses are IPv4: the lab is one flat LAN.
+"""
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
+
+LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+Port = Annotated[int, Field(ge=1, le=65535)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+MacAddress = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$", to_lower=True)]
+HostName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}$")]
+DomainName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}(\.{LABEL})*$")]
+DatastoreName = Annotated[str, StringConstraints(pattern=r"^[^/\\%\[\]]{1,42}$")]
+KernelModule = Literal["ne1000"]
+
+
+class Model(BaseModel):
+    """Frozen, named by the inventory's variables, blind to variables of others."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Api(Model):
+    """The Kubernetes API as clients see it: a virtual address, a port, a name."""
+
+    vip: IPv4Address = Field(alias="api_vip")
+    port: Port = Field(6443, alias="api_port")
+    name: DomainName | None = Field(None, alias="api_name")
+
+
+class Image(Model):
+    """The disk that every VM is copied from: a path or URL of an OVA, a VMDK or a qcow2, and its SHA-256."""
+
+    source: str = Field(alias="image_source", min_length=1)
+    sha256: Sha256 = Field(alias="image_sha256")
+
+
+class Guests(Model):
+    """How guests are met for the first time. `timeout` in seconds."""
+
+    user: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = Field("homelab", alias="guest_user")
+    authorized_keys: tuple[str, ...] = Field((), alias="guest_authorized_keys")
+    timeout: int = Field(600, alias="guest_timeout", gt=0)
+    seed: Literal["nocloud", "guestinfo"] = Field("nocloud", alias="guest_seed")
+
+
+class Kubernetes(Model):
+    """The cluster: its version, its networks and where its programs come from."""
+
+    version: Annotated[str, StringConstraints(pattern=r"^v?1\.\d+\.\d+$")] = Field(alias="kubernetes_version")
+    pod_network: IPv4Network = Field(IPv4Network("10.244.0.0/16"), alias="kubernetes_pod_network")
+    service_network: IPv4Network = Field(IPv4Network("10.96.0.0/12"), alias="kubernetes_service_network")
+    cni: str = Field("routes", alias="kubernetes_cni")
+    bundle: str | None = Field(None, alias="kubernetes_bundle")
+    ignored_preflight_errors: tuple[str, ...] = Field((), alias="kubernetes_ignored_preflight_errors")
+
+    @field_validator("version")
+    @classmethod
+    def without_v(cls, value: str) -> str:
+        """`v1.36.3` and `1.36.3` are the same version."""
+        return value.removeprefix("v")
+
+
+class EsxiHost(Model):
+    """One ESXi host. Timeouts in seconds, `host_cache_mib` in MiB."""
+
+    name: HostName
+    address: IPv4Address = Field(alias="ansible_host")
+    ssh_port: Port = Field(22, alias="ansible_port")
+    user: str = Field("root", alias="ansible_user", min_length=1)
+    password: SecretStr = Field(alias="ansible_password")
+    api_port: Port = Field(443, alias="vsphere_port")
+    iso: str | None = Field(None, alias="esxi_iso")
+    disabled_modules: tuple[KernelModule, ...] | None = Field(None, alias="esxi_disabled_modules")
+    management_nic: Annotated[str, StringConstraints(pattern=r"^vmnic\d+$")] = Field(
+        "vmnic0", alias="esxi_management_nic"
+    )
+    local_datastore: DatastoreName | None = Field(None, alias="esxi_local_datastore")
+    local_disk: str | None = Field(None, alias="esxi_local_disk")
+    host_cache_mib: int = Field(0, alias="esxi_host_cache_mib", ge=0)
+    vlan: int = Field(0, alias="esxi_vlan", ge=0, le=4095)
+    reboot_timeout: int = Field(900, alias="esxi_reboot_timeout", gt=0)
+    api_timeout: int = Field(30, alias="esxi_api_timeout", gt=0)
+    copies: int = Field(2, alias="esxi_copies", gt=0)
+    rehearsal_model: Literal["GB-XM11-3337", "GB-BRi7-8550"] = Field("GB-BRi7-8550", alias="rehearsal_model")
+
+
+class Vcenter(Model):
+    """An optional vCenter."""
+
+    name: HostName
+    address: IPv4Address = Field(alias="ansible_host")
+    user: str = Field("administrator@vsphere.local", alias="ansible_user")
+    password: SecretStr = Field(alias="ansible_password")
+    api_port: Port = Field(443, alias="vsphere_port")
+    datacenter: str = Field("homelab", alias="vcenter_datacenter")
+    cluster: str = Field("homelab", alias="vcenter_cluster")
+
+
+class NfsServer(Model):
+    """The NAS. `server` and `export` reach every host as the same bytes: ESXi tells datastores apart by them."""
+
+    name: HostName
+    server: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$")] = Field(alias="ansible_host")
+    export: Annotated[str, StringConstraints(pattern=r"^/\S*$")] = Field(alias="nfs_export")
+    datastore: DatastoreName = Field(alias="nfs_datastore")
+    version: Literal["3", "4.1"] = Field("3", alias="nfs_version")
+    managed: bool = Field(False, alias="nfs_managed")
+
+
+class Vm(Model):
+    """One VM of the inventory. `memory_mib` in MiB, `disk_gib` in GiB; `host` and `mac` unset are decided by the plan."""
+
+    name: HostName
+    address: IPv4Address = Field(alias="ansible_host")
+    host: HostName | None = Field(None, alias="vm_host")
+    datastore: DatastoreName | None = Field(None, alias="vm_datastore")
+    cpus: int = Field(2, alias="vm_cpus", ge=1)
+    memory_mib: int = Field(4096, alias="vm_memory_mib", ge=256, multiple_of=4)
+    disk_gib: int = Field(20, alias="vm_disk_gib", ge=1)
+    network: str = Field("VM Network", alias="vm_network", min_length=1)
+    mac: MacAddress | None = Field(None, alias="vm_mac")
+    clone: Literal["thin", "linked"] = Field("thin", alias="vm_clone")
+    managed: bool = Field(True, alias="vm_managed")
+
+
+class ControlPlane(Vm):
+    """A VM that runs an API server."""
+
+    weight: int = Field(1, alias="load_balancer_weight", ge=1, le=256)
+
+
+class Worker(Vm):
+    """A VM that runs workloads."""
+
+
+class Pool(Model):
+    """A further pool behind the balancers."""
+
+    name: HostName
+    port: Port
+    layer: Literal[3, 4, 7] = 4
+    path: str | None = None
+    members: tuple[str, ...] = Field(min_length=1)
+    weights: tuple[int, ...] = ()
+
+
+class LoadBalancer(Vm):
+    """A VM that balances the API servers."""
+
+    kind: Literal["haproxy", "nginx", "nftables"] = Field("haproxy", alias="load_balancer_kind")
+    layer: Literal[3, 4, 7] = Field(4, alias="load_balancer_layer")
+    algorithm: Literal["leastconn", "roundrobin", "weighted"] = Field("leastconn", alias="load_balancer_algorithm")
+    pools: tuple[Pool, ...] = Field((), alias="load_balancer_pools")
+    ca_file: str | None = Field(None, alias="load_balancer_ca_file")
+    stats_network: IPv4Network = Field(IPv4Network("127.0.0.0/8"), alias="load_balancer_stats_network")
+
+
+class Lab(Model):
+    """The whole lab. Tuples keep the inventory's order; every name in it is unique."""
+
+    name: HostName = Field(alias="lab_name")
+    domain: DomainName = Field(alias="lab_domain")
+    network: IPv4Network = Field(alias="lab_network")
+    gateway: IPv4Address = Field(alias="lab_gateway")
+    nameservers: tuple[IPv4Address, ...] = Field((), alias="lab_nameservers")
+    ntp_servers: tuple[str, ...] = Field((), alias="lab_ntp_servers")
+    api: Api
+    image: Image
+    guests: Guests
+    kubernetes: Kubernetes
+    esxi: tuple[EsxiHost, ...] = ()
+    vcenter: tuple[Vcenter, ...] = ()
+    nfs: tuple[NfsServer, ...] = ()
+    control_plane: tuple[ControlPlane, ...] = ()
+    load_balancers: tuple[LoadBalancer, ...] = ()
+    workers: tuple[Worker, ...] = ()
+
+    @property
+    def vms(self) -> tuple[Vm, ...]:
+        """All VMs: control planes, load balancers, workers."""
+        return (*self.control_plane, *self.load_balancers, *self.workers)
+
+    @property
+    def api_name(self) -> str:
+        """The name of the API: `api_name`, or `api.` before the lab's domain."""
+        return self.api.name or f"api.{self.domain}"
+
+    def host(self, name: str) -> EsxiHost:
+        """The ESXi host of that name; KeyError when there is none."""
+        return _by_name(self.esxi, name)
+
+    def vm(self, name: str) -> Vm:
+        """The VM of that name; KeyError when there is none."""
+        return _by_name(self.vms, name)
+
+    def datastore_of(self, vm: Vm) -> str:
+        """The datastore that holds a VM: its own choice, or the NFS datastore."""
+        return vm.datastore or self.nfs[0].datastore
+
+
+def _by_name(items: tuple[Any, ...], name: str) -> Any:
+    for item in items:
+        if item.name == name:
+            return item
+    raise KeyError(name)

@@ -1,0 +1,240 @@
+"""What must hold across hosts: addresses, networks, names and groups that fit together. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from itertools import combinations
+from typing import Any
+
+from homelab.errors import Mistake
+from homelab.lab import LoadBalancer
+
+VMS = ("control_plane", "load_balancers", "workers")
+# Which layers and algorithms each kind of balancer has.
+BALANCERS = {
+    "haproxy": ((4, 7), ("leastconn", "roundrobin", "weighted")),
+    "nginx": ((4, 7), ("leastconn", "roundrobin", "weighted")),
+    "nftables": ((3, 4), ("roundrobin", "weighted")),
+}
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """A host with the plain values of its variables; those that could not be had are left out."""
+
+    name: str
+    group: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All hosts of our groups, the values of the whole lab, and `where`: (host or None, variable) to FILE:LINE.
+
+    A host's own line is asked for with the variable "".
+    """
+
+    hosts: Sequence[HostFacts]
+    lab: Mapping[str, Any]
+    where: Callable[[str | None, str], str]
+
+    def of(self, *groups: str) -> list[HostFacts]:
+        """The hosts of these groups."""
+        return [host for host in self.hosts if host.group in groups]
+
+
+def check(facts: Facts) -> list[Mistake]:
+    """Every mistake that shows only when hosts are looked at together."""
+    checks = (one_group, addresses, macs, lan, virtual_address, networks, placed, datastores, balancers, one_nas)
+    return [mistake for one in checks for mistake in one(facts)]
+
+
+def advise(facts: Facts) -> list[Mistake]:
+    """What works, but hardly as it was meant."""
+    found = list(outside(facts))
+    count = len(facts.of("control_plane"))
+    if count and count % 2 == 0:
+        what = f"{count} control planes survive no more failures than {count - 1}"
+        fix = f"make them {count - 1} or {count + 1}: etcd needs a majority"
+        found.append(Mistake(facts.where(facts.of("control_plane")[-1].name, ""), what, fix))
+    return found
+
+
+def one_group(facts: Facts) -> Iterator[Mistake]:
+    """A host has one part to play."""
+    first: dict[str, str] = {}
+    for host in facts.hosts:
+        if host.name in first:
+            what = f"{host.name} is in the groups {first[host.name]} and {host.group}"
+            yield Mistake(facts.where(host.name, ""), what, "leave it in one of them")
+        first.setdefault(host.name, host.group)
+
+
+def addresses(facts: Facts) -> Iterator[Mistake]:
+    """No address is used twice."""
+    yield from _unique(facts, "ansible_host", "address")
+
+
+def macs(facts: Facts) -> Iterator[Mistake]:
+    """No MAC is used twice."""
+    yield from _unique(facts, "vm_mac", "MAC")
+
+
+def _unique(facts: Facts, variable: str, noun: str) -> Iterator[Mistake]:
+    owners: dict[str, str] = {}
+    for host in facts.hosts:
+        value = host.values.get(variable)
+        # Loopback is a rehearsal without a network of its own: there the port tells hosts apart.
+        if not isinstance(value, str) or value.startswith("127."):
+            continue
+        other = owners.setdefault(value.lower(), host.name)
+        if other != host.name:
+            what = f"{value} is the {noun} of {host.name} and of {other} ({facts.where(other, variable)})"
+            yield Mistake(facts.where(host.name, variable), what, f"give one of them another {noun}")
+
+
+def lan(facts: Facts) -> Iterator[Mistake]:
+    """VMs and the gateway lie inside the LAN: a VM gets its address, and with it the LAN's mask and gateway."""
+    network, gateway = _network(facts.lab.get("lab_network")), _address(facts.lab.get("lab_gateway"))
+    if network is None:
+        return
+    if gateway and gateway not in network:
+        what = f"lab_gateway: {gateway} is not in lab_network {network}"
+        yield Mistake(
+            facts.where(None, "lab_gateway"), what, "write an address of that network, or correct the network"
+        )
+    for host in facts.of(*VMS):
+        address = _address(host.values.get("ansible_host"))
+        if address and not address.is_loopback and not _usable(address, network):
+            what = f"ansible_host: {address} of {host.name} is not a host's address in lab_network {network}"
+            yield Mistake(facts.where(host.name, "ansible_host"), what, "write a free address of that network")
+
+
+def outside(facts: Facts) -> Iterator[Mistake]:
+    """ESXi hosts and a vCenter may lie behind a router, but rarely do."""
+    network = _network(facts.lab.get("lab_network"))
+    for host in facts.of("esxi", "vcenter"):
+        address = _address(host.values.get("ansible_host"))
+        if network and address and not address.is_loopback and address not in network:
+            what = f"ansible_host: {address} of {host.name} is outside of lab_network {network}"
+            yield Mistake(facts.where(host.name, "ansible_host"), what, "correct it, unless a router leads there")
+
+
+def virtual_address(facts: Facts) -> Iterator[Mistake]:
+    """The VIP is a free address of the LAN."""
+    vip, network = _address(facts.lab.get("api_vip")), _network(facts.lab.get("lab_network"))
+    if vip is None:
+        return
+    where = facts.where(None, "api_vip")
+    if network and not _usable(vip, network):
+        what = f"api_vip: {vip} is not a host's address in lab_network {network}"
+        yield Mistake(where, what, "write a free address of that network")
+    if vip == _address(facts.lab.get("lab_gateway")):
+        what = f"api_vip: {vip} is the gateway's address ({facts.where(None, 'lab_gateway')})"
+        yield Mistake(where, what, "write an address that nobody has")
+    for host in facts.hosts:
+        if vip == _address(host.values.get("ansible_host")):
+            what = f"api_vip: {vip} is the address of {host.name} ({facts.where(host.name, 'ansible_host')})"
+            yield Mistake(where, what, "write an address that nobody has")
+
+
+def networks(facts: Facts) -> Iterator[Mistake]:
+    """The LAN, the pods' and the services' networks do not overlap."""
+    names = ("lab_network", "kubernetes_pod_network", "kubernetes_service_network")
+    found = {name: network for name in names if (network := _network(facts.lab.get(name)))}
+    for (one, first), (other, second) in combinations(found.items(), 2):
+        if first.overlaps(second):
+            place = facts.where(None, one)
+            what = f"{other}: {second} overlaps {one} {first}" + (f" ({place})" if place else " (its default)")
+            yield Mistake(
+                facts.where(None, other) or place, what, "write another private network, such as 10.32.0.0/16"
+            )
+
+
+def placed(facts: Facts) -> Iterator[Mistake]:
+    """A VM's host is one of the ESXi hosts."""
+    names = [host.name for host in facts.of("esxi")]
+    for vm in facts.of(*VMS):
+        wanted = vm.values.get("vm_host")
+        if isinstance(wanted, str) and wanted not in names:
+            what = f"vm_host: {wanted} is not an ESXi host of the inventory"
+            yield Mistake(facts.where(vm.name, "vm_host"), what, _choice(wanted, names))
+
+
+def datastores(facts: Facts) -> Iterator[Mistake]:
+    """Every VM has a datastore that its host can see."""
+    shared = [host.values["nfs_datastore"] for host in facts.of("nfs") if "nfs_datastore" in host.values]
+    for vm in facts.of(*VMS):
+        wanted, on = vm.values.get("vm_datastore"), vm.values.get("vm_host")
+        hosts = [host for host in facts.of("esxi") if on in (None, host.name)]
+        local = [str(host.values["esxi_local_datastore"]) for host in hosts if host.values.get("esxi_local_datastore")]
+        if wanted is None and not facts.of("nfs"):
+            what = f"{vm.name} has no datastore, for the group nfs is empty"
+            yield Mistake(facts.where(vm.name, ""), what, "add the NAS to the group nfs, or write vm_datastore")
+        elif isinstance(wanted, str) and wanted not in (*shared, *local):
+            what = f"vm_datastore: {wanted} is neither the NFS datastore nor an esxi_local_datastore" + (
+                f" of {on}" if on else ""
+            )
+            yield Mistake(facts.where(vm.name, "vm_datastore"), what, _choice(wanted, [*shared, *local]))
+
+
+def balancers(facts: Facts) -> Iterator[Mistake]:
+    """Kind, layer and algorithm are a cell of the table."""
+    default = {name: field.default for name, field in LoadBalancer.model_fields.items()}
+    for host in facts.of("load_balancers"):
+        kind = host.values.get("load_balancer_kind", default["kind"])
+        if kind not in BALANCERS:
+            continue
+        layers, algorithms = BALANCERS[kind]
+        for variable, choices in (("load_balancer_layer", layers), ("load_balancer_algorithm", algorithms)):
+            value = host.values.get(variable, default[variable.removeprefix("load_balancer_")])
+            if str(value) not in map(str, choices):
+                place = facts.where(host.name, variable) or facts.where(host.name, "load_balancer_kind")
+                what = f"{variable}: {kind} has no {value}"
+                yield Mistake(place, what, f"write {variable}: {' or '.join(map(str, choices))}")
+        pools = host.values.get("load_balancer_pools")
+        for pool in pools if isinstance(pools, list) else ():
+            if isinstance(pool, dict) and str(pool.get("layer", 4)) not in map(str, layers):
+                what = f"load_balancer_pools: {kind} has no layer {pool['layer']} (pool {pool.get('name')})"
+                fix = f"write layer: {' or '.join(map(str, layers))}"
+                yield Mistake(facts.where(host.name, "load_balancer_pools"), what, fix)
+
+
+def one_nas(facts: Facts) -> Iterator[Mistake]:
+    """The lab mounts one NFS export; its name is not that of a local datastore."""
+    servers = facts.of("nfs")
+    for extra in servers[1:]:
+        what = f"{extra.name} is a second host in the group nfs, beside {servers[0].name}"
+        yield Mistake(facts.where(extra.name, ""), what, "leave one of them in the group")
+    for server in servers[:1]:
+        for host in facts.of("esxi"):
+            name = host.values.get("esxi_local_datastore")
+            if name is not None and name == server.values.get("nfs_datastore"):
+                what = f"esxi_local_datastore: {name} is the name of the NFS datastore too"
+                yield Mistake(facts.where(host.name, "esxi_local_datastore"), what, "give it another name")
+
+
+def _choice(wanted: str, names: Sequence[str]) -> str:
+    close = get_close_matches(wanted, names, 1, 0.6)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"choose from: {', '.join(dict.fromkeys(names))}" if names else "delete the line"
+
+
+def _usable(address: IPv4Address, network: IPv4Network) -> bool:
+    return address in network and address not in (network.network_address, network.broadcast_address)
+
+
+def _address(value: Any) -> IPv4Address | None:
+    try:
+        return IPv4Address(value) if isinstance(value, str) else None
+    except AddressValueError:
+        return None
+
+
+def _network(value: Any) -> IPv4Network | None:
+    try:
+        return IPv4Network(value) if isinstance(value, str) else None
+    except (AddressValueError, NetmaskValueError, ValueError):
+        return None

@@ -1,0 +1,221 @@
+"""The inventory as Ansible merges it: the only place that runs `ansible-inventory`.
+
+Its output holds secrets, so it is captured and never logged. Values come untemplated; a whole file that is encrypted
+comes decrypted, an inline `!vault` value comes as ciphertext (ansible-core 2.19) and goes through `Vault.decrypt`.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from homelab.errors import DeadlinePassed, UsageError
+
+DEADLINE = 120
+BOTH_WAYS = (
+    "Set ANSIBLE_VAULT_PASSWORD_FILE to a file that holds it, or vault_password_file under [defaults] in ansible.cfg"
+)
+# What a user's ansible.cfg may say otherwise, and what would then surprise: a source that is passed over without a
+# word, secrets in a log file, half of the variables, a prompt of Ansible's own, text among the JSON.
+SETTINGS = {
+    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+    "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
+    "ANSIBLE_LOG_PATH": os.devnull,
+    "ANSIBLE_INVENTORY_EXPORT": "false",
+    "ANSIBLE_ASK_VAULT_PASS": "false",
+    "ANSIBLE_VERBOSITY": "0",
+    "ANSIBLE_DEBUG": "false",
+    "ANSIBLE_NOCOLOR": "true",
+    "ANSIBLE_FORCE_COLOR": "false",
+}
+NO_PASSWORD = ("no vault secrets found", "no vault secrets were found", "vault password")
+
+
+@dataclass(frozen=True)
+class RawInventory:
+    """What Ansible read: groups with their own hosts and children, and the merged variables of every host."""
+
+    hosts_of: Mapping[str, tuple[str, ...]]
+    children_of: Mapping[str, tuple[str, ...]]
+    hostvars: Mapping[str, Mapping[str, Any]] = field(repr=False)
+
+    def members(self, group: str) -> tuple[str, ...]:
+        """The hosts of a group and of the groups in it, in the inventory's order."""
+        found = list(self.hosts_of.get(group, ()))
+        for child in self.children_of.get(group, ()):
+            found += self.members(child)
+        return tuple(dict.fromkeys(found))
+
+    def depths(self) -> dict[str, int]:
+        """How deep each group lies below `all`: the deeper group's variables win."""
+        found = {"all": 0}
+        waiting = ["all"]
+        while waiting:
+            group = waiting.pop()
+            for child in self.children_of.get(group, ()):
+                if found.get(child, -1) <= found[group]:
+                    found[child] = found[group] + 1
+                    waiting.append(child)
+        return found
+
+
+class Vault:
+    """The vault's password for one run: Ansible's own settings first, else one prompt, kept in memory only."""
+
+    def __init__(self, prompt: Callable[[], str] | None = None) -> None:
+        self._prompt = prompt
+        self._password: str | None = None
+        self._configured: bool | None = None
+        self._plain: dict[str, str] = {}
+
+    @contextmanager
+    def handed_over(self) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+        """Arguments for an Ansible program, and the descriptors it must inherit; both empty when nobody was asked."""
+        if self._password is None:
+            yield [], ()
+            return
+        reading, writing = os.pipe()
+        try:
+            with os.fdopen(writing, "w", encoding="utf-8") as pipe:
+                pipe.write(self._password)
+            yield ["--vault-password-file", f"/dev/fd/{reading}"], (reading,)
+        finally:
+            os.close(reading)
+
+    def ask(self) -> bool:
+        """Ask for the password, once a run; False when it was asked already or nobody can be asked."""
+        if self._password is not None or self._prompt is None:
+            return False
+        self._password = self._prompt()
+        return True
+
+    def decrypt(self, ciphertext: str) -> str:
+        """The text behind an inline `!vault` value; UsageError without the right password."""
+        if ciphertext not in self._plain:
+            if not self._is_configured() and self._password is None and not self.ask():
+                raise _no_password("an inline !vault value")
+            done = _run(["vault", "decrypt"], ["--output", "-", "-"], self, stdin=ciphertext)
+            if done.returncode:
+                raise _no_password("an inline !vault value", wrong=True)
+            self._plain[ciphertext] = done.stdout
+        return self._plain[ciphertext]
+
+    def _is_configured(self) -> bool:
+        # ansible-vault would prompt by itself where nothing is set, on a terminal that is ours.
+        if self._configured is None:
+            done = _run(["config", "dump"], ["--format", "json", "--only-changed"])
+            names = done.stdout if done.returncode == 0 else ""
+            self._configured = "DEFAULT_VAULT_PASSWORD_FILE" in names or "DEFAULT_VAULT_IDENTITY_LIST" in names
+        return self._configured
+
+
+def list_hosts(sources: Sequence[Path], limit: str | None = None, vault: Vault | None = None) -> RawInventory:
+    """All hosts with their variables, or those that a pattern of Ansible's selects.
+
+    UsageError: a missing source, one that Ansible cannot read, a vault without its password, a pattern without a host.
+    """
+    vault = vault or Vault()
+    for source in sources:
+        if not source.exists():
+            advice = "Name the lab's inventory with -i, or go to the folder that holds it"
+            raise UsageError("there is no such inventory", where=str(source), advice=advice)
+    # ansible-inventory also reads group_vars/ of the working directory, as if a playbook lay there; ansible-playbook
+    # would not. A folder without any keeps the two alike.
+    arguments = ["--list", "--playbook-dir", str(Path(__file__).parent)]
+    for source in sources:
+        arguments += ["-i", str(source.absolute())]
+    if limit is not None:
+        arguments.append(f"--limit={limit}")
+    done = _run(["inventory"], arguments, vault)
+    if done.returncode and _wants_password(done.stderr) and vault.ask():
+        done = _run(["inventory"], arguments, vault)
+    if done.returncode:
+        raise _translated(done.stderr, sources, limit)
+    return _parsed(done.stdout)
+
+
+def select_hosts(sources: Sequence[Path], pattern: str, vault: Vault | None = None) -> tuple[str, ...]:
+    """The names that a pattern of Ansible's selects (`-l`); UsageError when it selects none."""
+    names = list_hosts(sources, pattern, vault).members("all")
+    if not names:
+        raise _no_match(sources, pattern)
+    return names
+
+
+def _run(
+    program: Sequence[str], arguments: Sequence[str], vault: Vault | None = None, stdin: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    with (vault or Vault()).handed_over() as (extra, descriptors):
+        command = [sys.executable, "-m", "ansible", *program, *extra, *arguments]
+        try:
+            return subprocess.run(
+                command,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                timeout=DEADLINE,
+                env={**os.environ, **SETTINGS},
+                pass_fds=descriptors,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            # Without the cause: its repr holds what was captured.
+            raise DeadlinePassed(
+                f"ansible {program[0]} gave no answer within {DEADLINE} s",
+                where="this machine",
+                advice="Run `ansible-inventory --list` by hand: an inventory script or a vault program may hang",
+            ) from None
+
+
+def _parsed(text: str) -> RawInventory:
+    listed = json.loads(text)
+    hostvars = listed.pop("_meta")["hostvars"]
+    hosts = {name: tuple(group.get("hosts", ())) for name, group in listed.items()}
+    children = {name: tuple(group.get("children", ())) for name, group in listed.items()}
+    return RawInventory(hosts_of=hosts, children_of=children, hostvars=hostvars)
+
+
+def _wants_password(stderr: str) -> bool:
+    return any(phrase in stderr for phrase in NO_PASSWORD)
+
+
+def _no_password(where: str, *, wrong: bool = False) -> UsageError:
+    what = "the vault's password is wrong, or its file cannot be read" if wrong else "the vault needs its password"
+    return UsageError(what, where=where, advice=BOTH_WAYS)
+
+
+def _no_match(sources: Sequence[Path], pattern: str) -> UsageError:
+    where = ", ".join(map(str, sources))
+    advice = f"Look at the names with: ansible-inventory -i {sources[0]} --graph"
+    return UsageError(f"the pattern {pattern!r} names a host or group that is not there", where=where, advice=advice)
+
+
+def _translated(stderr: str, sources: Sequence[Path], limit: str | None) -> UsageError:
+    """Ansible's complaint without the lines of the file that it quotes: they may hold secrets."""
+    where = ", ".join(map(str, sources))
+    if _wants_password(stderr):
+        wrong = "no vault secrets found" not in stderr
+        return _no_password(where, wrong=wrong)
+    if limit is not None and "host pattern" in stderr:
+        return _no_match(sources, limit)
+    complaints = re.findall(r"^\[ERROR\]: (.+?)\.?$", stderr, re.MULTILINE)
+    origins = re.findall(r"^Origin: (/[^\n]+?):\d+$", stderr, re.MULTILINE)
+    what = complaints[0] if complaints else "ansible-inventory failed"
+    place = _as_written(origins[0], sources) if origins else where
+    return UsageError(what, where=place, advice=f"See what Ansible says: ansible-inventory -i {sources[0]} --list")
+
+
+def _as_written(origin: str, sources: Sequence[Path]) -> str:
+    for source in sources:
+        folder = source if source.is_dir() else source.parent
+        absolute = str(folder.absolute()) + os.sep
+        if origin.startswith(absolute):
+            return str(folder / origin.removeprefix(absolute))
+    return origin

@@ -1,0 +1,65 @@
+"""A file from a web server, streamed: never held in memory, under its name only when it is complete."""
+
+import http.client
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from homelab.errors import HomelabError, Unreachable
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all); the total is 0 while a server does not tell it."""
+
+CHUNK = 1 << 20
+SILENCE_SECONDS = 60.0
+
+
+def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SECONDS) -> None:
+    """Stream an http(s) URL into the file `path`.
+
+    `silence` in seconds is how long the server may say nothing; there is no limit on the whole. Unreachable when it
+    does not answer, falls silent or hangs up early; HomelabError when it answers with another status than 200.
+    OSError when the file cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            for piece, done, total in _pieces(url, silence):
+                file.write(piece)
+                report(done, total)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _pieces(url: str, silence: float) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (piece, bytes so far, bytes in all); the one door where the web's exceptions are translated."""
+    done = total = 0
+    try:
+        with urllib.request.urlopen(url, timeout=silence) as response:
+            total = int(response.headers.get("Content-Length") or 0)
+            while piece := response.read1(CHUNK):
+                done += len(piece)
+                yield piece, done, total
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise HomelabError(
+            f"the server answered {error.code} {error.reason}", where=url, advice="Check the address in a browser"
+        ) from None
+    except TimeoutError:
+        raise _unreachable(url, f"nothing came for {silence:g} s, after {done} bytes") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise _unreachable(url, f"it could not be fetched ({reason})") from None
+    if done < total:
+        raise _unreachable(url, f"the connection ended after {done} of {total} bytes")
+
+
+def _unreachable(url: str, what: str) -> Unreachable:
+    return Unreachable(
+        what, where=url, advice="Check the address and this machine's way to it, then run the same command again"
+    )

@@ -1,0 +1,89 @@
+"""The ESXi shell over SSH: the few commands that the steps need, switched on over the API and left as found."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from homelab.errors import HostFault
+from homelab.lab import EsxiHost
+from homelab.ports import ssh
+from homelab.ports.files import HomeFiles
+from homelab.ports.vsphere.hosts import start_service, stop_service
+from homelab.ports.vsphere.session import open_session
+
+SERVICE = "TSM-SSH"
+
+
+def login_of(host: EsxiHost) -> ssh.Login:
+    """How the shell of a host is reached."""
+    return ssh.Login(
+        host.name, str(host.address), host.ssh_port, host.user, host.api_timeout, host.password.get_secret_value()
+    )
+
+
+@contextmanager
+def esxi_shell(host: EsxiHost, running: bool, files: HomeFiles, report: Callable[[str], None]) -> Iterator[ssh.Shell]:
+    """A shell on the host. SSH that was not `running` is started over the API first and stopped at the end, whatever happens."""
+    if not running:
+        with open_session(host, files, report) as session:
+            start_service(session, SERVICE)
+    try:
+        with ssh.connect(login_of(host), files, report) as shell:
+            yield shell
+    finally:
+        if not running:
+            with open_session(host, files, report) as session:
+                stop_service(session, SERVICE)
+
+
+def driver_map_names(shell: ssh.Shell, driver: str, pci_id: str) -> bool:
+    """Whether the driver's map claims a PCI id; the maps are text, one line an id."""
+    output = shell.run(["cat", f"/etc/vmware/driver.map.d/{driver}.map"])
+    return output.status == 0 and f"id={pci_id}" in output.stdout
+
+
+def kernel_setting(shell: ssh.Shell, name: str) -> str:
+    """The configured value of a VMkernel boot setting, in lower case."""
+    rows = parse_table(shell.must(["esxcli", "system", "settings", "kernel", "list", "-o", name]))
+    return rows[0]["Configured"].lower() if rows else ""
+
+
+def set_kernel_setting(shell: ssh.Shell, name: str, value: str) -> None:
+    """Set a VMkernel boot setting; it acts at the next boot."""
+    shell.must(["esxcli", "system", "settings", "kernel", "set", "-s", name, "-v", value])
+
+
+def modules(shell: ssh.Shell) -> dict[str, bool]:
+    """Which kernel modules are enabled for the next boot."""
+    rows = parse_table(shell.must(["esxcli", "system", "module", "list"]))
+    return {row["Name"]: row["Is Enabled"].lower() == "true" for row in rows}
+
+
+def set_module_enabled(shell: ssh.Shell, module: str, enabled: bool) -> None:
+    """Enable or disable a kernel module for the next boot, and read it back. Raises HostFault when it did not take."""
+    value = "true" if enabled else "false"
+    shell.must(["esxcli", "system", "module", "set", f"--enabled={value}", f"--module={module}"])
+    if modules(shell).get(module) is not enabled:
+        raise HostFault(
+            f"module {module} was set to enabled={value}, and reading back shows that it is not",
+            where=shell.login.where,
+            advice="Nothing was rebooted; look at `esxcli system module list` on the host",
+        )
+
+
+def keep_configuration(shell: ssh.Shell) -> None:
+    """Write the configuration to the boot medium now, or a hard power-off would lose it."""
+    shell.must(["/sbin/auto-backup.sh"])
+
+
+def parse_table(text: str) -> list[dict[str, str]]:
+    """Rows of an esxcli table, cut at the dash row's columns; the last column runs to the end of the line."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    dashes = next((i for i, line in enumerate(lines) if set(line.strip()) <= {"-", " "}), None)
+    if not dashes:
+        return []
+    starts = [i for i, char in enumerate(lines[dashes]) if char == "-" and (i == 0 or lines[dashes][i - 1] == " ")]
+    ends: list[int | None] = [*starts[1:], None]
+    names = [lines[dashes - 1][a:b].strip() for a, b in zip(starts, ends, strict=True)]
+    return [
+        {name: line[a:b].strip() for name, a, b in zip(names, starts, ends, strict=True)} for line in lines[dashes + 1 :]
+    ]

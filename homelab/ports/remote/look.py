@@ -1,0 +1,66 @@
+"""Runs on a guest, on its own Python, as root: prints how the guest stands as one JSON object.
+
+Standard library only; Python 3.9 and newer. The toolkit sends this file's text over SSH; nothing is installed.
+"""
+
+import hashlib
+import json
+import pathlib
+import subprocess
+
+RECEIPTS = pathlib.Path("/var/lib/homelab")
+CA = pathlib.Path("/etc/kubernetes/pki/ca.crt")
+RESULT = pathlib.Path("/run/cloud-init/result.json")
+
+
+def cloud_init():
+    """`done`, `running`, or `error: ...` in cloud-init's own words; `absent` where it is not installed."""
+    if RESULT.exists():
+        errors = json.loads(RESULT.read_text())["v1"]["errors"]
+        return "error: " + "; ".join(errors) if errors else "done"
+    return "running" if pathlib.Path("/usr/bin/cloud-init").exists() else "absent"
+
+
+def digest(path):
+    """The SHA-256 of a file; None when it is not there."""
+    try:
+        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def states(units):
+    """{unit: state} of systemd units, by one systemctl."""
+    if not units:
+        return {}
+    asked = subprocess.run(["systemctl", "is-active", *units], capture_output=True, text=True, check=False)
+    return dict(zip(units, asked.stdout.split()))  # noqa: B905 - Python 3.9
+
+
+def drift(receipt, active):
+    """What differs from a receipt, as sentences."""
+    for path, wanted in receipt["files"].items():
+        found = digest(path)
+        if found != wanted:
+            yield "{} {}".format(path, "was changed" if found else "is gone")
+    for unit in receipt["units"]:
+        if active.get(unit) != "active":
+            yield "{} is {}".format(unit, active.get(unit, "unknown"))
+
+
+def main():
+    """Print the look."""
+    receipts = {path.stem: json.loads(path.read_text()) for path in RECEIPTS.glob("*.json")}
+    active = states(sorted({unit for receipt in receipts.values() for unit in receipt["units"]}))
+    look = {
+        "cloud_init": cloud_init(),
+        "receipts": {
+            role: {"inputs": receipt["inputs"], "drift": list(drift(receipt, active))}
+            for role, receipt in receipts.items()
+        },
+        "cluster_ca": CA.read_text() if CA.exists() else None,
+    }
+    print(json.dumps(look))
+
+
+main()

@@ -1,0 +1,157 @@
+"""The door to SSH: one connection at a time, host keys by pins, commands as lists of arguments."""
+
+import shlex
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import paramiko
+
+from homelab.errors import HomelabError, HostFault, LoginRefused, TrustError, Unreachable
+from homelab.ports.files import HomeFiles, known_host_name
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where and how to log in: a password (ESXi) or a private key's file (guests). `timeout` in seconds."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    timeout: float
+    password: str | None = None
+    key: Path | None = None
+
+    @property
+    def where(self) -> str:
+        """The name and address as errors show them."""
+        return f"{self.name} ({self.address}:{self.port}, SSH)"
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command printed. `status` is -1 when the connection dropped before the command ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Shell:
+    """One SSH connection."""
+
+    def __init__(self, client: paramiko.SSHClient, login: Login) -> None:
+        self._client = client
+        self.login = login
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float | None = None) -> Output:
+        """Run one command; both streams are read before the exit status. Raises Unreachable when the line breaks."""
+        seconds = timeout or self.login.timeout
+        try:
+            to, out, err = self._client.exec_command(shlex.join(argv), timeout=seconds)
+            to.write(stdin)
+            to.channel.shutdown_write()
+            errors: list[bytes] = []
+            reader = threading.Thread(target=lambda: errors.append(err.read()), daemon=True)
+            reader.start()
+            stdout = out.read()
+            reader.join(seconds)
+            return Output(out.channel.recv_exit_status(), stdout.decode(errors="replace"), b"".join(errors).decode(errors="replace"))
+        except (TimeoutError, OSError, paramiko.SSHException, EOFError) as error:
+            raise Unreachable(
+                f"the connection broke while running `{shlex.join(argv)}`: {error or type(error).__name__}",
+                where=self.login.where,
+                advice="Check that the machine is on, and run again",
+            ) from error
+
+    def must(self, argv: Sequence[str], *, stdin: str = "", timeout: float | None = None) -> str:
+        """The output of a command that has to succeed. Raises HostFault with its own words."""
+        output = self.run(argv, stdin=stdin, timeout=timeout)
+        if output.status != 0:
+            said = (output.stderr.strip() or output.stdout.strip() or "nothing").replace("\n", " ")
+            raise HostFault(
+                f"`{shlex.join(argv)}` ended with status {output.status} and said: {said}",
+                where=self.login.where,
+                advice="Run it by hand on that machine to see more",
+            )
+        return output.stdout
+
+
+@contextmanager
+def connect(login: Login, files: HomeFiles, report: Callable[[str], None]) -> Iterator[Shell]:
+    """Log in once, never again after a refusal; the host's key is pinned on first use.
+
+    Raises Unreachable, TrustError, LoginRefused.
+    """
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(_Pin(login, files, report))
+    if files.known_hosts.exists():
+        client.load_host_keys(str(files.known_hosts))
+    try:
+        _open(client, login)
+        yield Shell(client, login)
+    finally:
+        client.close()
+
+
+class _Pin(paramiko.MissingHostKeyPolicy):
+    """Trust on first use, kept in `.homelab/known_hosts`."""
+
+    def __init__(self, login: Login, files: HomeFiles, report: Callable[[str], None]) -> None:
+        self._login, self._files, self._report = login, files, report
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """Keep the key of a host that is met for the first time."""
+        name = known_host_name(self._login.address, self._login.port)
+        known = self._files.host_keys().get(name)
+        if known is not None:
+            raise _changed(self._login, key.fingerprint, "a key of another kind")
+        self._files.set_host_key(name, f"{key.get_name()} {key.get_base64()}")
+        self._report(f"{self._login.where} is met for the first time; its key is trusted from now on: {key.fingerprint}")
+
+
+def _changed(login: Login, seen: str, expected: str) -> TrustError:
+    return TrustError(
+        f"the SSH host key changed: {seen}, expected {expected}",
+        where=login.where,
+        advice=f"If you reinstalled this machine, forget the old key with: homelab trust {login.name} --forget",
+    )
+
+
+def _open(client: paramiko.SSHClient, login: Login) -> None:
+    try:
+        client.connect(
+            login.address,
+            login.port,
+            username=login.user,
+            password=login.password,
+            key_filename=str(login.key) if login.key else None,
+            # A password is tried alone: keys that are refused first would count as failed logins on ESXi.
+            allow_agent=login.password is None and login.key is None,
+            look_for_keys=login.password is None and login.key is None,
+            timeout=login.timeout,
+            banner_timeout=login.timeout,
+            auth_timeout=login.timeout,
+            channel_timeout=login.timeout,
+        )
+    except paramiko.BadHostKeyException as error:
+        raise _changed(login, error.key.fingerprint, error.expected_key.fingerprint) from error
+    except paramiko.AuthenticationException as error:
+        raise LoginRefused(
+            f"the login of {login.user} was refused",
+            where=login.where,
+            advice="Check the user and the password or key; it was tried once only, because five failures lock an "
+            "ESXi account for 15 minutes",
+        ) from error
+    except HomelabError:
+        raise
+    except (OSError, paramiko.SSHException, EOFError, socket.timeout) as error:
+        raise Unreachable(
+            f"no SSH connection: {error or type(error).__name__}",
+            where=login.where,
+            advice="Check that the machine is on and that SSH is running there",
+        ) from error

@@ -1,0 +1,141 @@
+"""One session with one host's vSphere API, and the one place where pyVmomi's exceptions are translated."""
+
+import http.client
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pyVmomi import vim, vmodl
+from pyVmomi.SoapAdapter import SoapStubAdapter
+
+from homelab.errors import HomelabError, HostFault, LoginRefused, Unreachable
+from homelab.lab import EsxiHost
+from homelab.ports.files import HomeFiles
+from homelab.ports.tls import pinned_context
+
+# The oldest API that every supported host speaks; a newer one answers in it as well.
+API_VERSION = "vim.version.version11"
+DATACENTER = "ha-datacenter"
+
+
+@dataclass
+class Session:
+    """A login at one host. `content` is the ServiceContent, `where` names the host in errors."""
+
+    host: EsxiHost
+    where: str
+    stub: Any
+    content: Any
+    tls: ssl.SSLContext
+
+    def managed(self, kind: Any, moid: str) -> Any:
+        """A managed object by its id; ids are constants on a standalone host."""
+        return kind(moid, self.stub)
+
+    @property
+    def host_system(self) -> Any:
+        """The HostSystem."""
+        return self.managed(vim.HostSystem, "ha-host")
+
+    @cached_property
+    def managers(self) -> Any:
+        """The host's own managers (HostConfigManager), asked for once a session."""
+        return self.host_system.configManager
+
+    @property
+    def cookie(self) -> str:
+        """The session's cookie as `/folder` takes it."""
+        return str(self.stub.cookie).split(";", 1)[0]
+
+
+@contextmanager
+def open_session(host: EsxiHost, files: HomeFiles, report: Callable[[str], None]) -> Iterator[Session]:
+    """Log in, and out again whatever happens.
+
+    The password is sent once. Raises Unreachable, TrustError, LoginRefused, HostFault.
+    """
+    address = str(host.address)
+    where = f"{host.name} ({address}:{host.api_port})"
+    tls = pinned_context(host.name, address, host.api_port, files, timeout=host.api_timeout, report=report)
+    stub = SoapStubAdapter(
+        host=address,
+        port=host.api_port,
+        version=API_VERSION,
+        sslContext=tls,
+        httpConnectionTimeout=host.api_timeout,
+        poolSize=1,
+    )
+    try:
+        with translated(where):
+            content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+            _login(content, host, where)
+            session = Session(host, where, stub, content, tls)
+        try:
+            with translated(where):
+                yield session
+        finally:
+            _logout(content)
+    finally:
+        stub.DropConnections()
+
+
+def _login(content: Any, host: EsxiHost, where: str) -> None:
+    try:
+        content.sessionManager.Login(host.user, host.password.get_secret_value())
+    except vim.fault.InvalidLogin as error:
+        raise LoginRefused(
+            f"the login of {host.user} was refused",
+            where=where,
+            advice="Check the user and the password in the vault; it was tried once only, because five failures lock "
+            "the account for 15 minutes, for the API and SSH alike",
+        ) from error
+
+
+def _logout(content: Any) -> None:
+    try:
+        content.sessionManager.Logout()
+    except Exception:  # noqa: BLE001, S110 - the session dies by itself; the first error is the one that matters
+        pass
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn pyVmomi's and the network's exceptions into ours; HomelabErrors pass."""
+    try:
+        yield
+    except HomelabError:
+        raise
+    except vmodl.MethodFault as fault:
+        raise fault_error(fault, where) from fault
+    except TimeoutError as error:
+        raise Unreachable(
+            "no answer within the API's deadline (esxi_api_timeout)",
+            where=where,
+            advice="Check that the host is not rebooting or overloaded, and run again",
+        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(
+            f"the connection broke: {error or type(error).__name__}",
+            where=where,
+            advice="Check that the host is on and was not rebooted, and run again; what was done is found again",
+        ) from error
+
+
+def fault_error(fault: Any, where: str) -> HomelabError:
+    """A fault as one of our errors: its sentence, and for NFS the sentence below it."""
+    if isinstance(fault, vim.fault.RestrictedVersion):
+        return HostFault(
+            "the host's licence does not allow changes over the API",
+            where=where,
+            advice="Assign a licence (the evaluation will do for 60 days); the free one makes the API read-only",
+        )
+    messages = [m.message for m in getattr(fault, "faultMessage", None) or [] if m.message]
+    sentence = (messages[0] if messages else None) or fault.msg or type(fault).__name__
+    return HostFault(
+        str(sentence).rstrip("."),
+        where=where,
+        advice=f"The host's own words ({type(fault).__name__.rsplit('.', 1)[-1]}); see its log /var/log/hostd.log",
+    )

@@ -1,0 +1,157 @@
+"""Datastores: NFS mounts, files by `/folder`, folders and disks."""
+
+import http.client
+import io
+from collections.abc import Callable
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from pyVmomi import vim
+
+from homelab.errors import HostFault
+from homelab.lab import NfsServer
+from homelab.ports.vsphere.session import DATACENTER, Session
+from homelab.ports.vsphere.tasks import Progress, wait_for
+
+BLOCK = 1 << 20
+Transferred = Callable[[int, int], None]
+
+
+def mount_nfs(session: Session, nas: NfsServer) -> None:
+    """Mount the export under the datastore's name, with the very strings of the inventory."""
+    spec = vim.host.NasVolume.Specification(
+        remoteHost=nas.server,
+        remotePath=nas.export,
+        localPath=nas.datastore,
+        accessMode="readWrite",
+        type="NFS" if nas.version == "3" else "NFS41",
+    )
+    if nas.version == "4.1":
+        spec.remoteHostNames = [nas.server]
+    session.managers.datastoreSystem.CreateNasDatastore(spec)
+
+
+def unmount(session: Session, datastore: str) -> None:
+    """Unmount a datastore by its name; files on it stay."""
+    for ref in session.host_system.datastore:
+        if ref.name == datastore:
+            session.managers.datastoreSystem.RemoveDatastore(ref)
+
+
+def probe_writable(session: Session, datastore: str) -> None:
+    """Write and delete a small file: a mount can succeed where writing fails. Raises HostFault."""
+    name = f".homelab-probe-{session.host.name}"
+    upload(session, datastore, name, io.BytesIO(b"homelab\n"), 8)
+    status, reason = _request(session, "DELETE", datastore, name)
+    if status not in (200, 204):
+        raise _refused(session, f"the probe file {name} was written and could not be deleted", status, reason)
+
+
+def upload(
+    session: Session, datastore: str, path: str, file: BinaryIO, size: int, progress: Transferred | None = None
+) -> None:
+    """PUT a file of `size` bytes into a folder that exists. `progress` gets (bytes done, bytes in all)."""
+    connection = _connection(session)
+    try:
+        connection.putrequest("PUT", _url(datastore, path))
+        connection.putheader("Cookie", session.cookie)
+        connection.putheader("Content-Length", str(size))
+        connection.putheader("Content-Type", "application/octet-stream")
+        connection.endheaders()
+        done = 0
+        while block := file.read(BLOCK):
+            connection.send(block)
+            done += len(block)
+            if progress:
+                progress(done, size)
+        answer = connection.getresponse()
+        answer.read()
+    finally:
+        connection.close()
+    if answer.status not in (200, 201):
+        raise _refused(session, f"[{datastore}] {path} could not be written", answer.status, answer.reason)
+
+
+def file_size(session: Session, datastore: str, path: str) -> int | None:
+    """The size of a file in bytes; None when there is none."""
+    connection = _connection(session)
+    try:
+        connection.request("HEAD", _url(datastore, path), headers={"Cookie": session.cookie})
+        answer = connection.getresponse()
+        answer.read()
+    finally:
+        connection.close()
+    if answer.status == 404:
+        return None
+    if answer.status != 200:
+        raise _refused(session, f"[{datastore}] {path} could not be looked at", answer.status, answer.reason)
+    return int(answer.getheader("Content-Length") or 0)
+
+
+def _request(session: Session, method: str, datastore: str, path: str) -> tuple[int, str]:
+    connection = _connection(session)
+    try:
+        connection.request(method, _url(datastore, path), headers={"Cookie": session.cookie})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.reason
+    finally:
+        connection.close()
+
+
+def _connection(session: Session) -> http.client.HTTPSConnection:
+    host = session.host
+    return http.client.HTTPSConnection(str(host.address), host.api_port, timeout=host.api_timeout, context=session.tls)
+
+
+def _url(datastore: str, path: str) -> str:
+    return f"/folder/{quote(path)}?dcPath={DATACENTER}&dsName={quote(datastore)}"
+
+
+def _refused(session: Session, what: str, status: int, reason: str) -> HostFault:
+    return HostFault(
+        f"{what}: HTTP {status} {reason}",
+        where=session.where,
+        advice="For an NFS datastore, check that the export is writable for this host and has no_root_squash, "
+        "and that it is not full",
+    )
+
+
+def make_folder(session: Session, datastore: str, path: str) -> None:
+    """Make a folder and its parents; nothing happens when it is there."""
+    try:
+        session.content.fileManager.MakeDirectory(f"[{datastore}] {path}", _datacenter(session), True)
+    except vim.fault.FileAlreadyExists:
+        return
+
+
+def delete_file(session: Session, datastore: str, path: str, *, seconds: float, progress: Progress) -> None:
+    """Delete a file or a folder; nothing happens when it is not there."""
+    task = session.content.fileManager.DeleteDatastoreFile_Task(f"[{datastore}] {path}", _datacenter(session))
+    try:
+        wait_for(session, task, f"deleting [{datastore}] {path}", seconds=seconds, progress=progress)
+    except HostFault as error:
+        if not isinstance(error.__cause__, vim.fault.FileNotFound):
+            raise
+
+
+def copy_disk(session: Session, source: str, target: str, *, seconds: float, progress: Progress) -> None:
+    """A thin copy of a disk; both are datastore paths of descriptors."""
+    datacenter = _datacenter(session)
+    spec = vim.VirtualDiskManager.VirtualDiskSpec(diskType="thin", adapterType="lsiLogic")
+    task = session.content.virtualDiskManager.CopyVirtualDisk_Task(
+        sourceName=source, sourceDatacenter=datacenter, destName=target, destDatacenter=datacenter, destSpec=spec
+    )
+    wait_for(session, task, f"copying the disk {source} to {target}", seconds=seconds, progress=progress)
+
+
+def extend_disk(session: Session, path: str, size_gib: int, *, seconds: float, progress: Progress) -> None:
+    """Grow a disk to `size_gib` GiB without zeroing."""
+    task = session.content.virtualDiskManager.ExtendVirtualDisk_Task(
+        name=path, datacenter=_datacenter(session), newCapacityKb=size_gib * (1 << 20), eagerZero=False
+    )
+    wait_for(session, task, f"growing the disk {path} to {size_gib} GiB", seconds=seconds, progress=progress)
+
+
+def _datacenter(session: Session) -> Any:
+    return session.managed(vim.Datacenter, DATACENTER)

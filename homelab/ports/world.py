@@ -1,0 +1,239 @@
+"""The world as steps see it: looks, sessions, shells and plays, all by the inventory's names."""
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from homelab.data import data_folder
+from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Unreachable
+from homelab.lab import EsxiHost, Lab
+from homelab.ports import ansible, guest, ssh
+from homelab.ports.esxi_shell import esxi_shell
+from homelab.ports.files import HomeFiles, known_host_name, tree_digest
+from homelab.ports.guest import GuestAway, GuestLook
+from homelab.ports.looks import Looks
+from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
+from homelab.ports.vsphere.hosts import installed_vibs
+from homelab.ports.vsphere.storage import file_size
+
+GUEST_SSH_PORT = 22
+GUEST_SSH_TIMEOUT = 15.0
+PLAY_SECONDS = 1800.0
+
+
+@dataclass(frozen=True)
+class World:
+    """All doors to the lab. `waiting` gets the fields of `waiting` events, `note` sentences for people."""
+
+    lab: Lab
+    inventories: tuple[Path, ...]
+    files: HomeFiles
+    note: Callable[[str], None]
+    waiting: Callable[..., None]
+    stop: threading.Event
+    _hosts: Looks[HostLook]
+    _guests: Looks[GuestLook | GuestAway]
+    _role_digests: Looks[str]
+    _copies: "Copies"
+
+    def at(self, waiting: Callable[..., None]) -> "World":
+        """The same world, reporting its waits as one node's."""
+        return replace(self, waiting=waiting)
+
+    def log(self, text: str) -> None:
+        """Add a line to the run's full log."""
+        self.files.append("run.log", f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}\n")
+
+    # -- looks ---------------------------------------------------------------------------------------------------
+
+    def host(self, name: str) -> HostLook:
+        """One look at an ESXi host, asked for once until something is written to it."""
+        return self._hosts.get(name)
+
+    def reachable_hosts(self) -> dict[str, HostLook]:
+        """The looks of all hosts that answer."""
+        looks: dict[str, HostLook] = {}
+        for host in self.lab.esxi:
+            try:
+                looks[host.name] = self.host(host.name)
+            except HomelabError:
+                continue
+        return looks
+
+    def vm(self, name: str) -> tuple[str, VmLook] | None:
+        """The host that has the VM with our mark, and the VM; None when no reachable host has it."""
+        for host, found in self.reachable_hosts().items():
+            if vm := found.vm_marked(self.lab.name, name):
+                return host, vm
+        return None
+
+    def guest(self, name: str) -> GuestLook | GuestAway:
+        """One look at a guest, asked for once until something is written to it."""
+        return self._guests.get(name)
+
+    def forget(self, name: str) -> None:
+        """Look at a host or guest anew the next time."""
+        self._hosts.forget(name)
+        self._guests.forget(name)
+
+    def vibs(self, host: str) -> tuple[str, ...]:
+        """The software packages of a host; asked for only when a driver fix is in question."""
+        with open_session(self.lab.host(host), self.files, self.note) as session:
+            return installed_vibs(session)
+
+    def has_file(self, host: str, datastore: str, path: str) -> bool:
+        """Whether a datastore, seen through a host, has a file with something in it."""
+        with open_session(self.lab.host(host), self.files, self.note) as session:
+            return bool(file_size(session, datastore, path))
+
+    def role_digest(self, role: str) -> str:
+        """The digest of a role's own files."""
+        return self._role_digests.get(role)
+
+    # -- writing: whoever opens one of these is about to write, so the look is forgotten afterwards ----------------------
+
+    @contextmanager
+    def session(self, host: str) -> Iterator[Session]:
+        """A vSphere session at a host."""
+        try:
+            with open_session(self.lab.host(host), self.files, self.note) as session:
+                yield session
+        finally:
+            self._hosts.forget(host)
+
+    @contextmanager
+    def copying(self, host: str, datastore: str) -> Iterator[None]:
+        """One of the places for copies on a datastore (esxi_copies at once)."""
+        with self._copies.place(datastore, self.lab.host(host).copies):
+            yield
+
+    @contextmanager
+    def shell(self, host: str) -> Iterator[ssh.Shell]:
+        """The ESXi shell of a host; SSH is left as it was found."""
+        running = self.host(host).services.get("TSM-SSH", False)
+        try:
+            with esxi_shell(self.lab.host(host), running, self.files, self.note) as shell:
+                yield shell
+        finally:
+            self._hosts.forget(host)
+
+    def play(self, playbook: str, target: str, variables: Mapping[str, Any]) -> int:
+        """Run one of our playbooks for one guest; how many tasks changed something."""
+        key = {} if self.lab.guests.authorized_keys else {"ansible_ssh_private_key_file": str(self.files.key)}
+        play = ansible.Play(
+            playbook=data_folder("playbooks") / playbook,
+            limit=target,
+            inventories=self.inventories,
+            variables={**variables, **key, "ansible_ssh_common_args": self._pinned_keys()},
+            environment={"ANSIBLE_HOST_KEY_CHECKING": "1"},
+            seconds=PLAY_SECONDS,
+        )
+        deadline = _at(PLAY_SECONDS)
+        sentence = f"{playbook} on {target}"
+        self.log(f"--- {sentence}")
+        try:
+            return ansible.run_play(play, self.log, lambda last: self._say_waiting(sentence, deadline, last))
+        finally:
+            self._guests.forget(target)
+
+    def _pinned_keys(self) -> str:
+        return f"-o UserKnownHostsFile={self.files.known_hosts} -o StrictHostKeyChecking=yes"
+
+    # -- waiting -------------------------------------------------------------------------------------------------
+
+    def wait(self, sentence: str, probe: Callable[[], str | None], *, seconds: float, where: str, advice: str) -> None:
+        """Poll until `probe` returns None; its text is the last answer. Raises DeadlinePassed, Interrupted."""
+        end, deadline, last = time.monotonic() + seconds, _at(seconds), ""
+        while (answer := probe()) is not None:
+            if answer != last:
+                self._say_waiting(sentence, deadline, answer)
+                last = answer
+            if time.monotonic() > end:
+                raise DeadlinePassed(
+                    f"waited {seconds:g} s for: {sentence}; last answer: {answer}", where=where, advice=advice
+                )
+            if self.stop.wait(0.25 if seconds < 300 else 0.5):
+                raise Interrupted("interrupted", where=where, advice="Run again; it goes on where it stopped")
+
+    def progress(self, sentence: str, seconds: float) -> Callable[[str], None]:
+        """A reporter of the last answer of something that waits by itself (a task, a transfer)."""
+        deadline = _at(seconds)
+        return lambda last: self._say_waiting(sentence, deadline, last)
+
+    def _say_waiting(self, sentence: str, deadline: str, last: str) -> None:
+        self.waiting(**{"for": sentence, "deadline": deadline, "last": last})
+
+
+class Copies:
+    """At most so many copies at once on one datastore."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, threading.BoundedSemaphore] = {}
+        self._guard = threading.Lock()
+
+    def place(self, datastore: str, limit: int) -> threading.BoundedSemaphore:
+        """The semaphore of a datastore."""
+        with self._guard:
+            return self._places.setdefault(datastore, threading.BoundedSemaphore(limit))
+
+
+def _at(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+
+
+def open_world(lab: Lab, inventories: Sequence[Path], files: HomeFiles, note: Callable[[str], None]) -> World:
+    """The world of one run. Nothing is asked before a step asks."""
+    hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, note))
+    world: World
+
+    def look_at_guest(name: str) -> GuestLook | GuestAway:
+        return _look_at_guest(world, name)
+
+    world = World(
+        lab=lab,
+        inventories=tuple(inventories),
+        files=files,
+        note=note,
+        waiting=lambda **_: None,
+        stop=threading.Event(),
+        _hosts=hosts,
+        _guests=Looks(look_at_guest),
+        _role_digests=Looks(lambda role: tree_digest(data_folder("playbooks") / "roles" / role)),
+        _copies=Copies(),
+    )
+    return world
+
+
+def _look_at_host(lab: Lab, files: HomeFiles, note: Callable[[str], None], name: str) -> HostLook:
+    host: EsxiHost = lab.host(name)
+    with open_session(host, files, note) as session:
+        return look(session)
+
+
+def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
+    """A managed guest's host key is known before the first contact: it is in the VM's mark."""
+    vm = world.lab.vm(name)
+    address = str(vm.address)
+    if vm.managed:
+        found = world.vm(name)
+        if found is None:
+            return GuestAway(f"VM {name} exists")
+        if not found[1].powered_on:
+            return GuestAway(f"VM {name} is switched on")
+        if key := found[1].marks.get("homelab.host_key"):
+            world.files.set_host_key(known_host_name(address, GUEST_SSH_PORT), key)
+    key_file = None if world.lab.guests.authorized_keys else world.files.key
+    if key_file:
+        world.files.own_key()
+    login = ssh.Login(name, address, GUEST_SSH_PORT, world.lab.guests.user, GUEST_SSH_TIMEOUT, key=key_file)
+    try:
+        with ssh.connect(login, world.files, world.note) as shell:
+            return guest.look(shell)
+    except Unreachable as error:
+        return GuestAway(f"{name} answers on SSH ({error.what})")

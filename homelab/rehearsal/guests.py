@@ -1,0 +1,216 @@
+"""Real guests: each VM that is powered on becomes a Debian container with its own systemd, network and disk.
+
+A guest's disk is an overlay on a cached root. All that is written lies below the work folder or in the disk's folder,
+all processes in the caller's process namespace: when that ends, so do the guests.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from homelab.errors import HomelabError
+from homelab.rehearsal.cgroups import ControlGroups
+from homelab.rehearsal.machines import GuestSpec
+from homelab.rehearsal.network import Network
+from homelab.rehearsal.seeds import read_seed
+
+SEED_FOLDER = "var/lib/cloud/seed/nocloud"
+# systemd-nspawn's exit code for "start me again" when it was told to keep its unit: the guest was rebooted from within.
+REBOOT = 133
+UNIT = "rehearsal-machine.service"
+# What a container lacks of a machine, and Kubernetes needs. A plain remount of a busy controller is refused. No other
+# machine can have a guest's IPv6 address, and looking for one would make every boot a second longer.
+UNIT_TEXT = """\
+[Unit]
+Description=What this machine lacks of a real one
+DefaultDependencies=no
+Before=sysinit.target cloud-init-local.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=-mount --make-rshared /
+ExecStart=-mount -o remount,bind,rw /proc/sys
+ExecStart=-sh -c 'for x in /sys/fs/cgroup/*/; do mountpoint -q $x && mount -o remount,bind,rw $x; done'
+ExecStart=-sh -c 'test -e /dev/kmsg || mknod -m 600 /dev/kmsg c 1 11'
+ExecStart=-sysctl -q net.ipv6.conf.eth0.accept_dad=0
+"""
+# Moves itself into the groups named before "--" and becomes the program after it.
+ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"'
+
+
+@dataclass
+class _Guest:
+    """A machine that is on: what runs it, and whether the plug was pulled."""
+
+    spec: GuestSpec
+    folder: Path
+    unplugged: threading.Event = field(default_factory=threading.Event)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root"
+
+
+class Guests:
+    """Powers containers on and off; the `machines.Machines` of a rehearsal with real guests.
+
+    `work` is a folder on a tmpfs, `roots` the folder of cached roots. Memory and CPUs are not limited: a guest's disk
+    lies in memory and would count as its memory, and a quota of CPUs would only slow the rehearsal down.
+    """
+
+    def __init__(self, work: Path, network: Network, roots: Path) -> None:
+        self._work = work
+        self._network = network
+        self._roots = roots
+        self._groups = ControlGroups()
+        self._lock = threading.Lock()
+        self._running: dict[str, _Guest] = {}
+        self._threads: dict[str, threading.Thread] = {}
+
+    def power_on(self, spec: GuestSpec) -> None:
+        """Switch a machine on; returns at once. One that is on stays as it is."""
+        with self._lock:
+            if spec.name in self._running:
+                return
+            guest = _Guest(spec, self._work / "guests" / spec.name)
+            self._running[spec.name] = guest
+            thread = threading.Thread(target=self._live, args=(guest,), name=f"guest {spec.name}", daemon=True)
+            self._threads[spec.name] = thread
+            thread.start()
+
+    def power_off(self, name: str) -> None:
+        """Pull the plug, and wait until the machine is gone; the disk stays."""
+        with self._lock:
+            guest, thread = self._running.get(name), self._threads.get(name)
+            if guest is None or thread is None:
+                return
+            guest.unplugged.set()
+        while thread.is_alive():
+            _kill(guest.process)
+            thread.join(0.05)
+
+    def shut_down(self, name: str) -> None:
+        """Press the power button: the machine leaves in its own way; returns at once."""
+        with self._lock:
+            guest = self._running.get(name)
+            if guest is not None and guest.process is not None:
+                # systemd-nspawn passes this on to the guest's init as the signal named by --kill-signal.
+                guest.process.terminate()
+
+    def is_running(self, name: str) -> bool:
+        """Whether the machine is on; one that left by itself, or could not start, is not."""
+        return name in self._running
+
+    def close(self) -> None:
+        """Pull every plug and leave nothing behind."""
+        for name in list(self._running):
+            self.power_off(name)
+        self._groups.close()
+
+    def _live(self, guest: _Guest) -> None:
+        """One machine from power-on to power-off, in a thread of its own."""
+        guest.root.mkdir(parents=True, exist_ok=True)
+        with (guest.folder / "console.log").open("ab", buffering=0) as console:
+            try:
+                self._insert_disk(guest)
+                while self._boot(guest, console) == REBOOT and not guest.unplugged.is_set():
+                    pass
+            except (HomelabError, OSError, subprocess.SubprocessError) as error:
+                console.write(f"{guest.spec.name} does not start: {error}\n".encode())
+            finally:
+                self._clean_up(guest)
+
+    def _insert_disk(self, guest: _Guest) -> None:
+        disk, lower = guest.spec.disk, self._roots / guest.spec.root_id
+        for part in ("upper", "work"):
+            (disk / part).mkdir(parents=True, exist_ok=True)
+        options = f"lowerdir={lower},upperdir={disk / 'upper'},workdir={disk / 'work'}"
+        _run(["mount", "-t", "overlay", "-o", options, "rehearsal", str(guest.root)])
+        seed = guest.root / SEED_FOLDER
+        for old in seed.glob("*"):
+            old.unlink()
+        if guest.spec.seed is not None:
+            seed.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name, content in read_seed(guest.spec.seed).items():
+                (seed / name).touch(mode=0o600)
+                (seed / name).write_bytes(content)
+        units = guest.root / "etc/systemd/system"
+        (units / UNIT).write_text(UNIT_TEXT)
+        wanted = units / "sysinit.target.wants"
+        wanted.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (wanted / UNIT).symlink_to(f"../{UNIT}")
+
+    def _boot(self, guest: _Guest, console: BinaryIO) -> int:
+        """Run the machine until it halts or reboots; systemd-nspawn's exit code."""
+        name = guest.spec.name
+        namespace = self._network.add_guest(name, guest.spec.mac)
+        try:
+            groups = [str(group) for group in self._groups.add(name)]
+            command = ["sh", "-c", ENTER, "enter", *groups, "--", *_nspawn(guest.root, name, namespace)]
+            with self._lock:
+                if guest.unplugged.is_set():
+                    return 0
+                guest.process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+                )
+            return guest.process.wait()
+        finally:
+            guest.process = None
+            self._network.remove_guest(name)
+            self._groups.remove(name)
+
+    def _clean_up(self, guest: _Guest) -> None:
+        if guest.root.is_mount():
+            _run(["umount", "--lazy", str(guest.root)])
+        with self._lock:
+            del self._running[guest.spec.name]
+
+
+def _nspawn(root: Path, name: str, namespace: Path) -> list[str]:
+    return [
+        # Told by its own option, systemd-nspawn mounts the guest's /sys before it enters the network namespace, and
+        # the guest would find the rehearsal's interfaces in /sys/class/net.
+        "nsenter",
+        f"--net={namespace}",
+        "systemd-nspawn",
+        "--quiet",
+        f"--directory={root}",
+        f"--machine={name}",
+        "--capability=all",
+        "--system-call-filter=@keyring bpf perf_event_open",
+        "--keep-unit",
+        "--register=no",
+        "--kill-signal=SIGRTMIN+4",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--link-journal=no",
+        "--console=read-only",
+        "--boot",
+    ]
+
+
+def _kill(process: subprocess.Popen[bytes] | None) -> None:
+    """Kill a container's init, which takes all of the container with it; systemd-nspawn then cleans up and leaves."""
+    if process is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise HomelabError(
+            f"{command[0]} failed: {done.stderr.strip()}",
+            where="the rehearsal's guests",
+            advice="Guests need root, overlayfs and systemd-nspawn; --guests none does without them",
+        )

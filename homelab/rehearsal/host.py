@@ -1,0 +1,350 @@
+"""One simulated ESXi host: its state and its physics. Knows no protocol; both faces read and change it under its lock.
+
+What is configured and what runs are two things: a module that is disabled stays loaded until the next boot, and what was not
+kept by auto-backup is lost when the power is cut.
+"""
+
+import copy
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from homelab.rehearsal.hardware import HardwareModel
+from homelab.rehearsal.machines import Machines
+from homelab.rehearsal.parts import (
+    Account,
+    KernelSetting,
+    Module,
+    NasMount,
+    Nic,
+    Service,
+    Timing,
+    Vib,
+    Vm,
+    VmCdRom,
+    VmDisk,
+    VmNic,
+    fresh_kernel_settings,
+    fresh_modules,
+    fresh_nics,
+    fresh_services,
+    fresh_vibs,
+)
+from homelab.rehearsal.refusals import (
+    AlreadyExists,
+    DuplicateName,
+    InvalidState,
+    NotFound,
+    ResourceInUse,
+    Timedout,
+    UnknownModule,
+)
+from homelab.rehearsal.storage import Volumes
+from homelab.rehearsal.vms import VmActions
+
+__all__ = [
+    "Host",
+    "KernelSetting",
+    "Module",
+    "NasMount",
+    "Nic",
+    "Service",
+    "Timing",
+    "Vib",
+    "Vm",
+    "VmCdRom",
+    "VmDisk",
+    "VmNic",
+]
+
+LOGIN_FAILURES = 5
+LOCK_SECONDS = 900.0
+
+
+def _nothing() -> None:
+    return None
+
+
+class Host(VmActions):
+    """One host. `clock` counts seconds and may run faster than the wall; the lock-out is measured on it."""
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        model: HardwareModel,
+        user: str,
+        password: str,
+        *,
+        volumes: Volumes,
+        machines: Machines,
+        timing: Timing | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name, self.address, self.model = name, address, model
+        self.version, self.build = model.version, model.build
+        self.user, self.password = user, password
+        self.volumes, self.machines = volumes, machines
+        self.timing, self.clock = timing or Timing(), clock
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.nics = fresh_nics(name, model)
+        self.modules = fresh_modules(model)
+        self.vibs = fresh_vibs(model)
+        self.services = fresh_services()
+        self.kernel_settings = fresh_kernel_settings()
+        self.advanced: dict[str, Any] = {"UserVars.SuppressShellWarning": 0, "NFS.MaxVolumes": 8}
+        self.mounts: dict[str, NasMount] = {}
+        self.vms: dict[str, Vm] = {}
+        self.in_maintenance = False
+        self.dirty = False
+        self.boots = 0
+        self.state = "down"
+        self.boot_time = datetime.now(UTC)
+        self.on_down: Callable[[], None] = _nothing
+        self.on_up: Callable[[], None] = _nothing
+        self._hostd_at = 0.0
+        self._account = Account()
+        self._kept: dict[str, Any] = self._configuration()
+        self._stopped = threading.Event()
+        self._boot_physics()
+
+    # Configuration
+
+    def touch(self, *, dirty: bool = True) -> None:
+        """Wake everyone who waits for a change; `dirty` if auto-backup must keep it."""
+        with self.lock:
+            self.dirty = self.dirty or dirty
+            self.changed.notify_all()
+
+    def module(self, name: str) -> Module:
+        """The module of that name; UnknownModule when there is none."""
+        if name not in self.modules:
+            raise UnknownModule(f"Unable to find module: {name}", name=name)
+        return self.modules[name]
+
+    def set_module_enabled(self, name: str, enabled: bool) -> None:
+        """Configure a module; it acts at the next boot."""
+        with self.lock:
+            self.module(name).enabled = enabled
+            self.touch()
+
+    def set_kernel_setting(self, name: str, value: str) -> None:
+        """Configure a boot setting; it acts at the next boot. NotFound when there is none of that name."""
+        with self.lock:
+            if name not in self.kernel_settings:
+                raise NotFound(f"Unknown kernel setting: {name}", name=name)
+            self.kernel_settings[name].configured = value.upper()
+            self.touch()
+
+    def service(self, key: str) -> Service:
+        """The service of that key; NotFound when there is none."""
+        if key not in self.services:
+            raise NotFound(f"The object or item referred to could not be found: {key}")
+        return self.services[key]
+
+    def set_service(self, key: str, *, running: bool | None = None, policy: str | None = None) -> None:
+        """Start, stop or set the policy of a service. Starting a running one is no error."""
+        with self.lock:
+            service = self.service(key)
+            service.running = service.running if running is None else running
+            service.policy = policy or service.policy
+            self.touch(dirty=policy is not None)
+
+    def keep_configuration(self) -> None:
+        """What /sbin/auto-backup.sh does: what is configured now survives a power cut."""
+        with self.lock:
+            self._kept = self._configuration()
+            self.dirty = False
+
+    # Logins
+
+    def login(self, user: str, password: str) -> bool:
+        """Whether the login is right. Five failures lock the account for 900 s, for both faces alike."""
+        with self.lock:
+            account, now = self._account, self.clock()
+            if user != self.user or now < account.locked_until:
+                return False
+            if password == self.password:
+                account.failures = 0
+                return True
+            account.failures += 1
+            if account.failures >= LOGIN_FAILURES:
+                account.failures, account.locked_until = 0, now + LOCK_SECONDS
+            return False
+
+    # Power
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the management network is up."""
+        return self.state == "up"
+
+    @property
+    def api_ready(self) -> bool:
+        """Whether hostd answers: later than sshd after a boot."""
+        return self.reachable and self.clock() >= self._hostd_at
+
+    def reboot(self) -> None:
+        """A clean reboot; returns at once. VMs go off, the configuration is kept."""
+        self._restart(clean=True)
+
+    def power_cut(self) -> None:
+        """The plug is pulled and put back; returns at once. What was not kept is lost."""
+        self._restart(clean=False)
+
+    def stop(self) -> None:
+        """End a boot under way at once; the rehearsal is over."""
+        self._stopped.set()
+
+    def enter_maintenance(self, timeout: float = 0) -> None:
+        """Wait until no VM runs, then enter maintenance mode; Timedout after `timeout` seconds, 0 waits for ever."""
+        with self.changed:
+            if self.in_maintenance:
+                raise InvalidState("The operation is not allowed in the current state.")
+            if not self.changed.wait_for(self._quiet, timeout=timeout or None):
+                raise Timedout("Operation timed out.")
+            self.in_maintenance = True
+            self.touch()
+
+    def exit_maintenance(self) -> None:
+        """Leave maintenance mode; InvalidState when not in it."""
+        with self.lock:
+            if not self.in_maintenance:
+                raise InvalidState("The operation is not allowed in the current state.")
+            self.in_maintenance = False
+            self.touch()
+
+    # Datastores
+
+    def mount_nas(self, server: str, share: str, name: str, *, read_only: bool = False, kind: str = "NFS") -> NasMount:
+        """Mount an export under a name; AlreadyExists, DuplicateName, NasRefused with ESXi's sysinfo text."""
+        with self.lock:
+            for mount in self.mounts.values():
+                if (mount.server, mount.share) == (server, share):
+                    raise AlreadyExists(
+                        f"{server}:{share} is already exported by a volume with the name {mount.name}", name=mount.name
+                    )
+            if name in self.mounts:
+                raise DuplicateName(f"The name '{name}' already exists.", name=name)
+            volume = self.volumes.mount(server, share, client=self.address)
+            mode = "readOnly" if read_only else "readWrite"
+            self.mounts[name] = NasMount(name, server, share, volume, mode, kind)
+            self.touch()
+            return self.mounts[name]
+
+    def unmount_nas(self, name: str) -> None:
+        """Unmount a datastore; NotFound, or ResourceInUse while a registered VM lies on it."""
+        with self.lock:
+            if name not in self.mounts:
+                raise NotFound(f"Volume {name} not found")
+            if any(_uses(vm, name) for vm in self.vms.values()):
+                raise ResourceInUse("NFS Error: Unable to Unmount filesystem: Busy.", type="Datastore", name=name)
+            del self.mounts[name]
+            self.touch()
+
+    def accessible(self, mount: NasMount) -> bool:
+        """Whether the datastore's server answers."""
+        nas = self.volumes.nas
+        return not nas.away and mount.server in nas.addresses
+
+    def _volume(self, datastore: str) -> Path:
+        mount = self.mounts.get(datastore)
+        if not mount:
+            raise NotFound(f"Unable to find datastore '{datastore}'")
+        return mount.volume.path
+
+    # Physics
+
+    def _configuration(self) -> dict[str, Any]:
+        """What auto-backup keeps: settings, mounts, and the list of VMs (not their power)."""
+        return {
+            "modules": {module.name: (module.enabled, module.options) for module in self.modules.values()},
+            "kernel": {setting.name: setting.configured for setting in self.kernel_settings.values()},
+            "policies": {service.key: service.policy for service in self.services.values()},
+            "advanced": dict(self.advanced),
+            "mounts": dict(self.mounts),
+            "vms": copy.deepcopy(self.vms),
+            "in_maintenance": self.in_maintenance,
+        }
+
+    def _restore(self) -> None:
+        kept = copy.deepcopy(self._kept)
+        for name, (enabled, options) in kept["modules"].items():
+            self.modules[name].enabled, self.modules[name].options = enabled, options
+        for name, value in kept["kernel"].items():
+            self.kernel_settings[name].configured = value
+        for key, policy in kept["policies"].items():
+            self.services[key].policy = policy
+        self.advanced, self.mounts, self.in_maintenance = kept["advanced"], kept["mounts"], kept["in_maintenance"]
+        self.vms = kept["vms"]
+        self.dirty = False
+
+    def _restart(self, *, clean: bool) -> None:
+        with self.lock:
+            if self.state in ("going down", "down"):
+                return
+            self.state = "going down"
+        threading.Thread(target=self._cycle, kwargs={"clean": clean}, name=f"{self.name} boots", daemon=True).start()
+
+    def _cycle(self, *, clean: bool) -> None:
+        if clean and self._stopped.wait(self.timing.shut_down_seconds):
+            return
+        with self.lock:
+            for vm in self.vms.values():
+                if vm.powered_on:
+                    self.machines.power_off(vm.name)
+                    self._went_off(vm)
+            if clean:
+                self.keep_configuration()
+            else:
+                self._restore()
+            for vm in self.vms.values():
+                vm.powered_on, vm.boot_time = False, None
+            self.state = "down"
+            self.touch(dirty=False)
+        self.on_down()
+        if self._stopped.wait(self.timing.boot_seconds):
+            return
+        with self.lock:
+            self._boot_physics()
+            up = self.reachable
+        if up:
+            self.on_up()
+
+    def _boot_physics(self) -> None:
+        """Load drivers as configured: native ones first, unless preferVmklinux; no driver, no network."""
+        for setting in self.kernel_settings.values():
+            setting.runtime = setting.configured
+        legacy_first = self.kernel_settings["preferVmklinux"].runtime == "TRUE"
+        order = sorted(self.modules.values(), key=lambda module: module.native == legacy_first)
+        for module in order:
+            module.loaded = module.enabled and not module.claims
+        for nic in self.nics:
+            held = next((module for module in order if module.enabled and nic.pci_id in module.claims), None)
+            nic.driver, nic.link_up = (held.name if held else None), held is not None
+            if held:
+                held.loaded = True
+        for device in self.model.pci:
+            held = next((module for module in order if module.enabled and device.pci_id in module.claims), None)
+            if held:
+                held.loaded = True
+        for service in self.services.values():
+            service.running = service.policy == "on"
+        self.boots += 1
+        self.boot_time = datetime.now(UTC)
+        self.state = "up" if self.nics[0].driver else "unreachable"
+        first = self.boots == 1
+        self._hostd_at = self.clock() + (0 if first else self.timing.api_delay_seconds)
+        self.touch(dirty=False)
+
+    def _quiet(self) -> bool:
+        return not any(vm.powered_on for vm in self.vms.values())
+
+
+def _uses(vm: Vm, datastore: str) -> bool:
+    paths = [vm.vmx_path, *(disk.path for disk in vm.disks), *(drive.iso or "" for drive in vm.cdroms)]
+    return any(path.startswith(f"[{datastore}]") for path in paths)

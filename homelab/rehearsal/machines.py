@@ -1,0 +1,42 @@
+"""What a simulated host knows of the machines behind its VMs: a description, and four verbs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """One VM as it is powered on.
+
+    `disk` is the folder beside the VMDK that holds the guest's writes (upper/, work/), `root_id` names the cached
+    root below it, `mac` is the first NIC's, `seed` the ISO image in the CD-ROM drive if there is one. Memory in MiB.
+    """
+
+    name: str
+    disk: Path
+    root_id: str
+    mac: str
+    seed: Path | None
+    cpus: int
+    memory_mib: int
+
+
+class Machines(Protocol):
+    """The real machines behind the VMs. Names are the VMs'; every method may be called from any thread."""
+
+    def power_on(self, spec: GuestSpec) -> None:
+        """Switch a machine on; returns at once."""
+        ...
+
+    def power_off(self, name: str) -> None:
+        """Pull the plug; the disk stays."""
+        ...
+
+    def shut_down(self, name: str) -> None:
+        """Ask the machine to leave in its own way; returns at once."""
+        ...
+
+    def is_running(self, name: str) -> bool:
+        """Whether the machine runs; one that left by itself does not."""
+        ...

@@ -1,0 +1,215 @@
+"""The parts of a simulated host and of its VMs: plain state, no behaviour."""
+
+import hashlib
+import uuid as uuids
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from homelab.rehearsal.hardware import INSTALLED, HardwareModel
+from homelab.rehearsal.storage import Volume
+
+
+@dataclass
+class Nic:
+    """A physical NIC; `driver` is the module that holds it since boot, or None."""
+
+    name: str
+    pci_address: str
+    pci_id: str
+    driver: str | None
+    mac: str
+    description: str
+    link_up: bool
+    speed_mb: int
+
+
+@dataclass
+class Module:
+    """A kernel module: `claims` are the PCI ids it can drive, `enabled` is configured, `loaded` is what runs since boot."""
+
+    name: str
+    native: bool
+    claims: tuple[str, ...]
+    enabled: bool
+    loaded: bool
+    options: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Vib:
+    """An installed package."""
+
+    name: str
+    version: str
+    vendor: str
+    acceptance: str
+    installed: date
+
+
+@dataclass
+class Service:
+    """A service of the host; `policy` is on, off or automatic."""
+
+    key: str
+    label: str
+    running: bool
+    policy: str
+
+
+@dataclass
+class KernelSetting:
+    """A VMkernel boot setting: `configured` acts at the next boot, `runtime` is in force."""
+
+    name: str
+    kind: str
+    description: str
+    configured: str
+    runtime: str
+    default: str
+
+
+@dataclass
+class NasMount:
+    """A mounted NFS datastore; `access_mode` is readWrite or readOnly, `kind` NFS or NFS41."""
+
+    name: str
+    server: str
+    share: str
+    volume: Volume
+    access_mode: str = "readWrite"
+    kind: str = "NFS"
+
+    @property
+    def moref(self) -> str:
+        """The datastore's managed object id on a standalone host."""
+        return f"{self.server}:{self.share}"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long things take, in seconds: the host is gone, its services answer later than sshd, it shuts down."""
+
+    boot_seconds: float = 2.0
+    api_delay_seconds: float = 1.0
+    shut_down_seconds: float = 0.2
+
+
+@dataclass
+class Account:
+    """Failed logins in a row, and until when the account is locked, on the host's clock."""
+
+    failures: int = 0
+    locked_until: float = field(default=float("-inf"))
+
+
+@dataclass
+class VmDisk:
+    """A virtual disk: `path` is the descriptor's datastore path, `capacity` in bytes."""
+
+    key: int
+    path: str
+    capacity: int
+    unit: int = 0
+    thin: bool = True
+
+
+@dataclass
+class VmNic:
+    """A virtual NIC. `address_type` is `generated`, `assigned` or `manual`; `kind` is vSphere's class without its prefix."""
+
+    key: int
+    mac: str
+    network: str
+    address_type: str = "generated"
+    kind: str = "Vmxnet3"
+    start_connected: bool = True
+
+
+@dataclass
+class VmCdRom:
+    """A CD-ROM drive: `iso` is a datastore path, or None for an empty drive."""
+
+    key: int
+    iso: str | None = None
+    start_connected: bool = True
+    connected: bool = False
+    unit: int = 0
+
+
+@dataclass
+class Vm:
+    """One VM. `moid` is a decimal, and vim-cmd's vmid; `vmx_path` is a datastore path; memory in MiB."""
+
+    moid: str
+    name: str
+    datastore: str
+    vmx_path: str
+    cpus: int = 1
+    memory_mib: int = 1024
+    guest_id: str = "otherLinux64Guest"
+    uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
+    extra_config: dict[str, str] = field(default_factory=dict)
+    powered_on: bool = False
+    boot_time: datetime | None = None
+    disks: list[VmDisk] = field(default_factory=list)
+    nics: list[VmNic] = field(default_factory=list)
+    cdroms: list[VmCdRom] = field(default_factory=list)
+    annotation: str = ""
+    hardware_version: str = "vmx-13"
+    firmware: str = "bios"
+
+    @property
+    def folder(self) -> str:
+        """The datastore path of the VM's folder."""
+        return self.vmx_path.rpartition("/")[0]
+
+    @property
+    def seed(self) -> str | None:
+        """The ISO that the guest sees when it boots."""
+        return next((drive.iso for drive in self.cdroms if drive.iso and drive.start_connected), None)
+
+
+def fresh_nics(host: str, model: HardwareModel) -> list[Nic]:
+    """The NICs of a new machine; their MACs are Gigabyte's and differ from host to host."""
+    nics = []
+    for index, item in enumerate(model.nics):
+        tail = hashlib.sha256(f"{host} {index}".encode()).digest()[:3]
+        mac = ":".join(f"{part:02x}" for part in (0x1C, 0x1B, 0x0D, *tail))
+        nics.append(Nic(item.name, item.pci_address, item.pci_id, None, mac, item.description, False, 1000))
+    return nics
+
+
+def fresh_modules(model: HardwareModel) -> dict[str, Module]:
+    """Every module of the release, enabled."""
+    return {
+        item.name: Module(item.name, item.native, item.claims, enabled=True, loaded=False, version=item.version)
+        for item in model.modules
+    }
+
+
+def fresh_vibs(model: HardwareModel) -> tuple[Vib, ...]:
+    """The packages of a new installation."""
+    return tuple(Vib(vib.name, vib.version, vib.vendor, vib.acceptance, INSTALLED) for vib in model.vibs)
+
+
+def fresh_services() -> dict[str, Service]:
+    """A new host answers on its API only: SSH and the shell are off."""
+    rows = (
+        ("DCUI", "Direct Console UI", True, "on"),
+        ("TSM", "ESXi Shell", False, "off"),
+        ("TSM-SSH", "SSH", False, "off"),
+        ("lbtd", "Load-Based Teaming Daemon", True, "on"),
+        ("ntpd", "NTP Daemon", False, "off"),
+        ("vpxa", "VMware vCenter Agent", False, "on"),
+    )
+    return {key: Service(key, label, running, policy) for key, label, running, policy in rows}
+
+
+def fresh_kernel_settings() -> dict[str, KernelSetting]:
+    """The boot settings that matter here."""
+    rows = (
+        ("preferVmklinux", "Prefer VMKlinux device drivers"),
+        ("iovDisableIR", "Disable Interrrupt Routing in the IOMMU"),
+    )
+    return {name: KernelSetting(name, "Bool", text, "FALSE", "FALSE", "FALSE") for name, text in rows}

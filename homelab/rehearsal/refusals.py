@@ -1,0 +1,134 @@
+"""What a simulated host says no with: one class a cause, named after the vSphere fault that a real host gives.
+
+Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fields` are the fault's own properties
+├── AlreadyExists          the very same NAS volume is mounted under a name
+├── DuplicateName          the name is taken by another object
+├── FileAlreadyExists      the target file is there
+├── FileLocked             a running VM holds the file
+├── FileNotFound           no such file or folder
+├── InvalidArgument        a value is wrong; `invalidProperty` names it
+├── InvalidDatastorePath   not of the form `[NAME] path`
+├── InvalidName            the name holds characters that it may not
+├── InvalidPowerState      the VM is on and must be off, or the other way round
+├── InvalidState           the host is not in the state that the call needs
+├── NasRefused             the NAS would not serve the mount; the message is ESXi's own
+├── NotFound               no object of that name
+├── ReadOnly               the export is read-only
+├── ResourceInUse          the datastore holds files of a registered VM
+├── Timedout               the host waited in vain
+├── ToolsUnavailable       the guest cannot be asked
+└── UnknownModule          no such kernel module
+"""
+
+
+class Refusal(Exception):
+    """A host's no: a sentence, and the fields of the vSphere fault."""
+
+    fault = "HostConfigFault"
+
+    def __init__(self, message: str, **fields: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields
+
+
+class AlreadyExists(Refusal):
+    """The very same NAS volume is mounted already; `name` is the mount's."""
+
+    fault = "AlreadyExists"
+
+
+class DuplicateName(Refusal):
+    """The name is taken; `name` is it."""
+
+    fault = "DuplicateName"
+
+
+class FileAlreadyExists(Refusal):
+    """The target is there; `file` is its datastore path."""
+
+    fault = "FileAlreadyExists"
+
+
+class FileLocked(Refusal):
+    """A running VM holds the file; `file` is its datastore path."""
+
+    fault = "FileLocked"
+
+
+class FileNotFound(Refusal):
+    """No such file or folder; `file` is its datastore path."""
+
+    fault = "FileNotFound"
+
+
+class InvalidArgument(Refusal):
+    """A value is wrong; `invalidProperty` names it."""
+
+    fault = "InvalidArgument"
+
+
+class InvalidDatastorePath(Refusal):
+    """Not of the form `[NAME] path`; `datastorePath` is what came."""
+
+    fault = "InvalidDatastorePath"
+
+
+class InvalidName(Refusal):
+    """The name holds characters that it may not; `name` is it."""
+
+    fault = "InvalidName"
+
+
+class InvalidPowerState(Refusal):
+    """The VM's power state does not allow it; `requestedState` and `existingState` are vSphere's words."""
+
+    fault = "InvalidPowerState"
+
+
+class InvalidState(Refusal):
+    """The host is not in the state that the call needs."""
+
+    fault = "InvalidState"
+
+
+class NasRefused(Refusal):
+    """The NAS would not serve the mount; the message is the sysinfo text that ESXi prints."""
+
+    fault = "PlatformConfigFault"
+
+
+class NotFound(Refusal):
+    """No object of that name."""
+
+    fault = "NotFound"
+
+
+class ReadOnly(Refusal):
+    """The export is read-only; `file` is the path that was to be written."""
+
+    fault = "CannotAccessFile"
+
+
+class ResourceInUse(Refusal):
+    """The object is in use; `type` and `name` say which."""
+
+    fault = "ResourceInUse"
+
+
+class Timedout(Refusal):
+    """The host waited in vain."""
+
+    fault = "Timedout"
+
+
+class ToolsUnavailable(Refusal):
+    """The guest cannot be asked: it is off, or its tools do not run."""
+
+    fault = "ToolsUnavailable"
+
+
+class UnknownModule(Refusal):
+    """No kernel module of that name."""
+
+    fault = "NotFound"

@@ -1,0 +1,129 @@
+"""vim-cmd: a client of hostd in the shell, so it fails while hostd is still starting.
+
+`vim-cmd vmsvc/power.getstate 7` is the function `vmsvc_power_getstate`. Column rules of getallvms come from four
+recorded outputs: rows as wide as the widest value, headings in the middle, three spaces between.
+"""
+
+import inspect
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from homelab.rehearsal.host import Host, Vm
+from homelab.rehearsal.refusals import InvalidState, Refusal
+from homelab.rehearsal.shell.call import Answer, Call
+from homelab.rehearsal.shell.esxcli import NO_HOSTD
+
+TITLES = ("Vmid", "Name", "File", "Guest OS", "Version", "Annotation")
+
+Function = Callable[[Host, Sequence[str]], str]
+
+_tasks = itertools.count(1)
+
+
+def vim_cmd(call: Call) -> Answer:
+    """Find the command's function by its name and run it."""
+    if not call.host.api_ready:
+        return Answer(err=NO_HOSTD, status=1)
+    if not call.arguments:
+        return Answer("Commands available under /:\nhostsvc/ vmsvc/\n")
+    name, arguments = call.arguments[0], call.arguments[1:]
+    function = functions().get(name.replace("/", "_").replace(".", "_"))
+    if function is None or "/" not in name:
+        return Answer(err=f"Invalid command '{name}'.\n", status=1)
+    try:
+        return Answer(function(call.host, arguments))
+    except Refusal as refusal:
+        return Answer(err=f"{refusal.message}\n", status=1)
+    except _Usage as usage:
+        return Answer(err=f"{usage}\n", status=1)
+
+
+@cache
+def functions() -> dict[str, Function]:
+    """Every command by its name, with underscores for the slash and the dot."""
+    found = inspect.getmembers(sys.modules[__name__], inspect.isfunction)
+    return {name: one for name, one in found if name.startswith(("vmsvc_", "hostsvc_"))}
+
+
+class _Usage(Exception):
+    """An argument is missing."""
+
+
+def _vm(host: Host, arguments: Sequence[str]) -> Vm:
+    if len(arguments) != 1:
+        raise _Usage("Insufficient arguments.")
+    if arguments[0] not in host.vms:
+        raise _Usage(f'Unable to find a VM corresponding to "{arguments[0]}"')
+    return host.vms[arguments[0]]
+
+
+def vmsvc_getallvms(host: Host, arguments: Sequence[str]) -> str:
+    """The registered VMs, ordered by id as text."""
+    rows = [
+        (vm.moid, vm.name, vm.vmx_path, vm.guest_id, vm.hardware_version, vm.annotation)
+        for vm in sorted(host.vms.values(), key=lambda vm: vm.moid)
+    ]
+    widths = [max(len(line[index]) for line in [TITLES, *rows]) for index in range(len(TITLES))]
+    # Not str.center: it puts the odd space on the left for odd widths, vim-cmd always on the right.
+    head = [" " * ((width - len(title)) // 2) + title for title, width in zip(TITLES, widths, strict=True)]
+    lines = [head, *rows]
+    return "".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + "\n" for line in lines
+    )
+
+
+def vmsvc_power_getstate(host: Host, arguments: Sequence[str]) -> str:
+    """Powered on or off."""
+    vm = _vm(host, arguments)
+    return f"Retrieved runtime info\nPowered {'on' if vm.powered_on else 'off'}\n"
+
+
+def vmsvc_power_on(host: Host, arguments: Sequence[str]) -> str:
+    """Switch a VM on."""
+    host.power_on(_vm(host, arguments))
+    return "Powering on VM:\n"
+
+
+def vmsvc_power_off(host: Host, arguments: Sequence[str]) -> str:
+    """Pull a VM's plug."""
+    host.power_off(_vm(host, arguments))
+    return "Powering off VM:\n"
+
+
+def vmsvc_power_shutdown(host: Host, arguments: Sequence[str]) -> str:
+    """Ask the guest to shut down."""
+    host.shut_down_guest(_vm(host, arguments))
+    return ""
+
+
+def hostsvc_maintenance_mode_enter(host: Host, arguments: Sequence[str]) -> str:
+    """Begin to enter maintenance mode: the task goes on until no VM runs."""
+    if host.in_maintenance:
+        raise InvalidState("The operation is not allowed in the current state.")
+    if any(vm.powered_on for vm in host.vms.values()):
+        threading.Thread(target=host.enter_maintenance, name="maintenance", daemon=True).start()
+    else:
+        host.enter_maintenance()
+    return f"'vim.Task:haTask-ha-host-vim.HostSystem.enterMaintenanceMode-{next(_tasks)}'\n"
+
+
+def hostsvc_maintenance_mode_exit(host: Host, arguments: Sequence[str]) -> str:
+    """Leave maintenance mode."""
+    host.exit_maintenance()
+    return f"'vim.Task:haTask-ha-host-vim.HostSystem.exitMaintenanceMode-{next(_tasks)}'\n"
+
+
+def hostsvc_runtimeinfo(host: Host, arguments: Sequence[str]) -> str:
+    """The part of the host's runtime that scripts read."""
+    boot = host.boot_time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (
+        "(vim.host.RuntimeInfo) {\n"
+        '\tconnectionState = "connected",\n'
+        '\tpowerState = "poweredOn",\n'
+        f"\tinMaintenanceMode = {str(host.in_maintenance).lower()},\n"
+        f'\tbootTime = "{boot}",\n'
+        "}\n"
+    )

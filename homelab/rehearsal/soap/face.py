@@ -1,0 +1,156 @@
+"""The vSphere face of one host: finds objects and methods by name, and answers calls."""
+
+import importlib
+import logging
+import pkgutil
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from pyVmomi import VmomiSupport
+
+from homelab.rehearsal.host import Host
+from homelab.rehearsal.refusals import Refusal
+from homelab.rehearsal.soap import objects, property_collector, wire
+from homelab.rehearsal.soap.certificate import self_signed, server_context
+from homelab.rehearsal.soap.managed import Managed, refused
+from homelab.rehearsal.soap.selection import not_found
+from homelab.rehearsal.soap.server import Server
+from homelab.rehearsal.soap.sessions import Caller, Session, Sessions
+from homelab.rehearsal.soap.tasks import Tasks, TaskState
+
+log = logging.getLogger(__name__)
+
+VERSIONS = {
+    "6.5": "vim.version.version11",
+    "6.7": "vim.version.version12",
+    "7.0": "vim.version.v7_0",
+}
+
+
+class SoapFace:
+    """One host's API on `address`:`port`. `calls` counts calls by method; `certificate` is the host's own, PEM.
+
+    `start` may be called again after `stop`: the certificate stays, sessions and tasks do not.
+    """
+
+    def __init__(self, host: Host, *, port: int = 443, address: str | None = None) -> None:
+        self.host = host
+        self.address, self.port = address or host.address, port
+        self.api_version = ".".join(host.version.split(".")[:2])
+        self.version = VERSIONS[self.api_version]
+        self.calls: Counter[str] = Counter()
+        self.sessions = Sessions(host.clock)
+        self.tasks = Tasks(host)
+        self.certificate, key = self_signed(host.name, self.address)
+        self._context = server_context(self.certificate, key)
+        self.backups: dict[str, bytes] = {}
+        self._classes = _classes()
+        self._counting = threading.Lock()
+        self._server: Server | None = None
+
+    def start(self) -> None:
+        """Listen, and serve in daemon threads. With port 0 a free port is taken and kept."""
+        self._server = Server(self, (self.address, self.port), self._context)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+
+    def stop(self) -> None:
+        """Close the listener and every connection; sessions and tasks are forgotten."""
+        server, self._server = self._server, None
+        if server:
+            server.close_all()
+        self.sessions.clear()
+        self.tasks.clear()
+        self.host.touch(dirty=False)
+
+    def find(self, target: Any, caller: Caller) -> Managed | None:
+        """The object of a reference, or None. A base class finds its descendants' objects, as on a real host."""
+        kind = self._classes.get(VmomiSupport.GetWsdlName(type(target)))
+        candidates = [kind] if kind else self._derived(type(target))
+        for candidate in candidates:
+            if target._moId in candidate.ids(self, caller):
+                return candidate(self, target._moId, caller)
+        return None
+
+    def call(self, request: wire.Request, caller: Caller) -> Any:
+        """The result of a call; raises a vSphere fault."""
+        with self._counting:
+            self.calls[request.method] += 1
+        try:
+            target = self._target(request, caller)
+            if request.method == wire.FETCH:
+                with self.host.lock:
+                    return target._read(request.arguments.get("prop", ""))
+            return self._invoke(target, request)
+        except Exception as error:
+            raise self._as_fault(error, request.target) from error
+
+    def _target(self, request: wire.Request, caller: Caller) -> Managed:
+        kind = self._classes.get(VmomiSupport.GetWsdlName(type(request.target)))
+        method = getattr(kind, request.method, None)
+        if not caller.session and not getattr(method, "is_anonymous", False):
+            raise wire.fault("NotAuthenticated", "The session is not authenticated.", object=request.target)
+        target = self.find(request.target, caller)
+        if target is None:
+            raise not_found(request.target)
+        return target
+
+    def _invoke(self, target: Managed, request: wire.Request) -> Any:
+        method: Callable[..., Any] | None = getattr(target, request.method, None)
+        if method is None:
+            raise wire.fault("NotSupported", f"{type(target).__name__}.{request.method} is not part of the rehearsal")
+        if getattr(method, "needs_licence", False) and self.host.licence == "free":
+            message = "Current license or ESXi version prohibits execution of the requested operation."
+            raise wire.fault("RestrictedVersion", message)
+        arguments = [_argument(request, item) for item in request.info.params]
+        if not request.info.isTask:
+            return method(*arguments)
+
+        def work(task: TaskState) -> Any:
+            target._task = task
+            return method(*arguments)
+
+        name = getattr(target, "name", type(target).__name__)
+        return self.tasks.start(target._ref, request.info, name, work, lambda error: self._as_fault(error, target._ref))
+
+    def _derived(self, kind: Any) -> list[type[Managed]]:
+        found = []
+        for name, candidate in self._classes.items():
+            if issubclass(VmomiSupport.GetWsdlType(wire.NAMESPACE, name), kind):
+                found.append(candidate)
+        return found
+
+    def _as_fault(self, error: Exception, target: Any) -> Exception:
+        if wire.is_fault(error):
+            return error
+        if isinstance(error, Refusal):
+            return refused(error, target)  # type: ignore[no-any-return]
+        log.error("%s: a call failed in the rehearsal itself", self.host.name, exc_info=error)
+        fault: Exception = wire.fault("SystemError", f"A general system error occurred: {error!r}", reason=repr(error))
+        return fault
+
+
+def _argument(request: wire.Request, parameter: Any) -> Any:
+    value = request.arguments.get(parameter.name)
+    if value is None and not parameter.flags & VmomiSupport.F_OPTIONAL:
+        message = f"A specified parameter was not correct: {parameter.name}"
+        raise wire.fault("InvalidArgument", message, invalidProperty=parameter.name)
+    return value
+
+
+def _classes() -> dict[str, type[Managed]]:
+    for module in pkgutil.iter_modules(objects.__path__, objects.__name__ + "."):
+        importlib.import_module(module.name)
+    assert property_collector
+    found: dict[str, type[Managed]] = {}
+    pending = list(Managed.__subclasses__())
+    while pending:
+        kind = pending.pop()
+        pending += kind.__subclasses__()
+        found[kind.__name__] = kind
+    return found
+
+
+__all__ = ["Session", "SoapFace"]

@@ -1,0 +1,100 @@
+"""Files of datastores over HTTPS: `/folder/PATH?dcPath=ha-datacenter&dsName=NAME`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import parse_qs, urlsplit
+
+from homelab.rehearsal.refusals import FileLocked, InvalidDatastorePath, NotFound, ReadOnly
+from homelab.rehearsal.storage import join
+
+if TYPE_CHECKING:
+    from homelab.rehearsal.soap.server import Handler
+
+CHUNK = 1024 * 1024
+ZEROS = bytes(CHUNK)
+
+
+def serve(handler: Handler, path: str) -> None:
+    """Answer one request for a file: 401 without a login, 404 without the file, 200 or 201 for a file laid down, 204 deleted."""
+    # A body that was not read would be taken for the next request.
+    handler.close_connection = handler.close_connection or handler.command == "PUT"
+    if not handler.authorized():
+        headers = {"WWW-Authenticate": 'Basic realm="VMware HTTP server"'}
+        handler.answer(401, b"Unauthorized", headers=headers)
+        return
+    query = parse_qs(urlsplit(handler.path).query)
+    label = join(query.get("dsName", [""])[0], path)
+    host = handler.face.host
+    try:
+        file = host.path_of(label)
+        if handler.command == "PUT":
+            host.volumes.check_writable(file, label=label)
+            host.volumes.check_unlocked(file, label=label)
+            _put(handler, file)
+        elif handler.command == "DELETE":
+            _delete(handler, file, label)
+        else:
+            _get(handler, file)
+    except (NotFound, InvalidDatastorePath) as refusal:
+        handler.answer(404, refusal.message.encode())
+    except (FileLocked, ReadOnly) as refusal:
+        handler.answer(500, refusal.message.encode())
+
+
+def _get(handler: Handler, file: Path) -> None:
+    if not file.is_file():
+        handler.answer(404)
+        return
+    with file.open("rb") as source:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/octet-stream")
+        handler.send_header("Content-Length", str(file.stat().st_size))
+        handler.end_headers()
+        if handler.command == "GET":
+            shutil.copyfileobj(source, handler.wfile, CHUNK)
+
+
+def _put(handler: Handler, file: Path) -> None:
+    length = handler.headers.get("Content-Length")
+    if length is None or not length.isdigit():
+        handler.answer(411)
+        return
+    if not file.parent.is_dir() or file.is_dir():
+        handler.answer(404)
+        return
+    status = 200 if file.exists() else 201
+    with file.open("wb") as target:
+        whole = _receive(handler, target, int(length))
+    if whole:
+        handler.close_connection = handler.headers.get("Connection", "").lower() == "close"
+        handler.answer(status)
+
+
+def _receive(handler: Handler, target: BinaryIO, left: int) -> bool:
+    """Whether all came. What arrived stays, as on a real host: a cut upload leaves a part of the file."""
+    try:
+        while left:
+            piece = handler.rfile.read(min(CHUNK, left))
+            if piece == ZEROS[: len(piece)]:
+                # Kept as a hole: the rehearsal's disks live in memory.
+                target.seek(len(piece), os.SEEK_CUR)
+            else:
+                target.write(piece)
+            left -= len(piece)
+            if not piece:
+                return False
+    finally:
+        target.truncate()
+    return True
+
+
+def _delete(handler: Handler, file: Path, label: str) -> None:
+    if not file.exists():
+        handler.answer(404)
+        return
+    handler.face.host.volumes.delete(file, label=label)
+    handler.answer(204)

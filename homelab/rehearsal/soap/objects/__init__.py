@@ -1,0 +1,1 @@
+"""The managed objects, by area; the face finds every class in here by its name."""

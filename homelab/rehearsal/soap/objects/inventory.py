@@ -1,0 +1,332 @@
+"""The tree of a standalone host: folders, the datacenter, the compute resource, the pool, networks and views on them."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+from pyVmomi import VmomiSupport, vim
+
+from homelab.rehearsal.soap import vm_spec
+from homelab.rehearsal.soap.managed import Managed, ref, writes
+from homelab.rehearsal.soap.wire import NAMESPACE, fault
+
+_numbers = count(1)
+
+
+class Entity(Managed):
+    """What all objects of the tree have. Not a vSphere type by itself."""
+
+    @property
+    def overallStatus(self) -> str:
+        """Nothing is ever wrong here."""
+        return "green"
+
+    @property
+    def configStatus(self) -> str:
+        """Nothing is ever wrong here."""
+        return "green"
+
+
+class Folder(Entity):
+    """The folders of a standalone host; they are fixed."""
+
+    NAMES = {
+        "ha-folder-root": "ha-folder-root",
+        "ha-folder-vm": "vm",
+        "ha-folder-host": "host",
+        "ha-folder-datastore": "datastore",
+        "ha-folder-network": "network",
+    }
+    TYPES = {
+        "ha-folder-root": ["Datacenter"],
+        "ha-folder-vm": ["VirtualMachine"],
+        "ha-folder-host": ["ComputeResource"],
+        "ha-folder-datastore": ["Datastore"],
+        "ha-folder-network": ["Network"],
+    }
+
+    @classmethod
+    def ids(cls, face: Any, caller: Any) -> Iterator[str]:
+        """The five folders."""
+        yield from cls.NAMES
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.NAMES[self._moid]
+
+    @property
+    def parent(self) -> Any:
+        """The datacenter, or nothing for the root."""
+        return None if self._moid == "ha-folder-root" else ref("Datacenter", "ha-datacenter")
+
+    @property
+    def childType(self) -> Any:
+        """What the folder may hold."""
+        return [VmomiSupport.GetWsdlType(NAMESPACE, name) for name in self.TYPES[self._moid]]
+
+    @property
+    def childEntity(self) -> Any:
+        """What the folder holds."""
+        host = self._host
+        children = {
+            "ha-folder-root": [ref("Datacenter", "ha-datacenter")],
+            "ha-folder-vm": [ref("VirtualMachine", moid) for moid in host.vms],
+            "ha-folder-host": [ref("ComputeResource", "ha-compute-res")],
+            "ha-folder-datastore": [ref("Datastore", mount.moref) for mount in host.mounts.values()],
+            "ha-folder-network": [ref("Network", network_id(name)) for name in host.port_groups],
+        }
+        return children[self._moid]
+
+    @writes
+    def CreateVM_Task(self, config: Any, pool: Any, host: Any) -> Any:
+        """A new VM; its disks are attached or made as the specification says."""
+        self._must_hold_vms()
+        with self._host.lock:
+            return ref("VirtualMachine", vm_spec.create(self._host, config).moid)
+
+    @writes
+    def RegisterVM_Task(self, path: str, name: str | None, asTemplate: bool, pool: Any, host: Any) -> Any:
+        """A VM that lies on a datastore comes into the inventory."""
+        self._must_hold_vms()
+        if asTemplate:
+            raise fault("NotSupported", "A standalone host has no templates")
+        return ref("VirtualMachine", self._host.register_vm(path, name).moid)
+
+    def _must_hold_vms(self) -> None:
+        if self._moid != "ha-folder-vm":
+            raise fault("NotSupported", "The operation is not supported on the object.")
+
+
+class Datacenter(Entity):
+    """The one datacenter."""
+
+    moid = "ha-datacenter"
+
+    @property
+    def name(self) -> str:
+        """Always the same on a standalone host."""
+        return "ha-datacenter"
+
+    @property
+    def parent(self) -> Any:
+        """The root folder."""
+        return ref("Folder", "ha-folder-root")
+
+    @property
+    def vmFolder(self) -> Any:
+        """Where VMs are."""
+        return ref("Folder", "ha-folder-vm")
+
+    @property
+    def hostFolder(self) -> Any:
+        """Where the host is."""
+        return ref("Folder", "ha-folder-host")
+
+    @property
+    def datastoreFolder(self) -> Any:
+        """Where datastores are."""
+        return ref("Folder", "ha-folder-datastore")
+
+    @property
+    def networkFolder(self) -> Any:
+        """Where networks are."""
+        return ref("Folder", "ha-folder-network")
+
+    @property
+    def datastore(self) -> Any:
+        """All datastores."""
+        return [ref("Datastore", mount.moref) for mount in self._host.mounts.values()]
+
+    @property
+    def network(self) -> Any:
+        """All networks."""
+        return [ref("Network", network_id(name)) for name in self._host.port_groups]
+
+
+class ComputeResource(Entity):
+    """The host as a place to run VMs."""
+
+    moid = "ha-compute-res"
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+        return self._host.name
+
+    @property
+    def parent(self) -> Any:
+        """The host folder."""
+        return ref("Folder", "ha-folder-host")
+
+    @property
+    def host(self) -> Any:
+        """The one host."""
+        return [ref("HostSystem", "ha-host")]
+
+    @property
+    def resourcePool(self) -> Any:
+        """The root pool."""
+        return ref("ResourcePool", "ha-root-pool")
+
+    @property
+    def datastore(self) -> Any:
+        """All datastores."""
+        return [ref("Datastore", mount.moref) for mount in self._host.mounts.values()]
+
+    @property
+    def network(self) -> Any:
+        """All networks."""
+        return [ref("Network", network_id(name)) for name in self._host.port_groups]
+
+
+class ResourcePool(Entity):
+    """The root pool."""
+
+    moid = "ha-root-pool"
+
+    @property
+    def name(self) -> str:
+        """Always the same."""
+        return "Resources"
+
+    @property
+    def parent(self) -> Any:
+        """The compute resource."""
+        return ref("ComputeResource", "ha-compute-res")
+
+    @property
+    def owner(self) -> Any:
+        """The compute resource."""
+        return ref("ComputeResource", "ha-compute-res")
+
+    @property
+    def resourcePool(self) -> Any:
+        """There are no pools below it."""
+        return []
+
+    @property
+    def vm(self) -> Any:
+        """All VMs."""
+        return [ref("VirtualMachine", moid) for moid in self._host.vms]
+
+
+class Network(Entity):
+    """A port group that VMs can use."""
+
+    @classmethod
+    def ids(cls, face: Any, caller: Any) -> Iterator[str]:
+        """One for each port group."""
+        yield from (network_id(name) for name in face.host.port_groups)
+
+    @property
+    def name(self) -> str:
+        """The port group's name."""
+        return self._moid.removeprefix("HaNetwork-")
+
+    @property
+    def parent(self) -> Any:
+        """The network folder."""
+        return ref("Folder", "ha-folder-network")
+
+    @property
+    def host(self) -> Any:
+        """The one host."""
+        return [ref("HostSystem", "ha-host")]
+
+    @property
+    def vm(self) -> Any:
+        """The VMs with a NIC on it."""
+        vms = self._host.vms.values()
+        return [ref("VirtualMachine", vm.moid) for vm in vms if any(nic.network == self.name for nic in vm.nics)]
+
+    @property
+    def summary(self) -> Any:
+        """Name and whether it can be used."""
+        return vim.Network.Summary(network=self._ref, name=self.name, accessible=True)
+
+
+class ViewManager(Managed):
+    """Makes views."""
+
+    moid = "ViewManager"
+
+    @property
+    def viewList(self) -> Any:
+        """The session's views."""
+        assert self._caller.session is not None
+        return [ref("ContainerView", moid) for moid in self._caller.session.views]
+
+    def CreateContainerView(self, container: Any, type: Any, recursive: bool) -> Any:
+        """A list of the objects below another."""
+        if self._face.find(container, self._caller) is None:
+            raise fault("ManagedObjectNotFound", "The container is gone", obj=container)
+        assert self._caller.session is not None
+        moid = f"session-view-{next(_numbers)}"
+        self._caller.session.views[moid] = (container, list(type or ()), recursive)
+        return ref("ContainerView", moid)
+
+
+class ContainerView(Managed):
+    """The objects below another one, as they are now."""
+
+    @classmethod
+    def ids(cls, face: Any, caller: Any) -> Iterator[str]:
+        """The session's views."""
+        yield from caller.session.views if caller.session else ()
+
+    @property
+    def _made(self) -> tuple[Any, list[Any], bool]:
+        assert self._caller.session is not None
+        made: tuple[Any, list[Any], bool] = self._caller.session.views[self._moid]
+        return made
+
+    @property
+    def container(self) -> Any:
+        """Where the view begins."""
+        return self._made[0]
+
+    @property
+    def type(self) -> Any:
+        """The types that it lists; all of them when none is named."""
+        return self._made[1]
+
+    @property
+    def recursive(self) -> bool:
+        """Whether it looks below the first level."""
+        return self._made[2]
+
+    @property
+    def view(self) -> Any:
+        """The objects."""
+        container, kinds, recursive = self._made
+        found: dict[Any, None] = {}
+        pending = self._children(container)
+        while pending:
+            item = pending.pop(0)
+            if item not in found:
+                found[item] = None
+                pending += self._children(item) if recursive else []
+        return [item for item in found if not kinds or isinstance(item, tuple(kinds))]
+
+    def DestroyView(self) -> None:
+        """Forget the view."""
+        assert self._caller.session is not None
+        self._caller.session.views.pop(self._moid, None)
+
+    def _children(self, container: Any) -> list[Any]:
+        item = self._face.find(container, self._caller)
+        if isinstance(item, Folder | ResourcePool):
+            return list(item.childEntity if isinstance(item, Folder) else item.vm)
+        if isinstance(item, Datacenter):
+            return [item.vmFolder, item.hostFolder, item.datastoreFolder, item.networkFolder]
+        if isinstance(item, ComputeResource):
+            return [*item.host, item.resourcePool]
+        return []
+
+
+def network_id(name: str) -> str:
+    """The managed object id of a port group."""
+    return f"HaNetwork-{name}"
+
+

@@ -1,0 +1,204 @@
+"""The entrance: the service instance, sessions, tasks, licences and search."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from pyVmomi import vim
+
+from homelab.rehearsal.host import Host
+from homelab.rehearsal.soap.managed import Managed, anonymous, ref
+from homelab.rehearsal.soap.tasks import TaskState
+from homelab.rehearsal.soap.wire import fault
+
+MANAGERS = {
+    "propertyCollector": ("PropertyCollector", "ha-property-collector"),
+    "viewManager": ("ViewManager", "ViewManager"),
+    "sessionManager": ("SessionManager", "ha-sessionmgr"),
+    "taskManager": ("TaskManager", "ha-taskmgr"),
+    "licenseManager": ("LicenseManager", "ha-license-manager"),
+    "searchIndex": ("SearchIndex", "ha-searchindex"),
+    "fileManager": ("FileManager", "ha-nfc-file-manager"),
+    "virtualDiskManager": ("VirtualDiskManager", "ha-vdiskmanager"),
+}
+
+
+def about(host: Host) -> Any:
+    """The product, as every part of the API tells it."""
+    version = ".".join(host.version.split(".")[:2])
+    return vim.AboutInfo(
+        name="VMware ESXi",
+        fullName=f"VMware ESXi {host.version} build-{host.build}",
+        vendor="VMware, Inc.",
+        version=host.version,
+        build=host.build,
+        localeVersion="INTL",
+        localeBuild="000",
+        osType="vmnix-x86",
+        productLineId="embeddedEsx",
+        apiType="HostAgent",
+        apiVersion=version,
+        licenseProductName="VMware ESX Server",
+        licenseProductVersion=f"{version.split('.')[0]}.0",
+    )
+
+
+class ServiceInstance(Managed):
+    """Where every client begins."""
+
+    moid = "ServiceInstance"
+
+    @property
+    def content(self) -> Any:
+        """The product and its managers."""
+        managers = {name: ref(*target) for name, target in MANAGERS.items()}
+        return vim.ServiceInstanceContent(
+            rootFolder=ref("Folder", "ha-folder-root"), about=about(self._host), **managers
+        )
+
+    @property
+    def serverClock(self) -> datetime:
+        """The host's time."""
+        return datetime.now(UTC)
+
+    @anonymous
+    def RetrieveServiceContent(self) -> Any:
+        """The product and its managers, before any login."""
+        return self.content
+
+    def CurrentTime(self) -> datetime:
+        """The host's time."""
+        return datetime.now(UTC)
+
+
+class SessionManager(Managed):
+    """Logins."""
+
+    moid = "ha-sessionmgr"
+
+    @property
+    def currentSession(self) -> Any:
+        """The session that asks."""
+        return self._user_session()
+
+    @anonymous
+    def Login(self, userName: str, password: str, locale: str | None) -> Any:
+        """A new session; InvalidLogin for a wrong password, a wrong name and a locked account alike."""
+        if not self._host.login(userName, password):
+            raise fault("InvalidLogin", "Cannot complete login due to an incorrect user name or password.")
+        self._caller.session = self._face.sessions.open(userName, self._caller.address, self._caller.agent)
+        return self._user_session()
+
+    def Logout(self) -> None:
+        """The end of the session."""
+        assert self._caller.session is not None
+        self._face.sessions.close(self._caller.session)
+        self._host.touch(dirty=False)
+
+    def _user_session(self) -> Any:
+        session = self._caller.session
+        if session is None:
+            return None
+        return vim.UserSession(
+            key=session.key,
+            userName=session.user,
+            fullName="Administrator",
+            loginTime=session.login_time,
+            lastActiveTime=session.last_active,
+            locale="en",
+            messageLocale="en",
+            extensionSession=False,
+            ipAddress=session.address,
+            userAgent=session.agent,
+            callCount=session.calls,
+        )
+
+
+class TaskManager(Managed):
+    """What is under way."""
+
+    moid = "ha-taskmgr"
+
+    @property
+    def recentTask(self) -> Any:
+        """The last tasks."""
+        return [ref("Task", task.key) for task in self._face.tasks.recent()]
+
+    @property
+    def maxCollector(self) -> int:
+        """How many history collectors a client may have."""
+        return 0
+
+
+class Task(Managed):
+    """One task."""
+
+    @classmethod
+    def ids(cls, face: Any, caller: Any) -> Iterator[str]:
+        """Every task that is remembered."""
+        yield from list(face.tasks.all)
+
+    @property
+    def info(self) -> Any:
+        """How the task stands."""
+        task: TaskState = self._face.tasks.all[self._moid]
+        session = self._caller.session
+        return vim.TaskInfo(
+            key=task.key,
+            task=self._ref,
+            descriptionId=task.description,
+            entity=task.entity if isinstance(task.entity, vim.ManagedEntity) else None,
+            entityName=task.entity_name,
+            state=task.state,
+            cancelled=False,
+            cancelable=False,
+            error=task.error,
+            result=task.result,
+            progress=task.progress,
+            reason=vim.TaskReasonUser(userName=session.user if session else ""),
+            queueTime=task.queued,
+            startTime=task.started,
+            completeTime=task.completed,
+            eventChainId=task.chain,
+        )
+
+
+class LicenseManager(Managed):
+    """What the host may do."""
+
+    moid = "ha-license-manager"
+
+    @property
+    def licenses(self) -> Any:
+        """The one key in use."""
+        keys = {
+            "evaluation": ("00000-00000-00000-00000-00000", "eval", "Evaluation Mode", 0),
+            "paid": ("AAAAA-BBBBB-CCCCC-DDDDD-EEEEE", "esx.standard.cpuPackage", "vSphere Standard", 2),
+            "free": ("FFFFF-GGGGG-HHHHH-JJJJJ-KKKKK", "esx.hypervisor.cpuPackage", "vSphere Hypervisor", 0),
+        }
+        key, edition, name, total = keys[self._host.licence]
+        major = self._host.version.split(".")[0]
+        return [
+            vim.LicenseManager.LicenseInfo(
+                licenseKey=key,
+                editionKey=edition,
+                name=name.replace("vSphere", f"vSphere {major}"),
+                total=total,
+                used=1,
+                costUnit="cpuPackage",
+            )
+        ]
+
+
+class SearchIndex(Managed):
+    """Finding one object."""
+
+    moid = "ha-searchindex"
+
+    def FindByUuid(self, datacenter: Any, uuid: str, vmSearch: bool, instanceUuid: bool | None) -> Any:
+        """A VM by its BIOS UUID; nothing when there is none."""
+        if not vmSearch or instanceUuid:
+            raise fault("NotSupported", "Only VMs are found, by their BIOS UUID")
+        with self._host.lock:
+            found = [vm.moid for vm in self._host.vms.values() if vm.uuid.lower() == uuid.lower()]
+        return ref("VirtualMachine", found[0]) if found else None

@@ -1,0 +1,301 @@
+"""Datastores as folders: NFS volumes that all hosts see, disks, copies, locks.
+
+A disk is a descriptor NAME.vmdk, its data NAME-flat.vmdk and, once a VM booted from it, a folder NAME.vmdk.d with the guest's
+writes. Sizes in bytes. `label` is the datastore path that a refusal names.
+"""
+
+import re
+import shutil
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from homelab.rehearsal.refusals import (
+    FileAlreadyExists,
+    FileLocked,
+    FileNotFound,
+    InvalidArgument,
+    InvalidDatastorePath,
+    NasRefused,
+    ReadOnly,
+)
+
+SECTOR = 512
+DENIED = "The NFS server denied the mount request"
+NO_CONNECTION = "Unable to connect to NFS server"
+
+
+@dataclass
+class Nas:
+    """The NAS as hosts meet it: what it exports, and how it misbehaves.
+
+    `refuses` is a sysinfo text that every mount is answered with; `read_only` lets mounts pass and writes fail; `away` is a NAS
+    that does not answer. `denied` are the hosts' addresses that the export does not name.
+    """
+
+    addresses: set[str] = field(default_factory=set)
+    exports: set[str] = field(default_factory=set)
+    read_only: bool = False
+    refuses: str | None = None
+    away: bool = False
+    denied: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One NFS volume: the literal strings of the mount, and the folder behind them."""
+
+    server: str
+    share: str
+    path: Path
+
+    @property
+    def directory(self) -> str:
+        """The volume's name under /vmfs/volumes."""
+        return volume_directory(self.server, self.share)
+
+
+class Volumes:
+    """All volumes of a rehearsal, below `root`; hosts that mount the same export see the same folder."""
+
+    def __init__(self, root: Path, nas: Nas | None = None) -> None:
+        self.root = root
+        self.nas = nas or Nas()
+        self.lock = threading.RLock()
+        self._owners: dict[Path, str] = {}
+
+    def mount(self, server: str, share: str, *, client: str = "") -> Volume:
+        """The volume of an export; NasRefused with ESXi's sysinfo text when the NAS would not serve it."""
+        nas = self.nas
+        if nas.refuses:
+            raise NasRefused(nas.refuses)
+        if nas.away or server not in nas.addresses:
+            raise NasRefused(NO_CONNECTION)
+        # A server drops a trailing slash; to ESXi it is another volume all the same.
+        export = share.rstrip("/")
+        if export not in nas.exports or client in nas.denied:
+            raise NasRefused(DENIED)
+        path = self.root / export.strip("/").replace("/", "_")
+        path.mkdir(parents=True, exist_ok=True)
+        return Volume(server, share, path)
+
+    def space(self, volume: Volume) -> tuple[int, int]:
+        """Capacity and free space."""
+        usage = shutil.disk_usage(volume.path)
+        return usage.total, usage.free
+
+    def resolve(self, folder: Path, path: str) -> Path:
+        """The file behind a path inside a datastore; InvalidDatastorePath when it leads out of it."""
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            raise InvalidDatastorePath(f"Invalid datastore path '{path}'.", datastorePath=path)
+        return folder.joinpath(*parts)
+
+    def check_writable(self, path: Path, *, label: str) -> None:
+        """ReadOnly when the NAS exports the volume read-only."""
+        if self.nas.read_only and path.is_relative_to(self.root):
+            raise ReadOnly(f"Cannot access file {label}: Read-only file system", file=label)
+
+    def lock_files(self, paths: list[Path], *, owner: str) -> None:
+        """Take all locks or none; FileLocked when another VM holds one."""
+        with self.lock:
+            for path in paths:
+                self.check_unlocked(path, label=path.name, but=owner)
+            self._owners.update(dict.fromkeys(paths, owner))
+
+    def unlock_files(self, *, owner: str) -> None:
+        """Give up every lock of an owner."""
+        with self.lock:
+            self._owners = {path: holder for path, holder in self._owners.items() if holder != owner}
+
+    def check_unlocked(self, path: Path, *, label: str, but: str = "") -> None:
+        """FileLocked when a running VM holds the disk, its data or a file below it."""
+        with self.lock:
+            for held, owner in self._owners.items():
+                if owner != but and (path in (held, flat_of(held)) or held.is_relative_to(path)):
+                    raise FileLocked(f"Unable to access file {label} since it is locked", file=label)
+
+    def make_directory(self, path: Path, *, parents: bool, label: str) -> None:
+        """Make a folder; FileAlreadyExists, FileNotFound."""
+        self.check_writable(path, label=label)
+        if path.exists():
+            raise FileAlreadyExists(
+                f"Cannot complete the operation because the file or folder {label} already exists", file=label
+            )
+        if not parents and not path.parent.is_dir():
+            raise FileNotFound(f"File {label} was not found", file=label)
+        path.mkdir(parents=True)
+
+    def delete(self, path: Path, *, label: str) -> None:
+        """Delete a file, or a folder with all in it."""
+        self._must_exist(path, label=label)
+        self.check_writable(path, label=label)
+        self.check_unlocked(path, label=label)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+    def move(self, source: Path, target: Path, *, force: bool, label: str) -> None:
+        """Rename a file or folder; a disk's descriptor does not take its data along."""
+        self._must_exist(source, label=label)
+        self.check_writable(target, label=label)
+        self.check_unlocked(source, label=label)
+        if target.exists() and not force:
+            raise FileAlreadyExists(
+                f"Cannot complete the operation because the file or folder {label} already exists", file=label
+            )
+        source.rename(target)
+
+    def create_disk(self, path: Path, capacity: int, *, thin: bool = True, label: str) -> None:
+        """Make an empty disk."""
+        self.check_writable(path, label=label)
+        if path.exists():
+            raise FileAlreadyExists(
+                f"Cannot complete the operation because the file or folder {label} already exists", file=label
+            )
+        if not path.parent.is_dir():
+            raise FileNotFound(f"File {label} was not found", file=label)
+        path.write_text(descriptor(path.stem, capacity, thin=thin))
+        with flat_of(path).open("wb") as file:
+            file.truncate(capacity)
+
+    def copy_disk(self, source: Path, target: Path, *, force: bool, thin: bool, label: str, target_label: str) -> None:
+        """Copy descriptor, data (sparse) and the guest's writes; `force` overwrites."""
+        self._must_exist(flat_of(source), label=label)
+        self._must_exist(source, label=label)
+        self.check_unlocked(source, label=label)
+        self.check_writable(target, label=target_label)
+        if not target.parent.is_dir():
+            raise FileNotFound(f"File {target_label} was not found", file=target_label)
+        if target.exists():
+            if not force:
+                raise FileAlreadyExists(
+                    f"Cannot complete the operation because the file or folder {target_label} already exists",
+                    file=target_label,
+                )
+            self.delete_disk(target, label=target_label)
+        # cp keeps holes, device nodes and extended attributes, which the guest's writes are made of.
+        _copy(flat_of(source), flat_of(target))
+        if writes_of(source).is_dir():
+            _copy(writes_of(source), writes_of(target))
+        target.write_text(descriptor(target.stem, flat_of(target).stat().st_size, thin=thin))
+
+    def extend_disk(self, path: Path, capacity: int, *, label: str) -> None:
+        """Grow a disk; InvalidArgument when it would shrink."""
+        self._must_exist(path, label=label)
+        self.check_unlocked(path, label=label)
+        self.check_writable(path, label=label)
+        if capacity < flat_of(path).stat().st_size:
+            raise InvalidArgument("A specified parameter was not correct: capacity", invalidProperty="newCapacityKb")
+        with flat_of(path).open("r+b") as file:
+            file.truncate(capacity)
+        text = path.read_text()
+        path.write_text(re.sub(r"(?m)^RW \d+ ", f"RW {capacity // SECTOR} ", text, count=1))
+
+    def delete_disk(self, path: Path, *, label: str) -> None:
+        """Delete descriptor, data and the guest's writes."""
+        self._must_exist(path, label=label)
+        self.check_unlocked(path, label=label)
+        self.check_writable(path, label=label)
+        path.unlink()
+        flat_of(path).unlink(missing_ok=True)
+        if writes_of(path).exists():
+            shutil.rmtree(writes_of(path))
+
+    def capacity(self, path: Path, *, label: str) -> int:
+        """A disk's size as its descriptor tells it; FileNotFound without descriptor or data."""
+        self._must_exist(path, label=label)
+        self._must_exist(flat_of(path), label=label)
+        found = re.search(r"(?m)^RW (\d+) ", path.read_text(errors="replace"))
+        return int(found[1]) * SECTOR if found else flat_of(path).stat().st_size
+
+    def _must_exist(self, path: Path, *, label: str) -> None:
+        if not path.exists():
+            raise FileNotFound(f"File {label} was not found", file=label)
+
+
+def flat_of(path: Path) -> Path:
+    """The data of a disk."""
+    return path.with_name(f"{path.stem}-flat.vmdk")
+
+
+def writes_of(path: Path) -> Path:
+    """The folder with the guest's writes."""
+    return path.with_name(f"{path.name}.d")
+
+
+def descriptor(stem: str, capacity: int, *, thin: bool) -> str:
+    """The text of a VMDK descriptor for a flat extent."""
+    lines = [
+        "# Disk DescriptorFile",
+        "version=1",
+        'encoding="UTF-8"',
+        "CID=fffffffe",
+        "parentCID=ffffffff",
+        'createType="vmfs"',
+        "",
+        "# Extent description",
+        f'RW {capacity // SECTOR} VMFS "{stem}-flat.vmdk"',
+        "",
+        "# The Disk Data Base",
+        "#DDB",
+        "",
+        'ddb.adapterType = "lsilogic"',
+        'ddb.virtualHWVersion = "13"',
+    ]
+    return "\n".join([*lines, *(['ddb.thinProvisioned = "1"'] if thin else []), ""])
+
+
+def split(datastore_path: str) -> tuple[str, str]:
+    """`[NAME] a/b` as ("NAME", "a/b"); InvalidDatastorePath for anything else."""
+    found = re.fullmatch(r"\[([^\]]+)\]\s*(.*)", datastore_path or "")
+    if not found:
+        raise InvalidDatastorePath(f"Invalid datastore path '{datastore_path}'.", datastorePath=datastore_path or "")
+    return found[1], found[2]
+
+
+def join(datastore: str, path: str) -> str:
+    """("NAME", "a/b") as `[NAME] a/b`."""
+    return f"[{datastore}] {path}".rstrip()
+
+
+def volume_directory(server: str, share: str) -> str:
+    """The name of an NFSv3 volume under /vmfs/volumes: lookup8 over the share, seeded by lookup8 over the host, seeded 42."""
+    value = _lookup8(share.encode(), _lookup8(server.encode(), 42))
+    return f"{value & 0xFFFFFFFF:08x}-{value >> 32:08x}"
+
+
+def _lookup8(key: bytes, level: int) -> int:
+    a = b = level
+    c = 0x9E3779B97F4A7C13
+    length, rest = len(key), key
+    while len(rest) >= 24:
+        a, b, c = _mix(
+            *(
+                (value + int.from_bytes(rest[start : start + 8], "little")) & MASK
+                for value, start in ((a, 0), (b, 8), (c, 16))
+            )
+        )
+        rest = rest[24:]
+    # The lowest byte of c is kept for the length.
+    a += int.from_bytes(rest[:8], "little")
+    b += int.from_bytes(rest[8:16], "little")
+    c += length + (int.from_bytes(rest[16:], "little") << 8)
+    return _mix(a & MASK, b & MASK, c & MASK)[2]
+
+
+MASK = (1 << 64) - 1
+
+
+def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
+    for first, second, third in ((43, 9, 8), (38, 23, 5), (35, 49, 11), (12, 18, 22)):
+        a = ((a - b - c) & MASK) ^ (c >> first)
+        b = ((b - c - a) & MASK) ^ ((a << second) & MASK)
+        c = ((c - a - b) & MASK) ^ (b >> third)
+    return a, b, c
+
+
+def _copy(source: Path, target: Path) -> None:
+    subprocess.run(["cp", "-a", "--sparse=always", "--", str(source), str(target)], check=True, capture_output=True)

@@ -1,0 +1,247 @@
+"""The VMs of one simulated host: their state, and what can be done to them. Knows no protocol."""
+
+import re
+import threading
+import time
+import uuid as uuids
+from datetime import UTC, datetime
+from pathlib import Path
+
+from homelab.rehearsal.machines import GuestSpec, Machines
+from homelab.rehearsal.parts import Vm
+from homelab.rehearsal.refusals import (
+    DuplicateName,
+    FileAlreadyExists,
+    FileNotFound,
+    InvalidArgument,
+    InvalidName,
+    InvalidPowerState,
+    NotFound,
+    ToolsUnavailable,
+)
+from homelab.rehearsal.storage import Volumes, join, split
+from homelab.rehearsal.vmx import parse_vmx, render_vmx
+
+ROOT_MARK = b"homelab rehearsal root "
+TICK = 0.1
+
+
+class VmActions:
+    """What a host can do to its VMs; `Host` inherits it. Every method takes the host's lock."""
+
+    lock: threading.RLock
+    changed: threading.Condition
+    vms: dict[str, Vm]
+    volumes: Volumes
+    machines: Machines
+    address: str
+    _last_moid: int = 0
+
+    def touch(self, *, dirty: bool = True) -> None:
+        """Say that something changed; `dirty` if it is configuration that auto-backup must keep."""
+        raise NotImplementedError
+
+    def next_moid(self) -> str:
+        """An id for the next VM: ESXi counts up and never uses one twice."""
+        self._last_moid += 1
+        return str(self._last_moid)
+
+    def vm(self, moid: str) -> Vm:
+        """The VM of that id; NotFound when it is gone."""
+        with self.lock:
+            if moid not in self.vms:
+                raise NotFound(f"Unable to find a VM corresponding to {moid!r}")
+            return self.vms[moid]
+
+    def vm_named(self, name: str) -> Vm | None:
+        """The VM of that name, if there is one."""
+        with self.lock:
+            return next((vm for vm in self.vms.values() if vm.name == name), None)
+
+    def create_vm(self, vm: Vm) -> Vm:
+        """Register a new VM and make its folder and its .vmx; disks are there already or were made before.
+
+        `vm.vmx_path` may name the datastore only (`[NAS]`): then the folder takes the VM's name.
+        """
+        with self.lock:
+            self._check_name(vm)
+            store, path = split(vm.vmx_path)
+            if not path.endswith(".vmx"):
+                path = f"{path.rstrip('/') or vm.name}/{vm.name}.vmx"
+            vm.datastore, vm.vmx_path = store, join(store, path)
+            if self.volumes.resolve(self._volume(store), path).exists():
+                raise FileAlreadyExists(f"File {vm.vmx_path} already exists", file=vm.vmx_path)
+            self._give_macs(vm)
+            self._write_vmx(vm)
+            self.vms[vm.moid] = vm
+            self.touch()
+            return vm
+
+    def register_vm(self, vmx_path: str, name: str | None = None) -> Vm:
+        """Add a VM that lies on a datastore to the inventory, as its .vmx tells it."""
+        with self.lock:
+            if any(vm.vmx_path == vmx_path for vm in self.vms.values()):
+                raise _AlreadyRegistered(vmx_path)
+            file = self.path_of(vmx_path)
+            if not file.is_file():
+                raise FileNotFound(f"File {vmx_path} was not found", file=vmx_path)
+            vm = parse_vmx(file.read_text(), vmx_path, self.next_moid())
+            vm.name = name or vm.name
+            self._check_name(vm)
+            self.vms[vm.moid] = vm
+            self.touch()
+            return vm
+
+    def unregister_vm(self, vm: Vm) -> None:
+        """Forget the VM; its files stay."""
+        with self.lock:
+            self._must_be(vm, on=False, wanted="poweredOff")
+            del self.vms[vm.moid]
+            self.touch()
+
+    def destroy_vm(self, vm: Vm) -> None:
+        """Forget the VM and delete its disks and its folder."""
+        with self.lock:
+            self._must_be(vm, on=False, wanted="poweredOff")
+            for disk in vm.disks:
+                if self.path_of(disk.path).exists():
+                    self.volumes.delete_disk(self.path_of(disk.path), label=disk.path)
+            folder = self.path_of(vm.folder)
+            if folder.exists():
+                self.volumes.delete(folder, label=vm.folder)
+            del self.vms[vm.moid]
+            self.touch()
+
+    def update_vm(self, vm: Vm) -> None:
+        """Write the VM's .vmx again after a change of its configuration."""
+        with self.lock:
+            self._give_macs(vm)
+            self._write_vmx(vm)
+            self.touch()
+
+    def power_on(self, vm: Vm) -> None:
+        """Lock the disks and start the guest; a disk without a known root leaves a VM that runs nothing."""
+        with self.lock:
+            self._must_be(vm, on=False, wanted="poweredOn")
+            disks = [self.path_of(disk.path) for disk in vm.disks]
+            for disk, path in zip(vm.disks, disks, strict=True):
+                if not path.is_file():
+                    raise FileNotFound(f"File {disk.path} was not found", file=disk.path)
+            self.volumes.lock_files(disks, owner=f"{self.address}/{vm.moid}")
+            for drive in vm.cdroms:
+                drive.connected = drive.start_connected
+            vm.powered_on, vm.boot_time = True, datetime.now(UTC)
+            spec = self._guest(vm)
+            if spec:
+                self.machines.power_on(spec)
+            self.touch(dirty=False)
+
+    def power_off(self, vm: Vm) -> None:
+        """Pull the VM's plug."""
+        with self.lock:
+            self._must_be(vm, on=True, wanted="poweredOff")
+            self.machines.power_off(vm.name)
+            self._went_off(vm)
+
+    def reset(self, vm: Vm) -> None:
+        """Press the VM's reset button."""
+        with self.lock:
+            self._must_be(vm, on=True, wanted="poweredOn")
+            self.machines.power_off(vm.name)
+            self._went_off(vm)
+            self.power_on(vm)
+
+    def shut_down_guest(self, vm: Vm) -> None:
+        """Ask the guest to shut itself down; returns at once, the VM goes off when the guest is done."""
+        with self.lock:
+            self._must_be(vm, on=True, wanted="poweredOff")
+            if not self.machines.is_running(vm.name):
+                raise ToolsUnavailable("VMware Tools is not running in this virtual machine")
+            self.machines.shut_down(vm.name)
+        threading.Thread(target=self._watch_shut_down, args=(vm, vm.boot_time), daemon=True).start()
+
+    def path_of(self, datastore_path: str) -> Path:
+        """The file behind `[NAME] path`; FileNotFound or InvalidDatastorePath when the datastore is not mounted."""
+        store, path = split(datastore_path)
+        return self.volumes.resolve(self._volume(store), path)
+
+    def _volume(self, datastore: str) -> Path:
+        raise NotImplementedError
+
+    def _watch_shut_down(self, vm: Vm, boot_time: datetime | None, seconds: float = 300) -> None:
+        deadline = time.monotonic() + seconds
+        while self.machines.is_running(vm.name) and time.monotonic() < deadline:
+            time.sleep(TICK)
+        with self.lock:
+            if vm.powered_on and vm.boot_time == boot_time and not self.machines.is_running(vm.name):
+                self._went_off(vm)
+
+    def _went_off(self, vm: Vm) -> None:
+        vm.powered_on, vm.boot_time = False, None
+        for drive in vm.cdroms:
+            drive.connected = False
+        self.volumes.unlock_files(owner=f"{self.address}/{vm.moid}")
+        self.touch(dirty=False)
+
+    def _guest(self, vm: Vm) -> GuestSpec | None:
+        for disk in sorted(vm.disks, key=lambda disk: disk.unit):
+            path = self.path_of(disk.path)
+            root_id = read_root_id(path)
+            if root_id:
+                seed = self.path_of(vm.seed) if vm.seed else None
+                mac = vm.nics[0].mac if vm.nics else ""
+                folder = path.with_name(path.name + ".d")
+                return GuestSpec(vm.name, folder, root_id, mac, seed, vm.cpus, vm.memory_mib)
+        return None
+
+    def _check_name(self, vm: Vm) -> None:
+        if not vm.name or re.search(r"[/\\%]", vm.name):
+            raise InvalidName(f"The name '{vm.name}' is not valid.", name=vm.name)
+        other = self.vm_named(vm.name)
+        if other:
+            raise DuplicateName(f"The name '{vm.name}' already exists.", name=vm.name)
+
+    def _give_macs(self, vm: Vm) -> None:
+        for index, nic in enumerate(vm.nics):
+            if not nic.mac:
+                # The last three bytes of the VM's UUID, as ESXi generates them.
+                tail = uuids.UUID(vm.uuid).bytes[-3:]
+                nic.mac = ":".join(f"{part:02x}" for part in (0, 0x0C, 0x29, *tail[:2], (tail[2] + 10 * index) % 256))
+                nic.address_type = "generated"
+            elif not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", nic.mac.lower()):
+                raise InvalidArgument(f"Invalid MAC address {nic.mac}", invalidProperty="macAddress")
+
+    def _write_vmx(self, vm: Vm) -> None:
+        file = self.path_of(vm.vmx_path)
+        self.volumes.check_writable(file, label=vm.vmx_path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(render_vmx(vm))
+
+    def _must_be(self, vm: Vm, *, on: bool, wanted: str) -> None:
+        if vm.powered_on != on:
+            state = "poweredOn" if vm.powered_on else "poweredOff"
+            raise InvalidPowerState(
+                "The attempted operation cannot be performed in the current state "
+                f"({'Powered on' if vm.powered_on else 'Powered off'}).",
+                requestedState=wanted,
+                existingState=state,
+            )
+
+
+class _AlreadyRegistered(FileAlreadyExists):
+    fault = "AlreadyExists"
+
+    def __init__(self, vmx_path: str) -> None:
+        super().__init__(f"The specified key, name, or identifier '{vmx_path}' already exists.", name=vmx_path)
+
+
+def read_root_id(descriptor: Path) -> str | None:
+    """The root that a rehearsal image's first sector names, or None for any other disk."""
+    flat = descriptor.with_name(f"{descriptor.stem}-flat.vmdk")
+    if not flat.is_file():
+        return None
+    with flat.open("rb") as file:
+        sector = file.read(512)
+    if not sector.startswith(ROOT_MARK):
+        return None
+    return sector[len(ROOT_MARK) :].partition(b"\n")[0].decode("ascii", "replace")

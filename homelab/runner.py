@@ -1,0 +1,225 @@
+"""The runner: looks at every node, then brings the nodes of the graph into the wanted state on a bounded pool of threads."""
+
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from graphlib import TopologicalSorter
+from typing import Any
+
+from homelab.errors import HomelabError, NotTaken
+from homelab.graph import Graph, order
+from homelab.lab import Lab
+from homelab.ports.world import World
+from homelab.step import Blocked, Change, HandOver, Node, Planned, Step
+
+WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened in a run; `node` is None for the run's own events (plan, summary)."""
+
+    kind: str
+    at: datetime
+    node: Node | None
+    data: Mapping[str, Any]
+
+
+Emit = Callable[[Event], None]
+
+
+@dataclass
+class Plan:
+    """What every node would do: its planned items, or the error that kept it from being known."""
+
+    items: dict[Node, Sequence[Planned]] = field(default_factory=dict)
+    failures: dict[Node, HomelabError] = field(default_factory=dict)
+
+    def of(self, kind: type[Any]) -> list[tuple[Node, Any]]:
+        """All planned items of one kind with their nodes, in the graph's order."""
+        return [(node, item) for node, items in self.items.items() for item in items if isinstance(item, kind)]
+
+    @property
+    def disruptive(self) -> list[Change]:
+        """The changes that reboot, power off, format or destroy."""
+        return [change for _, change in self.of(Change) if change.disruptive]
+
+    @property
+    def empty(self) -> bool:
+        """True when there is nothing to do, to wait for or to hand over."""
+        return not any(self.items.values())
+
+    def document(self) -> dict[str, list[dict[str, Any]]]:
+        """The plan as the JSON document of the contract."""
+        return {
+            "changes": [change_fields(node, change) for node, change in self.of(Change)],
+            "blocked": [_fields(node, until=item.until) for node, item in self.of(Blocked)],
+            "hand_overs": [_fields(node, do=item.do) for node, item in self.of(HandOver)],
+        }
+
+
+def change_fields(node: Node, change: Change) -> dict[str, Any]:
+    """One change as the contract's JSON object."""
+    return _fields(
+        node,
+        sentence=change.sentence,
+        reason=change.reason,
+        before=change.before,
+        after=change.after,
+        disruptive=change.disruptive,
+        undo=change.undo,
+    )
+
+
+def _fields(node: Node, **more: Any) -> dict[str, Any]:
+    return {"step": node.step, "target": node.target, **more}
+
+
+@dataclass
+class Outcome:
+    """How one node ended: done, failed, blocked or handed_over; `changed` when something was written."""
+
+    status: str
+    changed: bool = False
+
+
+class Runner:
+    """Carries a graph out. Independent nodes run at once; what depends on a failure is blocked, all else completes."""
+
+    def __init__(self, lab: Lab, steps: Sequence[Step], graph: Graph, world: World, emit: Emit) -> None:
+        self.lab = lab
+        self.steps = {step.name: step for step in steps}
+        self.graph = graph
+        self.world = world
+        self._emit = emit
+        self._emitting = threading.Lock()
+        self.stop = world.stop
+        self.made: list[Change] = []
+
+    def emit(self, kind: str, node: Node | None = None, **data: Any) -> None:
+        """Send one event out, stamped with the time; events never interleave."""
+        with self._emitting:
+            self._emit(Event(kind, datetime.now(UTC), node, data))
+
+    def plan(self) -> Plan:
+        """Look at every node, all at once, and decide; nothing is written."""
+        plan = Plan()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            futures = {node: pool.submit(self._look, node) for node in self.graph}
+            for node, future in futures.items():
+                try:
+                    plan.items[node] = future.result()
+                except HomelabError as error:
+                    plan.failures[node] = error
+        return plan
+
+    def _look(self, node: Node) -> Sequence[Planned]:
+        step = self.steps[node.step]
+        return step.plan(self.lab, node.target, step.observe(self._world_at(node), node.target))
+
+    def _world_at(self, node: Node) -> World:
+        return self.world.at(lambda **data: self.emit("waiting", node, **data))
+
+    def run(self, consented: Callable[[Node, Change], bool]) -> Counter[str]:
+        """Bring every node into the wanted state; the counts of the summary.
+
+        `consented` is asked for each disruptive change. KeyboardInterrupt stops the beginning of new nodes and is raised
+        again when the ones under way have seen `stop`.
+        """
+        sorter = TopologicalSorter(order(self.graph))
+        sorter.prepare()
+        outcomes: dict[Node, Outcome] = {}
+        running: dict[Future[Outcome], Node] = {}
+        with ThreadPoolExecutor(WORKERS) as pool:
+            try:
+                while sorter.is_active():
+                    for node in sorter.get_ready():
+                        running[pool.submit(self._bring, node, outcomes, consented)] = node
+                    done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        node = running.pop(future)
+                        outcomes[node] = future.result()
+                        sorter.done(node)
+            except BaseException:
+                self.stop.set()
+                raise
+        return _counts(outcomes, len(self.made))
+
+    def _bring(
+        self, node: Node, outcomes: Mapping[Node, Outcome], consented: Callable[[Node, Change], bool]
+    ) -> Outcome:
+        """One node from looking to looking again; every failure becomes an event and an outcome."""
+        held_by = [str(before) for before in sorted(self.graph[node].after) if outcomes[before].status != "done"]
+        if held_by:
+            self.emit("blocked", node, until=f"{', '.join(held_by)} is done")
+            return Outcome("blocked")
+        try:
+            return self._carry_out(node, consented)
+        except HomelabError as error:
+            self.emit("failed", node, what=error.what, where=error.where, advice=error.advice)
+        except Exception as error:
+            self.world.log(traceback.format_exc())
+            self.emit(
+                "failed",
+                node,
+                what=f"a mistake of homelab itself: {type(error).__name__}: {error}",
+                where=str(node),
+                advice=f"The whole story is in {self.world.files.log}; please report it",
+            )
+        return Outcome("failed")
+
+    def _carry_out(self, node: Node, consented: Callable[[Node, Change], bool]) -> Outcome:
+        self.emit("start", node)
+        planned = self._look(node)
+        for item in planned:
+            if isinstance(item, Blocked):
+                self.emit("blocked", node, until=item.until)
+                return Outcome("blocked")
+            if isinstance(item, HandOver):
+                self.emit("hand_over", node, do=item.do)
+                return Outcome("handed_over")
+        changes = [item for item in planned if isinstance(item, Change)]
+        for change in changes:
+            if change.disruptive and not consented(node, change):
+                raise HomelabError(
+                    f"not consented: {change.sentence}",
+                    where=str(node),
+                    advice="The plan that was agreed to did not show it; run again and look at the plan",
+                )
+            self.steps[node.step].apply(self._world_at(node), change)
+            self.made.append(change)
+            self.emit("changed", node, **{k: v for k, v in change_fields(node, change).items() if k not in _NODE})
+        if changes:
+            self._check_taken(node)
+        else:
+            self.emit("unchanged", node)
+        return Outcome("done", bool(changes))
+
+    def _check_taken(self, node: Node) -> None:
+        left = self._look(node)
+        if not left:
+            return
+        item = left[0]
+        wanted = item.sentence if isinstance(item, Change) else item.until if isinstance(item, Blocked) else item.do
+        raise NotTaken(
+            f"the change was made but did not take: {wanted}",
+            where=str(node),
+            advice="Something else may be changing it back; run again, and look at the target by hand if it stays",
+        )
+
+
+_NODE = ("step", "target")
+
+
+def _counts(outcomes: Mapping[Node, Outcome], made: int) -> Counter[str]:
+    counts = Counter({"changed": made, "unchanged": 0, "failed": 0, "blocked": 0, "handed_over": 0})
+    for outcome in outcomes.values():
+        if outcome.status != "done":
+            counts[outcome.status] += 1
+        elif not outcome.changed:
+            counts["unchanged"] += 1
+    return counts

@@ -1,0 +1,30 @@
+"""The product, read aloud: its steps in their order."""
+
+from homelab.step import Step
+from homelab.steps.cluster_ca import ClusterCa
+from homelab.steps.driver_fix import DriverFix
+from homelab.steps.guest import Guest
+from homelab.steps.image import Image
+from homelab.steps.kubernetes import KubernetesStep
+from homelab.steps.load_balancer import LoadBalancerStep
+from homelab.steps.nfs_datastore import NfsDatastore
+from homelab.steps.reboot import Reboot
+from homelab.steps.vm import VmStep
+
+
+def all_steps() -> tuple[Step, ...]:
+    """Every step of bootstrap, in order."""
+    return (
+        NfsDatastore(),
+        DriverFix(),
+        Reboot(),
+        Image(),
+        VmStep(),
+        Guest(),
+        ClusterCa(),
+        LoadBalancerStep(),
+        KubernetesStep(),
+    )
+
+
+STEP_NAMES = tuple(step.name for step in all_steps())

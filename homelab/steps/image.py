@@ -1,0 +1,129 @@
+"""Step `image`: the disk that VMs are copied from lies once on the datastore, under its content hash."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from homelab.errors import HostFault
+from homelab.lab import Lab
+from homelab.ports.disk import prepare_image
+from homelab.ports.files import cache_folder
+from homelab.ports.vsphere import Session
+from homelab.ports.vsphere.storage import file_size, make_folder, upload
+from homelab.ports.world import World
+from homelab.step import Blocked, Change, Node, Planned, Step
+
+TRANSFER_SECONDS = 3600
+
+
+def image_folder(lab: Lab) -> str:
+    """The folder of images on a datastore."""
+    return f"homelab/{lab.name}/images"
+
+
+def image_path(lab: Lab) -> str:
+    """The image's descriptor, relative to its datastore."""
+    return f"{image_folder(lab)}/{lab.image.sha256}.vmdk"
+
+
+@dataclass(frozen=True)
+class UploadImage(Change):
+    """Upload the image through one host that mounts the datastore."""
+
+    datastore: str
+    path: str
+    source: str
+    via: str
+
+    @property
+    def sentence(self) -> str:
+        """What will be done."""
+        return f"upload the image {self.source} to [{self.datastore}] {self.path} through {self.via}"
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return "it is not on the datastore yet"
+
+    @property
+    def undo(self) -> str:
+        """How to go back."""
+        return f"delete [{self.datastore}] {self.path} and its -flat.vmdk when no VM is to be created any more"
+
+
+@dataclass(frozen=True)
+class ImageLook:
+    """`via` is the host to go through, None when none mounts the datastore; `whole` when the image is there."""
+
+    via: str | None
+    whole: bool
+
+
+class Image(Step):
+    """One node a datastore, named after the NAS."""
+
+    name = "image"
+
+    def targets(self, lab: Lab) -> Sequence[str]:
+        """The NAS, when there are VMs of ours."""
+        return [nas.name for nas in lab.nfs] if any(vm.managed for vm in lab.vms) else []
+
+    def settled(self, lab: Lab, target: str) -> Sequence[Node]:
+        """All mounts have been tried, and the host that the image goes through has rebooted if it had to."""
+        return [*(Node("nfs-datastore", host.name) for host in lab.esxi), Node("reboot", lab.esxi[0].name)]
+
+    def observe(self, world: World, target: str) -> ImageLook:
+        """Look for the descriptor, which is written last, through the first host that has the datastore."""
+        datastore = world.lab.nfs[0].datastore
+        for name, look in world.reachable_hosts().items():
+            nas = look.nas_named(datastore)
+            if nas and nas.accessible:
+                return ImageLook(name, world.has_file(name, datastore, image_path(world.lab)))
+        return ImageLook(None, False)
+
+    def plan(self, lab: Lab, target: str, observed: ImageLook) -> Sequence[Planned]:
+        """Upload what is missing."""
+        datastore = lab.nfs[0].datastore
+        if observed.via is None:
+            return [Blocked(target, f"a host mounts the datastore {datastore}")]
+        if observed.whole:
+            return []
+        return [UploadImage(target, datastore, image_path(lab), lab.image.source, observed.via)]
+
+    def apply(self, world: World, change: UploadImage) -> None:
+        """Prepare the pair on this machine, upload the data first and the descriptor last."""
+        sentence = f"the image {Path(change.source).name} is prepared"
+        prepared = prepare_image(world.lab.image, cache_folder(), PercentReport(world, sentence))
+        with world.session(change.via) as session:
+            make_folder(session, change.datastore, image_folder(world.lab))
+            flat = change.path.removesuffix(".vmdk") + "-flat.vmdk"
+            _upload(world, session, change.datastore, flat, prepared.flat)
+            _upload(world, session, change.datastore, change.path, prepared.descriptor)
+
+
+def _upload(world: World, session: Session, datastore: str, path: str, source: Path) -> None:
+    size = source.stat().st_size
+    with source.open("rb") as file:
+        upload(session, datastore, path, file, size, PercentReport(world, f"[{datastore}] {path} is uploaded"))
+    found = file_size(session, datastore, path)
+    if found != size:
+        raise HostFault(
+            f"[{datastore}] {path} has {found} bytes after the upload, sent were {size}",
+            where=session.where,
+            advice="Check the space on the datastore and run again; the file is written anew",
+        )
+
+
+class PercentReport:
+    """Turns (done, total) bytes into waiting events, one a percent at the most."""
+
+    def __init__(self, world: World, sentence: str) -> None:
+        self._say = world.progress(sentence, TRANSFER_SECONDS)
+        self._last = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report how far it is."""
+        percent = 100 * done // total if total else 0
+        if percent != self._last:
+            self._last = percent
+            self._say(f"{percent} % of {total / 1e6:.0f} MB")

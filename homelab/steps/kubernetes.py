@@ -1,0 +1,63 @@
+"""Step `kubernetes`: the control planes form one cluster, through the VIP, joining one after another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from homelab.lab import Lab
+from homelab.ports.guest import GuestLook
+from homelab.ports.world import World
+from homelab.step import Blocked, Node, Planned, Step
+from homelab.steps.roles import Roles, RunPlaybook, apply_playbook, cluster_values, node_values, observe_roles, plan_roles
+
+ROLES = ("kubernetes_node", "control_plane")
+
+
+@dataclass(frozen=True)
+class ControlPlaneState:
+    """The guest's roles, and whether a balancer stands."""
+
+    roles: Roles
+    balanced: bool
+
+
+class KubernetesStep(Step):
+    """One node a control plane."""
+
+    name = "kubernetes"
+
+    def targets(self, lab: Lab) -> Sequence[str]:
+        """Every control plane."""
+        return [vm.name for vm in lab.control_plane]
+
+    def after(self, lab: Lab, target: str) -> Sequence[Node]:
+        """The guest is ready; the CA exists; the first control plane stands before others join."""
+        first = lab.control_plane[0].name
+        after = [Node("guest", target), Node("cluster-ca", first)]
+        return after if target == first else [*after, Node("kubernetes", first)]
+
+    def settled(self, lab: Lab, target: str) -> Sequence[Node]:
+        """The balancers were tried, and the one before has joined: etcd takes one learner at a time."""
+        names = [vm.name for vm in lab.control_plane]
+        before = names[: names.index(target)][-1:]
+        balancers = [Node("load-balancer", vm.name) for vm in lab.load_balancers]
+        return [*balancers, *(Node("kubernetes", name) for name in before)]
+
+    def observe(self, world: World, target: str) -> ControlPlaneState:
+        """The guest's receipts, and whether any balancer is laid down: kubeadm talks through it."""
+        looks = [world.guest(vm.name) for vm in world.lab.load_balancers]
+        balanced = any(isinstance(look, GuestLook) and "keepalived" in look.receipts for look in looks)
+        return ControlPlaneState(observe_roles(world, target, ROLES), balanced or not looks)
+
+    def plan(self, lab: Lab, target: str, observed: ControlPlaneState) -> Sequence[Planned]:
+        """Bring the API server up when a receipt says so."""
+        values = {"kubernetes_node": node_values(lab), "control_plane": cluster_values(lab)}
+        first = target == lab.control_plane[0].name
+        brings = "start the cluster" if first else "join the cluster as a control plane"
+        planned = plan_roles(target, observed.roles, "kubernetes.yml", brings, values)
+        if planned and isinstance(observed.roles.guest, GuestLook) and not observed.balanced:
+            return [Blocked(target, "a balancer holds the VIP (load-balancer)")]
+        return planned
+
+    def apply(self, world: World, change: RunPlaybook) -> None:
+        """Run the playbook."""
+        apply_playbook(world, change)

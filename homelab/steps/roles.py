@@ -1,0 +1,111 @@
+"""What the steps on guests share: a role runs when its receipt says that it has to."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from homelab.lab import Lab
+from homelab.ports.guest import GuestAway, GuestLook
+from homelab.ports.world import World
+from homelab.step import Blocked, Change, Planned
+
+
+@dataclass(frozen=True)
+class RunPlaybook(Change):
+    """Run one playbook on one guest. `inputs` is ROLE -> digest of what goes in, as sorted pairs."""
+
+    playbook: str
+    brings: str
+    because: str
+    inputs: tuple[tuple[str, str], ...]
+
+    @property
+    def sentence(self) -> str:
+        """What will be done."""
+        return f"{self.brings} on {self.target} ({self.playbook})"
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return self.because
+
+    @property
+    def before(self) -> str:
+        """As found."""
+        return "differs"
+
+    @property
+    def after(self) -> str:
+        """As wanted."""
+        return "as the inventory says"
+
+    @property
+    def undo(self) -> str:
+        """How to go back."""
+        return f"change the inventory back and run again, or destroy the VM {self.target}"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """A guest and the digests of its roles' own files; `ca` is the cluster's CA when it exists."""
+
+    guest: GuestLook | GuestAway
+    files: Mapping[str, str]
+    ca: str | None = None
+
+
+def observe_roles(world: World, target: str, roles: Sequence[str], ca_from: str | None = None) -> Roles:
+    """Look at a guest, and for the CA at the first control plane."""
+    files = {role: world.role_digest(role) for role in roles}
+    holder = world.guest(ca_from) if ca_from else None
+    return Roles(world.guest(target), files, holder.cluster_ca if isinstance(holder, GuestLook) else None)
+
+
+def digest(files: str, values: Mapping[str, Any]) -> str:
+    """The digest of what goes into a role: its own files and the values it reads."""
+    text = json.dumps({"files": files, "values": values}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plan_roles(
+    target: str, observed: Roles, playbook: str, brings: str, values: Mapping[str, Mapping[str, Any]]
+) -> Sequence[Planned]:
+    """Run the playbook when any of its roles (`values`: ROLE -> what it reads) is not as wanted."""
+    if isinstance(observed.guest, GuestAway):
+        return [Blocked(target, observed.guest.reason)]
+    inputs = {role: digest(observed.files[role], read) for role, read in values.items()}
+    reasons = [reason for role, wanted in inputs.items() if (reason := observed.guest.needs(role, wanted))]
+    if not reasons:
+        return []
+    return [RunPlaybook(target, playbook, brings, "; ".join(reasons), tuple(sorted(inputs.items())))]
+
+
+def apply_playbook(world: World, change: RunPlaybook) -> None:
+    """Run the playbook, handing the digests in; its roles leave receipts."""
+    world.play(change.playbook, change.target, {"receipt_inputs": dict(change.inputs)})
+
+
+def node_values(lab: Lab) -> dict[str, Any]:
+    """What every Kubernetes node's role reads: names, addresses, and where the programs come from."""
+    kubernetes = lab.kubernetes
+    return {
+        "nodes": {vm.name: vm.address for vm in (*lab.control_plane, *lab.workers)},
+        "domain": lab.domain,
+        "api": (lab.api.vip, lab.api.port, lab.api_name),
+        "version": kubernetes.version,
+        "bundle": kubernetes.bundle,
+    }
+
+
+def cluster_values(lab: Lab) -> dict[str, Any]:
+    """What goes into the cluster's configuration."""
+    kubernetes = lab.kubernetes
+    return {
+        **node_values(lab),
+        "name": lab.name,
+        "pods": kubernetes.pod_network,
+        "services": kubernetes.service_network,
+        "ignored": kubernetes.ignored_preflight_errors,
+    }

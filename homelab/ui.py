@@ -1,0 +1,131 @@
+"""What a person or a script sees: the same events as plain lines or as JSON lines. The result goes to stdout, the rest to stderr."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from homelab.errors import HomelabError, InventoryError
+
+if TYPE_CHECKING:
+    from homelab.runner import Event
+
+STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
+
+
+class Ui:
+    """One command's voice. `form` is text or json."""
+
+    def __init__(self, form: str = "text", *, quiet: bool = False, verbose: bool = False, color: bool = True) -> None:
+        self.form = form
+        self.quiet = quiet
+        self.verbose = verbose
+        options: dict[str, Any] = {"soft_wrap": True, "highlight": False, "no_color": True if not color else None}
+        self._out = Console(**options)
+        self._err = Console(stderr=True, **options)
+        self._waits: dict[tuple[str, str], str] = {}
+
+    @property
+    def json(self) -> bool:
+        """Whether a script listens."""
+        return self.form == "json"
+
+    def note(self, text: str) -> None:
+        """A sentence on the way."""
+        if not self.quiet:
+            self._err.print(escape(text))
+
+    def warn(self, text: str) -> None:
+        """A sentence that should not be missed."""
+        self._err.print(f"[yellow]warning:[/yellow] {escape(text)}")
+
+    def error(self, error: HomelabError) -> None:
+        """What happened, where, what to do; for an inventory every mistake."""
+        if isinstance(error, InventoryError):
+            for mistake in error.mistakes:
+                self._err.print(escape(str(mistake)))
+            self._err.print(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched")
+            return
+        self._err.print(f"[bold red]{escape(error.what)}[/bold red]")
+        self._err.print(f"  where: {escape(error.where)}\n  to do: {escape(error.advice)}")
+
+    def document(self, data: Mapping[str, Any]) -> None:
+        """A JSON document as the result."""
+        sys.stdout.write(json.dumps(data, default=str) + "\n")
+        sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """A line of the result."""
+        self._out.print(escape(text))
+
+    def event(self, event: "Event") -> None:
+        """One event of a run."""
+        if self.json:
+            self.document(event_fields(event))
+        elif event.node is not None and not self.quiet:
+            self._event_line(event)
+
+    def _event_line(self, event: "Event") -> None:
+        assert event.node is not None
+        key = (event.node.step, event.node.target)
+        text = _sentence(event.kind, event.data)
+        if event.kind == "waiting":
+            # One line a condition is enough for a log; -v shows every answer.
+            if self._waits.get(key) == event.data["for"] and not self.verbose:
+                return
+            self._waits[key] = event.data["for"]
+        if event.kind == "start" and not self.verbose:
+            return
+        style = STYLES.get(event.kind, "")
+        head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<14} {event.node.target:<8} {event.kind:<9}"
+        line = f"{escape(head)} {escape(text)}"
+        self._err.print(f"[{style}]{line}[/{style}]" if style else line)
+
+    def plan(self, document: Mapping[str, Sequence[Mapping[str, Any]]], failures: Sequence[tuple[str, HomelabError]]) -> None:
+        """The plan for people."""
+        for change in document["changes"]:
+            mark = " [bold yellow](disruptive)[/bold yellow]" if change["disruptive"] else ""
+            self._out.print(f"{change['step']:<14} {change['target']:<8} {escape(change['sentence'])}{mark}")
+            self._out.print(f"[dim]{'':<24}why: {escape(change['reason'])}; undo: {escape(change['undo'])}[/dim]")
+        for item in document["blocked"]:
+            self._out.print(f"[yellow]{item['step']:<14} {item['target']:<8} blocked until {escape(item['until'])}[/yellow]")
+        for item in document["hand_overs"]:
+            self._out.print(f"[magenta]{item['step']:<14} {item['target']:<8} your hands: {escape(item['do'])}[/magenta]")
+        for node, error in failures:
+            self._err.print(f"[bold red]{escape(node)}: {escape(error.what)}[/bold red]")
+            self._err.print(f"  where: {escape(error.where)}\n  to do: {escape(error.advice)}")
+        numbers = {name: len(rows) for name, rows in document.items()}
+        self._out.print(
+            "nothing to do"
+            if not any(numbers.values()) and not failures
+            else f"{numbers['changes']} changes, {numbers['blocked']} blocked, {numbers['hand_overs']} for your hands, "
+            f"{len(failures)} that could not be looked at"
+        )
+
+    def confirm(self, question: str) -> bool:
+        """Ask a person; only an explicit yes counts."""
+        self._err.print(f"{escape(question)} [y/N] ", end="")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def event_fields(event: "Event") -> dict[str, Any]:
+    """One event as the contract's JSON object."""
+    node = {"step": event.node.step, "target": event.node.target} if event.node else {"step": None, "target": None}
+    return {"event": event.kind, "at": rfc3339(event.at), **node, **event.data}
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time in UTC with milliseconds."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _sentence(kind: str, data: Mapping[str, Any]) -> str:
+    if kind == "waiting":
+        return f"{data['for']} (until {data['deadline']}): {data['last']}"
+    if kind == "failed":
+        return f"{data['what']}\n  where: {data['where']}\n  to do: {data['advice']}"
+    return str(data.get("sentence") or data.get("until") or data.get("do") or data.get("answer") or "")

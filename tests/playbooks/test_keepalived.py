@@ -1,0 +1,126 @@
+"""The role keepalived: its configuration, read by keepalived itself, and the check that it runs."""
+
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+KEEPALIVED = shutil.which("keepalived", path="/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin")
+BASH = shutil.which("bash")
+
+Rendered = Callable[..., str]
+
+
+def in_namespace(command: str) -> subprocess.CompletedProcess[str]:
+    """Runs a shell command in a network namespace of its own."""
+    words = ["unshare", "--map-root-user", "--net", "sh", "-c", command]
+    return subprocess.run(words, capture_output=True, text=True, timeout=20)
+
+
+def has_namespaces() -> bool:
+    """Whether this machine lets us make a network namespace with a bridge in it."""
+    tools = shutil.which("unshare") and shutil.which("ip")
+    return bool(tools) and in_namespace("ip link add lan0 type bridge").returncode == 0
+
+
+IN_NAMESPACE = has_namespaces()
+
+
+@pytest.fixture
+def configuration(render: Rendered) -> Rendered:
+    def rendered(**values: object) -> str:
+        given = {
+            "inventory_hostname": "lb1",
+            "keepalived_virtual_address": "192.168.2.100",
+            "keepalived_prefix_length": 24,
+            "keepalived_router_id": 100,
+            "keepalived_address": "192.168.2.31",
+            "keepalived_interface": "lan0",
+            "keepalived_peers": ["192.168.2.32"],
+        }
+        return render("keepalived", "keepalived.conf.j2", **(given | values))
+
+    return rendered
+
+
+@pytest.mark.skipif(
+    KEEPALIVED is None or not IN_NAMESPACE, reason="needs keepalived and a network namespace of its own"
+)
+@pytest.mark.parametrize("peers", [["192.168.2.32"], ["192.168.2.32", "192.168.2.33"], []])
+def test_keepalived_takes_it(configuration: Rendered, tmp_path: Path, peers: list[str]) -> None:
+    file = tmp_path / "keepalived.conf"
+    # keepalived refuses a script in a folder that others may write to, such as a test's; this one is everywhere.
+    file.write_text(configuration(keepalived_peers=peers, keepalived_check="/bin/true"), encoding="utf-8")
+    interface = "ip link add lan0 type bridge && ip address add 192.168.2.31/24 dev lan0 && ip link set lan0 up"
+    answer = in_namespace(f"{interface} && exec {KEEPALIVED} -t -f {file}")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "WARNING" not in answer.stdout + answer.stderr
+
+
+def test_all_start_as_backups_and_a_move_is_never_made_twice(configuration: Rendered) -> None:
+    words = configuration().split()
+    assert "MASTER" not in words
+    assert "nopreempt" in words
+
+
+def test_peers_are_told_one_by_one_and_left_out_when_there_are_none(configuration: Rendered) -> None:
+    assert "unicast_peer {\n        192.168.2.32\n    }" in configuration()
+    assert "unicast_peer" not in configuration(keepalived_peers=[])
+
+
+@contextmanager
+def answering(answer: bytes | None) -> Iterator[int]:
+    """A server on loopback that gives one answer to one caller, or, told None, stays mute; yields its port."""
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(4096)
+                if answer is None:
+                    done.wait(10)
+                else:
+                    caller.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        done.set()
+        thread.join(5)
+
+
+def check(render: Rendered, folder: Path, port: int) -> int:
+    """The exit code of the check, run against a port."""
+    script = folder / "haproxy-ready"
+    script.write_text(render("keepalived", "haproxy-ready.j2", keepalived_status_port=port), encoding="utf-8")
+    assert BASH is not None
+    return subprocess.run([BASH, str(script)], capture_output=True, timeout=10).returncode
+
+
+needs_bash = pytest.mark.skipif(BASH is None, reason="bash is not installed here")
+
+
+@needs_bash
+def test_the_check_is_content_with_200(render: Rendered, tmp_path: Path) -> None:
+    with answering(b"HTTP/1.0 200 OK\r\n\r\n") as port:
+        assert check(render, tmp_path, port) == 0
+
+
+@needs_bash
+@pytest.mark.parametrize("answer", [b"HTTP/1.0 503 Service Unavailable\r\n\r\n", b"", None])
+def test_the_check_is_content_with_nothing_else(render: Rendered, tmp_path: Path, answer: bytes | None) -> None:
+    with answering(answer) as port:
+        assert check(render, tmp_path, port) != 0
+
+
+@needs_bash
+def test_the_check_fails_when_nobody_listens(render: Rendered, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert check(render, tmp_path, port) != 0
