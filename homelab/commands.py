@@ -11,8 +11,9 @@ from homelab.checks import Check, run_checks, smoke_tests
 from homelab.data import data_folder
 from homelab.errors import UsageError
 from homelab.graph import Graph, chosen_graph, full_graph, one_by_one
-from homelab.inventory import hosts_matching, read_lab
+from homelab.inventory import read_lab
 from homelab.lab import Lab
+from homelab.ports.ansible_inventory import list_hosts
 from homelab.ports.files import HomeFiles, home_of
 from homelab.ports.world import World, open_world
 from homelab.runner import Event, Plan, Runner
@@ -68,13 +69,14 @@ class Run:
         self.ui = options.ui
         self.yes = options.yes
         self.began = time.monotonic()
-        lab, warnings = read_lab(options.inventories)
-        for warning in warnings:
-            self.ui.warn(warning)
+        reading = read_lab(options.inventories)
+        for warning in reading.warnings:
+            self.ui.warn(str(warning))
+        lab = reading.lab
         names = [step.name for step in steps]
         self.chosen_steps = choice.steps(names)
         self.left_out = [name for name in names if name not in self.chosen_steps]
-        self.limit = hosts_matching(options.inventories, options.limit) if options.limit else None
+        self.limit = set(list_hosts(options.inventories, options.limit).hostvars) if options.limit else None
         self.lab: Lab = lab
         home = home_of(options.inventories, data_folder("inventory"))
         self.files = HomeFiles(home, secrets=_secrets(lab))
@@ -276,7 +278,7 @@ def verify(options: Options) -> int:
 
 def trust(options: Options, host: str, *, forget: bool) -> int:
     """Show or forget what is pinned for one host or guest."""
-    lab, _ = read_lab(options.inventories)
+    lab = read_lab(options.inventories).lab
     addresses = {machine.name: str(machine.address) for machine in (*lab.esxi, *lab.vcenter, *lab.vms)}
     if host not in addresses:
         raise UsageError(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homelab.errors import InventoryError, Mistake
-from homelab.inventory_lines import is_encrypted, read_lines
+from homelab.inventory_lines import Lines, is_encrypted, read_lines
 from homelab.inventory_reader import Reader, in_order
 from homelab.lab import Lab
-from homelab.ports.ansible_inventory import RawInventory, Vault, list_hosts
+from homelab.ports.ansible_inventory import RawInventory, Vault, list_hosts, require
 
 
 @dataclass(frozen=True)
@@ -27,32 +27,30 @@ def read_lab(sources: Sequence[Path], vault: Vault | None = None) -> Reading:
     InventoryError with every mistake; UsageError when a source is missing, Ansible cannot read it, or the vault's
     password is missing.
     """
-    for source in sources:
-        if not source.exists():
-            list_hosts([source])  # raises, in one place, what a missing source means
     vault = vault or Vault()
-    lines = read_lines(sources)
-    if lines.broken:
-        raise InventoryError(in_order(lines.mistakes))
+    lines = _lines(sources)
     lab, warnings = Reader(list_hosts(sources, vault=vault), lines, vault.decrypt).read()
     return Reading(lab, tuple(warnings))
 
 
-def raw_variables(sources: Sequence[Path], vault: Vault | None = None) -> RawInventory:
-    """Groups, hosts and variables as they are written: references stay, encrypted files are left out.
+def raw_variables(sources: Sequence[Path]) -> RawInventory:
+    """Groups, hosts and variables as they are written: references stay, files that are vaults are left out.
 
-    Needs no vault password, so it serves before there is one.
+    Needs no password, so it serves before there is one. Errors as for `read_lab`, but values are not checked.
     """
-    if not any(_encrypted_files(source) for source in sources):
-        return list_hosts(sources, vault=vault)
+    if not _lines(sources).encrypted:
+        return list_hosts(sources)
     with tempfile.TemporaryDirectory(prefix="homelab-") as folder:
         copies = [_copy_without_vaults(source, Path(folder) / str(index)) for index, source in enumerate(sources)]
-        return list_hosts(copies, vault=vault)
+        return list_hosts(copies)
 
 
-def _encrypted_files(source: Path) -> list[Path]:
-    folders = [source] if source.is_dir() else [source.parent / "group_vars", source.parent / "host_vars"]
-    return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and is_encrypted(path)]
+def _lines(sources: Sequence[Path]) -> Lines:
+    require(sources)
+    lines = read_lines(sources)
+    if lines.broken:
+        raise InventoryError(in_order(lines.mistakes))
+    return lines
 
 
 def _copy_without_vaults(source: Path, target: Path) -> Path:

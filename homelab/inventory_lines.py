@@ -48,6 +48,14 @@ class Definition:
         """The value as it is written, when it is a plain scalar."""
         return str(self.value.value) if isinstance(self.value, yaml.ScalarNode) else None
 
+    def holds(self, value: Any) -> bool:
+        """Whether this is where a value came from; a file without lines may have won. Ansible's tags count as yes."""
+        try:
+            mine = yaml.constructor.SafeConstructor().construct_document(self.value)
+        except yaml.YAMLError:
+            return True
+        return bool(mine == value or str(mine) == str(value))
+
     def item(self, location: Sequence[int | str]) -> str:
         """`FILE:LINE` of a part of the value: indices of lists, keys of mappings."""
         node, where = self.value, self.where
@@ -150,8 +158,11 @@ def pairs(node: yaml.Node | None) -> Iterator[tuple[yaml.Node, yaml.Node]]:
 
 def is_encrypted(path: Path) -> bool:
     """Whether the whole file is a vault."""
-    with path.open("rb") as file:
-        return file.read(14) == b"$ANSIBLE_VAULT"
+    try:
+        with path.open("rb") as file:
+            return file.read(14) == b"$ANSIBLE_VAULT"
+    except OSError:
+        return False
 
 
 def _hosts_files(source: Path) -> Iterator[Path]:

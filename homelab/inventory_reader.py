@@ -137,20 +137,19 @@ class Reader:
             self._add(self._where(host, culprit), f"{culprit} {error.what}", fix)
             return
         model = WHOLE_LAB.get(variable, GROUPS[host.group])
-        origin = host.resolver.trails[variable][-1]
-        definition = self._definition(host, origin)
-        text = definition.text if definition else None
-        wrong = misread(model, variable, value, None if self._is_secret(host, model, variable) else text)
+        definition = self._origin(host, variable)
+        wrong = misread(model, variable, value, definition.text if definition else None)
         if wrong:
             host.failed.add(variable)
-            self._add(self._where(host, origin), *self._hidden(wrong, host, model, variable))
+            where = definition.where if definition else self._lines.fallback
+            self._add(where, *self._hidden(wrong, host, variable))
             return
         host.values[variable] = value
 
-    def _hidden(self, wrong: tuple[str, str], host: _Host, model: type[BaseModel], variable: str) -> tuple[str, str]:
-        if wrong[0].endswith("has no value") or not self._is_secret(host, model, variable):
+    def _hidden(self, wrong: tuple[str, str], host: _Host, variable: str) -> tuple[str, str]:
+        if wrong[0].endswith("has no value") or not self._is_secret(host, variable):
             return wrong
-        return f"{variable}: YAML reads its value as something else than text", "write it in quotes"
+        return f"{variable}: YAML reads its value as a number or a truth value", "write it in quotes"
 
     def _whole_lab(self) -> dict[str, Any]:
         """The values that every host must agree on; missing ones are noted."""
@@ -178,10 +177,10 @@ class Reader:
             return model.model_validate({**mine, **name})
         except ValidationError as error:
             for one in error.errors(include_url=False):
-                self._note(one, model, mine, host)
+                self._note(one, host)
             return None
 
-    def _note(self, error: Any, model: type[BaseModel], values: Mapping[str, Any], host: _Host | None) -> None:
+    def _note(self, error: Any, host: _Host | None) -> None:
         variable, *item = error["loc"]
         one = host or self._hosts[0]
         if variable == "name" and host:
@@ -192,10 +191,9 @@ class Reader:
             if variable not in failed:
                 self._missing.setdefault((host.group if host else "all", variable), []).append(one.name)
         else:
-            secret = self._is_secret(one, model, variable)
-            shown = None if secret else _shown(error["input"])
+            shown = None if self._is_secret(one, variable) else _shown(error["input"])
             subject = f"{variable}{''.join(f'[{step + 1}]' if isinstance(step, int) else f'.{step}' for step in item)}"
-            definition = self._definition(one, one.resolver.trails[variable][-1])
+            definition = self._origin(one, variable)
             where = definition.item(item) if definition else self._lines.fallback
             what, fix = explain(variable, error, shown)
             self._add(where, what.replace(variable, subject, 1), fix)
@@ -238,7 +236,14 @@ class Reader:
         return str(other if other.is_file() else folder.with_name(f"{group}.yml"))
 
     def _definition(self, host: _Host, variable: str) -> Definition | None:
-        return self._lines.find(host.name, host.groups, variable)
+        found = self._lines.find(host.name, host.groups, variable)
+        without_lines = self._lines.opaque or self._lines.encrypted
+        return None if found and without_lines and not found.holds(host.variables.get(variable)) else found
+
+    def _origin(self, host: _Host, variable: str) -> Definition | None:
+        """Where a value comes from: the last definition on the way of its references that has a line."""
+        found = (self._definition(host, name) for name in reversed(host.resolver.trails[variable]))
+        return next((one for one in found if one), None)
 
     def _where(self, host: _Host, variable: str) -> str:
         """FILE:LINE of a variable that is set; of the host itself for ""."""
@@ -251,7 +256,7 @@ class Reader:
         host = next(one for one in self._hosts if name in (None, one.name))
         return self._where(host, variable) if not variable or variable in host.variables else ""
 
-    def _is_secret(self, host: _Host, model: type[BaseModel], variable: str) -> bool:
+    def _is_secret(self, host: _Host, variable: str) -> bool:
         """Whether a value must not be shown: a password, or one that may stand in an encrypted file."""
         hidden = self._lines.encrypted and not self._definition(host, host.resolver.trails[variable][-1])
         return variable == "ansible_password" or variable in host.resolver.secrets or bool(hidden)

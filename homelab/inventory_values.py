@@ -101,7 +101,8 @@ def unknown(variables: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     found = {}
     for variable in variables:
         if variable.startswith(PREFIXES) and variable not in names:
-            close = get_close_matches(variable, names, 1, 0.7)
+            close = get_close_matches(variable, names, 1, 0.8)
+            close = close or [name for name in names if name.startswith(f"{variable}_")]
             found[variable] = f"did you mean {close[0]}?" if close else "delete it, or give it another prefix"
     return found
 
@@ -160,6 +161,10 @@ def explain(variable: str, error: Mapping[str, Any], shown: str | None) -> tuple
         close = get_close_matches(shown or "", choices, 1, 0.6)
         fix = f"did you mean {close[0]}?" if close else f"choose from: {', '.join(choices)}"
         return f"{variable}: {value} is not one of its values", fix
+    if kind == "missing":
+        return f"{variable} is missing", "write it"
+    if kind == "too_short":
+        return f"{variable} is empty", "write at least one"
     if kind == "tuple_type":
         return f"{variable}: {value} is not a list", f"write it in brackets: {variable}: [{shown or '...'}]"
     if kind in ("string_pattern_mismatch", "string_too_short"):

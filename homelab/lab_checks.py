@@ -145,11 +145,11 @@ def networks(facts: Facts) -> Iterator[Mistake]:
     found = {name: network for name in names if (network := _network(facts.lab.get(name)))}
     for (one, first), (other, second) in combinations(found.items(), 2):
         if first.overlaps(second):
-            place = facts.where(None, one)
-            what = f"{other}: {second} overlaps {one} {first}" + (f" ({place})" if place else " (its default)")
-            yield Mistake(
-                facts.where(None, other) or place, what, "write another private network, such as 10.32.0.0/16"
-            )
+            here, there = facts.where(None, other), facts.where(None, one)
+            if not here:  # a default: the one that is written down has to give way
+                here, there, one, other, first, second = there, "", other, one, second, first
+            what = f"{other}: {second} overlaps {one} {first} ({there or 'its default'})"
+            yield Mistake(here, what, "write another private network, such as 10.32.0.0/16")
 
 
 def placed(facts: Facts) -> Iterator[Mistake]:
@@ -235,6 +235,6 @@ def _address(value: Any) -> IPv4Address | None:
 
 def _network(value: Any) -> IPv4Network | None:
     try:
-        return IPv4Network(value) if isinstance(value, str) else None
+        return IPv4Network(value, strict=False) if isinstance(value, str) else None
     except (AddressValueError, NetmaskValueError, ValueError):
         return None

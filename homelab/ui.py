@@ -24,6 +24,7 @@ class Ui:
         self.form = form
         self.quiet = quiet
         self.verbose = verbose
+        self._color = color
         options: dict[str, Any] = {"soft_wrap": True, "highlight": False, "no_color": True if not color else None}
         self._out = Console(**options)
         self._err = Console(stderr=True, **options)
@@ -33,6 +34,11 @@ class Ui:
     def json(self) -> bool:
         """Whether a script listens."""
         return self.form == "json"
+
+    def flags(self) -> list[str]:
+        """The arguments that make another command speak the same way."""
+        flags = {"--quiet": self.quiet, "--verbose": self.verbose, "--no-color": not self._color}
+        return ["--output", self.form, *(flag for flag, is_set in flags.items() if is_set)]
 
     def note(self, text: str) -> None:
         """A sentence on the way."""

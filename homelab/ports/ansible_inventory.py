@@ -120,11 +120,8 @@ def list_hosts(sources: Sequence[Path], limit: str | None = None, vault: Vault |
 
     UsageError: a missing source, one that Ansible cannot read, a vault without its password, a pattern without a host.
     """
+    require(sources)
     vault = vault or Vault()
-    for source in sources:
-        if not source.exists():
-            advice = "Name the lab's inventory with -i, or go to the folder that holds it"
-            raise UsageError("there is no such inventory", where=str(source), advice=advice)
     # ansible-inventory also reads group_vars/ of the working directory, as if a playbook lay there; ansible-playbook
     # would not. A folder without any keeps the two alike.
     arguments = ["--list", "--playbook-dir", str(Path(__file__).parent)]
@@ -138,6 +135,14 @@ def list_hosts(sources: Sequence[Path], limit: str | None = None, vault: Vault |
     if done.returncode:
         raise _translated(done.stderr, sources, limit)
     return _parsed(done.stdout)
+
+
+def require(sources: Sequence[Path]) -> None:
+    """UsageError unless every source exists: Ansible would go on without it."""
+    for source in sources:
+        if not source.exists():
+            advice = "Name the lab's inventory with -i, or go to the folder that holds it"
+            raise UsageError("there is no such inventory", where=str(source), advice=advice)
 
 
 def select_hosts(sources: Sequence[Path], pattern: str, vault: Vault | None = None) -> tuple[str, ...]:

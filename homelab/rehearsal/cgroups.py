@@ -1,7 +1,7 @@
 """A control group of its own for each guest, in every hierarchy that this machine has, v1, v2 or both.
 
-Without one, the systemd of every guest would take the same groups for its own, and so would every kubelet. The groups of
-a rehearsal outlive it when it is killed, empty; the next one removes them.
+Without one, the systemd of every guest would take the same groups for its own, and so would every kubelet. The groups
+of a rehearsal outlive it when it is killed, empty; the next one removes them.
 """
 
 import contextlib
@@ -96,4 +96,4 @@ def _remove_tree(folder: Path) -> None:
     """Remove groups from the leaves up; their files are the kernel's, and one that is in use stays."""
     for path, _, _ in os.walk(folder, topdown=False):
         with contextlib.suppress(OSError):
-            os.rmdir(path)
+            Path(path).rmdir()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from homelab.errors import HomelabError
+from homelab.rehearsal import guest_unit
 from homelab.rehearsal.cgroups import ControlGroups
 from homelab.rehearsal.machines import GuestSpec
 from homelab.rehearsal.network import Network
@@ -22,23 +23,6 @@ from homelab.rehearsal.seeds import read_seed
 SEED_FOLDER = "var/lib/cloud/seed/nocloud"
 # systemd-nspawn's exit code for "start me again" when it was told to keep its unit: the guest was rebooted from within.
 REBOOT = 133
-UNIT = "rehearsal-machine.service"
-# What a container lacks of a machine, and Kubernetes needs. A plain remount of a busy controller is refused. No other
-# machine can have a guest's IPv6 address, and looking for one would make every boot a second longer.
-UNIT_TEXT = """\
-[Unit]
-Description=What this machine lacks of a real one
-DefaultDependencies=no
-Before=sysinit.target cloud-init-local.service
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=-mount --make-rshared /
-ExecStart=-mount -o remount,bind,rw /proc/sys
-ExecStart=-sh -c 'for x in /sys/fs/cgroup/*/; do mountpoint -q $x && mount -o remount,bind,rw $x; done'
-ExecStart=-sh -c 'test -e /dev/kmsg || mknod -m 600 /dev/kmsg c 1 11'
-ExecStart=-sysctl -q net.ipv6.conf.eth0.accept_dad=0
-"""
 # Moves itself into the groups named before "--" and becomes the program after it.
 ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"'
 
@@ -140,12 +124,7 @@ class Guests:
             for name, content in read_seed(guest.spec.seed).items():
                 (seed / name).touch(mode=0o600)
                 (seed / name).write_bytes(content)
-        units = guest.root / "etc/systemd/system"
-        (units / UNIT).write_text(UNIT_TEXT)
-        wanted = units / "sysinit.target.wants"
-        wanted.mkdir(exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            (wanted / UNIT).symlink_to(f"../{UNIT}")
+        guest_unit.install(guest.root)
 
     def _boot(self, guest: _Guest, console: BinaryIO) -> int:
         """Run the machine until it halts or reboots; systemd-nspawn's exit code."""
@@ -184,6 +163,8 @@ def _nspawn(root: Path, name: str, namespace: Path) -> list[str]:
         f"--directory={root}",
         f"--machine={name}",
         "--capability=all",
+        # The kernel's clock and modules are those of the machine that the rehearsal runs on.
+        "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE",
         "--system-call-filter=@keyring bpf perf_event_open",
         "--keep-unit",
         "--register=no",

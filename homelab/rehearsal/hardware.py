@@ -1,7 +1,7 @@
 """The machines that a rehearsal knows: what a freshly installed one of each looks like.
 
-Versions of VIBs come from public recordings of real hosts where there are any; the PCI id of the GB-BRi7-8550's I219-V and
-the build strings of 6.5's drivers are expected, not recorded.
+Versions of VIBs come from public recordings of real hosts where there are any. The PCI id of the GB-BRi7-8550's I219-V
+and the build strings of 6.5's drivers are expected, not recorded.
 """
 
 from dataclasses import dataclass

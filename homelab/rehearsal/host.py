@@ -1,7 +1,7 @@
-"""One simulated ESXi host: its state and its physics. Knows no protocol; both faces read and change it under its lock.
+"""One simulated ESXi host: its state and its physics. Knows no protocol; both faces use it under its lock.
 
-What is configured and what runs are two things: a module that is disabled stays loaded until the next boot, and what was not
-kept by auto-backup is lost when the power is cut.
+What is configured and what runs are two things: a disabled module stays loaded until the next boot, and what was
+not kept by auto-backup is lost when the power is cut.
 """
 
 import copy
@@ -99,6 +99,8 @@ class Host(VmActions):
         self.advanced: dict[str, Any] = {"UserVars.SuppressShellWarning": 0, "NFS.MaxVolumes": 8}
         self.mounts: dict[str, NasMount] = {}
         self.vms: dict[str, Vm] = {}
+        self.port_groups = {"VM Network": 0, "Management Network": 0}
+        self.licence = "evaluation"
         self.in_maintenance = False
         self.dirty = False
         self.boots = 0

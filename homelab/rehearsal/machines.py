@@ -40,3 +40,26 @@ class Machines(Protocol):
     def is_running(self, name: str) -> bool:
         """Whether the machine runs; one that left by itself does not."""
         ...
+
+
+class NoMachines:
+    """Machines where no guests can run: they only remember whether they are on."""
+
+    def __init__(self) -> None:
+        self._on: set[str] = set()
+
+    def power_on(self, spec: GuestSpec) -> None:
+        """Remember that it is on."""
+        self._on.add(spec.name)
+
+    def power_off(self, name: str) -> None:
+        """Remember that it is off."""
+        self._on.discard(name)
+
+    def shut_down(self, name: str) -> None:
+        """Remember that it is off."""
+        self._on.discard(name)
+
+    def is_running(self, name: str) -> bool:
+        """Whether it was left on."""
+        return name in self._on

@@ -25,7 +25,7 @@ class Nic:
 
 @dataclass
 class Module:
-    """A kernel module: `claims` are the PCI ids it can drive, `enabled` is configured, `loaded` is what runs since boot."""
+    """A kernel module: `claims` are PCI ids it can drive, `enabled` is configured, `loaded` is what runs since boot."""
 
     name: str
     native: bool
@@ -112,11 +112,12 @@ class VmDisk:
     capacity: int
     unit: int = 0
     thin: bool = True
+    controller: int = 1000
 
 
 @dataclass
 class VmNic:
-    """A virtual NIC. `address_type` is `generated`, `assigned` or `manual`; `kind` is vSphere's class without its prefix."""
+    """A virtual NIC. `address_type` is `generated` or `manual`; `kind` is vSphere's class without its prefix."""
 
     key: int
     mac: str
@@ -135,11 +136,15 @@ class VmCdRom:
     start_connected: bool = True
     connected: bool = False
     unit: int = 0
+    controller: int = 15000
 
 
 @dataclass
 class Vm:
-    """One VM. `moid` is a decimal, and vim-cmd's vmid; `vmx_path` is a datastore path; memory in MiB."""
+    """One VM. `moid` is a decimal, and vim-cmd's vmid; `vmx_path` is a datastore path; memory in MiB.
+
+    `controllers` are vSphere's classes by key; a disk's or drive's `controller` is such a key.
+    """
 
     moid: str
     name: str
@@ -155,6 +160,7 @@ class Vm:
     disks: list[VmDisk] = field(default_factory=list)
     nics: list[VmNic] = field(default_factory=list)
     cdroms: list[VmCdRom] = field(default_factory=list)
+    controllers: dict[int, str] = field(default_factory=dict)
     annotation: str = ""
     hardware_version: str = "vmx-13"
     firmware: str = "bios"

@@ -36,7 +36,7 @@ OPTIONS = (
 ENABLED = ("systemd-networkd.service", "ssh.service")
 DISABLED = (
     *("haproxy.service", "keepalived.service", "containerd.service", "systemd-pstore.service"),
-    *("getty@tty1.service", "console-getty.service", "remote-fs.target"),
+    *("getty@tty1.service", "remote-fs.target"),
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer"),
 )
 # Modules that make no sense in a container (disks, the boot loader, other distributions' services) are left out, as

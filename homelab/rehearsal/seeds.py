@@ -28,12 +28,12 @@ def read_seed(image: Path) -> dict[str, bytes]:
 
 def _read(iso: pycdlib.PyCdlib, name: str) -> bytes | None:
     """One file by its long name; plain ISO 9660 has no name with a hyphen in lower case, so Linux could not see it."""
-    facade = iso.get_rock_ridge_facade() if iso.has_rock_ridge() else iso.get_joliet_facade() if iso.has_joliet() else None
-    if facade is None:
+    if not (iso.has_rock_ridge() or iso.has_joliet()):
         return None
+    names = {"rr_path": f"/{name}"} if iso.has_rock_ridge() else {"joliet_path": f"/{name}"}
     content = io.BytesIO()
     try:
-        facade.get_file_from_iso_fp(content, f"/{name}")
+        iso.get_file_from_iso_fp(content, **names)
     except PyCdlibException:
         return None
     return content.getvalue()

@@ -1,7 +1,7 @@
 """Datastores as folders: NFS volumes that all hosts see, disks, copies, locks.
 
-A disk is a descriptor NAME.vmdk, its data NAME-flat.vmdk and, once a VM booted from it, a folder NAME.vmdk.d with the guest's
-writes. Sizes in bytes. `label` is the datastore path that a refusal names.
+A disk is a descriptor NAME.vmdk, its data NAME-flat.vmdk and, once a VM booted from it, a folder NAME.vmdk.d with the
+guest's writes. Sizes in bytes. `label` is the datastore path that a refusal names.
 """
 
 import re
@@ -30,8 +30,8 @@ NO_CONNECTION = "Unable to connect to NFS server"
 class Nas:
     """The NAS as hosts meet it: what it exports, and how it misbehaves.
 
-    `refuses` is a sysinfo text that every mount is answered with; `read_only` lets mounts pass and writes fail; `away` is a NAS
-    that does not answer. `denied` are the hosts' addresses that the export does not name.
+    `refuses` is a sysinfo text that answers every mount; `read_only` lets mounts pass and writes fail; `away` is
+    a NAS that does not answer. `denied` are the hosts' addresses that the export does not name.
     """
 
     addresses: set[str] = field(default_factory=set)
@@ -262,7 +262,7 @@ def join(datastore: str, path: str) -> str:
 
 
 def volume_directory(server: str, share: str) -> str:
-    """The name of an NFSv3 volume under /vmfs/volumes: lookup8 over the share, seeded by lookup8 over the host, seeded 42."""
+    """An NFSv3 volume's name under /vmfs/volumes: lookup8 of the share, seeded by lookup8 of the host, seeded 42."""
     value = _lookup8(share.encode(), _lookup8(server.encode(), 42))
     return f"{value & 0xFFFFFFFF:08x}-{value >> 32:08x}"
 

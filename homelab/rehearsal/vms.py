@@ -16,6 +16,7 @@ from homelab.rehearsal.refusals import (
     InvalidArgument,
     InvalidName,
     InvalidPowerState,
+    InvalidState,
     NotFound,
     ToolsUnavailable,
 )
@@ -35,6 +36,7 @@ class VmActions:
     volumes: Volumes
     machines: Machines
     address: str
+    in_maintenance: bool
     _last_moid: int = 0
 
     def touch(self, *, dirty: bool = True) -> None:
@@ -64,7 +66,7 @@ class VmActions:
         `vm.vmx_path` may name the datastore only (`[NAS]`): then the folder takes the VM's name.
         """
         with self.lock:
-            self._check_name(vm)
+            self.check_new_vm(vm)
             store, path = split(vm.vmx_path)
             if not path.endswith(".vmx"):
                 path = f"{path.rstrip('/') or vm.name}/{vm.name}.vmx"
@@ -87,7 +89,7 @@ class VmActions:
                 raise FileNotFound(f"File {vmx_path} was not found", file=vmx_path)
             vm = parse_vmx(file.read_text(), vmx_path, self.next_moid())
             vm.name = name or vm.name
-            self._check_name(vm)
+            self.check_new_vm(vm)
             self.vms[vm.moid] = vm
             self.touch()
             return vm
@@ -123,6 +125,8 @@ class VmActions:
         """Lock the disks and start the guest; a disk without a known root leaves a VM that runs nothing."""
         with self.lock:
             self._must_be(vm, on=False, wanted="poweredOn")
+            if self.in_maintenance:
+                raise InvalidState("The operation is not allowed in the current state.")
             disks = [self.path_of(disk.path) for disk in vm.disks]
             for disk, path in zip(vm.disks, disks, strict=True):
                 if not path.is_file():
@@ -160,6 +164,14 @@ class VmActions:
             self.machines.shut_down(vm.name)
         threading.Thread(target=self._watch_shut_down, args=(vm, vm.boot_time), daemon=True).start()
 
+    def extend_disk(self, path: str, capacity: int) -> None:
+        """Grow a disk, and what VMs that use it know of its size."""
+        with self.lock:
+            self.volumes.extend_disk(self.path_of(path), capacity, label=path)
+            for disk in (disk for vm in self.vms.values() for disk in vm.disks if disk.path == path):
+                disk.capacity = capacity
+            self.touch(dirty=False)
+
     def path_of(self, datastore_path: str) -> Path:
         """The file behind `[NAME] path`; FileNotFound or InvalidDatastorePath when the datastore is not mounted."""
         store, path = split(datastore_path)
@@ -194,7 +206,8 @@ class VmActions:
                 return GuestSpec(vm.name, folder, root_id, mac, seed, vm.cpus, vm.memory_mib)
         return None
 
-    def _check_name(self, vm: Vm) -> None:
+    def check_new_vm(self, vm: Vm) -> None:
+        """DuplicateName or InvalidName when the host cannot take a VM of that name."""
         if not vm.name or re.search(r"[/\\%]", vm.name):
             raise InvalidName(f"The name '{vm.name}' is not valid.", name=vm.name)
         other = self.vm_named(vm.name)

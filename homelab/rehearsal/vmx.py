@@ -5,6 +5,16 @@ import re
 from homelab.rehearsal.parts import Vm, VmCdRom, VmDisk, VmNic
 from homelab.rehearsal.storage import join, split
 
+# vSphere's classes of controllers, as a .vmx names them, and the keys that ESXi gives the first of each.
+DEVS = {
+    "ParaVirtualSCSIController": "pvscsi",
+    "VirtualLsiLogicController": "lsilogic",
+    "VirtualLsiLogicSASController": "lsisas1068",
+    "VirtualBusLogicController": "buslogic",
+    "VirtualAHCIController": "ahci",
+}
+BASES = {"ide": 200, "scsi": 1000, "sata": 15000}
+
 
 def render_vmx(vm: Vm) -> str:
     """The text of a VM's .vmx, in the order that it was configured in."""
@@ -19,8 +29,11 @@ def render_vmx(vm: Vm) -> str:
         "uuid.bios": vm.uuid,
         "annotation": vm.annotation,
     }
+    for key, kind in vm.controllers.items():
+        if kind in DEVS:
+            values |= {f"{_bus(key)}.present": "TRUE", f"{_bus(key)}.virtualDev": DEVS[kind]}
     for disk in vm.disks:
-        prefix = f"scsi0:{disk.unit}"
+        prefix = f"{_bus(disk.controller)}:{disk.unit}"
         values |= {
             f"{prefix}.present": "TRUE",
             f"{prefix}.fileName": _short(vm, disk.path),
@@ -30,7 +43,7 @@ def render_vmx(vm: Vm) -> str:
     for index, nic in enumerate(vm.nics):
         values |= _nic(f"ethernet{index}", nic)
     for drive in vm.cdroms:
-        prefix = f"sata0:{drive.unit}"
+        prefix = f"{_bus(drive.controller)}:{drive.unit}"
         values |= {
             f"{prefix}.present": "TRUE",
             f"{prefix}.deviceType": "cdrom-image" if drive.iso else "cdrom-raw",
@@ -56,21 +69,38 @@ def parse_vmx(text: str, vmx_path: str, moid: str) -> Vm:
     vm.firmware = values.pop("firmware", "bios")
     vm.hardware_version = "vmx-" + values.pop("virtualHW.version", "13")
     values.pop("config.version", None)
-    for prefix in _prefixes(values, r"scsi0:\d+"):
-        part = _take(values, prefix)
-        path = _long(vm, part["fileName"])
-        unit = int(prefix.partition(":")[2])
-        vm.disks.append(VmDisk(int(part.get("key", 2000 + unit)), path, int(part.get("capacity", 0)), unit))
+    kinds = {dev: kind for kind, dev in DEVS.items()}
+    for prefix in _prefixes(values, r"(?:scsi|sata)\d"):
+        vm.controllers[_key(prefix)] = kinds[_take(values, prefix)["virtualDev"]]
+    for prefix in _prefixes(values, r"(?:scsi|sata|ide)\d:\d+"):
+        _parse_drive(vm, prefix, _take(values, prefix))
     for prefix in _prefixes(values, r"ethernet\d+"):
         vm.nics.append(_parse_nic(_take(values, prefix), int(prefix.removeprefix("ethernet"))))
-    for prefix in _prefixes(values, r"sata0:\d+"):
-        part = _take(values, prefix)
-        iso = _long(vm, part["fileName"]) if part.get("fileName") else None
-        unit = int(prefix.partition(":")[2])
-        connected = part.get("startConnected") == "TRUE"
-        vm.cdroms.append(VmCdRom(int(part.get("key", 16000 + unit)), iso, connected, unit=unit))
     vm.extra_config = values
     return vm
+
+
+def _parse_drive(vm: Vm, prefix: str, part: dict[str, str]) -> None:
+    bus, _, unit = prefix.partition(":")
+    path = _long(vm, part["fileName"]) if part.get("fileName") else None
+    key, controller = int(part.get("key", "0")), _key(bus)
+    if part.get("deviceType", "").startswith("cdrom"):
+        connected = part.get("startConnected") == "TRUE"
+        vm.cdroms.append(VmCdRom(key, path, connected, unit=int(unit), controller=controller))
+    elif path:
+        vm.disks.append(VmDisk(key, path, int(part.get("capacity", 0)), int(unit), controller=controller))
+
+
+def _bus(key: int) -> str:
+    """A controller's name in a .vmx, from its key."""
+    for name, base in BASES.items():
+        if base <= key < base + 10:
+            return f"{name}{key - base}"
+    raise ValueError(f"no controller has the key {key}")
+
+
+def _key(bus: str) -> int:
+    return BASES[bus[:-1]] + int(bus[-1])
 
 
 def _nic(prefix: str, nic: VmNic) -> dict[str, str]:

@@ -17,8 +17,7 @@ description:
   - Writes C(/var/lib/homelab/ROLE.json) with the digest of what went into a role, the SHA-256 of every file that came
     out of it, and the units that it wants active.
   - A look at the guest then is one command that compares the receipt with files and units as they are.
-  - In check mode it writes nothing and says what would differ, so a role can learn which of its files changed since the
-    last run that came to its end.
+  - It is a role's last task, after the handlers, so a receipt says that the role came to its end.
 options:
   role:
     description: The role, which is also the name of the receipt.
@@ -59,11 +58,6 @@ path:
   returned: always
   type: str
   sample: /var/lib/homelab/haproxy.json
-changed_files:
-  description: The files whose content is not the one that the receipt on the guest names, before it is written anew.
-  returned: always
-  type: list
-  elements: str
 """
 
 FOLDER = Path("/var/lib/homelab")
@@ -122,13 +116,10 @@ def run(module: AnsibleModule) -> None:
     if missing and not module.check_mode:
         module.fail_json(msg=f"The role {wanted['role']} should have laid down {', '.join(missing)}; it is not there.")
     path = FOLDER / f"{wanted['role']}.json"
-    earlier = earlier_receipt(path)
-    changed = earlier != wanted or not has_mode(path, RECEIPT_MODE) or not has_mode(FOLDER, FOLDER_MODE)
+    changed = earlier_receipt(path) != wanted or not has_mode(path, RECEIPT_MODE) or not has_mode(FOLDER, FOLDER_MODE)
     if changed and not module.check_mode:
         write(path, json.dumps(wanted, indent=2) + "\n")
-    known = earlier.get("files", {})
-    changed_files = [name for name, value in wanted["files"].items() if known.get(name) != value]
-    module.exit_json(changed=changed, path=str(path), changed_files=changed_files)
+    module.exit_json(changed=changed, path=str(path))
 
 
 def main() -> None:

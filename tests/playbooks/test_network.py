@@ -1,16 +1,8 @@
 """The test `in_network`."""
 
-import importlib.util
-
 import pytest
 
-from .conftest import PLAYBOOKS
-
-SPEC = importlib.util.spec_from_file_location("network_test", PLAYBOOKS / "test_plugins" / "network.py")
-assert SPEC is not None
-assert SPEC.loader is not None
-NETWORK = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(NETWORK)
+from .conftest import PLAYBOOKS, load
 
 
 @pytest.mark.parametrize(
@@ -24,4 +16,4 @@ SPEC.loader.exec_module(NETWORK)
     ],
 )
 def test_in_network(address: str, network: str, inside: bool) -> None:
-    assert NETWORK.in_network(address, network) is inside
+    assert load(PLAYBOOKS / "test_plugins" / "network.py").in_network(address, network) is inside

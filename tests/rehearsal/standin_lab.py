@@ -20,7 +20,8 @@ import yaml
 from homelab.rehearsal.standin import make_bundle
 
 VIP, ADDRESSES = "10.99.0.10", {"cp1": "10.99.0.11", "cp2": "10.99.0.12"}
-HOLD = "trap '' CHLD; exec sleep infinity"
+# Ignored, so that what a node's programs leave behind is reaped.
+HOLD = "import os, signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execlp('sleep', 'sleep', 'infinity')"
 PREPARE = """set -e
 mount -t tmpfs tmpfs {work}
 for folder in etc var/lib; do
@@ -158,7 +159,7 @@ class Lab:
         return pid
 
     def _hold(self, *namespaces: str) -> int:
-        command = ["unshare", *namespaces, "--fork", "--kill-child", "sh", "-c", HOLD]
+        command = ["unshare", *namespaces, "--fork", "--kill-child", sys.executable, "-c", HOLD]
         holder = subprocess.Popen(command, start_new_session=True)
         self._holders.append(holder)
         children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children")

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def backup(host: Host) -> bytes:
     """A bundle in the shape of a real one: a gzip tar with a manifest and the state, itself a gzip tar."""
     manifest = f"Build = {host.version}-{host.build}\nHost = {host.name}\n".encode()
-    return _tar({"Manifest.txt": manifest, "state.tgz": _tar({"local.tgz": _tar({"etc/vmware/esx.conf": _conf(host)})})})
+    return _tar(
+        {"Manifest.txt": manifest, "state.tgz": _tar({"local.tgz": _tar({"etc/vmware/esx.conf": _conf(host)})})}
+    )
 
 
 def serve(handler: Handler, path: str) -> None:

@@ -1,5 +1,6 @@
 """The vSphere face of one host: finds objects and methods by name, and answers calls."""
 
+import contextlib
 import importlib
 import logging
 import pkgutil
@@ -149,7 +150,10 @@ def _classes() -> dict[str, type[Managed]]:
     while pending:
         kind = pending.pop()
         pending += kind.__subclasses__()
-        found[kind.__name__] = kind
+        # A base class of our own stands for no vSphere type.
+        with contextlib.suppress(KeyError):
+            VmomiSupport.GetWsdlType(wire.NAMESPACE, kind.__name__)
+            found[kind.__name__] = kind
     return found
 
 

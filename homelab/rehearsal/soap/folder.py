@@ -19,7 +19,7 @@ ZEROS = bytes(CHUNK)
 
 
 def serve(handler: Handler, path: str) -> None:
-    """Answer one request for a file: 401 without a login, 404 without the file, 200 or 201 for a file laid down, 204 deleted."""
+    """Answer one request: 401 without a login, 404 without the file, 200 or 201 for one laid down, 204 deleted."""
     # A body that was not read would be taken for the next request.
     handler.close_connection = handler.close_connection or handler.command == "PUT"
     if not handler.authorized():

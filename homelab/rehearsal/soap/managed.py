@@ -1,7 +1,7 @@
 """The base of every managed object: a thin view on the host's state, made anew for each call.
 
-A class is named as the WSDL names the type, and has one method for each WSDL method and one property for each property that
-it knows; both are found by name. A method whose name ends in `_Task` is the work of a task: what it returns is the
+A class is named as the WSDL names the type, and has one method for each WSDL method and one property for each property
+that it knows; both are found by name. A method whose name ends in `_Task` is the work of a task: what it returns is the
 task's result. What a class does not have is answered with NotSupported, what vSphere does not have with its own fault.
 """
 
@@ -61,7 +61,7 @@ class Managed:
         return ref(type(self).__name__, self._moid)
 
     def _read(self, path: str) -> Any:
-        """The value of a property path such as `config.product.version`; None when it is unset, a fault when unknown."""
+        """The value of a path such as `config.product.version`; None when it is unset, a fault when it is unknown."""
         steps = [STEP.fullmatch(part) for part in split_path(path)]
         if not all(steps):
             raise fault("InvalidProperty", name=path)

@@ -116,6 +116,10 @@ class PropertyCollector(Managed):
                     return None
                 self._host.changed.wait(left)
 
+    def WaitForUpdates(self, version: str | None) -> Any:
+        """The older call: waits for ever."""
+        return self.WaitForUpdatesEx(version, None)
+
     def CancelWaitForUpdates(self) -> None:
         """Wake whoever waits, with RequestCanceled."""
         with self._host.lock:
@@ -142,9 +146,7 @@ class PropertyCollector(Managed):
         with self._host.lock:
             for spec in specs:
                 selection.check_paths(spec)
-                results += [
-                    selection.content(item, spec) for item in selection.chosen(self._face, self._caller, spec)
-                ]
+                results += [selection.content(item, spec) for item in selection.chosen(self._face, self._caller, spec)]
         return results
 
     def _page(self, results: list[Any], size: int) -> Any:

@@ -125,7 +125,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._call(body)
 
-    def answer(self, status: int, body: bytes = b"", kind: str = "text/html", headers: dict[str, str] | None = None) -> None:
+    def answer(
+        self, status: int, body: bytes = b"", kind: str = "text/html", headers: dict[str, str] | None = None
+    ) -> None:
         """Answer with a whole body; without one for HEAD."""
         self.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():

@@ -43,7 +43,7 @@ class Tasks:
     def start(
         self, target: Any, info: Any, entity_name: str, work: Callable[[TaskState], Any], failed: Callable[..., Any]
     ) -> Any:
-        """Queue `work` on a managed object, and answer with the task's reference. `failed` turns an exception into a fault."""
+        """Queue `work` on a managed object; answers with its reference. `failed` makes a fault of an exception."""
         number = next(self._numbers)
         kind = info.typeName
         name = info.name[0].lower() + info.name[1:]

@@ -16,7 +16,7 @@ FETCH = "Fetch"
 
 @dataclass
 class Request:
-    """A call: the object, the method as the WSDL names it, and the arguments by name. `info` is None for a method unknown."""
+    """A call: the object, the method by its WSDL name, the arguments by name. `info` is None for `Fetch`."""
 
     method: str
     target: Any = None
@@ -110,7 +110,7 @@ def method_info(kind: Any, wsdl_name: str) -> Any:
     return next((info for info in kind._GetMethodList() if info.wsdlName == wsdl_name), None)
 
 
-def fault(name: str, message: str = "", **fields: Any) -> Any:
+def fault(name: str, message: str = "", /, **fields: Any) -> Any:
     """A fault by its WSDL name; fields that it does not have are left out."""
     kind = VmomiSupport.GetWsdlType(NAMESPACE, name)
     known = {item.name for item in kind._GetPropertyList()}
@@ -168,8 +168,8 @@ def serialized(value: Any, version: str) -> str:
 
 
 def _prefixes() -> dict[str, str]:
-    return SoapAdapter.SOAP_NSMAP | {NAMESPACE: ""}
+    return {**SoapAdapter.SOAP_NSMAP, NAMESPACE: ""}
 
 
 def _envelope(body: str) -> bytes:
-    return (HEADER + SoapAdapter.SOAP_START + body + SoapAdapter.SOAP_END).encode()
+    return f"{HEADER}{SoapAdapter.SOAP_START}{body}{SoapAdapter.SOAP_END}".encode()

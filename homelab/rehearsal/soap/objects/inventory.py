@@ -1,8 +1,8 @@
-"""The tree of a standalone host: folders, the datacenter, the compute resource, the pool, networks and views on them."""
+"""The tree of a standalone host: folders, datacenter, compute resource, pool, networks and views on them."""
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 from pyVmomi import VmomiSupport, vim
 
@@ -30,14 +30,14 @@ class Entity(Managed):
 class Folder(Entity):
     """The folders of a standalone host; they are fixed."""
 
-    NAMES = {
+    NAMES: ClassVar = {
         "ha-folder-root": "ha-folder-root",
         "ha-folder-vm": "vm",
         "ha-folder-host": "host",
         "ha-folder-datastore": "datastore",
         "ha-folder-network": "network",
     }
-    TYPES = {
+    TYPES: ClassVar = {
         "ha-folder-root": ["Datacenter"],
         "ha-folder-vm": ["VirtualMachine"],
         "ha-folder-host": ["ComputeResource"],
@@ -328,5 +328,3 @@ class ContainerView(Managed):
 def network_id(name: str) -> str:
     """The managed object id of a port group."""
     return f"HaNetwork-{name}"
-
-

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from . import access, client, configuration, phases, pki, plain_yaml
-from .apiserver import seconds
+from .apiserver import parse_flags, seconds
 from .phases import PhaseError, say
 from .store import EXCHANGE, MEMBERS, STATE, Store
 
@@ -126,12 +126,15 @@ def join(call: Call) -> None:
     if not config.join.get("controlPlane"):
         raise PhaseError("a stand-in joins control planes only: controlPlane is missing in JoinConfiguration")
     phases.preflight(config, _ignored(call))
-    discovery = config.join["discovery"]["bootstrapToken"]
+    discovery = (config.join.get("discovery") or {}).get("bootstrapToken")
+    certificate_key = config.join["controlPlane"].get("certificateKey")
+    if not discovery or not certificate_key:
+        raise PhaseError("a stand-in needs discovery.bootstrapToken and controlPlane.certificateKey")
     server, authority = discover(f"https://{discovery['apiServerEndpoint']}", discovery.get("caCertHashes") or [])
     api = client.Api(server, authority, token=discovery["token"])
     cluster = api.get(access.KUBEADM_CONFIG)["data"]["ClusterConfiguration"]
     config = configuration.Configuration({}, config.join, plain_yaml.load(cluster))
-    download_certificates(api, config.join["controlPlane"]["certificateKey"])
+    download_certificates(api, certificate_key)
     phases.certificates(config)
     phases.kubeconfigs(config)
     say("[etcd] Fetching what the cluster knows")
@@ -178,8 +181,8 @@ def reset(call: Call) -> None:
     if not {"-f", "--force"} & call.flags.keys():
         raise PhaseError("aborted reset operation: the stand-in asks nothing; use -f")
     try:
-        own = [argument for argument in phases.MANIFEST.read_text().split() if "=" in argument]
-        flags = dict(argument.removeprefix("--").partition("=")[::2] for argument in own)
+        pod = plain_yaml.load(phases.MANIFEST.read_text())
+        flags = parse_flags(pod["spec"]["containers"][0]["command"])
         member = f"{MEMBERS}{flags['advertise-address']}:{flags['secure-port']}"
         client.from_file(phases.ADMIN).request("DELETE", member)
     except (OSError, client.ApiError) as error:
@@ -219,7 +222,7 @@ def main(arguments: list[str], version: str) -> int:
     try:
         command, call = parse(arguments, version)
         command(call)
-    except (PhaseError, pki.PkiError, configuration.ConfigurationError, client.ApiError, OSError, KeyError) as error:
+    except (PhaseError, pki.PkiError, configuration.ConfigurationError, client.ApiError, OSError) as error:
         sys.stderr.write(f"{error}\nerror: kubeadm (a stand-in) {' '.join(arguments[:3])} failed\n")
         return 1
     return 0

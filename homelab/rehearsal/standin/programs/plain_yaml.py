@@ -7,7 +7,7 @@ from typing import Any
 
 _QUOTED = r""""(?:[^"\\]|\\.)*"|'(?:[^']|'')*'"""
 _KEY = re.compile(rf"^({_QUOTED}|[^\s\"'\[{{#&*!|>-][^:]*|-[^\s:][^:]*):(?:\s+(.*))?$")
-_SAFE = re.compile(r"^[A-Za-z/_.][A-Za-z0-9/_.:=,@+-]*$")
+_SAFE = re.compile(r"^(--)?[A-Za-z/_.][A-Za-z0-9/_.:=,@+-]*$")
 _NOT_TEXT = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"}
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "[]": [], "{}": {}}
 

@@ -1,0 +1,271 @@
+"""Arguments in, exit code out; no logic. Heavy modules are imported by the command that needs them."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from homelab import __version__
+
+if TYPE_CHECKING:
+    from homelab.commands import Options
+    from homelab.errors import HomelabError
+    from homelab.lab import Lab
+    from homelab.rehearsal.launch import Scene
+    from homelab.ui import Ui
+
+F = TypeVar("F", bound=Callable[..., Any])
+STEPS = (
+    "nfs-datastore",
+    "driver-fix",
+    "reboot",
+    "image",
+    "vm",
+    "guest",
+    "cluster-ca",
+    "load-balancer",
+    "kubernetes",
+)
+GLOBALS = (
+    click.option("-i", "--inventory", "inventory", multiple=True, metavar="INVENTORY", help="An inventory; repeatable."),
+    click.option("-l", "--limit", metavar="HOSTS", help="Only these hosts (Ansible's patterns)."),
+    click.option("-o", "--output", type=click.Choice(["text", "json"]), help="What stdout gets."),
+    click.option("-q", "--quiet", is_flag=True, help="Say less."),
+    click.option("-v", "--verbose", is_flag=True, help="Say more."),
+    click.option("--no-color", is_flag=True, help="No colours."),
+    click.option("-y", "--yes", is_flag=True, help="Agree to the plan."),
+)
+
+
+def with_globals(function: F) -> F:
+    """Take the global options, which may stand before or after the command, and hand over an `Options`."""
+
+    @wraps(function)
+    def run(*args: Any, **given: Any) -> None:
+        context = click.get_current_context()
+        own = {name: given.pop(name) for name in ("inventory", "limit", "output", "quiet", "verbose", "no_color", "yes")}
+        merged = {name: own[name] or (context.obj or {}).get(name) for name in own}
+        context.exit(guarded(merged, lambda options: function(options, *args, **given)))
+
+    for option in reversed(GLOBALS):
+        run = option(run)
+    return run  # type: ignore[return-value]
+
+
+def guarded(merged: dict[str, Any], command: Callable[["Options"], int]) -> int:
+    """Run a command; every error of ours ends as its sentences and its exit code."""
+    from homelab.commands import Options
+    from homelab.errors import HomelabError
+    from homelab.ui import Ui
+
+    ui = Ui(
+        merged["output"] or "text", quiet=bool(merged["quiet"]), verbose=bool(merged["verbose"]), color=not merged["no_color"]
+    )
+    try:
+        return command(Options(inventories(merged["inventory"]), merged["limit"], bool(merged["yes"]), ui))
+    except HomelabError as error:
+        ui.error(error)
+        return error.exit_code
+    except Exception as error:
+        if ui.verbose:
+            raise
+        ui.error(mistake_of_ours(error))
+        return 1
+    except KeyboardInterrupt:
+        ui.warn("interrupted; run again, it goes on where it stopped")
+        return 130
+
+
+def mistake_of_ours(error: Exception) -> "HomelabError":
+    """An exception that nobody expected, as a sentence with the place in the code."""
+    from homelab.errors import HomelabError
+
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "unknown"
+    what = f"a mistake of homelab itself: {type(error).__name__}: {error}"
+    return HomelabError(what, where=place, advice="Run again with -v to see the whole story, and please report it")
+
+
+def inventories(named: Sequence[str]) -> tuple[Path, ...]:
+    """The named sources, else HOMELAB_INVENTORY, else ./inventory."""
+    listed = [name for name in os.environ.get("HOMELAB_INVENTORY", "").split(",") if name]
+    return tuple(Path(name) for name in named or listed or ["inventory"])
+
+
+def or_sample(sources: tuple[Path, ...], ui: "Ui") -> tuple[Path, ...]:
+    """The packaged sample lab, when none was named and ./inventory does not exist; says so."""
+    from homelab.data import data_folder
+
+    if sources != (Path("inventory"),) or sources[0].exists():
+        return sources
+    ui.note("no inventory here; the packaged sample lab is used")
+    return (data_folder("inventory"),)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="homelab")
+@click.pass_context
+def cli(context: click.Context, **given: Any) -> None:
+    """Takes small machines from an empty USB port to a highly available Kubernetes API."""
+    context.obj = given
+
+
+for _option in reversed(GLOBALS):
+    cli = _option(cli)
+
+
+@cli.command()
+@with_globals
+def plan(options: "Options") -> int:
+    """Show what bootstrap would change, and why."""
+    from homelab import commands
+
+    return commands.plan(options)
+
+
+@cli.command()
+@click.option("--only", type=click.Choice(STEPS), help="Only this step.")
+@click.option("--from", "start", type=click.Choice(STEPS), help="Begin with this step.")
+@click.option("--until", type=click.Choice(STEPS), help="End with this step.")
+@with_globals
+def bootstrap(options: "Options", only: str | None, start: str | None, until: str | None) -> int:
+    """Do the whole job; run it again at any time."""
+    from homelab import commands
+
+    return commands.bootstrap(options, commands.Choice(only, start, until))
+
+
+@cli.command("driver-fix")
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.option("--force", is_flag=True, help="Shut running VMs down first; overrides no other guard.")
+@with_globals
+def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool) -> int:
+    """Repair the NIC driver of one or more hosts, one after another."""
+    from homelab import commands
+
+    return commands.driver_fix(options, hosts, force=force)
+
+
+@cli.command()
+@with_globals
+def verify(options: "Options") -> int:
+    """Run the smoke tests; the plan must be empty."""
+    from homelab import commands
+
+    return commands.verify(options)
+
+
+@cli.command()
+@click.argument("host")
+@click.option("--forget", is_flag=True, help="Forget it; the next contact is the first again.")
+@with_globals
+def trust(options: "Options", host: str, forget: bool) -> int:
+    """Show or forget the pinned certificate and SSH host key of a host."""
+    from homelab import commands
+
+    return commands.trust(options, host, forget=forget)
+
+
+LAB_OPTIONS = (
+    click.option("--guests", type=click.Choice(["auto", "real", "none"]), default="auto", show_default=True),
+    click.option("--kubernetes", type=click.Choice(["auto", "real", "stand-in"]), default="auto", show_default=True),
+)
+
+
+def with_lab_options(function: F) -> F:
+    """The options that say what a simulated lab is made of."""
+    for option in reversed(LAB_OPTIONS):
+        function = option(function)
+    return function
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@with_lab_options
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@with_globals
+def rehearse(options: "Options", guests: str, kubernetes: str, command: tuple[str, ...]) -> int:
+    """Run COMMAND (bootstrap unless told) on a fresh simulated copy of the lab."""
+    from homelab.rehearsal import launch
+
+    scene = scene_of(options, guests, kubernetes)
+    with launch.lab(scene, _lab_of, options.ui.note) as served:
+        flags = options.ui.flags() + (["--limit", options.limit] if options.limit else [])
+        return launch.run(served, launch.homelab_argv(served, flags, command, guests=scene.guests))
+
+
+@cli.group("rehearsal")
+def rehearsal_group() -> None:
+    """Serve a simulated lab, and enter it."""
+
+
+@rehearsal_group.command("serve")
+@with_lab_options
+@with_globals
+def serve(options: "Options", guests: str, kubernetes: str) -> int:
+    """Start a simulated lab, bare, and stay until Ctrl-C or SIGTERM."""
+    from homelab.rehearsal import launch
+
+    with launch.lab(scene_of(options, guests, kubernetes), _lab_of, options.ui.note) as served:
+        if options.ui.json:
+            options.ui.document(served.ready())
+        else:
+            options.ui.say("the lab is ready; in another shell: homelab rehearsal enter -- homelab plan; Ctrl-C ends it")
+        launch.until_told()
+    return 0
+
+
+@rehearsal_group.command("enter", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED)
+@with_globals
+def enter(options: "Options", argv: tuple[str, ...]) -> int:
+    """Run any program (a shell unless told) inside the served lab's network."""
+    from homelab.rehearsal import launch
+
+    return launch.enter(_home_of(options), argv or (os.environ.get("SHELL", "/bin/sh"),))
+
+
+def _lab_of(sources: Sequence[Path]) -> "Lab":
+    from homelab.inventory import read_lab
+
+    return read_lab(sources).lab
+
+
+def _home_of(options: "Options") -> Path:
+    from homelab.data import data_folder
+    from homelab.ports.files import home_of
+
+    return home_of(or_sample(options.inventories, options.ui), data_folder("inventory"))
+
+
+def scene_of(options: "Options", guests: str, kubernetes: str) -> "Scene":
+    """What the rehearsal is made of; the packaged sample lab where there is no inventory."""
+    from homelab.inventory import raw_variables
+    from homelab.ports.files import cache_folder
+    from homelab.rehearsal import launch
+
+    options = replace(options, inventories=or_sample(options.inventories, options.ui))
+    raw = raw_variables(options.inventories)
+    return launch.Scene(
+        home=_home_of(options),
+        cache=cache_folder(),
+        sources=options.inventories,
+        groups={group: raw.members(group) for group in launch.GROUPS},
+        kubernetes_version=launch.kubernetes_version(raw.hostvars, kubernetes),
+        guests=launch.choose_guests(guests, options.ui.warn),
+    )
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="homelab")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

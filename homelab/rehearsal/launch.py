@@ -1,0 +1,305 @@
+"""A rehearsal from outside: caches, overlay, the lab's process in namespaces of its own, and ways into them."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from homelab.errors import HomelabError, UsageError
+from homelab.lab import Lab
+from homelab.rehearsal.image import make_image
+from homelab.rehearsal.overlay import GROUPS, Overlay, new_passwords
+from homelab.rehearsal.roots import ensure_root, root_id
+from homelab.rehearsal.standin import make_bundle
+
+Report = Callable[[str], None]
+NEEDED_FOR_GUESTS = ("systemd-nspawn", "mmdebstrap", "ip", "nsenter", "unshare", "setpriv")
+START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a rehearsal is made of, outside: its `.homelab` folder, the cache, the user's sources and groups."""
+
+    home: Path
+    cache: Path
+    sources: tuple[Path, ...]
+    groups: Mapping[str, Sequence[str]]
+    kubernetes_version: str
+    guests: bool
+
+    @property
+    def folder(self) -> Path:
+        """The rehearsal's own `.homelab`."""
+        return self.home / "rehearsal"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A lab that runs: `leader` is the process to enter by, as this machine numbers it."""
+
+    pid: int
+    leader: int
+    inventories: tuple[str, ...]
+    work: str
+    user_namespace: bool
+    hosts: list[dict[str, str]]
+
+    def ready(self) -> dict[str, Any]:
+        """The contract's ready line."""
+        return {"event": "ready", "pid": self.pid, "inventory": list(self.inventories), "hosts": self.hosts}
+
+    def command(self, argv: Sequence[str]) -> list[str]:
+        """The program `argv` inside the lab's namespaces; working directory, streams and exit code are the caller's."""
+        enter = ["nsenter", f"--target={self.leader}", "--mount", "--net", "--pid"]
+        if self.user_namespace:
+            enter += ["--user", "--preserve-credentials"]
+        variables = {
+            "HOMELAB_INVENTORY": ",".join(self.inventories),
+            "ANSIBLE_INVENTORY": ",".join(self.inventories),
+            # Shared connections are named by address, and the real lab has the same addresses.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{self.work}/cp",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+        }
+        settings = [f"{name}={value}" for name, value in variables.items()]
+        return [*enter, "env", f"--chdir={Path.cwd()}", *settings, *argv]
+
+
+def guests_possible() -> str | None:
+    """None when real guests can run here, else what they lack."""
+    if sys.platform != "linux":
+        return "real guests need Linux"
+    if os.geteuid() != 0:
+        return "real guests need root"
+    missing = [program for program in NEEDED_FOR_GUESTS if shutil.which(program) is None]
+    return f"real guests need {', '.join(missing)} (apt-get install systemd-container mmdebstrap iproute2)" if missing else None
+
+
+def write_overlay(scene: Scene, report: Report) -> Overlay:
+    """Wipe the rehearsal's folder, fill the caches, write the overlay inventory."""
+    shutil.rmtree(scene.folder, ignore_errors=True)
+    scene.folder.mkdir(mode=0o700, parents=True)
+    root = ensure_root(scene.cache, report).id if scene.guests else root_id()
+    overlay = Overlay(
+        home=scene.folder,
+        groups=scene.groups,
+        image=make_image(scene.folder, root),
+        bundle=make_bundle(scene.cache, scene.kubernetes_version),
+        passwords=new_passwords(scene.groups),
+    )
+    overlay.write()
+    return overlay
+
+
+@contextmanager
+def lab(scene: Scene, read_lab: Callable[[Sequence[Path]], Lab], report: Report) -> Iterator[Served]:
+    """A fresh lab for as long as the context lasts; UsageError when another one is being served."""
+    with terminated_like_interrupted(), one_at_a_time(scene.home) as lock:
+        overlay = write_overlay(scene, report)
+        report(f"rehearsal: {'real guests' if scene.guests else 'no guests'}, Kubernetes is a stand-in")
+        with serve(scene, overlay, read_lab((*scene.sources, overlay.folder)), lock) as served:
+            yield served
+
+
+def choose_guests(wish: str, warn: Report) -> bool:
+    """Whether guests are real; UsageError when they were asked for and cannot be."""
+    lack = guests_possible() if wish != "none" else None
+    if lack and wish == "real":
+        raise UsageError(lack, where="--guests real", advice="Install what is missing, or use --guests none")
+    if lack:
+        warn(f"{lack}; the hosts are rehearsed without guests")
+    return wish != "none" and lack is None
+
+
+def kubernetes_version(hostvars: Mapping[str, Mapping[str, Any]], wish: str) -> str:
+    """The version that the inventory asks for; only a stand-in of it can be had for now."""
+    if wish == "real":
+        raise UsageError("no real Kubernetes bundle is at hand", where="--kubernetes real", advice="Use stand-in")
+    versions = (str(values["kubernetes_version"]) for values in hostvars.values() if "kubernetes_version" in values)
+    return next(versions, "1.36.3")
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends a rehearsal as Ctrl-C does: by an exception, so that everything is taken down."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def homelab_argv(served: Served, flags: Sequence[str], command: Sequence[str], *, guests: bool) -> list[str]:
+    """The homelab command that a rehearsal runs: `bootstrap` unless told, up to `vm` where there are no guests."""
+    chosen = list(command) or ["bootstrap"]
+    if not guests and chosen[0] == "bootstrap" and not {"--only", "--until"} & set(chosen):
+        chosen += ["--until", "vm"]
+    inventories = [word for path in served.inventories for word in ("--inventory", path)]
+    return [sys.executable, "-m", "homelab", *inventories, *flags, "--yes", *chosen]
+
+
+def run(served: Served, argv: Sequence[str]) -> int:
+    """Run a program in the lab; its exit code, 128 and the signal's number when one ended it."""
+    with subprocess.Popen(served.command(argv)) as process:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            # Ctrl-C reached the program as well: let it end its own way.
+            process.send_signal(signal.SIGINT)
+            status = process.wait(START_SECONDS)
+    return status if status >= 0 else 128 - status
+
+
+def enter(home: Path, argv: Sequence[str]) -> int:
+    """Become a program in the served lab; UsageError when none is served."""
+    served = find_served(home)
+    if served is None:
+        raise UsageError("no rehearsal is being served here", where=str(home), advice="Start one: homelab rehearsal serve")
+    command = served.command(argv)
+    os.execvp(command[0], command)
+
+
+def until_told() -> None:
+    """Stay until Ctrl-C or SIGTERM."""
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def one_at_a_time(home: Path) -> Iterator[IO[str]]:
+    """Hold the place of the one served lab; UsageError with the pid of the lab that has it."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (home / "rehearsal.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            served = find_served(home)
+            raise UsageError(
+                f"a rehearsal is being served already, by process {served.pid if served else 'unknown'}",
+                where=str(home),
+                advice="Use it with `homelab rehearsal enter`, or end that process first",
+            ) from None
+        file.truncate(0)
+        try:
+            yield file
+        finally:
+            file.truncate(0)
+
+
+def find_served(home: Path) -> Served | None:
+    """The lab that is being served, if any. A lock that nobody holds is a lab that died."""
+    path = home / "rehearsal.lock"
+    if not path.exists():
+        return None
+    with path.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = file.read()
+            return Served(**json.loads(text)) if text else None
+    return None
+
+
+@contextmanager
+def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str]) -> Iterator[Served]:
+    """The lab's process, for as long as the context lasts; with it everything in its namespaces ends."""
+    work = scene.folder / "lab"
+    work.mkdir(mode=0o700)
+    rootless = os.geteuid() != 0
+    with (scene.folder / "lab.log").open("w") as log:
+        process = subprocess.Popen(
+            _unshare(rootless), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+        )
+    try:
+        _give_order(process, lab, work, scene.cache / "roots" if scene.guests else None)
+        if not _ready(process):
+            raise HomelabError(
+                f"the simulated lab did not start: {_last_line(scene.folder / 'lab.log')}",
+                where=str(scene.folder / "lab.log"),
+                advice="The log has the whole story; root, or user namespaces, are needed for it",
+            )
+        inventories = tuple(str(path.resolve()) for path in (*scene.sources, overlay.folder))
+        leader = _child_of(process.pid)
+        served = Served(os.getpid(), leader, inventories, str(work), rootless, _hosts(lab, overlay))
+        lock.write(json.dumps(served.__dict__))
+        lock.flush()
+        yield served
+    finally:
+        process.terminate()
+        _end(process)
+
+
+def _unshare(rootless: bool) -> list[str]:
+    # When this process dies, even by kill -9, the kernel ends unshare, and with its child the whole PID namespace.
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc"]
+    command += ["--kill-child"] + (["--map-root-user"] if rootless else [])
+    return [*command, sys.executable, "-m", "homelab.rehearsal"]
+
+
+def _give_order(process: "subprocess.Popen[str]", lab: Lab, work: Path, roots: Path | None) -> None:
+    assert process.stdin is not None
+    order = {"lab": with_passwords(lab), "work": str(work), "roots": str(roots) if roots else None}
+    try:
+        process.stdin.write(json.dumps(order))
+        process.stdin.close()
+    except BrokenPipeError:
+        return  # it is gone; _ready says so
+
+
+def _hosts(lab: Lab, overlay: Overlay) -> list[dict[str, str]]:
+    return [
+        {
+            "name": host.name,
+            "api": f"https://{host.address}" + ("" if host.api_port == 443 else f":{host.api_port}"),
+            "ssh": f"{host.address}:{host.ssh_port}",
+            "user": host.user,
+            "password_file": str(overlay.password_file(host.name).resolve()),
+        }
+        for host in lab.esxi
+    ]
+
+
+def with_passwords(lab: Lab) -> dict[str, Any]:
+    """The lab as JSON, passwords included: for a pipe, never for a file."""
+    data = lab.model_dump(mode="json")
+    for group in ("esxi", "vcenter"):
+        for item, machine in zip(data[group], getattr(lab, group), strict=True):
+            item["password"] = machine.password.get_secret_value()
+    return data
+
+
+def _ready(process: "subprocess.Popen[str]") -> bool:
+    assert process.stdout is not None
+    return process.stdout.readline() == "ready\n"
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text().strip().splitlines()
+    return lines[-1] if lines else "no word"
+
+
+def _child_of(pid: int) -> int:
+    """The process that unshare forked, in this machine's numbers."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    try:
+        process.wait(START_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,265 @@
+"""The host itself and its managers."""
+
+import secrets
+from typing import Any
+
+from pyVmomi import vim
+
+from homelab.rehearsal.refusals import InvalidArgument, InvalidState
+from homelab.rehearsal.soap import downloads
+from homelab.rehearsal.soap.managed import Managed, ref, writes
+from homelab.rehearsal.soap.objects import host_config
+from homelab.rehearsal.soap.objects.inventory import Entity, network_id
+from homelab.rehearsal.soap.wire import fault
+
+MANAGERS = {
+    "datastoreSystem": ("HostDatastoreSystem", "ha-datastoresystem"),
+    "serviceSystem": ("HostServiceSystem", "serviceSystem"),
+    "kernelModuleSystem": ("HostKernelModuleSystem", "kernelModuleSystem"),
+    "imageConfigManager": ("HostImageConfigManager", "ha-image-config-manager"),
+    "firmwareSystem": ("HostFirmwareSystem", "firmwareSystem"),
+}
+
+
+class HostSystem(Entity):
+    """The host."""
+
+    moid = "ha-host"
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+        return self._host.name
+
+    @property
+    def parent(self) -> Any:
+        """The compute resource."""
+        return ref("ComputeResource", "ha-compute-res")
+
+    @property
+    def summary(self) -> Any:
+        """Hardware, product and state in short."""
+        return host_config.summary(self._host)
+
+    @property
+    def runtime(self) -> Any:
+        """State, and when it booted."""
+        return host_config.runtime(self._host)
+
+    @property
+    def hardware(self) -> Any:
+        """Hardware with its PCI devices."""
+        return host_config.hardware(self._host)
+
+    @property
+    def config(self) -> Any:
+        """Product, network and services."""
+        return host_config.config(self._host)
+
+    @property
+    def configManager(self) -> Any:
+        """The host's managers."""
+        return vim.host.ConfigManager(**{name: ref(*target) for name, target in MANAGERS.items()})
+
+    @property
+    def capability(self) -> Any:
+        """What the host can do."""
+        return vim.host.Capability(
+            recursiveResourcePoolsSupported=True,
+            rebootSupported=True,
+            shutdownSupported=True,
+            nfsSupported=True,
+            vlanTaggingSupported=True,
+            maintenanceModeSupported=True,
+            maxSupportedVMs=1024,
+            maxSupportedVcpus=2048,
+            nfs41Supported=True,
+        )
+
+    @property
+    def datastore(self) -> Any:
+        """The datastores that are mounted."""
+        return [ref("Datastore", mount.moref) for mount in self._host.mounts.values()]
+
+    @property
+    def datastoreBrowser(self) -> Any:
+        """A browser that sees all datastores."""
+        return ref("HostDatastoreBrowser", "ha-host-datastorebrowser")
+
+    @property
+    def network(self) -> Any:
+        """The port groups."""
+        return [ref("Network", network_id(name)) for name in self._host.port_groups]
+
+    @property
+    def vm(self) -> Any:
+        """The VMs."""
+        return [ref("VirtualMachine", moid) for moid in self._host.vms]
+
+    @writes
+    def RebootHost_Task(self, force: bool) -> None:
+        """A clean reboot; outside of maintenance mode only with `force`."""
+        if not force and not self._host.in_maintenance:
+            raise InvalidState("The operation is not allowed in the current state.")
+        self._host.reboot()
+
+    @writes
+    def EnterMaintenanceMode_Task(self, timeout: int, evacuatePoweredOffVms: bool | None, maintenanceSpec: Any) -> None:
+        """Wait until no VM runs, and take no new ones."""
+        self._host.enter_maintenance(timeout)
+
+    @writes
+    def ExitMaintenanceMode_Task(self, timeout: int) -> None:
+        """Take VMs again."""
+        self._host.exit_maintenance()
+
+
+class HostKernelModuleSystem(Managed):
+    """The kernel's modules."""
+
+    moid = "kernelModuleSystem"
+
+    def QueryModules(self) -> Any:
+        """Every module: what is configured, and what runs."""
+        kind = vim.host.KernelModuleSystem.ModuleInfo
+        section = kind.SectionInfo(address=0, length=0)
+        names = ("readOnlySection", "writableSection", "textSection", "dataSection", "bssSection")
+        return [
+            kind(
+                id=index,
+                name=module.name,
+                version=module.version,
+                filename=f"/usr/lib/vmware/vmkmod/{module.name}",
+                optionString=module.options,
+                loaded=module.loaded,
+                enabled=module.enabled,
+                useCount=int(module.loaded),
+                **dict.fromkeys(names, section),
+            )
+            for index, module in enumerate(self._host.modules.values())
+        ]
+
+    def QueryConfiguredModuleOptionString(self, name: str) -> str:
+        """The options that a module is loaded with."""
+        return self._host.module(name).options
+
+    @writes
+    def UpdateModuleOptionString(self, name: str, options: str) -> None:
+        """Set a module's options for the next boot."""
+        with self._host.lock:
+            self._host.module(name).options = options
+            self._host.touch()
+
+
+class HostImageConfigManager(Managed):
+    """The installed packages."""
+
+    moid = "ha-image-config-manager"
+
+    def HostImageConfigGetAcceptance(self) -> str:
+        """The host's acceptance level: the lowest of its packages'."""
+        community = any(vib.acceptance == "CommunitySupported" for vib in self._host.vibs)
+        return "community" if community else "partner"
+
+    def fetchSoftwarePackages(self) -> Any:
+        """Every VIB; a release before 6.5 does not know the call."""
+        levels = {"CommunitySupported": "community", "VMwareCertified": "vmware_certified"}
+        return [
+            vim.host.SoftwarePackage(
+                name=vib.name,
+                version=vib.version,
+                type="bootbank",
+                vendor=vib.vendor,
+                acceptanceLevel=levels.get(vib.acceptance, "vmware_accepted"),
+                summary=vib.name,
+                description=vib.name,
+                capability=vim.host.SoftwarePackage.Capability(
+                    liveInstallAllowed=False, liveRemoveAllowed=False, statelessReady=True, overlay=False
+                ),
+            )
+            for vib in self._host.vibs
+        ]
+
+
+class HostServiceSystem(Managed):
+    """The host's services."""
+
+    moid = "serviceSystem"
+
+    @property
+    def serviceInfo(self) -> Any:
+        """Every service."""
+        return host_config.services(self._host)
+
+    @writes
+    def StartService(self, id: str) -> None:
+        """Start a service."""
+        self._host.set_service(id, running=True)
+
+    @writes
+    def StopService(self, id: str) -> None:
+        """Stop a service."""
+        self._host.set_service(id, running=False)
+
+    @writes
+    def RestartService(self, id: str) -> None:
+        """Stop and start a service."""
+        self._host.set_service(id, running=False)
+        self._host.set_service(id, running=True)
+
+    @writes
+    def UpdateServicePolicy(self, id: str, policy: str) -> None:
+        """Say whether a service starts with the host."""
+        if policy not in ("on", "off", "automatic"):
+            raise InvalidArgument("A specified parameter was not correct: policy", invalidProperty="policy")
+        self._host.set_service(id, policy=policy)
+
+
+class HostDatastoreSystem(Managed):
+    """Mounting and unmounting."""
+
+    moid = "ha-datastoresystem"
+
+    @property
+    def datastore(self) -> Any:
+        """The datastores that are mounted."""
+        return [ref("Datastore", mount.moref) for mount in self._host.mounts.values()]
+
+    @writes
+    def CreateNasDatastore(self, spec: Any) -> Any:
+        """Mount an NFS export."""
+        if (spec.type or "NFS").upper() not in ("NFS", "NFS41"):
+            raise InvalidArgument("A specified parameter was not correct: type", invalidProperty="spec.type")
+        if spec.accessMode not in ("readWrite", "readOnly"):
+            raise InvalidArgument(
+                "A specified parameter was not correct: accessMode", invalidProperty="spec.accessMode"
+            )
+        mount = self._host.mount_nas(
+            spec.remoteHost,
+            spec.remotePath,
+            spec.localPath,
+            read_only=spec.accessMode == "readOnly",
+            kind=(spec.type or "NFS").upper(),
+        )
+        return ref("Datastore", mount.moref)
+
+    @writes
+    def RemoveDatastore(self, datastore: Any) -> None:
+        """Unmount a datastore; its files stay."""
+        found = next((item for item in self._host.mounts.values() if item.moref == datastore._moId), None)
+        if found is None:
+            raise fault("ManagedObjectNotFound", "The datastore is gone", obj=datastore)
+        self._host.unmount_nas(found.name)
+
+
+class HostFirmwareSystem(Managed):
+    """The host's configuration as a bundle."""
+
+    moid = "firmwareSystem"
+
+    @writes
+    def BackupFirmwareConfiguration(self) -> str:
+        """A URL with `*` in place of the host's name, as ESXi answers."""
+        path = f"/downloads/{secrets.token_hex(16)}/configBundle-{self._host.name}.tgz"
+        self._face.backups[path] = downloads.backup(self._host)
+        return f"http://*{path}"

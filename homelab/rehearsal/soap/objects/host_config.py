@@ -1,0 +1,194 @@
+"""What HostSystem.config, hardware and summary say, built from the host's state."""
+
+import uuid
+from typing import Any
+
+from pyVmomi import vim
+
+from homelab.rehearsal.hardware import HardwareModel
+from homelab.rehearsal.host import Host, Nic
+from homelab.rehearsal.soap.managed import ref
+from homelab.rehearsal.soap.objects.service import about
+
+MIB = 1024 * 1024
+
+
+def summary(host: Host) -> Any:
+    """HostSystem.summary."""
+    model = host.model
+    return vim.host.Summary(
+        host=ref("HostSystem", "ha-host"),
+        hardware=vim.host.Summary.HardwareSummary(
+            vendor=model.vendor,
+            model=model.name,
+            uuid=system_uuid(host),
+            memorySize=model.memory_mib * MIB,
+            cpuModel=model.cpu,
+            cpuMhz=model.cpu_mhz,
+            numCpuPkgs=1,
+            numCpuCores=model.cores,
+            numCpuThreads=model.threads,
+            numNics=len(host.nics),
+            numHBAs=1,
+        ),
+        runtime=runtime(host),
+        config=vim.host.Summary.ConfigSummary(
+            name=host.name, port=443, product=about(host), vmotionEnabled=False, faultToleranceEnabled=False
+        ),
+        quickStats=vim.host.Summary.QuickStats(
+            overallMemoryUsage=sum(vm.memory_mib for vm in host.vms.values() if vm.powered_on)
+        ),
+        overallStatus="green",
+        rebootRequired=False,
+    )
+
+
+def runtime(host: Host) -> Any:
+    """HostSystem.runtime."""
+    return vim.host.RuntimeInfo(
+        connectionState="connected",
+        powerState="poweredOn",
+        inMaintenanceMode=host.in_maintenance,
+        bootTime=host.boot_time,
+    )
+
+
+def hardware(host: Host) -> Any:
+    """HostSystem.hardware."""
+    model = host.model
+    hz = model.cpu_mhz * 1_000_000
+    package = vim.host.CpuPackage(
+        index=0, vendor="intel", hz=hz, busHz=100_000_000, description=model.cpu, threadId=list(range(model.threads))
+    )
+    return vim.host.HardwareInfo(
+        systemInfo=vim.host.SystemInfo(vendor=model.vendor, model=model.name, uuid=system_uuid(host)),
+        cpuInfo=vim.host.CpuInfo(numCpuPackages=1, numCpuCores=model.cores, numCpuThreads=model.threads, hz=hz),
+        cpuPkg=[package],
+        memorySize=model.memory_mib * MIB,
+        pciDevice=pci_devices(model),
+        smcPresent=False,
+    )
+
+
+def pci_devices(model: HardwareModel) -> list[Any]:
+    """HostSystem.hardware.pciDevice; ids are signed 16-bit numbers, as the API has them."""
+    rows = [(nic.pci_address, nic.pci_id, "0200", nic.vendor, nic.device) for nic in model.nics]
+    rows += [(pci.address, pci.pci_id, pci.device_class, pci.vendor, pci.device) for pci in model.pci]
+    return [_pci(*row) for row in sorted(rows)]
+
+
+def _pci(address: str, pci_id: str, device_class: str, vendor: str, device: str) -> Any:
+    _, bus, rest = address.split(":")
+    slot, function = rest.split(".")
+    vendor_id, device_id = (short(int(part, 16)) for part in pci_id.split(":"))
+    return vim.host.PciDevice(
+        id=address,
+        classId=short(int(device_class, 16)),
+        bus=int(bus, 16),
+        slot=int(slot, 16),
+        function=int(function, 16),
+        vendorId=vendor_id,
+        subVendorId=vendor_id,
+        vendorName=vendor,
+        deviceId=device_id,
+        subDeviceId=device_id,
+        deviceName=device,
+    )
+
+
+def config(host: Host) -> Any:
+    """HostSystem.config, as far as it goes."""
+    return vim.host.ConfigInfo(
+        host=ref("HostSystem", "ha-host"),
+        product=about(host),
+        network=network(host),
+        service=services(host),
+    )
+
+
+def network(host: Host) -> Any:
+    """HostSystem.config.network: NICs, one switch, its port groups and the management interface."""
+    keys = [f"key-vim.host.PhysicalNic-{nic.name}" for nic in host.nics if nic.driver]
+    groups = [_port_group(name, vlan) for name, vlan in host.port_groups.items()]
+    switch = vim.host.VirtualSwitch(
+        name="vSwitch0",
+        key="key-vim.host.VirtualSwitch-vSwitch0",
+        numPorts=1792,
+        numPortsAvailable=1780,
+        mtu=1500,
+        portgroup=[group.key for group in groups],
+        pnic=keys[:1],
+        spec=vim.host.VirtualSwitch.Specification(
+            numPorts=128,
+            mtu=1500,
+            bridge=vim.host.VirtualSwitch.BondBridge(nicDevice=[host.nics[0].name]),
+        ),
+    )
+    # A NIC without a driver does not exist for ESXi; the PCI device does.
+    return vim.host.NetworkInfo(
+        pnic=[_pnic(nic) for nic in host.nics if nic.driver], vswitch=[switch], portgroup=groups, vnic=[_vnic(host)]
+    )
+
+
+def _pnic(nic: Nic) -> Any:
+    speed = vim.host.PhysicalNic.LinkSpeedDuplex(speedMb=nic.speed_mb, duplex=True) if nic.link_up else None
+    return vim.host.PhysicalNic(
+        key=f"key-vim.host.PhysicalNic-{nic.name}",
+        device=nic.name,
+        pci=nic.pci_address,
+        driver=nic.driver,
+        linkSpeed=speed,
+        validLinkSpecification=[vim.host.PhysicalNic.LinkSpeedDuplex(speedMb=nic.speed_mb, duplex=True)],
+        spec=vim.host.PhysicalNic.Specification(),
+        wakeOnLanSupported=True,
+        mac=nic.mac,
+    )
+
+
+def _port_group(name: str, vlan: int) -> Any:
+    policy = vim.host.NetworkPolicy()
+    return vim.host.PortGroup(
+        key=f"key-vim.host.PortGroup-{name}",
+        vswitch="key-vim.host.VirtualSwitch-vSwitch0",
+        computedPolicy=policy,
+        spec=vim.host.PortGroup.Specification(name=name, vlanId=vlan, vswitchName="vSwitch0", policy=policy),
+    )
+
+
+def _vnic(host: Host) -> Any:
+    spec = vim.host.VirtualNic.Specification(
+        ip=vim.host.IpConfig(dhcp=False, ipAddress=host.address, subnetMask="255.255.255.0"),
+        mac=host.nics[0].mac,
+        portgroup="Management Network",
+        mtu=1500,
+    )
+    return vim.host.VirtualNic(
+        device="vmk0", key="key-vim.host.VirtualNic-vmk0", portgroup="Management Network", spec=spec
+    )
+
+
+def services(host: Host) -> Any:
+    """HostSystem.config.service, and HostServiceSystem.serviceInfo."""
+    rows = [
+        vim.host.Service(
+            key=service.key,
+            label=service.label,
+            required=False,
+            uninstallable=False,
+            running=service.running,
+            ruleset=[],
+            policy=service.policy,
+        )
+        for service in host.services.values()
+    ]
+    return vim.host.ServiceInfo(service=rows)
+
+
+def system_uuid(host: Host) -> str:
+    """The mainboard's UUID: the same at every boot."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{host.model.name} {host.name} {host.nics[0].mac}"))
+
+
+def short(value: int) -> int:
+    """An unsigned 16-bit number as the signed one of the API."""
+    return value - 0x10000 if value >= 0x8000 else value

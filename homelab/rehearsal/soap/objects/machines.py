@@ -1,0 +1,171 @@
+"""Virtual machines."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from pyVmomi import vim
+
+from homelab.rehearsal.parts import Vm
+from homelab.rehearsal.soap import vm_devices, vm_spec
+from homelab.rehearsal.soap.managed import ref, writes
+from homelab.rehearsal.soap.objects.inventory import Entity, network_id
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class VirtualMachine(Entity):
+    """One VM."""
+
+    @classmethod
+    def ids(cls, face: Any, caller: Any) -> Iterator[str]:
+        """The VMs' numbers."""
+        yield from list(face.host.vms)
+
+    @property
+    def _vm(self) -> Vm:
+        return self._host.vm(self._moid)
+
+    @property
+    def name(self) -> str:
+        """The VM's name."""
+        return self._vm.name
+
+    @property
+    def parent(self) -> Any:
+        """The VM folder."""
+        return ref("Folder", "ha-folder-vm")
+
+    @property
+    def resourcePool(self) -> Any:
+        """The root pool."""
+        return ref("ResourcePool", "ha-root-pool")
+
+    @property
+    def config(self) -> Any:
+        """How it is configured."""
+        vm = self._vm
+        options = [vim.option.OptionValue(key=key, value=value) for key, value in vm.extra_config.items()]
+        return vim.vm.ConfigInfo(
+            changeVersion="",
+            modified=NEVER,
+            name=vm.name,
+            guestFullName=vm.guest_id,
+            version=vm.hardware_version,
+            uuid=vm.uuid,
+            template=False,
+            guestId=vm.guest_id,
+            alternateGuestName="",
+            annotation=vm.annotation,
+            firmware=vm.firmware,
+            files=vim.vm.FileInfo(vmPathName=vm.vmx_path, logDirectory=vm.folder + "/"),
+            flags=vim.vm.FlagInfo(),
+            defaultPowerOps=vim.vm.DefaultPowerOpInfo(),
+            hardware=vim.vm.VirtualHardware(
+                numCPU=vm.cpus,
+                numCoresPerSocket=1,
+                memoryMB=vm.memory_mib,
+                device=vm_devices.devices(self._host, vm),
+            ),
+            extraConfig=options,
+        )
+
+    @property
+    def runtime(self) -> Any:
+        """Whether it runs, since when, and where."""
+        vm = self._vm
+        return vim.vm.RuntimeInfo(
+            host=ref("HostSystem", "ha-host"),
+            connectionState="connected",
+            powerState="poweredOn" if vm.powered_on else "poweredOff",
+            faultToleranceState="notConfigured",
+            toolsInstallerMounted=False,
+            bootTime=vm.boot_time,
+            numMksConnections=0,
+            recordReplayState="inactive",
+            onlineStandby=False,
+            consolidationNeeded=False,
+        )
+
+    @property
+    def guest(self) -> Any:
+        """What the tools report: whether they run. No address: the rehearsal's guests have no such channel."""
+        running = self._vm.powered_on and self._host.machines.is_running(self._vm.name)
+        return vim.vm.GuestInfo(
+            toolsRunningStatus="guestToolsRunning" if running else "guestToolsNotRunning",
+            guestState="running" if running else "notRunning",
+        )
+
+    @property
+    def summary(self) -> Any:
+        """The VM in short."""
+        vm, guest = self._vm, self.guest
+        return vim.vm.Summary(
+            vm=self._ref,
+            runtime=self.runtime,
+            guest=vim.vm.Summary.GuestSummary(toolsRunningStatus=guest.toolsRunningStatus),
+            config=vim.vm.Summary.ConfigSummary(
+                name=vm.name,
+                template=False,
+                vmPathName=vm.vmx_path,
+                memorySizeMB=vm.memory_mib,
+                numCpu=vm.cpus,
+                numEthernetCards=len(vm.nics),
+                numVirtualDisks=len(vm.disks),
+                uuid=vm.uuid,
+                guestId=vm.guest_id,
+                annotation=vm.annotation,
+            ),
+            quickStats=vim.vm.Summary.QuickStats(guestHeartbeatStatus="gray"),
+            overallStatus="green",
+        )
+
+    @property
+    def datastore(self) -> Any:
+        """The datastores it lies on."""
+        vm = self._vm
+        paths = [vm.vmx_path, *(disk.path for disk in vm.disks), *(drive.iso or "" for drive in vm.cdroms)]
+        mounts = self._host.mounts.values()
+        used = [mount for mount in mounts if any(path.startswith(f"[{mount.name}]") for path in paths)]
+        return [ref("Datastore", mount.moref) for mount in used]
+
+    @property
+    def network(self) -> Any:
+        """The networks it is plugged into."""
+        return [ref("Network", network_id(name)) for name in dict.fromkeys(nic.network for nic in self._vm.nics)]
+
+    @writes
+    def PowerOnVM_Task(self, host: Any) -> None:
+        """Switch it on."""
+        self._host.power_on(self._vm)
+
+    @writes
+    def PowerOffVM_Task(self) -> None:
+        """Pull its plug."""
+        self._host.power_off(self._vm)
+
+    @writes
+    def ResetVM_Task(self) -> None:
+        """Press its reset button."""
+        self._host.reset(self._vm)
+
+    @writes
+    def ShutdownGuest(self) -> None:
+        """Ask the guest to shut down; returns at once."""
+        self._host.shut_down_guest(self._vm)
+
+    @writes
+    def ReconfigVM_Task(self, spec: Any) -> None:
+        """Change it."""
+        with self._host.lock:
+            vm_spec.reconfigure(self._host, self._vm, spec)
+
+    @writes
+    def Destroy_Task(self) -> None:
+        """Delete it, with its disks."""
+        self._host.destroy_vm(self._vm)
+
+    @writes
+    def UnregisterVM(self) -> None:
+        """Forget it; its files stay."""
+        self._host.unregister_vm(self._vm)

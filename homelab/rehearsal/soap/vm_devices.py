@@ -1,0 +1,240 @@
+"""A VM's devices: from vSphere's specification into the host's state, and back."""
+
+from typing import Any
+
+from pyVmomi import vim
+
+from homelab.rehearsal.host import Host
+from homelab.rehearsal.parts import Vm, VmCdRom, VmDisk, VmNic
+from homelab.rehearsal.refusals import FileNotFound
+from homelab.rehearsal.soap.wire import fault, is_fault
+from homelab.rehearsal.storage import split
+
+NICS = ("Vmxnet3", "E1000", "E1000e")
+KIB = 1024
+
+
+def change(host: Host, vm: Vm, changes: Any) -> None:
+    """Carry out the device changes of a ConfigSpec, in order; a fault names the change by its index."""
+    new_keys: dict[int, int] = {}
+    for index, item in enumerate(changes or ()):
+        try:
+            if item.operation == "add":
+                _add(host, vm, item, new_keys)
+            else:
+                _edit_or_remove(host, vm, item)
+        except Exception as error:
+            if is_fault(error) and hasattr(error, "deviceIndex"):
+                error.deviceIndex = index
+            raise
+
+
+def devices(host: Host, vm: Vm) -> list[Any]:
+    """All devices of a VM, as config.hardware.device lists them."""
+    fixed = [
+        _labelled(vim.vm.device.VirtualIDEController(key=200 + bus, busNumber=bus), f"IDE {bus}") for bus in (0, 1)
+    ]
+    fixed.append(_labelled(vim.vm.device.VirtualPCIController(key=100, busNumber=0), "PCI controller 0"))
+    return [
+        *fixed,
+        *(_controller(key, kind) for key, kind in sorted(vm.controllers.items())),
+        *(_disk(disk, index) for index, disk in enumerate(vm.disks)),
+        *(_nic(vm, nic, index) for index, nic in enumerate(vm.nics)),
+        *(_cdrom(vm, drive, index) for index, drive in enumerate(vm.cdroms)),
+    ]
+
+
+def _add(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
+    device = item.device
+    kinds = vim.vm.device
+    if isinstance(device, kinds.VirtualSCSIController | kinds.VirtualSATAController):
+        base = 1000 if isinstance(device, kinds.VirtualSCSIController) else 15000
+        key = base + device.busNumber
+        if key in vm.controllers:
+            raise _bad("InvalidDeviceSpec", "busNumber")
+        vm.controllers[key] = type(device)._wsdlName
+        new_keys[device.key] = key
+    elif isinstance(device, kinds.VirtualDisk):
+        _add_disk(host, vm, item, new_keys)
+    elif isinstance(device, kinds.VirtualEthernetCard):
+        _add_nic(host, vm, device)
+    elif isinstance(device, kinds.VirtualCdrom):
+        controller = _controller_of(vm, device, new_keys, ide=True)
+        unit = _unit(vm, device, controller)
+        base = 3000 + 2 * (controller - 200) if controller < 1000 else 16000 + 30 * (controller - 15000)
+        drive = VmCdRom(base + unit, None, unit=unit, controller=controller)
+        _fill_cdrom(host, vm, drive, device)
+        vm.cdroms.append(drive)
+    else:
+        raise fault("NotSupported", f"{type(device)._wsdlName} is not part of the rehearsal")
+
+
+def _edit_or_remove(host: Host, vm: Vm, item: Any) -> None:
+    remove = item.operation == "remove"
+    for devices_of in (vm.disks, vm.nics, vm.cdroms):
+        found = next((device for device in devices_of if device.key == item.device.key), None)
+        if found is None:
+            continue
+        if remove:
+            _remove(host, vm, item, found, devices_of)
+        elif isinstance(found, VmCdRom):
+            _fill_cdrom(host, vm, found, item.device)
+        else:
+            raise fault("NotSupported", "Only CD-ROM drives can be edited in the rehearsal")
+        return
+    raise _bad("InvalidDeviceSpec", "key")
+
+
+def _remove(host: Host, vm: Vm, item: Any, found: Any, devices_of: list[Any]) -> None:
+    on_ide = isinstance(found, VmCdRom) and found.controller < 1000
+    if vm.powered_on and (on_ide or isinstance(found, VmDisk)):
+        raise fault(
+            "InvalidPowerState",
+            "The attempted operation cannot be performed in the current state (Powered on).",
+            requestedState="poweredOff",
+            existingState="poweredOn",
+        )
+    devices_of.remove(found)
+    if isinstance(found, VmDisk) and item.fileOperation == "destroy":
+        host.volumes.delete_disk(host.path_of(found.path), label=found.path)
+
+
+def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
+    device = item.device
+    controller = _controller_of(vm, device, new_keys, ide=False)
+    unit = _unit(vm, device, controller)
+    path = device.backing.fileName if device.backing else ""
+    if not path or not split(path)[1]:
+        suffix = f"_{len(vm.disks)}" if vm.disks else ""
+        path = f"{vm.folder}/{vm.name}{suffix}.vmdk"
+    file = host.path_of(path)
+    thin = bool(getattr(device.backing, "thinProvisioned", False))
+    if item.fileOperation == "create":
+        capacity = device.capacityInBytes or (device.capacityInKB or 0) * KIB
+        if capacity <= 0:
+            raise _bad("InvalidDeviceSpec", "capacityInKB")
+        host.volumes.create_disk(file, capacity, thin=thin, label=path)
+    elif item.fileOperation:
+        raise _bad("InvalidDeviceSpec", "fileOperation")
+    else:
+        capacity = host.volumes.capacity(file, label=path)
+    key = 2000 + 16 * (controller % 100 if controller >= 1000 else 0) + unit
+    vm.disks.append(VmDisk(key, path, capacity, unit, thin, controller))
+
+
+def _add_nic(host: Host, vm: Vm, device: Any) -> None:
+    kind = type(device)._wsdlName.removeprefix("Virtual")
+    if kind not in NICS:
+        raise fault("NotSupported", f"{type(device)._wsdlName} is not part of the rehearsal")
+    network = getattr(device.backing, "deviceName", None)
+    if network not in host.port_groups:
+        raise _bad("InvalidDeviceBacking", "backing.deviceName")
+    key = max((nic.key for nic in vm.nics), default=3999) + 1
+    manual = (device.addressType or "").lower() == "manual"
+    if manual and not device.macAddress:
+        raise _bad("InvalidDeviceSpec", "macAddress")
+    connect = device.connectable
+    nic = VmNic(key, (device.macAddress or "").lower() if manual else "", network, "generated", kind)
+    nic.address_type = "manual" if manual else "generated"
+    nic.start_connected = connect.startConnected if connect else True
+    vm.nics.append(nic)
+
+
+def _fill_cdrom(host: Host, vm: Vm, drive: VmCdRom, device: Any) -> None:
+    backing, connect = device.backing, device.connectable
+    if isinstance(backing, vim.vm.device.VirtualCdrom.IsoBackingInfo):
+        if not host.path_of(backing.fileName).is_file():
+            raise FileNotFound(f"File {backing.fileName} was not found", file=backing.fileName)
+        drive.iso = backing.fileName
+    elif backing is not None:
+        drive.iso = None
+    if connect is not None:
+        drive.start_connected = connect.startConnected
+        drive.connected = vm.powered_on and connect.connected and drive.iso is not None
+
+
+def _controller_of(vm: Vm, device: Any, new_keys: dict[int, int], *, ide: bool) -> int:
+    key = new_keys.get(device.controllerKey, device.controllerKey)
+    if key is None or not (key in vm.controllers or (ide and key in (200, 201))):
+        raise _bad("MissingController", "controllerKey")
+    return int(key)
+
+
+def _unit(vm: Vm, device: Any, controller: int) -> int:
+    drives: list[VmDisk | VmCdRom] = [*vm.disks, *vm.cdroms]
+    taken = {item.unit for item in drives if item.controller == controller}
+    if device.unitNumber is not None and device.unitNumber >= 0:
+        if device.unitNumber in taken or (device.unitNumber == 7 and 1000 <= controller < 2000):
+            raise _bad("InvalidDeviceSpec", "unitNumber")
+        return int(device.unitNumber)
+    return next(unit for unit in range(30) if unit not in taken and unit != 7)
+
+
+def _bad(name: str, where: str) -> Any:
+    return fault(name, f"Invalid configuration for device '0' ({where}).", property=where, deviceIndex=0)
+
+
+def _labelled(device: Any, label: str, summary: str = "") -> Any:
+    device.deviceInfo = vim.Description(label=label, summary=summary or label)
+    return device
+
+
+def _controller(key: int, kind: str) -> Any:
+    if key >= 15000:
+        return _labelled(
+            vim.vm.device.VirtualAHCIController(key=key, busNumber=key - 15000), f"SATA controller {key - 15000}"
+        )
+    made = getattr(vim.vm.device, kind)(key=key, busNumber=key - 1000, sharedBus="noSharing", scsiCtlrUnitNumber=7)
+    return _labelled(made, f"SCSI controller {key - 1000}")
+
+
+def _disk(disk: VmDisk, index: int) -> Any:
+    backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
+        fileName=disk.path, diskMode="persistent", thinProvisioned=disk.thin
+    )
+    made = vim.vm.device.VirtualDisk(
+        key=disk.key,
+        controllerKey=disk.controller,
+        unitNumber=disk.unit,
+        backing=backing,
+        capacityInKB=disk.capacity // KIB,
+        capacityInBytes=disk.capacity,
+    )
+    return _labelled(made, f"Hard disk {index + 1}", f"{disk.capacity // KIB:,} KB")
+
+
+def _nic(vm: Vm, nic: VmNic, index: int) -> Any:
+    made = getattr(vim.vm.device, f"Virtual{nic.kind}")(
+        key=nic.key,
+        controllerKey=100,
+        unitNumber=7 + index,
+        macAddress=nic.mac,
+        addressType=nic.address_type,
+        backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=nic.network),
+        connectable=_connection(vm, nic.start_connected, nic.start_connected),
+    )
+    return _labelled(made, f"Network adapter {index + 1}", nic.network)
+
+
+def _cdrom(vm: Vm, drive: VmCdRom, index: int) -> Any:
+    if drive.iso:
+        backing = vim.vm.device.VirtualCdrom.IsoBackingInfo(fileName=drive.iso)
+    else:
+        backing = vim.vm.device.VirtualCdrom.RemotePassthroughBackingInfo(deviceName="", exclusive=False)
+    made = vim.vm.device.VirtualCdrom(
+        key=drive.key,
+        controllerKey=drive.controller,
+        unitNumber=drive.unit,
+        backing=backing,
+        connectable=_connection(vm, drive.start_connected, drive.connected),
+    )
+    return _labelled(made, f"CD/DVD drive {index + 1}", f"ISO {drive.iso}" if drive.iso else "Remote device")
+
+
+def _connection(vm: Vm, start_connected: bool, connected: bool) -> Any:
+    return vim.vm.device.VirtualDevice.ConnectInfo(
+        startConnected=start_connected,
+        connected=connected and vm.powered_on,
+        allowGuestControl=True,
+        status="ok" if vm.powered_on else "untried",
+    )
