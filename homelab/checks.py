@@ -91,14 +91,17 @@ def _ready(world: World, address: str, port: int) -> Answer:
         if status != 200:
             return Answer(False, f"/readyz answers {status}")
         _, body = https.get(address, port, "/version", ca, timeout=REQUEST_SECONDS)
-        return Answer(True, f"/readyz answers 200, Kubernetes {json.loads(body).get('gitVersion', 'of unknown version')}")
+        version = json.loads(body).get("gitVersion", "of unknown version")
+        return Answer(True, f"/readyz answers 200, Kubernetes {version}")
     except HomelabError as error:
         return Answer(False, error.what)
     except (OSError, ValueError) as error:
         return Answer(False, str(error) or type(error).__name__)
 
 
-def run_checks(world: World, checks: Sequence[Check], seconds: float, waiting: Callable[[Check, str], None]) -> list[Result]:
+def run_checks(
+    world: World, checks: Sequence[Check], seconds: float, waiting: Callable[[Check, str], None]
+) -> list[Result]:
     """Poll each check until it holds or `seconds` have passed for all of them together."""
     end = time.monotonic() + seconds
     results = []

@@ -1,7 +1,6 @@
 """Arguments in, exit code out; no logic. Heavy modules are imported by the command that needs them."""
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
@@ -32,7 +31,7 @@ STEPS = (
     "kubernetes",
 )
 GLOBALS = (
-    click.option("-i", "--inventory", "inventory", multiple=True, metavar="INVENTORY", help="An inventory; repeatable."),
+    click.option("-i", "--inventory", multiple=True, metavar="INVENTORY", help="An inventory; repeatable."),
     click.option("-l", "--limit", metavar="HOSTS", help="Only these hosts (Ansible's patterns)."),
     click.option("-o", "--output", type=click.Choice(["text", "json"]), help="What stdout gets."),
     click.option("-q", "--quiet", is_flag=True, help="Say less."),
@@ -40,6 +39,7 @@ GLOBALS = (
     click.option("--no-color", is_flag=True, help="No colours."),
     click.option("-y", "--yes", is_flag=True, help="Agree to the plan."),
 )
+GLOBAL_NAMES = ("inventory", "limit", "output", "quiet", "verbose", "no_color", "yes")
 
 
 def with_globals(function: F) -> F:
@@ -48,7 +48,7 @@ def with_globals(function: F) -> F:
     @wraps(function)
     def run(*args: Any, **given: Any) -> None:
         context = click.get_current_context()
-        own = {name: given.pop(name) for name in ("inventory", "limit", "output", "quiet", "verbose", "no_color", "yes")}
+        own = {name: given.pop(name) for name in GLOBAL_NAMES}
         merged = {name: own[name] or (context.obj or {}).get(name) for name in own}
         context.exit(guarded(merged, lambda options: function(options, *args, **given)))
 
@@ -63,9 +63,8 @@ def guarded(merged: dict[str, Any], command: Callable[["Options"], int]) -> int:
     from homelab.errors import HomelabError
     from homelab.ui import Ui
 
-    ui = Ui(
-        merged["output"] or "text", quiet=bool(merged["quiet"]), verbose=bool(merged["verbose"]), color=not merged["no_color"]
-    )
+    quiet, verbose = bool(merged["quiet"]), bool(merged["verbose"])
+    ui = Ui(merged["output"] or "text", quiet=quiet, verbose=verbose, color=not merged["no_color"])
     try:
         return command(Options(inventories(merged["inventory"]), merged["limit"], bool(merged["yes"]), ui))
     except HomelabError as error:
@@ -112,7 +111,7 @@ def or_sample(sources: tuple[Path, ...], ui: "Ui") -> tuple[Path, ...]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="homelab")
 @click.pass_context
-def cli(context: click.Context, **given: Any) -> None:
+def cli(context: click.Context, /, **given: Any) -> None:
     """Takes small machines from an empty USB port to a highly available Kubernetes API."""
     context.obj = given
 
@@ -216,7 +215,9 @@ def serve(options: "Options", guests: str, kubernetes: str) -> int:
         if options.ui.json:
             options.ui.document(served.ready())
         else:
-            options.ui.say("the lab is ready; in another shell: homelab rehearsal enter -- homelab plan; Ctrl-C ends it")
+            options.ui.say(
+                "the lab is ready; Ctrl-C ends it; in another shell: homelab rehearsal enter -- homelab plan"
+            )
         launch.until_told()
     return 0
 
@@ -248,7 +249,7 @@ def scene_of(options: "Options", guests: str, kubernetes: str) -> "Scene":
     """What the rehearsal is made of; the packaged sample lab where there is no inventory."""
     from homelab.inventory import raw_variables
     from homelab.ports.files import cache_folder
-    from homelab.rehearsal import launch
+    from homelab.rehearsal import launch, overlay
 
     options = replace(options, inventories=or_sample(options.inventories, options.ui))
     raw = raw_variables(options.inventories)
@@ -256,7 +257,7 @@ def scene_of(options: "Options", guests: str, kubernetes: str) -> "Scene":
         home=_home_of(options),
         cache=cache_folder(),
         sources=options.inventories,
-        groups={group: raw.members(group) for group in launch.GROUPS},
+        groups={group: raw.members(group) for group in overlay.GROUPS},
         kubernetes_version=launch.kubernetes_version(raw.hostvars, kubernetes),
         guests=launch.choose_guests(guests, options.ui.warn),
     )
@@ -268,4 +269,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

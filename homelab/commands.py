@@ -1,8 +1,9 @@
 """The commands: a list of steps, a wanted lab, and an exit code. No machinery of their own."""
 
+import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ from homelab.data import data_folder
 from homelab.errors import UsageError
 from homelab.graph import Graph, chosen_graph, full_graph, one_by_one
 from homelab.inventory import read_lab
-from homelab.lab import Lab
-from homelab.ports.ansible_inventory import list_hosts
+from homelab.lab import EsxiHost, Lab, Vcenter, Vm
+from homelab.ports.ansible_inventory import Vault, select_hosts
 from homelab.ports.files import HomeFiles, home_of
-from homelab.ports.world import World, open_world
+from homelab.ports.world import World, at, open_world
 from homelab.runner import Event, Plan, Runner
-from homelab.step import Change, Node, Step
+from homelab.step import Blocked, Change, HandOver, Node, Step
 from homelab.steps import all_steps
 from homelab.steps.driver_fix import DriverFix
 from homelab.steps.reboot import Reboot
@@ -65,22 +66,25 @@ class Choice:
 class Run:
     """One command on one lab: its world, its events, its log."""
 
-    def __init__(self, options: Options, steps: Sequence[Step], choice: Choice, *, one_after_another: Sequence[str] = ()) -> None:
+    def __init__(
+        self, options: Options, steps: Sequence[Step], choice: Choice, *, one_after_another: Sequence[str] = ()
+    ) -> None:
         self.ui = options.ui
         self.yes = options.yes
         self.began = time.monotonic()
-        reading = read_lab(options.inventories)
+        vault = Vault(options.ui.ask_secret if sys.stdin.isatty() else None)
+        reading = read_lab(options.inventories, vault)
         for warning in reading.warnings:
             self.ui.warn(str(warning))
         lab = reading.lab
         names = [step.name for step in steps]
         self.chosen_steps = choice.steps(names)
         self.left_out = [name for name in names if name not in self.chosen_steps]
-        self.limit = set(list_hosts(options.inventories, options.limit).hostvars) if options.limit else None
+        self.limit = set(select_hosts(options.inventories, options.limit, vault)) if options.limit else None
         self.lab: Lab = lab
         home = home_of(options.inventories, data_folder("inventory"))
         self.files = HomeFiles(home, secrets=_secrets(lab))
-        self.world: World = open_world(lab, options.inventories, self.files, self._note)
+        self.world: World = open_world(lab, options.inventories, vault, self.files, self._note)
         graph = chosen_graph(full_graph(lab, steps), self._chosen)
         if one_after_another:
             graph = one_by_one(graph, HOST_STEPS, one_after_another)
@@ -94,14 +98,10 @@ class Run:
         self.ui.note(text)
 
     def _emit(self, event: Event) -> None:
-        import json
-
         fields = json.dumps(event_fields(event), default=str)
         self.files.append("events.jsonl", fields + "\n")
         self.world.log(fields)
         self.ui.event(event)
-
-    # -- plan ------------------------------------------------------------------------------------------------------
 
     def show_plan(self, plan: Plan) -> None:
         """The plan, as the document or for people."""
@@ -111,8 +111,6 @@ class Run:
                 self.world.log(f"{node}: {error}")
             return
         self.ui.plan(plan.document(), [(str(node), error) for node, error in plan.failures.items()])
-
-    # -- bootstrap ---------------------------------------------------------------------------------------------------
 
     def carry_out(self, *, verify: bool) -> int:
         """Plan, consent, apply, verify; the exit code."""
@@ -157,7 +155,9 @@ class Run:
 
     def _verify(self) -> int:
         """The smoke tests of the chosen steps, as events; how many failed."""
-        checks = [check for check in smoke_tests(self.lab) if self._chosen(Node(check.step, check.target)) or self._whole]
+        checks = [
+            check for check in smoke_tests(self.lab) if self._whole or self._chosen(Node(check.step, check.target))
+        ]
         results = run_checks(self.world, checks, VERIFY_SECONDS, self._verify_waiting)
         for result in results:
             node = Node(VERIFY, result.check.target)
@@ -178,9 +178,8 @@ class Run:
         return not self.left_out and self.limit is None
 
     def _verify_waiting(self, check: Check, answer: str) -> None:
-        self.runner.emit("waiting", Node(VERIFY, check.target), **{"for": check.sentence, "deadline": "soon", "last": answer})
-
-    # -- verify ------------------------------------------------------------------------------------------------------
+        fields = {"for": check.sentence, "deadline": at(VERIFY_SECONDS), "last": answer}
+        self.runner.emit("waiting", Node(VERIFY, check.target), **fields)
 
     def verify_only(self) -> int:
         """The smoke tests, and the plan must be empty."""
@@ -204,7 +203,7 @@ class _Shown:
 
     def __init__(self, plan: Plan, yes: bool, ui: Ui) -> None:
         self._changes = set(plan.disruptive)
-        self._blocked = {node for node, items in plan.items.items() if items and not all(isinstance(i, Change) for i in items)}
+        self._blocked = {node for node, _ in plan.of(Blocked)}
         self._yes = yes
         self._ui = ui
 
@@ -215,7 +214,8 @@ class _Shown:
 
 
 def _secrets(lab: Lab) -> tuple[str, ...]:
-    return tuple({machine.password.get_secret_value() for machine in (*lab.esxi, *lab.vcenter)})
+    hosts: tuple[EsxiHost | Vcenter, ...] = (*lab.esxi, *lab.vcenter)
+    return tuple({host.password.get_secret_value() for host in hosts})
 
 
 def summary_sentence(numbers: Mapping[str, Any]) -> str:
@@ -245,7 +245,7 @@ def plan(options: Options) -> int:
     run.show_plan(found)
     if found.failures:
         return FAILED
-    if any(type(item).__name__ == "HandOver" for items in found.items.values() for item in items):
+    if found.of(HandOver):
         return HANDED_OVER
     return DONE if found.empty else CHANGES
 
@@ -279,13 +279,14 @@ def verify(options: Options) -> int:
 def trust(options: Options, host: str, *, forget: bool) -> int:
     """Show or forget what is pinned for one host or guest."""
     lab = read_lab(options.inventories).lab
-    addresses = {machine.name: str(machine.address) for machine in (*lab.esxi, *lab.vcenter, *lab.vms)}
+    machines: tuple[EsxiHost | Vcenter | Vm, ...] = (*lab.esxi, *lab.vcenter, *lab.vms)
+    addresses = {machine.name: str(machine.address) for machine in machines}
     if host not in addresses:
         raise UsageError(
             f"the inventory has no host {host}", where="command line", advice=f"Known: {', '.join(sorted(addresses))}"
         )
     files = HomeFiles(home_of(options.inventories, data_folder("inventory")))
-    names = {name: key for name, key in files.host_keys().items() if addresses[host] in (name, name.strip("[").split("]")[0])}
+    names = {name: key for name, key in files.host_keys().items() if addresses[host] == name.strip("[").split("]")[0]}
     if forget:
         files.set_pin(host, None)
         for name in names:
@@ -298,6 +299,3 @@ def trust(options: Options, host: str, *, forget: bool) -> int:
     else:
         options.ui.say(f"{host}: certificate {pin}; SSH host keys: {', '.join(names.values()) or 'none'}")
     return DONE
-
-
-Command = Callable[[Options], int]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from homelab.lab import Lab
 from homelab.step import Node, Step
@@ -70,7 +71,7 @@ def one_by_one(graph: Graph, steps: Iterable[str], targets: Sequence[str]) -> Gr
     names = tuple(steps)
     result = {node: Edges(set(edges.after), set(edges.settled)) for node, edges in graph.items()}
     rows = [[Node(name, target) for name in names if Node(name, target) in graph] for target in targets]
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in pairwise(rows):
         for node in following:
             result[node].after |= set(row)
     return result

@@ -20,7 +20,6 @@ IGNORED = re.compile(
     r"^\.|^(host_vars|group_vars|vars_plugins)$|(~|\.(pyc|pyo|swp|bak|rpm|md|txt|rst|orig|cfg|retry))$"
 )
 RANGE = re.compile(r"^(.*)\[(\d+):(\d+)\](.*)$")
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # Ansible's precedence, lowest first.
 INLINE_ALL, INLINE_GROUP, FILE_ALL, FILE_GROUP, INLINE_HOST, FILE_HOST = range(6)
@@ -260,7 +259,7 @@ def _compose(lines: Lines, path: Path) -> yaml.Node | None:
         text = path.read_text(encoding="utf-8")
         if text.startswith("#!"):
             return None
-        node: yaml.Node | None = yaml.compose(text, Loader=LOADER)
+        node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         lines.mistake(str(path), f"this file cannot be read: {reason}", "make it a readable text file", breaks=True)
@@ -268,8 +267,8 @@ def _compose(lines: Lines, path: Path) -> yaml.Node | None:
         if path.suffix:  # a file without one may be ini
             _not_yaml(lines, path, error)
     else:
-        _check_shape(lines, str(path), node, set())
-        return node
+        _check_shape(lines, str(path), node, set(), ())
+        return None if lines.broken else node
     return None
 
 
@@ -281,14 +280,18 @@ def _not_yaml(lines: Lines, path: Path, error: yaml.YAMLError) -> None:
     lines.mistake(where, f"this is not YAML: {problem}", fix, breaks=True)
 
 
-def _check_shape(lines: Lines, path: str, node: yaml.Node | None, seen: set[int]) -> None:
+def _check_shape(lines: Lines, path: str, node: yaml.Node | None, seen: set[int], above: tuple[int, ...]) -> None:
     """Keys written twice (the last would win without a word) and templates without quotes, at any depth."""
+    if id(node) in above and node:
+        fix = "write the value out instead of the alias"
+        lines.mistake(at(path, node), "an alias (*name) leads back to what it stands in", fix, breaks=True)
     if node is None or id(node) in seen:
         return
     seen.add(id(node))
+    above = (*above, id(node))
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _check_shape(lines, path, item, seen)
+            _check_shape(lines, path, item, seen, above)
     if not isinstance(node, yaml.MappingNode):
         return
     first: dict[str, yaml.Node] = {}
@@ -301,4 +304,4 @@ def _check_shape(lines: Lines, path: str, node: yaml.Node | None, seen: set[int]
             what = f"{key.value} is written twice, here and on line {line}; YAML keeps the last without a word"
             lines.mistake(at(path, key), what, "delete one of the two")
         first.setdefault(key.value, key)
-        _check_shape(lines, path, value, seen)
+        _check_shape(lines, path, value, seen, above)

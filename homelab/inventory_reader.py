@@ -65,6 +65,8 @@ class Reader:
         self._missing: dict[tuple[str, str], list[str]] = {}
         depths = raw.depths()
         members = {group: set(raw.members(group)) for group in depths}
+        # As they are written: Ansible puts a group's own hosts before those of its children.
+        rank = {name: index for index, name in enumerate(lines.hosts)}
         self._hosts = [
             _Host(
                 name=name,
@@ -74,7 +76,7 @@ class Reader:
                 resolver=Resolver({**raw.hostvars.get(name, {}), "inventory_hostname": name}, decrypt),
             )
             for group in GROUPS
-            for name in raw.members(group)
+            for name in sorted(raw.members(group), key=lambda name: rank.get(name, len(rank)))
         ]
 
     def read(self) -> tuple[Lab, list[Mistake]]:

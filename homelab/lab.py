@@ -5,7 +5,7 @@ documentation speak the user's names. Addresses are IPv4: the lab is one flat LA
 """
 
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
@@ -114,7 +114,7 @@ class NfsServer(Model):
 
 
 class Vm(Model):
-    """One VM of the inventory. `memory_mib` in MiB, `disk_gib` in GiB; `host` and `mac` unset are decided by the plan."""
+    """One VM of the inventory, sizes in MiB and GiB; `host` and `mac` unset are decided by the plan."""
 
     name: HostName
     address: IPv4Address = Field(alias="ansible_host")
@@ -204,7 +204,10 @@ class Lab(Model):
         return vm.datastore or self.nfs[0].datastore
 
 
-def _by_name(items: tuple[Any, ...], name: str) -> Any:
+Named = TypeVar("Named", EsxiHost, Vm)
+
+
+def _by_name(items: tuple[Named, ...], name: str) -> Named:
     for item in items:
         if item.name == name:
             return item

@@ -17,6 +17,7 @@ BALANCERS = {
     "nginx": ((4, 7), ("leastconn", "roundrobin", "weighted")),
     "nftables": ((3, 4), ("roundrobin", "weighted")),
 }
+KNOWN_CELLS = {str(choice) for row in BALANCERS.values() for choices in row for choice in choices}
 
 
 @dataclass(frozen=True)
@@ -184,12 +185,12 @@ def balancers(facts: Facts) -> Iterator[Mistake]:
     default = {name: field.default for name, field in LoadBalancer.model_fields.items()}
     for host in facts.of("load_balancers"):
         kind = host.values.get("load_balancer_kind", default["kind"])
-        if kind not in BALANCERS:
+        if not isinstance(kind, str) or kind not in BALANCERS:
             continue
         layers, algorithms = BALANCERS[kind]
         for variable, choices in (("load_balancer_layer", layers), ("load_balancer_algorithm", algorithms)):
             value = host.values.get(variable, default[variable.removeprefix("load_balancer_")])
-            if str(value) not in map(str, choices):
+            if str(value) in KNOWN_CELLS and str(value) not in map(str, choices):
                 place = facts.where(host.name, variable) or facts.where(host.name, "load_balancer_kind")
                 what = f"{variable}: {kind} has no {value}"
                 yield Mistake(place, what, f"write {variable}: {' or '.join(map(str, choices))}")

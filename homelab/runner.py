@@ -1,4 +1,4 @@
-"""The runner: looks at every node, then brings the nodes of the graph into the wanted state on a bounded pool of threads."""
+"""The runner: looks at every node, then brings them into the wanted state on a bounded pool of threads."""
 
 import threading
 import traceback
@@ -127,8 +127,8 @@ class Runner:
     def run(self, consented: Callable[[Node, Change], bool]) -> Counter[str]:
         """Bring every node into the wanted state; the counts of the summary.
 
-        `consented` is asked for each disruptive change. KeyboardInterrupt stops the beginning of new nodes and is raised
-        again when the ones under way have seen `stop`.
+        `consented` is asked for each disruptive change. After KeyboardInterrupt no node begins any more; it is raised again
+        when those under way have seen `stop`.
         """
         sorter = TopologicalSorter(order(self.graph))
         sorter.prepare()
@@ -192,7 +192,7 @@ class Runner:
                 )
             self.steps[node.step].apply(self._world_at(node), change)
             self.made.append(change)
-            self.emit("changed", node, **{k: v for k, v in change_fields(node, change).items() if k not in _NODE})
+            self.emit("changed", node, **change_fields(node, change))
         if changes:
             self._check_taken(node)
         else:
@@ -210,9 +210,6 @@ class Runner:
             where=str(node),
             advice="Something else may be changing it back; run again, and look at the target by hand if it stays",
         )
-
-
-_NODE = ("step", "target")
 
 
 def _counts(outcomes: Mapping[Node, Outcome], made: int) -> Counter[str]:

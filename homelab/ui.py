@@ -1,9 +1,13 @@
-"""What a person or a script sees: the same events as plain lines or as JSON lines. The result goes to stdout, the rest to stderr."""
+"""What a person or a script sees: the same events as plain lines or as JSON lines.
+
+The result goes to stdout, all else to stderr.
+"""
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -91,16 +95,22 @@ class Ui:
         line = f"{escape(head)} {escape(text)}"
         self._err.print(f"[{style}]{line}[/{style}]" if style else line)
 
-    def plan(self, document: Mapping[str, Sequence[Mapping[str, Any]]], failures: Sequence[tuple[str, HomelabError]]) -> None:
+    def plan(
+        self, document: Mapping[str, Sequence[Mapping[str, Any]]], failures: Sequence[tuple[str, HomelabError]]
+    ) -> None:
         """The plan for people."""
         for change in document["changes"]:
             mark = " [bold yellow](disruptive)[/bold yellow]" if change["disruptive"] else ""
             self._out.print(f"{change['step']:<14} {change['target']:<8} {escape(change['sentence'])}{mark}")
             self._out.print(f"[dim]{'':<24}why: {escape(change['reason'])}; undo: {escape(change['undo'])}[/dim]")
         for item in document["blocked"]:
-            self._out.print(f"[yellow]{item['step']:<14} {item['target']:<8} blocked until {escape(item['until'])}[/yellow]")
+            self._out.print(
+                f"[yellow]{item['step']:<14} {item['target']:<8} blocked until {escape(item['until'])}[/yellow]"
+            )
         for item in document["hand_overs"]:
-            self._out.print(f"[magenta]{item['step']:<14} {item['target']:<8} your hands: {escape(item['do'])}[/magenta]")
+            self._out.print(
+                f"[magenta]{item['step']:<14} {item['target']:<8} your hands: {escape(item['do'])}[/magenta]"
+            )
         for node, error in failures:
             self._err.print(f"[bold red]{escape(node)}: {escape(error.what)}[/bold red]")
             self._err.print(f"  where: {escape(error.where)}\n  to do: {escape(error.advice)}")
@@ -111,6 +121,10 @@ class Ui:
             else f"{numbers['changes']} changes, {numbers['blocked']} blocked, {numbers['hand_overs']} for your hands, "
             f"{len(failures)} that could not be looked at"
         )
+
+    def ask_secret(self) -> str:
+        """The vault's password, typed unseen."""
+        return getpass("Vault password: ")
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""

@@ -15,10 +15,11 @@ FILES = sorted((ROOT / "homelab").rglob("*.py"))
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"runner", "graph", "ui", "inventory", "inventory_lines", "inventory_values"},
+    {"commands"},
+    {"runner", "ui", "inventory", "inventory_reader", "inventory_lines", "inventory_values"},
     {"steps", "checks"},
     {"ports"},
-    {"step", "render", "lab", "lab_checks", "errors", "data"},
+    {"graph", "step", "render", "lab", "lab_checks", "errors", "data"},
 )
 PURE = LAYERS[-1]
 OUTSIDE = {"paramiko", "pyVim", "pyVmomi", "subprocess"}

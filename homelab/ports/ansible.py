@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab.errors import DeadlinePassed, HomelabError, HostFault, Unreachable
+from homelab.ports.ansible_inventory import Vault
 from homelab.ports.files import write_private
 
 EVENTS = Path(__file__).parent / "ansible_events"
@@ -27,6 +28,7 @@ class Play:
     variables: Mapping[str, Any]
     environment: Mapping[str, str]
     seconds: float
+    vault: Vault
 
 
 def run_play(play: Play, log: Callable[[str], None], progress: Callable[[str], None]) -> int:
@@ -37,7 +39,9 @@ def run_play(play: Play, log: Callable[[str], None], progress: Callable[[str], N
     with tempfile.TemporaryDirectory(prefix="homelab-") as folder:
         variables = Path(folder) / "variables.json"
         write_private(variables, json.dumps(dict(play.variables)))
-        events = _watch(_command(play, variables), _environment(play, folder), play, log, progress)
+        with play.vault.handed_over() as (arguments, descriptors):
+            command = [*_command(play, variables), *arguments]
+            events = _watch(command, descriptors, _environment(play, folder), play, log, progress)
     return _judge(play, events)
 
 
@@ -67,6 +71,7 @@ def _environment(play: Play, folder: str) -> dict[str, str]:
 
 def _watch(
     command: list[str],
+    descriptors: tuple[int, ...],
     environment: dict[str, str],
     play: Play,
     log: Callable[[str], None],
@@ -78,7 +83,7 @@ def _watch(
         process = subprocess.Popen(
             command,
             env={**environment, "HOMELAB_EVENTS_FD": str(write)},
-            pass_fds=[write],
+            pass_fds=[write, *descriptors],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -118,7 +123,7 @@ def _log_output(process: "subprocess.Popen[str]", log: Callable[[str], None]) ->
 def _judge(play: Play, events: Sequence[Mapping[str, Any]]) -> int:
     """Ansible's exit code says little; its events say which task failed and why."""
     where = f"{play.limit}, {play.playbook.name}"
-    recap = next((event["hosts"] for event in events if event["event"] == "recap"), {})
+    recap: Mapping[str, Mapping[str, int]] = next((event["hosts"] for event in events if event["event"] == "recap"), {})
     status = events[-1]["status"]
     if status == 0 and play.limit in recap:
         return int(recap[play.limit]["changed"])

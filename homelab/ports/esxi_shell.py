@@ -22,7 +22,7 @@ def login_of(host: EsxiHost) -> ssh.Login:
 
 @contextmanager
 def esxi_shell(host: EsxiHost, running: bool, files: HomeFiles, report: Callable[[str], None]) -> Iterator[ssh.Shell]:
-    """A shell on the host. SSH that was not `running` is started over the API first and stopped at the end, whatever happens."""
+    """A shell on the host. SSH that was not `running` is started over the API, and stopped at the end in any case."""
     if not running:
         with open_session(host, files, report) as session:
             start_service(session, SERVICE)
@@ -85,5 +85,6 @@ def parse_table(text: str) -> list[dict[str, str]]:
     ends: list[int | None] = [*starts[1:], None]
     names = [lines[dashes - 1][a:b].strip() for a, b in zip(starts, ends, strict=True)]
     return [
-        {name: line[a:b].strip() for name, a, b in zip(names, starts, ends, strict=True)} for line in lines[dashes + 1 :]
+        {name: line[a:b].strip() for name, a, b in zip(names, starts, ends, strict=True)}
+        for line in lines[dashes + 1 :]
     ]

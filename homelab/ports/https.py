@@ -9,7 +9,7 @@ API_SERVER_NAME = "kubernetes.default.svc"
 
 
 def get(address: str, port: int, path: str, ca: str, *, timeout: float) -> tuple[int, str]:
-    """The status and body of GET https://ADDRESS:PORT/PATH. Raises OSError (ssl.SSLError included) when there is none."""
+    """The status and body of GET https://ADDRESS:PORT/PATH. Raises OSError (ssl.SSLError too) when there is none."""
     context = ssl.create_default_context(cadata=ca)
     with (
         socket.create_connection((address, port), timeout=timeout) as plain,

@@ -1,7 +1,6 @@
 """The door to SSH: one connection at a time, host keys by pins, commands as lists of arguments."""
 
 import shlex
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +40,10 @@ class Output:
     stderr: str
 
 
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
+
+
 class Shell:
     """One SSH connection."""
 
@@ -60,7 +63,7 @@ class Shell:
             reader.start()
             stdout = out.read()
             reader.join(seconds)
-            return Output(out.channel.recv_exit_status(), stdout.decode(errors="replace"), b"".join(errors).decode(errors="replace"))
+            return Output(out.channel.recv_exit_status(), _text(stdout), _text(b"".join(errors)))
         except (TimeoutError, OSError, paramiko.SSHException, EOFError) as error:
             raise Unreachable(
                 f"the connection broke while running `{shlex.join(argv)}`: {error or type(error).__name__}",
@@ -111,7 +114,7 @@ class _Pin(paramiko.MissingHostKeyPolicy):
         if known is not None:
             raise _changed(self._login, key.fingerprint, "a key of another kind")
         self._files.set_host_key(name, f"{key.get_name()} {key.get_base64()}")
-        self._report(f"{self._login.where} is met for the first time; its key is trusted from now on: {key.fingerprint}")
+        self._report(f"{self._login.where} is met for the first time; its key is trusted now: {key.fingerprint}")
 
 
 def _changed(login: Login, seen: str, expected: str) -> TrustError:
@@ -149,7 +152,7 @@ def _open(client: paramiko.SSHClient, login: Login) -> None:
         ) from error
     except HomelabError:
         raise
-    except (OSError, paramiko.SSHException, EOFError, socket.timeout) as error:
+    except (OSError, paramiko.SSHException, EOFError) as error:
         raise Unreachable(
             f"no SSH connection: {error or type(error).__name__}",
             where=login.where,

@@ -31,7 +31,7 @@ def presented_certificate(address: str, port: int, *, timeout: float) -> bytes:
         raise Unreachable(
             f"no answer within {timeout:g} s",
             where=where,
-            advice="Check that the host is on and its cable is in; a mute API often comes back by itself within minutes",
+            advice="Check that the host is on and its cable is in; a mute API often comes back within minutes",
         ) from error
     except (OSError, ssl.SSLError) as error:
         raise Unreachable(
@@ -53,7 +53,7 @@ def pinned_context(
     pinned = files.pins().get(name, {}).get("certificate")
     if pinned is None:
         files.set_pin(name, seen)
-        report(f"{name} ({address}:{port}) is met for the first time; its certificate is trusted from now on: {seen}")
+        report(f"{name} ({address}:{port}) is met for the first time; its certificate is trusted now: {seen}")
     elif pinned != seen:
         raise TrustError(
             f"the certificate changed: {seen}, expected {pinned}",

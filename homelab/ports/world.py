@@ -14,6 +14,7 @@ from homelab.data import data_folder
 from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Unreachable
 from homelab.lab import EsxiHost, Lab
 from homelab.ports import ansible, guest, ssh
+from homelab.ports.ansible_inventory import Vault
 from homelab.ports.esxi_shell import esxi_shell
 from homelab.ports.files import HomeFiles, known_host_name, tree_digest
 from homelab.ports.guest import GuestAway, GuestLook
@@ -37,6 +38,7 @@ class World:
     note: Callable[[str], None]
     waiting: Callable[..., None]
     stop: threading.Event
+    _vault: Vault
     _hosts: Looks[HostLook]
     _guests: Looks[GuestLook | GuestAway]
     _role_digests: Looks[str]
@@ -50,7 +52,7 @@ class World:
         """Add a line to the run's full log."""
         self.files.append("run.log", f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}\n")
 
-    # -- looks ---------------------------------------------------------------------------------------------------
+    # -- looks
 
     def host(self, name: str) -> HostLook:
         """One look at an ESXi host, asked for once until something is written to it."""
@@ -96,7 +98,7 @@ class World:
         """The digest of a role's own files."""
         return self._role_digests.get(role)
 
-    # -- writing: whoever opens one of these is about to write, so the look is forgotten afterwards ----------------------
+    # -- writing: whoever opens one of these is about to write, so the look is forgotten afterwards
 
     @contextmanager
     def session(self, host: str) -> Iterator[Session]:
@@ -133,8 +135,9 @@ class World:
             variables={**variables, **key, "ansible_ssh_common_args": self._pinned_keys()},
             environment={"ANSIBLE_HOST_KEY_CHECKING": "1"},
             seconds=PLAY_SECONDS,
+            vault=self._vault,
         )
-        deadline = _at(PLAY_SECONDS)
+        deadline = at(PLAY_SECONDS)
         sentence = f"{playbook} on {target}"
         self.log(f"--- {sentence}")
         try:
@@ -145,11 +148,11 @@ class World:
     def _pinned_keys(self) -> str:
         return f"-o UserKnownHostsFile={self.files.known_hosts} -o StrictHostKeyChecking=yes"
 
-    # -- waiting -------------------------------------------------------------------------------------------------
+    # -- waiting
 
     def wait(self, sentence: str, probe: Callable[[], str | None], *, seconds: float, where: str, advice: str) -> None:
         """Poll until `probe` returns None; its text is the last answer. Raises DeadlinePassed, Interrupted."""
-        end, deadline, last = time.monotonic() + seconds, _at(seconds), ""
+        end, deadline, last = time.monotonic() + seconds, at(seconds), ""
         while (answer := probe()) is not None:
             if answer != last:
                 self._say_waiting(sentence, deadline, answer)
@@ -163,7 +166,7 @@ class World:
 
     def progress(self, sentence: str, seconds: float) -> Callable[[str], None]:
         """A reporter of the last answer of something that waits by itself (a task, a transfer)."""
-        deadline = _at(seconds)
+        deadline = at(seconds)
         return lambda last: self._say_waiting(sentence, deadline, last)
 
     def _say_waiting(self, sentence: str, deadline: str, last: str) -> None:
@@ -183,11 +186,14 @@ class Copies:
             return self._places.setdefault(datastore, threading.BoundedSemaphore(limit))
 
 
-def _at(seconds: float) -> str:
+def at(seconds: float) -> str:
+    """The moment so many seconds from now, RFC 3339."""
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
 
 
-def open_world(lab: Lab, inventories: Sequence[Path], files: HomeFiles, note: Callable[[str], None]) -> World:
+def open_world(
+    lab: Lab, inventories: Sequence[Path], vault: Vault, files: HomeFiles, note: Callable[[str], None]
+) -> World:
     """The world of one run. Nothing is asked before a step asks."""
     hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, note))
     world: World
@@ -202,6 +208,7 @@ def open_world(lab: Lab, inventories: Sequence[Path], files: HomeFiles, note: Ca
         note=note,
         waiting=lambda **_: None,
         stop=threading.Event(),
+        _vault=vault,
         _hosts=hosts,
         _guests=Looks(look_at_guest),
         _role_digests=Looks(lambda role: tree_digest(data_folder("playbooks") / "roles" / role)),

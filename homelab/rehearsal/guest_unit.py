@@ -14,7 +14,6 @@ SCRIPT = "usr/local/lib/rehearsal-machine"
 # address, and looking for one would make every boot a second longer.
 SCRIPT_TEXT = """\
 #!/bin/sh
-mount --make-rshared /
 for group in /sys/fs/cgroup /sys/fs/cgroup/*/; do
     mountpoint -q "$group" && mount -o remount,bind,rw "$group"
 done
@@ -34,6 +33,7 @@ mount -o remount,bind,rw /proc/sys/net
 sysctl -q net.ipv6.conf.eth0.accept_dad=0
 printf 'Filename\\t\\t\\t\\tType\\t\\tSize\\t\\tUsed\\t\\tPriority\\n' >$own/swaps
 mount --bind $own/swaps /proc/swaps
+mount --make-rshared /
 """
 UNIT_TEXT = f"""\
 [Unit]

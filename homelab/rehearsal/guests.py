@@ -99,16 +99,17 @@ class Guests:
 
     def _live(self, guest: _Guest) -> None:
         """One machine from power-on to power-off, in a thread of its own."""
-        guest.root.mkdir(parents=True, exist_ok=True)
-        with (guest.folder / "console.log").open("ab", buffering=0) as console:
-            try:
-                self._insert_disk(guest)
-                while self._boot(guest, console) == REBOOT and not guest.unplugged.is_set():
-                    pass
-            except (HomelabError, OSError, subprocess.SubprocessError) as error:
-                console.write(f"{guest.spec.name} does not start: {error}\n".encode())
-            finally:
-                self._clean_up(guest)
+        try:
+            guest.root.mkdir(parents=True, exist_ok=True)
+            with (guest.folder / "console.log").open("ab", buffering=0) as console:
+                try:
+                    self._insert_disk(guest)
+                    while self._boot(guest, console) == REBOOT and not guest.unplugged.is_set():
+                        pass
+                except (HomelabError, OSError, subprocess.SubprocessError) as error:
+                    console.write(f"{guest.spec.name} does not start: {error}\n".encode())
+        finally:
+            self._clean_up(guest)
 
     def _insert_disk(self, guest: _Guest) -> None:
         disk, lower = guest.spec.disk, self._roots / guest.spec.root_id
@@ -146,10 +147,12 @@ class Guests:
             self._groups.remove(name)
 
     def _clean_up(self, guest: _Guest) -> None:
-        if guest.root.is_mount():
-            _run(["umount", "--lazy", str(guest.root)])
-        with self._lock:
-            del self._running[guest.spec.name]
+        try:
+            if guest.root.is_mount():
+                _run(["umount", "--lazy", str(guest.root)])
+        finally:
+            with self._lock:
+                del self._running[guest.spec.name]
 
 
 def _nspawn(root: Path, name: str, namespace: Path) -> list[str]:

@@ -109,6 +109,7 @@ class Host(VmActions):
         self.on_down: Callable[[], None] = _nothing
         self.on_up: Callable[[], None] = _nothing
         self._hostd_at = 0.0
+        self._restarting = False
         self._account = Account()
         self._kept: dict[str, Any] = self._configuration()
         self._stopped = threading.Event()
@@ -287,9 +288,9 @@ class Host(VmActions):
 
     def _restart(self, *, clean: bool) -> None:
         with self.lock:
-            if self.state in ("going down", "down"):
+            if self._restarting:
                 return
-            self.state = "going down"
+            self._restarting = True
         threading.Thread(target=self._cycle, kwargs={"clean": clean}, name=f"{self.name} boots", daemon=True).start()
 
     def _cycle(self, *, clean: bool) -> None:
@@ -313,6 +314,7 @@ class Host(VmActions):
             return
         with self.lock:
             self._boot_physics()
+            self._restarting = False
             up = self.reachable
         if up:
             self.on_up()

@@ -16,13 +16,13 @@ from typing import IO, Any
 from homelab.errors import HomelabError, UsageError
 from homelab.lab import Lab
 from homelab.rehearsal.image import make_image
-from homelab.rehearsal.overlay import GROUPS, Overlay, new_passwords
+from homelab.rehearsal.overlay import Overlay, new_passwords
 from homelab.rehearsal.roots import ensure_root, root_id
 from homelab.rehearsal.standin import make_bundle
 
 Report = Callable[[str], None]
 NEEDED_FOR_GUESTS = ("systemd-nspawn", "mmdebstrap", "ip", "nsenter", "unshare", "setpriv")
-START_SECONDS = 30
+END_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def guests_possible() -> str | None:
     if os.geteuid() != 0:
         return "real guests need root"
     missing = [program for program in NEEDED_FOR_GUESTS if shutil.which(program) is None]
-    return f"real guests need {', '.join(missing)} (apt-get install systemd-container mmdebstrap iproute2)" if missing else None
+    if missing:
+        return f"real guests need {', '.join(missing)} (apt-get install systemd-container mmdebstrap iproute2)"
+    return None
 
 
 def write_overlay(scene: Scene, report: Report) -> Overlay:
@@ -158,7 +160,7 @@ def run(served: Served, argv: Sequence[str]) -> int:
         except KeyboardInterrupt:
             # Ctrl-C reached the program as well: let it end its own way.
             process.send_signal(signal.SIGINT)
-            status = process.wait(START_SECONDS)
+            status = process.wait(END_SECONDS)
     return status if status >= 0 else 128 - status
 
 
@@ -166,7 +168,9 @@ def enter(home: Path, argv: Sequence[str]) -> int:
     """Become a program in the served lab; UsageError when none is served."""
     served = find_served(home)
     if served is None:
-        raise UsageError("no rehearsal is being served here", where=str(home), advice="Start one: homelab rehearsal serve")
+        raise UsageError(
+            "no rehearsal is being served here", where=str(home), advice="Start one: homelab rehearsal serve"
+        )
     command = served.command(argv)
     os.execvp(command[0], command)
 
@@ -222,7 +226,12 @@ def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str]) -> Iterator[S
     rootless = os.geteuid() != 0
     with (scene.folder / "lab.log").open("w") as log:
         process = subprocess.Popen(
-            _unshare(rootless), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            _unshare(rootless),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
         )
     try:
         _give_order(process, lab, work, scene.cache / "roots" if scene.guests else None)
@@ -239,7 +248,6 @@ def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str]) -> Iterator[S
         lock.flush()
         yield served
     finally:
-        process.terminate()
         _end(process)
 
 
@@ -298,8 +306,11 @@ def _child_of(pid: int) -> int:
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
+    """Let the lab end cleanly, or else by force: with unshare its child dies, and with that the whole namespace."""
     try:
-        process.wait(START_SECONDS)
-    except subprocess.TimeoutExpired:
+        # unshare itself ignores SIGTERM while it has a child.
+        os.kill(_child_of(process.pid), signal.SIGTERM)
+        process.wait(END_SECONDS)
+    except (OSError, IndexError, subprocess.TimeoutExpired):
         process.kill()
         process.wait()

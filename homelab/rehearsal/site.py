@@ -17,7 +17,9 @@ SHELL = "TSM-SSH"
 class Site:
     """A host that can be met on its address: both faces follow what the host's state says."""
 
-    def __init__(self, wanted: EsxiHost, network: Network, volumes: Volumes, machines: Machines, timing: Timing) -> None:
+    def __init__(
+        self, wanted: EsxiHost, network: Network, volumes: Volumes, machines: Machines, timing: Timing
+    ) -> None:
         self.wanted = wanted
         self.network = network
         self.host = Host(

@@ -138,31 +138,28 @@ class VmActions:
             spec = self._guest(vm)
             if spec:
                 self.machines.power_on(spec)
+                watch = threading.Thread(target=self._watch, args=(vm, vm.boot_time), daemon=True)
+                watch.start()
             self.touch(dirty=False)
 
     def power_off(self, vm: Vm) -> None:
         """Pull the VM's plug."""
-        with self.lock:
-            self._must_be(vm, on=True, wanted="poweredOff")
-            self.machines.power_off(vm.name)
-            self._went_off(vm)
+        self._must_be(vm, on=True, wanted="poweredOff")
+        # Waits for the machine to be gone; meanwhile the host answers others.
+        self.machines.power_off(vm.name)
+        self._went_off(vm)
 
     def reset(self, vm: Vm) -> None:
         """Press the VM's reset button."""
-        with self.lock:
-            self._must_be(vm, on=True, wanted="poweredOn")
-            self.machines.power_off(vm.name)
-            self._went_off(vm)
-            self.power_on(vm)
+        self.power_off(vm)
+        self.power_on(vm)
 
     def shut_down_guest(self, vm: Vm) -> None:
         """Ask the guest to shut itself down; returns at once, the VM goes off when the guest is done."""
-        with self.lock:
-            self._must_be(vm, on=True, wanted="poweredOff")
-            if not self.machines.is_running(vm.name):
-                raise ToolsUnavailable("VMware Tools is not running in this virtual machine")
-            self.machines.shut_down(vm.name)
-        threading.Thread(target=self._watch_shut_down, args=(vm, vm.boot_time), daemon=True).start()
+        self._must_be(vm, on=True, wanted="poweredOff")
+        if not self.machines.is_running(vm.name):
+            raise ToolsUnavailable("VMware Tools is not running in this virtual machine")
+        self.machines.shut_down(vm.name)
 
     def extend_disk(self, path: str, capacity: int) -> None:
         """Grow a disk, and what VMs that use it know of its size."""
@@ -180,20 +177,22 @@ class VmActions:
     def _volume(self, datastore: str) -> Path:
         raise NotImplementedError
 
-    def _watch_shut_down(self, vm: Vm, boot_time: datetime | None, seconds: float = 300) -> None:
-        deadline = time.monotonic() + seconds
-        while self.machines.is_running(vm.name) and time.monotonic() < deadline:
+    def _watch(self, vm: Vm, boot_time: datetime) -> None:
+        """A guest that leaves by itself switches its VM off, whoever asked it to."""
+        while vm.powered_on and vm.boot_time == boot_time:
+            if not self.machines.is_running(vm.name):
+                self._went_off(vm, boot_time)
             time.sleep(TICK)
-        with self.lock:
-            if vm.powered_on and vm.boot_time == boot_time and not self.machines.is_running(vm.name):
-                self._went_off(vm)
 
-    def _went_off(self, vm: Vm) -> None:
-        vm.powered_on, vm.boot_time = False, None
-        for drive in vm.cdroms:
-            drive.connected = False
-        self.volumes.unlock_files(owner=f"{self.address}/{vm.moid}")
-        self.touch(dirty=False)
+    def _went_off(self, vm: Vm, boot_time: datetime | None = None) -> None:
+        with self.lock:
+            if not vm.powered_on or (boot_time and vm.boot_time != boot_time):
+                return
+            vm.powered_on, vm.boot_time = False, None
+            for drive in vm.cdroms:
+                drive.connected = False
+            self.volumes.unlock_files(owner=f"{self.address}/{vm.moid}")
+            self.touch(dirty=False)
 
     def _guest(self, vm: Vm) -> GuestSpec | None:
         for disk in sorted(vm.disks, key=lambda disk: disk.unit):

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from homelab.lab import Lab
 from homelab.ports.world import World
 from homelab.step import Node, Planned, Step
-from homelab.steps.roles import Roles, RunPlaybook, apply_playbook, cluster_values, node_values, observe_roles, plan_roles
+from homelab.steps.roles import (
+    Roles,
+    RunPlaybook,
+    apply_playbook,
+    cluster_values,
+    node_values,
+    observe_roles,
+    plan_roles,
+)
 
 ROLES = ("kubernetes_node", "cluster_ca")
 

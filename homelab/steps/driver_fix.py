@@ -1,6 +1,6 @@
 """Step `driver-fix`: takes the NIC away from ne1000, which hangs on ESXi 6.5 and 6.7, and gives it to e1000e.
 
-Only 6.5 and 6.7 ship both drivers. From 7.0 on ne1000 is the only one: disabling it there takes the host off the network.
+Only 6.5 and 6.7 ship both drivers. From 7.0 on ne1000 is the only one: disabling it takes the host off the network.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class DisableModule(Change):
     @property
     def reason(self) -> str:
         """Why."""
-        return f"{self.nic} ({self.pci_id}) is held by {self.held_by} and {WRONG}, which hangs on this release, is enabled"
+        return f"{self.nic} ({self.pci_id}) is held by {self.held_by}, and {WRONG}, which hangs, is enabled"
 
     @property
     def before(self) -> str:

@@ -7,7 +7,15 @@ from homelab.lab import Lab
 from homelab.ports.guest import GuestLook
 from homelab.ports.world import World
 from homelab.step import Blocked, Node, Planned, Step
-from homelab.steps.roles import Roles, RunPlaybook, apply_playbook, cluster_values, node_values, observe_roles, plan_roles
+from homelab.steps.roles import (
+    Roles,
+    RunPlaybook,
+    apply_playbook,
+    cluster_values,
+    node_values,
+    observe_roles,
+    plan_roles,
+)
 
 ROLES = ("kubernetes_node", "control_plane")
 

@@ -22,7 +22,7 @@ class MountNfs(Change):
     @property
     def sentence(self) -> str:
         """What will be done."""
-        return f"mount {self.server}:{self.share} as datastore {self.datastore} on {self.target}, and write a probe file"
+        return f"mount {self.server}:{self.share} as datastore {self.datastore} on {self.target} and write a probe file"
 
     @property
     def reason(self) -> str:
@@ -84,7 +84,8 @@ def _check(found: NasLook, nas: NfsServer, target: str) -> None:
     have, want = (found.server, found.share, found.version), (nas.server, nas.export, nas.version)
     if have != want:
         raise Refused(
-            f"datastore {nas.datastore} is {have[0]}:{have[1]} (NFS {have[2]}), wanted is {want[0]}:{want[1]} (NFS {want[2]})",
+            f"datastore {nas.datastore} is {have[0]}:{have[1]} (NFS {have[2]}), "
+            f"wanted is {want[0]}:{want[1]} (NFS {want[2]})",
             where=target,
             advice="The strings must be the same on every host, to the letter: change the inventory, or unmount it "
             "there when no VM uses it",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Ended, FakeModule, library
+from .conftest import FakeModule, library
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ class Scene:
         assert str(self.work / "guests") not in Path("/proc/self/mounts").read_text()
         links = subprocess.run(["ip", "-json", "link"], check=True, capture_output=True, text=True).stdout
         assert {link["ifname"] for link in json.loads(links)} == {"lo", "lab0"}
-        assert not list(Path("/sys/fs/cgroup").glob("*/homelab-rehearsal-*/cp1"))
+        assert not any((folder / "cp1").exists() for folder in self.guests._groups._folders)
 
 
 def seed_applied(scene: Scene) -> None:

@@ -16,6 +16,7 @@ from pycdlib import PyCdlib
 
 from homelab.rehearsal import roots
 from homelab.rehearsal.guests import _nspawn
+from homelab.rehearsal.machines import GuestSpec, Machines, NoMachines
 from homelab.rehearsal.roots import ensure_root, root_id
 from homelab.rehearsal.seeds import read_seed
 from homelab.render.seed_iso import seed_iso
@@ -55,7 +56,7 @@ def run_body(cache: Path, tmp_path: Path) -> Callable[[str], None]:
 
 
 def traces(work: Path) -> list[str]:
-    """What names the work folder outside: processes by command line or environment, and mounts."""
+    """What names the work folder outside: processes by their command line or by their mounts."""
     marker, found = str(work).encode(), []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -171,3 +172,14 @@ def test_a_root_that_is_there_is_used(tmp_path: Path) -> None:
 
 def test_a_guest_is_asked_to_leave_in_its_own_way() -> None:
     assert "--kill-signal=SIGRTMIN+4" in _nspawn(Path("/root"), "cp1", Path("/run/netns/cp1"))
+
+
+def test_without_guests_the_power_is_remembered(tmp_path: Path) -> None:
+    machines: Machines = NoMachines()
+    spec = GuestSpec("cp1", tmp_path, "0", "00:50:56:00:00:2a", None, 2, 2048)
+    for off in (machines.power_off, machines.shut_down):
+        assert not machines.is_running("cp1")
+        machines.power_on(spec)
+        assert machines.is_running("cp1")
+        off("cp1")
+    assert not machines.is_running("cp1")

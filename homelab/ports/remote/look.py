@@ -3,17 +3,21 @@
 Standard library only; Python 3.9 and newer. The toolkit sends this file's text over SSH; nothing is installed.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import pathlib
 import subprocess
+from collections.abc import Iterator
+from typing import Any
 
 RECEIPTS = pathlib.Path("/var/lib/homelab")
 CA = pathlib.Path("/etc/kubernetes/pki/ca.crt")
 RESULT = pathlib.Path("/run/cloud-init/result.json")
 
 
-def cloud_init():
+def cloud_init() -> str:
     """`done`, `running`, or `error: ...` in cloud-init's own words; `absent` where it is not installed."""
     if RESULT.exists():
         errors = json.loads(RESULT.read_text())["v1"]["errors"]
@@ -21,7 +25,7 @@ def cloud_init():
     return "running" if pathlib.Path("/usr/bin/cloud-init").exists() else "absent"
 
 
-def digest(path):
+def digest(path: str) -> str | None:
     """The SHA-256 of a file; None when it is not there."""
     try:
         return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
@@ -29,7 +33,7 @@ def digest(path):
         return None
 
 
-def states(units):
+def states(units: list[str]) -> dict[str, str]:
     """{unit: state} of systemd units, by one systemctl."""
     if not units:
         return {}
@@ -37,7 +41,7 @@ def states(units):
     return dict(zip(units, asked.stdout.split()))  # noqa: B905 - Python 3.9
 
 
-def drift(receipt, active):
+def drift(receipt: dict[str, Any], active: dict[str, str]) -> Iterator[str]:
     """What differs from a receipt, as sentences."""
     for path, wanted in receipt["files"].items():
         found = digest(path)
@@ -48,7 +52,7 @@ def drift(receipt, active):
             yield "{} is {}".format(unit, active.get(unit, "unknown"))
 
 
-def main():
+def main() -> None:
     """Print the look."""
     receipts = {path.stem: json.loads(path.read_text()) for path in RECEIPTS.glob("*.json")}
     active = states(sorted({unit for receipt in receipts.values() for unit in receipt["units"]}))

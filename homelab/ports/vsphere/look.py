@@ -148,7 +148,10 @@ def _retrieve(session: Session) -> list[tuple[Any, dict[str, Any]]]:
 
 
 def _nics(host: Mapping[str, Any]) -> tuple[NicLook, ...]:
-    ids = {device.id: f"{device.vendorId & 0xFFFF:04x}:{device.deviceId & 0xFFFF:04x}" for device in host["hardware.pciDevice"]}
+    ids = {
+        device.id: f"{device.vendorId & 0xFFFF:04x}:{device.deviceId & 0xFFFF:04x}"
+        for device in host["hardware.pciDevice"]
+    }
     return tuple(
         NicLook(nic.device, nic.driver or "", ids.get(nic.pci, ""), nic.mac) for nic in host["config.network.pnic"]
     )
@@ -186,5 +189,5 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
         path=row.get("config.files.vmPathName", ""),
         marks={o.key: o.value for o in row.get("config.extraConfig") or [] if o.key.startswith(MARK)},
         seed=seeds[0] if seeds else None,
-        macs=tuple(d.macAddress for d in devices if isinstance(d, vim.vm.device.VirtualEthernetCard)),
+        macs=tuple(d.macAddress or "" for d in devices if isinstance(d, vim.vm.device.VirtualEthernetCard)),
     )

@@ -3,7 +3,7 @@
 import http.client
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -95,10 +95,9 @@ def _login(content: Any, host: EsxiHost, where: str) -> None:
 
 
 def _logout(content: Any) -> None:
-    try:
+    # A session dies by itself; the error that brought us here is the one that matters.
+    with suppress(Exception):
         content.sessionManager.Logout()
-    except Exception:  # noqa: BLE001, S110 - the session dies by itself; the first error is the one that matters
-        pass
 
 
 @contextmanager

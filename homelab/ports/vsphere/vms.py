@@ -10,6 +10,7 @@ from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.tasks import Progress, wait_for
 
 CONTROLLER = 1000
+# Every VM is born with two IDE controllers, 200 and 201.
 CDROM_CONTROLLER = 200
 
 
@@ -70,7 +71,6 @@ def _devices(spec: VmSpec) -> list[Any]:
                 fileName=spec.disk, diskMode="persistent", thinProvisioned=True
             ),
         ),
-        device.VirtualIDEController(key=CDROM_CONTROLLER, busNumber=0),
         device.VirtualCdrom(
             key=3000,
             controllerKey=CDROM_CONTROLLER,
@@ -89,14 +89,16 @@ def power_on(session: Session, moid: str, name: str, *, seconds: float, progress
 
 
 def detach_seed(session: Session, moid: str, name: str, *, seconds: float, progress: Progress) -> None:
-    """Take the seed out of the CD-ROM drive; the drive stays, because an IDE drive cannot be removed from a running VM."""
+    """Take the seed out of the CD-ROM drive; an IDE drive itself cannot be removed from a running VM."""
     vm = session.managed(vim.VirtualMachine, moid)
+    device = vim.vm.device
     changes = []
     for drive in vm.config.hardware.device:
-        if isinstance(drive, vim.vm.device.VirtualCdrom):
-            drive.backing = vim.vm.device.VirtualCdrom.RemotePassthroughBackingInfo(deviceName="", exclusive=False)
-            drive.connectable.connected = False
-            drive.connectable.startConnected = False
+        if isinstance(drive, device.VirtualCdrom):
+            drive.backing = device.VirtualCdrom.RemotePassthroughBackingInfo(deviceName="", exclusive=False)
+            drive.connectable = device.VirtualDevice.ConnectInfo(
+                startConnected=False, connected=False, allowGuestControl=True
+            )
             changes.append(vim.vm.device.VirtualDeviceSpec(operation="edit", device=drive))
     task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=changes))
     wait_for(session, task, f"taking the seed out of {name}", seconds=seconds, progress=progress)

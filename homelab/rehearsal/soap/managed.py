@@ -42,6 +42,8 @@ class Managed:
     """A managed object. `moid` is set by classes of which a host has exactly one object."""
 
     moid: ClassVar[str] = ""
+    # Properties of which only some parts are there; the others are refused, not passed off as unset.
+    partial: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, face: SoapFace, moid: str, caller: Caller) -> None:
         self._face = face
@@ -78,6 +80,8 @@ class Managed:
             if index == 0 and not isinstance(getattr(type(self), step[1], None), property):
                 raise fault("NotSupported", f"{type(self).__name__}.{path} is not part of the rehearsal")
             value = None if value is None else getattr(value, step[1])
+            if index == 1 and value is None and steps[0] and steps[0][1] in self.partial:
+                raise fault("NotSupported", f"{type(self).__name__}.{path} is not part of the rehearsal")
             kind = info.type
             if isinstance(value, list) and issubclass(kind, list):
                 value = kind(value)

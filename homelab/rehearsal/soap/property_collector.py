@@ -197,6 +197,8 @@ class PropertyCollector(Managed):
         except vmodl.fault.ManagedObjectNotFound:
             # Gone since the filter was made: the others are still watched.
             starts = [start for start in item.spec.objectSet if self._face.find(start.obj, self._caller)]
+            if not starts:
+                return []
             spec = type(item.spec)(propSet=item.spec.propSet, objectSet=starts)
             return selection.chosen(self._face, self._caller, spec)
 

@@ -25,6 +25,7 @@ class HostSystem(Entity):
     """The host."""
 
     moid = "ha-host"
+    partial = ("config", "configManager")
 
     @property
     def name(self) -> str:
