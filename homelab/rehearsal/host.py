@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from homelab.rehearsal.hardware import HardwareModel
@@ -34,11 +33,8 @@ from homelab.rehearsal.parts import (
     fresh_vibs,
 )
 from homelab.rehearsal.refusals import (
-    AlreadyExists,
-    DuplicateName,
     InvalidState,
     NotFound,
-    ResourceInUse,
     Timedout,
     UnknownModule,
 )
@@ -221,45 +217,6 @@ class Host(VmActions):
             self.in_maintenance = False
             self.touch()
 
-    # Datastores
-
-    def mount_nas(self, server: str, share: str, name: str, *, read_only: bool = False, kind: str = "NFS") -> NasMount:
-        """Mount an export under a name; AlreadyExists, DuplicateName, NasRefused with ESXi's sysinfo text."""
-        with self.lock:
-            for mount in self.mounts.values():
-                if (mount.server, mount.share) == (server, share):
-                    raise AlreadyExists(
-                        f"{server}:{share} is already exported by a volume with the name {mount.name}", name=mount.name
-                    )
-            if name in self.mounts:
-                raise DuplicateName(f"The name '{name}' already exists.", name=name)
-            volume = self.volumes.mount(server, share, client=self.address)
-            mode = "readOnly" if read_only else "readWrite"
-            self.mounts[name] = NasMount(name, server, share, volume, mode, kind)
-            self.touch()
-            return self.mounts[name]
-
-    def unmount_nas(self, name: str) -> None:
-        """Unmount a datastore; NotFound, or ResourceInUse while a registered VM lies on it."""
-        with self.lock:
-            if name not in self.mounts:
-                raise NotFound(f"Volume {name} not found")
-            if any(_uses(vm, name) for vm in self.vms.values()):
-                raise ResourceInUse("NFS Error: Unable to Unmount filesystem: Busy.", type="Datastore", name=name)
-            del self.mounts[name]
-            self.touch()
-
-    def accessible(self, mount: NasMount) -> bool:
-        """Whether the datastore's server answers."""
-        nas = self.volumes.nas
-        return not nas.away and mount.server in nas.addresses
-
-    def _volume(self, datastore: str) -> Path:
-        mount = self.mounts.get(datastore)
-        if not mount:
-            raise NotFound(f"Unable to find datastore '{datastore}'")
-        return mount.volume.path
-
     # Physics
 
     def _configuration(self) -> dict[str, Any]:
@@ -347,8 +304,3 @@ class Host(VmActions):
 
     def _quiet(self) -> bool:
         return not any(vm.powered_on for vm in self.vms.values())
-
-
-def _uses(vm: Vm, datastore: str) -> bool:
-    paths = [vm.vmx_path, *(disk.path for disk in vm.disks), *(drive.iso or "" for drive in vm.cdroms)]
-    return any(path.startswith(f"[{datastore}]") for path in paths)

@@ -136,6 +136,11 @@ class Volumes:
             shutil.rmtree(path)
         else:
             path.unlink()
+            self.forget_writes(path)
+
+    def forget_writes(self, path: Path) -> None:
+        """A disk or its data is gone or new: what a guest wrote on top of it goes as well."""
+        shutil.rmtree(writes_of(path.with_name(path.name.replace("-flat.vmdk", ".vmdk"))), ignore_errors=True)
 
     def move(self, source: Path, target: Path, *, force: bool, label: str) -> None:
         """Rename a file or folder; a disk's descriptor does not take its data along."""
@@ -201,8 +206,7 @@ class Volumes:
         self.check_writable(path, label=label)
         path.unlink()
         flat_of(path).unlink(missing_ok=True)
-        if writes_of(path).exists():
-            shutil.rmtree(writes_of(path))
+        self.forget_writes(path)
 
     def capacity(self, path: Path, *, label: str) -> int:
         """A disk's size as its descriptor tells it; FileNotFound without descriptor or data."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from homelab.rehearsal.machines import GuestSpec, Machines
+from homelab.rehearsal.mounts import MountActions
 from homelab.rehearsal.parts import Vm
 from homelab.rehearsal.refusals import (
     DuplicateName,
@@ -20,28 +21,20 @@ from homelab.rehearsal.refusals import (
     NotFound,
     ToolsUnavailable,
 )
-from homelab.rehearsal.storage import Volumes, join, split
+from homelab.rehearsal.storage import join, split
 from homelab.rehearsal.vmx import parse_vmx, render_vmx
 
 ROOT_MARK = b"homelab rehearsal root "
 TICK = 0.1
 
 
-class VmActions:
+class VmActions(MountActions):
     """What a host can do to its VMs; `Host` inherits it. Every method takes the host's lock."""
 
-    lock: threading.RLock
     changed: threading.Condition
-    vms: dict[str, Vm]
-    volumes: Volumes
     machines: Machines
-    address: str
     in_maintenance: bool
     _last_moid: int = 0
-
-    def touch(self, *, dirty: bool = True) -> None:
-        """Say that something changed; `dirty` if it is configuration that auto-backup must keep."""
-        raise NotImplementedError
 
     def next_moid(self) -> str:
         """An id for the next VM: ESXi counts up and never uses one twice."""
@@ -173,9 +166,6 @@ class VmActions:
         """The file behind `[NAME] path`; FileNotFound or InvalidDatastorePath when the datastore is not mounted."""
         store, path = split(datastore_path)
         return self.volumes.resolve(self._volume(store), path)
-
-    def _volume(self, datastore: str) -> Path:
-        raise NotImplementedError
 
     def _watch(self, vm: Vm, boot_time: datetime) -> None:
         """A guest that leaves by itself switches its VM off, whoever asked it to."""

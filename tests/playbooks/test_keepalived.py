@@ -74,25 +74,24 @@ def test_peers_are_told_one_by_one_and_left_out_when_there_are_none(configuratio
 
 
 @contextmanager
-def answering(answer: bytes | None) -> Iterator[int]:
-    """A server on loopback that gives one answer to one caller, or, told None, stays mute; yields its port."""
+def answering(*answers: bytes | None) -> Iterator[int]:
+    """A server on loopback that gives each caller the next answer, and, told None, stays mute; yields its port."""
     done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            caller, _ = server.accept()
-            with caller:
-                caller.recv(4096)
-                if answer is None:
-                    done.wait(10)
-                else:
-                    caller.sendall(answer)
+            for answer in answers:
+                caller, _ = server.accept()
+                with caller:
+                    caller.recv(4096)
+                    if answer is None:
+                        done.wait(10)
+                    else:
+                        caller.sendall(answer)
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
+        threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
         done.set()
-        thread.join(5)
 
 
 def check(render: Rendered, folder: Path, port: int) -> int:
@@ -104,18 +103,23 @@ def check(render: Rendered, folder: Path, port: int) -> int:
 
 
 needs_bash = pytest.mark.skipif(BASH is None, reason="bash is not installed here")
+READY = b"HTTP/1.0 200 OK\r\n\r\n"
+UNREADY = b"HTTP/1.0 503 Service Unavailable\r\n\r\n"
 
 
 @needs_bash
-def test_the_check_is_content_with_200(render: Rendered, tmp_path: Path) -> None:
-    with answering(b"HTTP/1.0 200 OK\r\n\r\n") as port:
+@pytest.mark.parametrize("answers", [[READY], [UNREADY, READY], [b"", READY]])
+def test_the_check_is_content_with_200_in_one_of_two_answers(
+    render: Rendered, tmp_path: Path, answers: list[bytes]
+) -> None:
+    with answering(*answers) as port:
         assert check(render, tmp_path, port) == 0
 
 
 @needs_bash
-@pytest.mark.parametrize("answer", [b"HTTP/1.0 503 Service Unavailable\r\n\r\n", b"", None])
-def test_the_check_is_content_with_nothing_else(render: Rendered, tmp_path: Path, answer: bytes | None) -> None:
-    with answering(answer) as port:
+@pytest.mark.parametrize("answers", [[UNREADY, UNREADY], [b"", b""], [None]])
+def test_the_check_is_content_with_nothing_else(render: Rendered, tmp_path: Path, answers: list[bytes | None]) -> None:
+    with answering(*answers) as port:
         assert check(render, tmp_path, port) != 0
 
 

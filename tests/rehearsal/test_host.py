@@ -317,3 +317,13 @@ def test_a_read_only_export_mounts_and_refuses_writes(host: Host, volumes: Volum
     volumes.nas.read_only = True
     with pytest.raises(ReadOnly, match="Read-only file system"):
         volumes.make_directory(host.path_of("[NAS] probe"), parents=False, label="[NAS] probe")
+
+
+def test_a_new_disk_never_finds_the_writes_of_an_old_one(host: Host, volumes: Volumes) -> None:
+    host.mount_nas(NAS, SHARE, "NAS")
+    put_disk(host, "[NAS] cp1/cp1.vmdk")
+    disk = host.path_of("[NAS] cp1/cp1.vmdk")
+    for deleted in (flat_of(disk), disk):
+        (writes_of(disk) / "upper").mkdir(parents=True)
+        volumes.delete(deleted, label="x")
+        assert not writes_of(disk).exists()

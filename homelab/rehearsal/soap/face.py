@@ -70,9 +70,10 @@ class SoapFace:
         """The object of a reference, or None. A base class finds its descendants' objects, as on a real host."""
         kind = self._classes.get(VmomiSupport.GetWsdlName(type(target)))
         candidates = [kind] if kind else self._derived(type(target))
-        for candidate in candidates:
-            if target._moId in candidate.ids(self, caller):
-                return candidate(self, target._moId, caller)
+        with self.host.lock:
+            for candidate in candidates:
+                if target._moId in candidate.ids(self, caller):
+                    return candidate(self, target._moId, caller)
         return None
 
     def call(self, request: wire.Request, caller: Caller) -> Any:

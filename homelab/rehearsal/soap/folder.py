@@ -67,6 +67,7 @@ def _put(handler: Handler, file: Path) -> None:
         handler.answer(404)
         return
     status = 200 if file.exists() else 201
+    handler.face.host.volumes.forget_writes(file)
     with file.open("wb") as target:
         whole = _receive(handler, target, int(length))
     if whole:

@@ -1,0 +1,77 @@
+"""The table of driver-fix, row by row."""
+
+import pytest
+
+from homelab.errors import Refused
+from homelab.ports.vsphere import HostLook
+from homelab.steps.driver_fix import DisableModule, DriverFix, Drivers, ShutDownVm
+from tests.sample import host_look, sample_lab, vm_look
+
+LAB = sample_lab()
+VIBS = ("ne1000", "net-e1000e")
+
+
+def plan(look: HostLook, vibs: tuple[str, ...] = VIBS, *, force: bool = False) -> list[object]:
+    return list(DriverFix(force).plan(LAB, "brix3", Drivers(look, vibs)))
+
+
+def test_e1000e_with_ne1000_disabled_is_left_alone() -> None:
+    assert plan(host_look(driver="e1000e", modules={"ne1000": (False, False)})) == []
+
+
+def test_e1000e_with_ne1000_still_enabled_is_made_to_last() -> None:
+    [change] = plan(host_look(driver="e1000e"))
+    assert isinstance(change, DisableModule)
+    assert change.disruptive
+    assert "--enabled=true --module=ne1000" in change.undo
+
+
+@pytest.mark.parametrize("driver", ["r8168", "ixgben", ""])
+@pytest.mark.parametrize("force", [False, True])
+def test_another_driver_is_left_alone(driver: str, force: bool) -> None:
+    assert plan(host_look(driver=driver), force=force) == []
+
+
+@pytest.mark.parametrize("version", ["6.5.0", "6.7.0"])
+def test_ne1000_is_disabled_where_both_drivers_exist(version: str) -> None:
+    assert plan(host_look(version=version)) == [DisableModule("brix3", "vmnic0", "8086:15d8", "ne1000")]
+
+
+@pytest.mark.parametrize("version", ["6.0.0", "7.0.0", "7.0.3", "8.0.2"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_release_with_one_driver_is_refused(version: str, force: bool) -> None:
+    with pytest.raises(Refused, match="off the network"):
+        plan(host_look(version=version), force=force)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_without_the_package_it_is_refused(force: bool) -> None:
+    with pytest.raises(Refused, match="net-e1000e is not installed"):
+        plan(host_look(), ("ne1000",), force=force)
+
+
+def test_with_e1000e_disabled_it_is_refused() -> None:
+    with pytest.raises(Refused, match="e1000e is not enabled"):
+        plan(host_look(modules={"e1000e": (False, False)}))
+
+
+def test_running_vms_are_named_and_refused() -> None:
+    with pytest.raises(Refused, match="VMs are running: db"):
+        plan(host_look(vms=(vm_look("db"), vm_look("old", powered_on=False))))
+
+
+def test_force_shuts_running_vms_down_first() -> None:
+    assert plan(host_look(vms=(vm_look("db"),)), force=True) == [
+        ShutDownVm("brix3", "db", "1"),
+        DisableModule("brix3", "vmnic0", "8086:15d8", "ne1000"),
+    ]
+
+
+def test_a_fix_that_waits_for_its_reboot_is_not_planned_again() -> None:
+    assert plan(host_look(modules={"ne1000": (True, False)})) == []
+
+
+def test_the_inventory_can_say_no() -> None:
+    hosts = [{"name": "brix3", "address": "192.168.2.13", "password": "x", "disabled_modules": []}]
+    lab = sample_lab(esxi=hosts)
+    assert list(DriverFix().plan(lab, "brix3", Drivers(host_look(), VIBS))) == []
