@@ -1,5 +1,6 @@
 """The door to SSH: one connection at a time, host keys by pins, commands as lists of arguments."""
 
+import logging
 import shlex
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,9 @@ import paramiko
 
 from homelab.errors import HomelabError, HostFault, LoginRefused, TrustError, Unreachable
 from homelab.ports.files import HomeFiles, known_host_name
+
+# Without a handler of ours, paramiko's threads would write to a person's terminal by themselves.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)

@@ -72,13 +72,16 @@ def network_config(vm: Vm, lab: Lab, mac: str) -> dict[str, Any]:
                 "addresses": [f"{vm.address}/{lab.network.prefixlen}"],
                 # Not "default": cloud-init of Debian 12 and 13 fails on that word unless netplan renders it.
                 "routes": [{"to": "0.0.0.0/0", "via": str(lab.gateway)}],
-                "nameservers": {
-                    "addresses": [str(address) for address in lab.nameservers],
-                    "search": [lab.domain],
-                },
+                **_nameservers(lab),
             }
         },
     }
+
+
+def _nameservers(lab: Lab) -> dict[str, Any]:
+    # cloud-init 25.1 stumbles over an empty list of addresses.
+    addresses = [str(address) for address in lab.nameservers]
+    return {"nameservers": {"addresses": addresses, "search": [lab.domain]}} if addresses else {}
 
 
 def _dump(document: dict[str, Any]) -> str:

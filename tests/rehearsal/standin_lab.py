@@ -83,7 +83,7 @@ class Lab:
         self.folder = folder
         with tarfile.open(make_bundle(folder / "cache", "1.36.3")) as archive:
             archive.extractall(folder, filter="data")
-        self._write("bin/systemctl", SYSTEMCTL)
+        self._write("kubernetes-bundle/bin/systemctl", SYSTEMCTL)
         self._holders: list[subprocess.Popen[bytes]] = []
         self._net = self._hold("--net", "--mount")
         self._ip(f"link add br0 type bridge\naddr add {VIP}/24 dev br0\nlink set br0 up\nlink set lo up")
@@ -95,7 +95,7 @@ class Lab:
     def run(self, node: str, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """A program on a node, with the bundle's programs first in PATH."""
         enter = ["nsenter", "-t", str(self._pids[node]), "-m", "-n", "-p"]
-        environment = {"PATH": f"{self.folder}/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+        environment = {"PATH": f"{self.folder}/kubernetes-bundle/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         return subprocess.run([*enter, *command], capture_output=True, text=True, env=environment, **options)
 
     def read(self, node: str, path: str) -> str:

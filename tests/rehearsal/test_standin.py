@@ -27,7 +27,10 @@ def test_bundle_holds_what_its_list_says_and_is_made_once(tmp_path: Path) -> Non
     assert bundle.stat().st_mtime_ns == made
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
     with tarfile.open(bundle) as archive:
-        content = {member.name: (archive.extractfile(member) or io.BytesIO()).read() for member in archive}
+        content = {
+            member.name.removeprefix("kubernetes-bundle/"): (archive.extractfile(member) or io.BytesIO()).read()
+            for member in archive
+        }
     listed = json.loads(content.pop("bundle.json"))
     assert listed["kubernetes_version"] == "1.36.3"
     assert listed["files"] == {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}

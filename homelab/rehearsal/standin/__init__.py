@@ -15,6 +15,8 @@ from pathlib import Path
 
 PROGRAMS = Path(__file__).parent / "programs"
 NAMES = ("kubeadm", "kubelet", "kubectl")
+# The folder that every bundle unpacks to.
+FOLDER = "kubernetes-bundle"
 BUILD = "homelab.standin"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -58,6 +60,6 @@ def _pack(files: dict[str, bytes], target: Path) -> None:
         tarfile.open(fileobj=packed, mode="w") as archive,
     ):
         for name, content in files.items():
-            member = tarfile.TarInfo(name)
+            member = tarfile.TarInfo(f"{FOLDER}/{name}")
             member.size, member.mode = len(content), 0o755 if name.startswith("bin/") else 0o644
             archive.addfile(member, io.BytesIO(content))

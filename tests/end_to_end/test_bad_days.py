@@ -1,0 +1,129 @@
+"""What goes wrong on the way: each failure says what, where and what to do; the rest goes on; running again continues."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.served import HOMELAB, Lab, events, processes_with, summary, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+def failures(output: str) -> dict[tuple[str, str], dict[str, str]]:
+    return {(e["step"], e["target"]): e for e in events(output) if e["event"] == "failed"}
+
+
+def changed(output: str) -> set[tuple[str, str]]:
+    return {(e["step"], e["target"]) for e in events(output) if e["event"] == "changed"}
+
+
+def bootstrap(lab: Lab, *options: str, until: str = "vm") -> "subprocess.CompletedProcess[str]":
+    return lab.homelab(*options, "--yes", "-o", "json", "bootstrap", "--until", until)
+
+
+def test_a_silent_host_does_not_hold_the_others_up(host_lab: Lab) -> None:
+    options = host_lab.variant("silent", brix2={"ansible_host": "192.168.2.99"})
+    done = bootstrap(host_lab, *options)
+    assert done.returncode == 1
+    failure = failures(done.stdout)["nfs-datastore", "brix2"]
+    assert "192.168.2.99:443" in failure["where"]
+    assert "Check the address in the inventory" in failure["advice"]
+    assert {("nfs-datastore", "brix1"), ("reboot", "brix3"), ("reboot", "brix4"), ("vm", "cp1")} <= changed(done.stdout)
+    again = bootstrap(host_lab)
+    assert again.returncode == 0, again.stdout
+    assert {target for _, target in changed(again.stdout)} <= {"brix2", "cp2"}
+    assert bootstrap(host_lab).returncode == 0
+
+
+def test_a_wrong_password_is_tried_once_only(host_lab: Lab) -> None:
+    options = host_lab.variant("wrong", brix2={"ansible_password": "not-this-one"})
+    for _ in range(2):
+        done = bootstrap(host_lab, *options, until="reboot")
+        assert done.returncode == 1
+        failure = failures(done.stdout)["nfs-datastore", "brix2"]
+        assert "login of root was refused" in failure["what"]
+        assert "five failures lock the account" in failure["advice"]
+        assert "not-this-one" not in done.stdout + done.stderr
+    # Two runs were two attempts: the account is not locked.
+    again = bootstrap(host_lab, until="reboot")
+    assert again.returncode == 0, again.stdout
+    logs = "".join(path.read_text() for path in host_lab.folder.rglob("*.log") if path.is_file())
+    assert "not-this-one" not in logs
+
+
+def test_a_nas_that_refuses_is_said_in_esxi_s_words(host_lab: Lab) -> None:
+    options = host_lab.variant("refused", nas={"nfs_export": "/volume1/other"})
+    done = bootstrap(host_lab, *options)
+    assert done.returncode == 1
+    failure = failures(done.stdout)["nfs-datastore", "brix1"]
+    assert "The NFS server denied the mount request" in failure["what"]
+    assert {("driver-fix", "brix3"), ("reboot", "brix3")} <= changed(done.stdout)
+    assert summary(done.stdout)["blocked"] > 0
+    assert bootstrap(host_lab).returncode == 0
+
+
+def test_driver_fix_repairs_one_host_and_leaves_the_others(host_lab: Lab) -> None:
+    done = host_lab.homelab("--yes", "-o", "json", "driver-fix", "brix3")
+    assert done.returncode == 0, done.stdout
+    assert changed(done.stdout) == {("driver-fix", "brix3"), ("reboot", "brix3")}
+    again = host_lab.homelab("-o", "json", "driver-fix", "brix3", "brix1")
+    assert again.returncode == 0
+    assert summary(again.stdout)["changed"] == 0
+    plan = json.loads(host_lab.homelab("-o", "json", "plan").stdout)
+    assert {c["target"] for c in plan["changes"] if c["step"] == "driver-fix"} == {"brix4"}
+
+
+def test_driver_fix_refuses_while_vms_run_and_force_shuts_them_down(host_lab: Lab) -> None:
+    assert host_lab.homelab("--yes", "bootstrap", "--only", "nfs-datastore").returncode == 0
+    assert host_lab.homelab("--yes", "bootstrap", "--only", "image").returncode == 0
+    assert host_lab.homelab("--yes", "bootstrap", "--only", "vm").returncode == 0
+    refused = host_lab.homelab("--yes", "-o", "json", "driver-fix", "brix3")
+    assert refused.returncode == 1
+    assert "VMs are running: cp3" in failures(refused.stdout)["driver-fix", "brix3"]["what"]
+    forced = host_lab.homelab("--yes", "-o", "json", "driver-fix", "--force", "brix3")
+    assert forced.returncode == 0, forced.stdout
+
+
+def test_an_unknown_host_is_a_usage_mistake(host_lab: Lab) -> None:
+    done = host_lab.homelab("driver-fix", "brix9")
+    assert done.returncode == 2
+    assert "brix1, brix2, brix3, brix4" in done.stderr
+
+
+def test_a_second_lab_is_refused_with_the_pid_of_the_first(host_lab: Lab) -> None:
+    done = subprocess.run([*HOMELAB, "rehearse"], cwd=host_lab.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert str(host_lab.ready["pid"]) in done.stderr
+
+
+def test_the_certificate_of_a_new_lab_is_not_the_old_one(host_lab: Lab, tmp_path: Path) -> None:
+    """The pins of another lab with the same addresses do not fit this one."""
+    assert host_lab.homelab("plan").returncode == 3
+    trust = host_lab.folder / ".homelab" / "rehearsal" / "trust.json"
+    pins = json.loads(trust.read_text())
+    pins["brix1"]["certificate"] = "SHA256:00"
+    trust.write_text(json.dumps(pins))
+    done = host_lab.homelab("plan")
+    assert done.returncode == 1
+    assert "the certificate changed" in done.stderr
+    assert "homelab trust brix1 --forget" in done.stderr
+    assert host_lab.homelab("trust", "brix1", "--forget").returncode == 0
+    assert host_lab.homelab("plan").returncode == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_when_a_rehearsal_ends_early(tmp_path: Path, number: signal.Signals) -> None:
+    command = [*HOMELAB, "-o", "json", "rehearse", "--guests", "none"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "start":
+            break
+    os.kill(process.pid, number)
+    process.wait(30)
+    until(lambda: not processes_with(str(tmp_path)), 15, "every process of the rehearsal is gone")
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()

@@ -1,0 +1,130 @@
+"""The main job on the sample lab with real guests. One lab, one story: the tests run in the order they stand in."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homelab.steps import STEP_NAMES
+from tests.end_to_end.served import Lab, events, summary, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+HERE = Path(__file__).parent
+PLAYBOOKS = HERE.parent.parent / "playbooks"
+VIP = "192.168.2.100"
+
+
+def hosts(lab: Lab) -> dict[str, Any]:
+    done = lab.enter("python", HERE / "look_at_hosts.py", json.dumps(lab.ready["hosts"]))
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def vip_answers(lab: Lab) -> bool:
+    """Whether the VIP answers 200, asked by curl with the cluster's own CA."""
+    done = lab.enter("curl", "-sf", "-m", "2", "-k", f"https://{VIP}:6443/readyz")
+    return done.returncode == 0 and "ok" in done.stdout
+
+
+def holder(lab: Lab) -> str | None:
+    for name in ("lb1", "lb2"):
+        if f"inet {VIP}/" in lab.ssh(name, "ip", "-4", "address").stdout:
+            return name
+    return None
+
+
+def test_a_plan_of_the_bare_lab_names_every_step(guest_lab: Lab) -> None:
+    done = guest_lab.homelab("-o", "json", "plan")
+    assert done.returncode == 3, done.stderr
+    plan = json.loads(done.stdout)
+    named = {item["step"] for rows in plan.values() for item in rows}
+    assert named == set(STEP_NAMES)
+    assert {c["target"] for c in plan["changes"] if c["step"] == "driver-fix"} == {"brix3", "brix4"}
+    assert all(change["sentence"] and change["reason"] and change["undo"] for change in plan["changes"])
+
+
+def test_without_a_terminal_and_consent_nothing_is_touched(guest_lab: Lab) -> None:
+    done = guest_lab.homelab("bootstrap")
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert all(not state["mounts"] for state in hosts(guest_lab).values())
+
+
+def test_bootstrap_brings_the_lab_up(guest_lab: Lab) -> None:
+    before = hosts(guest_lab)
+    done = guest_lab.homelab("--yes", "-o", "json", "bootstrap", timeout=390)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    end = summary(done.stdout)
+    assert (end["failed"], end["blocked"], end["left_out"]) == (0, 0, [])
+    after = hosts(guest_lab)
+    rebooted = [e["target"] for e in events(done.stdout) if e["event"] == "changed" and e["step"] == "reboot"]
+    assert sorted(rebooted) == ["brix3", "brix4"]
+    for name in ("brix3", "brix4"):
+        assert after[name]["modules"]["ne1000"] == [False, False]
+        assert after[name]["driver"] == "e1000e"
+        assert after[name]["booted"] > before[name]["booted"]
+    for name in ("brix1", "brix2"):
+        assert after[name]["booted"] == before[name]["booted"]
+        assert after[name]["modules"] == before[name]["modules"]
+    assert len({tuple(map(tuple, state["mounts"])) for state in after.values()}) == 1
+    assert not any(state["ssh"] for state in after.values())
+    assert not any(state["seeds"] for state in after.values())
+    places = {vm: host for host, state in after.items() for vm in state["vms"]}
+    assert len({places[vm] for vm in ("cp1", "cp2", "cp3")}) == 3
+    assert places["lb1"] != places["lb2"]
+
+
+def test_a_second_bootstrap_changes_nothing_and_the_plan_is_empty(guest_lab: Lab) -> None:
+    began = time.monotonic()
+    done = guest_lab.homelab("-o", "json", "bootstrap")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert summary(done.stdout)["changed"] == 0
+    assert time.monotonic() - began < 20
+    planned = guest_lab.homelab("-o", "json", "plan")
+    assert planned.returncode == 0
+    assert json.loads(planned.stdout) == {"changes": [], "blocked": [], "hand_overs": []}
+    verified = guest_lab.homelab("-o", "json", "verify")
+    assert verified.returncode == 0, verified.stdout
+    assert json.loads(verified.stdout)["ok"] is True
+
+
+def test_the_playbook_by_itself_finds_nothing_to_change(guest_lab: Lab) -> None:
+    done = guest_lab.enter("ansible-playbook", PLAYBOOKS / "load_balancer.yml", timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    recap = [line for line in done.stdout.splitlines() if line.startswith(("lb1 ", "lb2 "))]
+    assert len(recap) == 2
+    for line in recap:
+        # A run by hand leaves no digest of what went in: the receipt itself is all that may differ.
+        assert "failed=0" in line
+        assert any(f"changed={n} " in line for n in (0, 1)), line
+
+
+def test_the_api_survives_the_loss_of_one_server(guest_lab: Lab) -> None:
+    assert vip_answers(guest_lab)
+    stopped = guest_lab.ssh("cp1", "systemctl", "stop", "kubelet")
+    assert stopped.returncode == 0, stopped.stdout
+    gone = guest_lab.enter("curl", "-s", "-m", "2", "-k", "https://192.168.2.21:6443/readyz")
+    assert gone.returncode != 0
+    until(lambda: vip_answers(guest_lab), 5, "the VIP answers without cp1")
+    assert all(vip_answers(guest_lab) for _ in range(10))
+
+
+def test_the_vip_moves_when_its_haproxy_stops(guest_lab: Lab) -> None:
+    first = holder(guest_lab)
+    assert first is not None
+    assert guest_lab.ssh(first, "systemctl", "stop", "haproxy").returncode == 0
+    until(lambda: holder(guest_lab) not in (None, first), 15, f"the VIP leaves {first}")
+    until(lambda: vip_answers(guest_lab), 10, "the VIP answers from the other balancer")
+
+
+def test_bootstrap_repairs_what_was_stopped(guest_lab: Lab) -> None:
+    drifted = guest_lab.homelab("-o", "json", "plan")
+    assert drifted.returncode == 3
+    assert {change["step"] for change in json.loads(drifted.stdout)["changes"]} >= {"load-balancer"}
+    done = guest_lab.homelab("--yes", "-o", "json", "bootstrap")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert summary(done.stdout)["changed"] > 0
+    assert guest_lab.homelab("plan").returncode == 0
+    assert vip_answers(guest_lab)
