@@ -127,8 +127,8 @@ class Runner:
     def run(self, consented: Callable[[Node, Change], bool]) -> Counter[str]:
         """Bring every node into the wanted state; the counts of the summary.
 
-        `consented` is asked for each disruptive change. After KeyboardInterrupt no node begins any more; it is raised again
-        when those under way have seen `stop`.
+        `consented` is asked for each disruptive change. After KeyboardInterrupt no node begins any more; it is raised
+        again when those under way have seen `stop`.
         """
         sorter = TopologicalSorter(order(self.graph))
         sorter.prepare()

@@ -64,6 +64,9 @@ def _environment(play: Play, folder: str) -> dict[str, str]:
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": folder,
+        "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=30s",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+        "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
         "ANSIBLE_LOCAL_TEMP": folder,
         **play.environment,
     }

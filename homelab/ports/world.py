@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab.data import data_folder
-from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Unreachable
+from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Unreachable, UsageError
 from homelab.lab import EsxiHost, Lab
 from homelab.ports import ansible, guest, ssh
 from homelab.ports.ansible_inventory import Vault
@@ -97,6 +97,17 @@ class World:
     def role_digest(self, role: str) -> str:
         """The digest of a role's own files."""
         return self._role_digests.get(role)
+
+    def text_beside_inventory(self, path: str) -> str:
+        """A file that the inventory names, relative to the first inventory's folder. Raises UsageError."""
+        first = self.inventories[0]
+        file = (first if first.is_dir() else first.parent) / Path(path).expanduser()
+        try:
+            return file.read_text()
+        except OSError as error:
+            raise UsageError(
+                f"the file cannot be read: {error.strerror}", where=str(file), advice="Mend the path in the inventory"
+            ) from error
 
     # -- writing: whoever opens one of these is about to write, so the look is forgotten afterwards
 

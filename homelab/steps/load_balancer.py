@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from homelab.lab import Lab, LoadBalancer
@@ -28,15 +29,18 @@ class LoadBalancerStep(Step):
 
     def observe(self, world: World, target: str) -> Roles:
         """The guest's receipts, and the CA."""
+        balancer = _balancer(world.lab, target)
+        if balancer.ca_file:
+            return replace(observe_roles(world, target, ROLES), ca=world.text_beside_inventory(balancer.ca_file))
         first = world.lab.control_plane[0].name if world.lab.control_plane else None
         return observe_roles(world, target, ROLES, ca_from=first)
 
     def plan(self, lab: Lab, target: str, observed: Roles) -> Sequence[Planned]:
         """Lay the balancer down when a receipt says so."""
-        balancer = next(vm for vm in lab.load_balancers if vm.name == target)
+        balancer = _balancer(lab, target)
         if isinstance(observed.guest, GuestAway):
             return [Blocked(target, observed.guest.reason)]
-        if observed.ca is None and balancer.ca_file is None:
+        if observed.ca is None:
             return [Blocked(target, "the cluster's CA exists (cluster-ca)")]
         values = {"haproxy": haproxy_values(lab, balancer, observed.ca), "keepalived": keepalived_values(lab, balancer)}
         return plan_roles(target, observed, "load_balancer.yml", "lay HAProxy and keepalived down", values)
@@ -46,15 +50,18 @@ class LoadBalancerStep(Step):
         apply_playbook(world, change)
 
 
-def haproxy_values(lab: Lab, balancer: LoadBalancer, ca: str | None) -> dict[str, Any]:
+def _balancer(lab: Lab, name: str) -> LoadBalancer:
+    return next(vm for vm in lab.load_balancers if vm.name == name)
+
+
+def haproxy_values(lab: Lab, balancer: LoadBalancer, ca: str) -> dict[str, Any]:
     """What the role haproxy reads."""
     return {
         "bind": (lab.api.vip, lab.api.port),
         "servers": [(vm.name, vm.address, vm.weight) for vm in lab.control_plane],
         "kind": (balancer.kind, balancer.layer, balancer.algorithm),
-        "stats": balancer.stats_network,
-        "ca": hashlib.sha256((ca or "").encode()).hexdigest(),
-        "ca_file": balancer.ca_file,
+        "stats": (balancer.stats_network, balancer.address),
+        "ca": hashlib.sha256(ca.encode()).hexdigest(),
     }
 
 

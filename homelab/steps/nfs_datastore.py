@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from homelab.errors import HomelabError, Refused
+from homelab.errors import Refused
 from homelab.lab import Lab, NfsServer
 from homelab.ports.vsphere import NasLook
 from homelab.ports.vsphere.storage import mount_nfs, probe_writable, unmount
@@ -74,7 +74,7 @@ class NfsDatastore(Step):
             mount_nfs(session, world.lab.nfs[0])
             try:
                 probe_writable(session, change.datastore)
-            except HomelabError:
+            except Exception:
                 unmount(session, change.datastore)
                 raise
 

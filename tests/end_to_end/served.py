@@ -98,6 +98,11 @@ def events(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
 
 
+def failures(output: str) -> dict[tuple[str, str], dict[str, str]]:
+    """The failed events of a run by step and target."""
+    return {(e["step"], e["target"]): e for e in events(output) if e["event"] == "failed"}
+
+
 def summary(output: str) -> dict[str, Any]:
     """The last event of a run."""
     last = events(output)[-1]

@@ -1,4 +1,4 @@
-"""What goes wrong on the way: each failure says what, where and what to do; the rest goes on; running again continues."""
+"""What goes wrong on the way: it says what, where and what to do; the rest goes on; running again continues."""
 
 import json
 import os
@@ -8,13 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.served import HOMELAB, Lab, events, processes_with, summary, until
+from tests.end_to_end.served import HOMELAB, Lab, events, failures, processes_with, summary, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-
-
-def failures(output: str) -> dict[tuple[str, str], dict[str, str]]:
-    return {(e["step"], e["target"]): e for e in events(output) if e["event"] == "failed"}
 
 
 def changed(output: str) -> set[tuple[str, str]]:

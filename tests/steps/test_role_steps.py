@@ -12,7 +12,7 @@ from homelab.steps.roles import Roles, RunPlaybook
 from tests.sample import sample_lab
 
 LAB = sample_lab()
-FILES = {role: "f" for role in ("haproxy", "keepalived", "kubernetes_node", "cluster_ca", "control_plane")}
+FILES = dict.fromkeys(("haproxy", "keepalived", "kubernetes_node", "cluster_ca", "control_plane"), "f")
 BARE = GuestLook("done", {}, None)
 
 
@@ -58,7 +58,8 @@ def test_a_balancer_waits_for_its_guest_and_for_the_ca() -> None:
 
 def test_kubernetes_waits_for_a_balancer() -> None:
     state = ControlPlaneState(Roles(BARE, FILES), balanced=False)
-    assert list(KubernetesStep().plan(LAB, "cp1", state)) == [Blocked("cp1", "a balancer holds the VIP (load-balancer)")]
+    [item] = KubernetesStep().plan(LAB, "cp1", state)
+    assert item == Blocked("cp1", "a balancer holds the VIP (load-balancer)")
     [change] = KubernetesStep().plan(LAB, "cp1", replace(state, balanced=True))
     assert isinstance(change, RunPlaybook)
 

@@ -34,7 +34,8 @@ def wait_for_all(
         collector.DestroyPropertyCollector()
     for task in tasks:
         if seen[task._moId].get("info.state") == "error":
-            raise fault_error(seen[task._moId]["info.error"], f"{session.where}, {sentence}")
+            fault = seen[task._moId]["info.error"]
+            raise fault_error(fault, f"{session.where}, {sentence}") from fault
     return [seen[task._moId].get("info.result") for task in tasks]
 
 

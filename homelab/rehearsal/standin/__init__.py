@@ -24,18 +24,19 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def make_bundle(cache: Path, version: str) -> Path:
     """Make the stand-in bundle of a Kubernetes version (`1.36.3`) in CACHE/bundles, unless it is there.
 
-    The file's name holds the hash of what is in it; it is put in place in one go.
+    The file's name holds its own hash; it is put in place in one go.
     """
     version = version.removeprefix("v")
     files = {f"bin/{name}": _program(name, f"v{version}+{BUILD}") for name in NAMES}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest = json.dumps({"kubernetes_version": version, "files": digests}, indent=2).encode() + b"\n"
-    name = f"kubernetes-{version}-standin-{hashlib.sha256(manifest).hexdigest()[:16]}.tar.gz"
+    content = _packed({"bundle.json": manifest, **files})
+    name = f"kubernetes-{version}-standin-{hashlib.sha256(content).hexdigest()[:16]}.tar.gz"
     bundle = cache / "bundles" / name
     if not bundle.exists():
         bundle.parent.mkdir(parents=True, exist_ok=True)
         unfinished = bundle.with_name(f".{name}.{os.getpid()}")
-        _pack({"bundle.json": manifest, **files}, unfinished)
+        unfinished.write_bytes(content)
         unfinished.replace(bundle)
     return bundle
 
@@ -52,14 +53,15 @@ def _program(name: str, version: str) -> bytes:
     return archive.getvalue()
 
 
-def _pack(files: dict[str, bytes], target: Path) -> None:
+def _packed(files: dict[str, bytes]) -> bytes:
     # No time stamps: the same content is the same file.
+    packed = io.BytesIO()
     with (
-        target.open("wb") as file,
-        gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w") as archive,
+        gzip.GzipFile("", "wb", 6, packed, mtime=0) as plain,
+        tarfile.open(fileobj=plain, mode="w") as archive,
     ):
         for name, content in files.items():
             member = tarfile.TarInfo(f"{FOLDER}/{name}")
             member.size, member.mode = len(content), 0o755 if name.startswith("bin/") else 0o644
             archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
