@@ -1,6 +1,7 @@
 """The world as steps see it: looks, sessions, shells and plays, all by the inventory's names."""
 
 import functools
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ class World:
     _hosts: Looks[HostLook]
     _guests: Looks[GuestLook | GuestAway]
     _role_digests: Looks[str]
+    _file_digests: Looks[str]
     _copies: "Copies"
 
     def at(self, waiting: Callable[..., None]) -> "World":
@@ -98,16 +100,9 @@ class World:
         """The digest of a role's own files."""
         return self._role_digests.get(role)
 
-    def text_beside_inventory(self, path: str) -> str:
-        """A file that the inventory names, relative to the first inventory's folder. Raises UsageError."""
-        first = self.inventories[0]
-        file = (first if first.is_dir() else first.parent) / Path(path).expanduser()
-        try:
-            return file.read_text()
-        except OSError as error:
-            raise UsageError(
-                f"the file cannot be read: {error.strerror}", where=str(file), advice="Mend the path in the inventory"
-            ) from error
+    def file_digest(self, path: str) -> str:
+        """The SHA-256 of a file that the inventory names, relative to its own folder. Raises UsageError."""
+        return self._file_digests.get(path)
 
     # -- writing: whoever opens one of these is about to write, so the look is forgotten afterwards
 
@@ -223,9 +218,21 @@ def open_world(
         _hosts=hosts,
         _guests=Looks(look_at_guest),
         _role_digests=Looks(lambda role: tree_digest(data_folder("playbooks") / "roles" / role)),
+        _file_digests=Looks(functools.partial(_file_digest, inventories[0])),
         _copies=Copies(),
     )
     return world
+
+
+def _file_digest(inventory: Path, path: str) -> str:
+    file = (inventory if inventory.is_dir() else inventory.parent) / Path(path).expanduser()
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"the file cannot be read: {error.strerror}", where=str(file), advice="Mend the path in the inventory"
+        ) from error
 
 
 def _look_at_host(lab: Lab, files: HomeFiles, note: Callable[[str], None], name: str) -> HostLook:

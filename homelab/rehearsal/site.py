@@ -71,7 +71,7 @@ class Site:
 
     def _adjust(self) -> None:
         with self.host.lock:
-            if not self.host.reachable:
+            if self._over.is_set() or not self.host.reachable:
                 return
             if self.host.api_ready and not self._api_up:
                 self.api.start()

@@ -37,7 +37,7 @@ class ClusterCa(Step):
 
     def plan(self, lab: Lab, target: str, observed: Roles) -> Sequence[Planned]:
         """Prepare the node and make the CA when a receipt says so."""
-        values = {"kubernetes_node": node_values(lab), "cluster_ca": cluster_values(lab)}
+        values = {"kubernetes_node": node_values(lab, observed.bundle), "cluster_ca": cluster_values(lab)}
         return plan_roles(target, observed, "cluster_ca.yml", "make the cluster's CA", values)
 
     def apply(self, world: World, change: RunPlaybook) -> None:

@@ -11,7 +11,7 @@ from homelab.steps.roles import (
     Roles,
     RunPlaybook,
     apply_playbook,
-    cluster_values,
+    member_values,
     node_values,
     observe_roles,
     plan_roles,
@@ -58,7 +58,10 @@ class KubernetesStep(Step):
 
     def plan(self, lab: Lab, target: str, observed: ControlPlaneState) -> Sequence[Planned]:
         """Bring the API server up when a receipt says so."""
-        values = {"kubernetes_node": node_values(lab), "control_plane": cluster_values(lab)}
+        values = {
+            "kubernetes_node": node_values(lab, observed.roles.bundle),
+            "control_plane": member_values(lab),
+        }
         first = target == lab.control_plane[0].name
         brings = "start the cluster" if first else "join the cluster as a control plane"
         planned = plan_roles(target, observed.roles, "kubernetes.yml", brings, values)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from homelab.lab import Lab, LoadBalancer
-from homelab.ports.guest import GuestAway
+from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.world import World
 from homelab.step import Blocked, Node, Planned, Step
 from homelab.steps.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
@@ -28,12 +28,8 @@ class LoadBalancerStep(Step):
         return [Node("guest", target), *(Node("cluster-ca", vm.name) for vm in lab.control_plane[:1])]
 
     def observe(self, world: World, target: str) -> Roles:
-        """The guest's receipts, and the CA."""
-        balancer = _balancer(world.lab, target)
-        if balancer.ca_file:
-            return replace(observe_roles(world, target, ROLES), ca=world.text_beside_inventory(balancer.ca_file))
-        first = world.lab.control_plane[0].name if world.lab.control_plane else None
-        return observe_roles(world, target, ROLES, ca_from=first)
+        """The guest's receipts, and the digest of the CA."""
+        return replace(observe_roles(world, target, ROLES), ca=_ca_digest(world, _balancer(world.lab, target)))
 
     def plan(self, lab: Lab, target: str, observed: Roles) -> Sequence[Planned]:
         """Lay the balancer down when a receipt says so."""
@@ -54,6 +50,15 @@ def _balancer(lab: Lab, name: str) -> LoadBalancer:
     return next(vm for vm in lab.load_balancers if vm.name == name)
 
 
+def _ca_digest(world: World, balancer: LoadBalancer) -> str | None:
+    """The digest of the CA that the balancer verifies servers by: a file's, else the one of our own cluster."""
+    if balancer.ca_file:
+        return world.file_digest(balancer.ca_file)
+    first = world.guest(world.lab.control_plane[0].name)
+    ca = first.cluster_ca if isinstance(first, GuestLook) else None
+    return None if ca is None else hashlib.sha256(ca.encode()).hexdigest()
+
+
 def haproxy_values(lab: Lab, balancer: LoadBalancer, ca: str) -> dict[str, Any]:
     """What the role haproxy reads."""
     return {
@@ -61,7 +66,7 @@ def haproxy_values(lab: Lab, balancer: LoadBalancer, ca: str) -> dict[str, Any]:
         "servers": [(vm.name, vm.address, vm.weight) for vm in lab.control_plane],
         "kind": (balancer.kind, balancer.layer, balancer.algorithm),
         "stats": (balancer.stats_network, balancer.address),
-        "ca": hashlib.sha256(ca.encode()).hexdigest(),
+        "ca": ca,
     }
 
 

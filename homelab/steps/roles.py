@@ -49,18 +49,22 @@ class RunPlaybook(Change):
 
 @dataclass(frozen=True)
 class Roles:
-    """A guest and the digests of its roles' own files; `ca` is the cluster's CA when it exists."""
+    """A guest and the digests of what goes into its roles: their own files, the cluster's CA, the bundle."""
 
     guest: GuestLook | GuestAway
     files: Mapping[str, str]
     ca: str | None = None
+    bundle: str | None = None
 
 
-def observe_roles(world: World, target: str, roles: Sequence[str], ca_from: str | None = None) -> Roles:
-    """Look at a guest, and for the CA at the first control plane."""
-    files = {role: world.role_digest(role) for role in roles}
-    holder = world.guest(ca_from) if ca_from else None
-    return Roles(world.guest(target), files, holder.cluster_ca if isinstance(holder, GuestLook) else None)
+def observe_roles(world: World, target: str, roles: Sequence[str]) -> Roles:
+    """Look at a guest, and at what goes into its roles."""
+    bundle = world.lab.kubernetes.bundle
+    return Roles(
+        world.guest(target),
+        files={role: world.role_digest(role) for role in roles},
+        bundle=world.file_digest(bundle) if bundle else None,
+    )
 
 
 def digest(files: str, values: Mapping[str, Any]) -> str:
@@ -87,25 +91,34 @@ def apply_playbook(world: World, change: RunPlaybook) -> None:
     world.play(change.playbook, change.target, {"receipt_inputs": dict(change.inputs)})
 
 
-def node_values(lab: Lab) -> dict[str, Any]:
-    """What every Kubernetes node's role reads: names, addresses, and where the programs come from."""
-    kubernetes = lab.kubernetes
+def node_values(lab: Lab, bundle: str | None) -> dict[str, Any]:
+    """What the role kubernetes_node reads: names, addresses, and where the programs come from."""
     return {
         "nodes": {vm.name: vm.address for vm in (*lab.control_plane, *lab.workers)},
-        "domain": lab.domain,
-        "api": (lab.api.vip, lab.api.port, lab.api_name),
-        "version": kubernetes.version,
-        "bundle": kubernetes.bundle,
+        "api": (lab.api.vip, lab.api_name),
+        "version": lab.kubernetes.version,
+        "bundle": bundle,
     }
 
 
 def cluster_values(lab: Lab) -> dict[str, Any]:
-    """What goes into the cluster's configuration."""
+    """What the role cluster_ca reads: all that goes into kubeadm's configuration."""
     kubernetes = lab.kubernetes
     return {
-        **node_values(lab),
         "name": lab.name,
+        "version": kubernetes.version,
+        "control_planes": {vm.name: vm.address for vm in lab.control_plane},
+        "api": (lab.api.vip, lab.api.port, lab.api_name),
         "pods": kubernetes.pod_network,
         "services": kubernetes.service_network,
         "ignored": kubernetes.ignored_preflight_errors,
+    }
+
+
+def member_values(lab: Lab) -> dict[str, Any]:
+    """What the role control_plane reads."""
+    return {
+        "first": lab.control_plane[0].name,
+        "api": (lab.api.vip, lab.api.port),
+        "ignored": lab.kubernetes.ignored_preflight_errors,
     }
