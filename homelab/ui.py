@@ -6,7 +6,7 @@ The result goes to stdout, all else to stderr.
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from homelab.errors import HomelabError, InventoryError
+from homelab.step import Node
 
 if TYPE_CHECKING:
     from homelab.runner import Event
 
 STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
+
+QUIET_WAIT = timedelta(seconds=2)
 
 
 class Ui:
@@ -29,10 +32,16 @@ class Ui:
         self.quiet = quiet
         self.verbose = verbose
         self._color = color
-        options: dict[str, Any] = {"soft_wrap": True, "highlight": False, "no_color": True if not color else None}
+        # A fingerprint such as ...:AB:... must not become an emoji.
+        options: dict[str, Any] = {
+            "emoji": False,
+            "soft_wrap": True,
+            "highlight": False,
+            "no_color": True if not color else None,
+        }
         self._out = Console(**options)
         self._err = Console(stderr=True, **options)
-        self._waits: dict[tuple[str, str], str] = {}
+        self._waits: dict[tuple[Node, str], tuple[datetime, bool]] = {}
 
     @property
     def json(self) -> bool:
@@ -81,19 +90,22 @@ class Ui:
 
     def _event_line(self, event: "Event") -> None:
         assert event.node is not None
-        key = (event.node.step, event.node.target)
         text = _sentence(event.kind, event.data)
-        if event.kind == "waiting":
-            # One line a condition is enough for a log; -v shows every answer.
-            if self._waits.get(key) == event.data["for"] and not self.verbose:
-                return
-            self._waits[key] = event.data["for"]
-        if event.kind == "start" and not self.verbose:
+        if not self.verbose and (event.kind == "start" or (event.kind == "waiting" and not self._worth_a_line(event))):
             return
         style = STYLES.get(event.kind, "")
         head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<14} {event.node.target:<8} {event.kind:<9}"
         line = f"{escape(head)} {escape(text)}"
         self._err.print(f"[{style}]{line}[/{style}]" if style else line)
+
+    def _worth_a_line(self, event: "Event") -> bool:
+        """A wait gets one line, and only when it lasts; -v shows every answer."""
+        assert event.node is not None
+        key = (event.node, event.data["for"])
+        began, said = self._waits.setdefault(key, (event.at, False))
+        worth = not said and event.at - began >= QUIET_WAIT
+        self._waits[key] = (began, said or worth)
+        return worth
 
     def plan(
         self, document: Mapping[str, Sequence[Mapping[str, Any]]], failures: Sequence[tuple[str, HomelabError]]
@@ -145,7 +157,8 @@ def rfc3339(moment: datetime) -> str:
 
 def _sentence(kind: str, data: Mapping[str, Any]) -> str:
     if kind == "waiting":
-        return f"{data['for']} (until {data['deadline']}): {data['last']}"
+        deadline = datetime.fromisoformat(data["deadline"]).astimezone()
+        return f"{data['for']}: {data['last']} (until {deadline:%H:%M:%S})"
     if kind == "failed":
         return f"{data['what']}\n  where: {data['where']}\n  to do: {data['advice']}"
     return str(data.get("sentence") or data.get("until") or data.get("do") or data.get("answer") or "")

@@ -308,6 +308,7 @@ def test_a_server_that_falls_silent_is_left(server: Server, tmp_path: Path) -> N
 
 
 def test_no_server_is_told(tmp_path: Path, server: Server) -> None:
+    server.shutdown()
     server.server_close()
     with pytest.raises(Unreachable, match="refused"):
         download(server.url, tmp_path / "file", silent)

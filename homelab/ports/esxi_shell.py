@@ -11,6 +11,7 @@ from homelab.ports.vsphere.hosts import start_service, stop_service
 from homelab.ports.vsphere.session import open_session
 
 SERVICE = "TSM-SSH"
+START_SECONDS = 15.0
 
 
 def login_of(host: EsxiHost) -> ssh.Login:
@@ -27,6 +28,8 @@ def esxi_shell(host: EsxiHost, running: bool, files: HomeFiles, report: Callable
         with open_session(host, files, report) as session:
             start_service(session, SERVICE)
     try:
+        # The service is started before its port listens.
+        ssh.await_port(login_of(host), START_SECONDS)
         with ssh.connect(login_of(host), files, report) as shell:
             yield shell
     finally:

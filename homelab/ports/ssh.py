@@ -2,13 +2,16 @@
 
 import logging
 import shlex
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
+from paramiko.ssh_exception import NoValidConnectionsError
 
 from homelab.errors import HomelabError, HostFault, LoginRefused, TrustError, Unreachable
 from homelab.ports.files import HomeFiles, known_host_name
@@ -42,6 +45,12 @@ class Output:
     status: int
     stdout: str
     stderr: str
+
+
+def _said(error: Exception) -> str:
+    # paramiko wraps the reasons of all addresses it tried into one error without words.
+    inner = list(error.errors.values())[0] if isinstance(error, NoValidConnectionsError) else error
+    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
 
 
 def _text(data: bytes) -> str:
@@ -105,6 +114,23 @@ def connect(login: Login, files: HomeFiles, report: Callable[[str], None]) -> It
         client.close()
 
 
+def await_port(login: Login, seconds: float) -> None:
+    """Wait until something listens on the port. Raises Unreachable with the last answer after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((login.address, login.port), timeout=login.timeout).close()
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                raise Unreachable(
+                    f"SSH was switched on, and nothing listens after {seconds:g} s: {error}",
+                    where=login.where,
+                    advice="Look at the host's services (TSM-SSH) and its firewall (sshServer), and run again",
+                ) from error
+            time.sleep(0.1)
+
+
 class _Pin(paramiko.MissingHostKeyPolicy):
     """Trust on first use, kept in `.homelab/known_hosts`."""
 
@@ -158,7 +184,7 @@ def _open(client: paramiko.SSHClient, login: Login) -> None:
         raise
     except (OSError, paramiko.SSHException, EOFError) as error:
         raise Unreachable(
-            f"no SSH connection: {error or type(error).__name__}",
+            f"no SSH connection: {_said(error)}",
             where=login.where,
             advice="Check that the machine is on and that SSH is running there",
         ) from error

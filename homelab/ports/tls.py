@@ -35,7 +35,7 @@ def presented_certificate(address: str, port: int, *, timeout: float) -> bytes:
         ) from error
     except (OSError, ssl.SSLError) as error:
         raise Unreachable(
-            f"no TLS connection: {error}",
+            f"no TLS connection: {getattr(error, 'strerror', None) or error}",
             where=where,
             advice="Check the address in the inventory, and that the host is on and has started",
         ) from error

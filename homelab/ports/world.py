@@ -27,6 +27,8 @@ from homelab.ports.vsphere.storage import file_size
 GUEST_SSH_PORT = 22
 GUEST_SSH_TIMEOUT = 15.0
 PLAY_SECONDS = 1800.0
+# How often a wait says that it still waits, when its answer stays the same.
+REPEAT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -158,11 +160,11 @@ class World:
 
     def wait(self, sentence: str, probe: Callable[[], str | None], *, seconds: float, where: str, advice: str) -> None:
         """Poll until `probe` returns None; its text is the last answer. Raises DeadlinePassed, Interrupted."""
-        end, deadline, last = time.monotonic() + seconds, at(seconds), ""
+        end, deadline, last, said = time.monotonic() + seconds, at(seconds), "", 0.0
         while (answer := probe()) is not None:
-            if answer != last:
+            if answer != last or time.monotonic() - said > REPEAT_SECONDS:
                 self._say_waiting(sentence, deadline, answer)
-                last = answer
+                last, said = answer, time.monotonic()
             if time.monotonic() > end:
                 raise DeadlinePassed(
                     f"waited {seconds:g} s for: {sentence}; last answer: {answer}", where=where, advice=advice

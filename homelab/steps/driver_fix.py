@@ -42,7 +42,9 @@ class DisableModule(Change):
     @property
     def reason(self) -> str:
         """Why."""
-        return f"{self.nic} ({self.pci_id}) is held by {self.held_by}, and {WRONG}, which hangs, is enabled"
+        if self.held_by == WRONG:
+            return f"{self.nic} ({self.pci_id}) is held by {WRONG}, which hangs on this release"
+        return f"{self.nic} ({self.pci_id}) is held by {self.held_by} only until the boot option preferVmklinux is gone"
 
     @property
     def before(self) -> str:

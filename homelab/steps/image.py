@@ -38,12 +38,17 @@ class UploadImage(Change):
     @property
     def sentence(self) -> str:
         """What will be done."""
-        return f"upload the image {self.source} to [{self.datastore}] {self.path} through {self.via}"
+        return f"upload the image {Path(self.source).name} to the datastore {self.datastore} through {self.via}"
 
     @property
     def reason(self) -> str:
         """Why."""
         return "it is not on the datastore yet"
+
+    @property
+    def after(self) -> str:
+        """Where it will lie."""
+        return f"[{self.datastore}] {self.path}"
 
     @property
     def undo(self) -> str:

@@ -52,7 +52,7 @@ def _updates(
 ) -> dict[str, dict[str, Any]]:
     seen: dict[str, dict[str, Any]] = {task._moId: {} for task in tasks}
     version = ""
-    while not all(state.get("info.state") in ("success", "error") for state in seen.values()):
+    while not _ended(seen):
         left = deadline - time.monotonic()
         if left <= 0:
             raise DeadlinePassed(
@@ -70,8 +70,13 @@ def _updates(
         version = update.version
         for change in (c for f in update.filterSet for o in f.objectSet for c in _named(o)):
             seen[change[0]][change[1]] = change[2]
-        progress(_last(seen))
+        if not _ended(seen):
+            progress(_last(seen))
     return seen
+
+
+def _ended(seen: dict[str, dict[str, Any]]) -> bool:
+    return all(state.get("info.state") in ("success", "error") for state in seen.values())
 
 
 def _named(update: Any) -> list[tuple[str, str, Any]]:

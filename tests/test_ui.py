@@ -1,0 +1,67 @@
+"""What people and scripts see."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from homelab.errors import HomelabError, InventoryError, Mistake
+from homelab.runner import Event
+from homelab.step import Node
+from homelab.ui import Ui
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NODE = Node("reboot", "brix3")
+
+
+def waiting(after: float, last: str) -> Event:
+    data = {"for": "brix3 answers", "deadline": "2026-01-01T12:15:00+00:00", "last": last}
+    return Event("waiting", NOON + timedelta(seconds=after), NODE, data)
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Ui("json").event(Event("changed", NOON, NODE, {"sentence": "reboot brix3"}))
+    Ui("json").event(Event("summary", NOON, None, {"changed": 1}))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == {
+        "event": "changed",
+        "at": "2026-01-01T12:00:00.000Z",
+        "step": "reboot",
+        "target": "brix3",
+        "sentence": "reboot brix3",
+    }
+    assert lines[1]["changed"] == 1
+
+
+def test_a_wait_gets_one_line_and_only_when_it_lasts(capsys: pytest.CaptureFixture[str]) -> None:
+    ui = Ui()
+    for after in (0, 1, 2.5, 4, 9):
+        ui.event(waiting(after, "no route to host"))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("brix3 answers: no route to host (until ") == 1
+
+
+def test_verbose_shows_every_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    ui = Ui(verbose=True)
+    ui.event(waiting(0, "a"))
+    ui.event(waiting(1, "b"))
+    assert capsys.readouterr().err.count("waiting") == 2
+
+
+def test_nothing_in_a_sentence_is_markup_or_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    ui = Ui()
+    ui.note("90:AB:2B [nas] cp1/seed.iso [bold]")
+    assert capsys.readouterr().err == "90:AB:2B [nas] cp1/seed.iso [bold]\n"
+
+
+def test_an_error_says_what_where_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    Ui().error(HomelabError("it broke", where="brix3", advice="Mend it"))
+    assert capsys.readouterr().err == "it broke\n  where: brix3\n  to do: Mend it\n"
+
+
+def test_every_mistake_of_an_inventory_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    mistakes = [Mistake(f"hosts.yml:{n}", "wrong", "write right") for n in (3, 7)]
+    Ui().error(InventoryError(mistakes))
+    said = capsys.readouterr().err.splitlines()
+    assert said[:2] == ["hosts.yml:3: wrong; write right", "hosts.yml:7: wrong; write right"]
