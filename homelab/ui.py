@@ -33,12 +33,8 @@ class Ui:
         self.verbose = verbose
         self._color = color
         # A fingerprint such as ...:AB:... must not become an emoji.
-        options: dict[str, Any] = {
-            "emoji": False,
-            "soft_wrap": True,
-            "highlight": False,
-            "no_color": True if not color else None,
-        }
+        options: dict[str, Any] = {"emoji": False, "soft_wrap": True, "highlight": False}
+        options["no_color"] = None if color else True
         self._out = Console(**options)
         self._err = Console(stderr=True, **options)
         self._waits: dict[tuple[Node, str], tuple[datetime, bool]] = {}

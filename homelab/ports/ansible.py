@@ -20,10 +20,14 @@ EVENTS = Path(__file__).parent / "ansible_events"
 
 @dataclass(frozen=True)
 class Play:
-    """One run of a playbook for one host. `variables` go in by a file of mode 0600, never by argv."""
+    """One run of a playbook for one host. `variables` go in by a file of mode 0600, never by argv.
+
+    Every role carries its name as a tag; those in `skip` are left out.
+    """
 
     playbook: Path
     limit: str
+    skip: Sequence[str]
     inventories: Sequence[Path]
     variables: Mapping[str, Any]
     environment: Mapping[str, str]
@@ -49,6 +53,8 @@ def _command(play: Play, variables: Path) -> list[str]:
     command = [sys.executable, "-m", "ansible", "playbook", str(play.playbook), "--limit", play.limit]
     for inventory in play.inventories:
         command += ["-i", str(inventory)]
+    if play.skip:
+        command += ["--skip-tags", ",".join(play.skip)]
     return [*command, "--extra-vars", f"@{variables}"]
 
 

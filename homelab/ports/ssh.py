@@ -49,7 +49,7 @@ class Output:
 
 def _said(error: Exception) -> str:
     # paramiko wraps the reasons of all addresses it tried into one error without words.
-    inner = list(error.errors.values())[0] if isinstance(error, NoValidConnectionsError) else error
+    inner = next(iter(error.errors.values())) if isinstance(error, NoValidConnectionsError) else error
     return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
 
 

@@ -133,12 +133,13 @@ class World:
         finally:
             self._hosts.forget(host)
 
-    def play(self, playbook: str, target: str, variables: Mapping[str, Any]) -> int:
-        """Run one of our playbooks for one guest; how many tasks changed something."""
+    def play(self, playbook: str, target: str, variables: Mapping[str, Any], *, skip: Sequence[str] = ()) -> int:
+        """Run one of our playbooks for one guest, without some of its roles; how many tasks changed something."""
         key = {} if self.lab.guests.authorized_keys else {"ansible_ssh_private_key_file": str(self.files.key)}
         play = ansible.Play(
             playbook=data_folder("playbooks") / playbook,
             limit=target,
+            skip=skip,
             inventories=self.inventories,
             variables={**variables, **key, "ansible_ssh_common_args": self._pinned_keys()},
             environment={"ANSIBLE_HOST_KEY_CHECKING": "1"},

@@ -14,12 +14,16 @@ from homelab.step import Blocked, Change, Planned
 
 @dataclass(frozen=True)
 class RunPlaybook(Change):
-    """Run one playbook on one guest. `inputs` is ROLE -> digest of what goes in, as sorted pairs."""
+    """Run one playbook on one guest, without the roles in `skip`, which are as wanted.
+
+    `inputs` is ROLE -> digest of what goes in, as sorted pairs.
+    """
 
     playbook: str
     brings: str
     because: str
     inputs: tuple[tuple[str, str], ...]
+    skip: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -80,15 +84,17 @@ def plan_roles(
     if isinstance(observed.guest, GuestAway):
         return [Blocked(target, observed.guest.reason)]
     inputs = {role: digest(observed.files[role], read) for role, read in values.items()}
-    reasons = [reason for role, wanted in inputs.items() if (reason := observed.guest.needs(role, wanted))]
-    if not reasons:
+    reasons = {role: observed.guest.needs(role, wanted) for role, wanted in inputs.items()}
+    because = "; ".join(reason for reason in reasons.values() if reason)
+    if not because:
         return []
-    return [RunPlaybook(target, playbook, brings, "; ".join(reasons), tuple(sorted(inputs.items())))]
+    right = tuple(role for role, reason in reasons.items() if reason is None)
+    return [RunPlaybook(target, playbook, brings, because, tuple(sorted(inputs.items())), right)]
 
 
 def apply_playbook(world: World, change: RunPlaybook) -> None:
     """Run the playbook, handing the digests in; its roles leave receipts."""
-    world.play(change.playbook, change.target, {"receipt_inputs": dict(change.inputs)})
+    world.play(change.playbook, change.target, {"receipt_inputs": dict(change.inputs)}, skip=change.skip)
 
 
 def node_values(lab: Lab, bundle: str | None) -> dict[str, Any]:

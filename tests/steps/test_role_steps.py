@@ -40,6 +40,7 @@ def test_a_file_that_differs_is_drift() -> None:
     [change] = balancer_plan(LAB, replace(guest, receipts={**guest.receipts, "haproxy": drifted}))
     assert isinstance(change, RunPlaybook)
     assert change.reason == "/etc/haproxy/haproxy.cfg was changed"
+    assert change.skip == ("keepalived",)
 
 
 def test_what_goes_in_counts_and_nothing_else_does() -> None:
