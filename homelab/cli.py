@@ -260,6 +260,7 @@ def scene_of(options: "Options", guests: str, kubernetes: str) -> "Scene":
         groups={group: raw.members(group) for group in overlay.GROUPS},
         kubernetes_version=launch.kubernetes_version(raw.hostvars, kubernetes),
         guests=launch.choose_guests(guests, options.ui.warn),
+        namespaces=launch.namespaces_possible(),
     )
 
 

@@ -1,7 +1,7 @@
 """The lab's own process, the first one in its namespaces: what lives in it dies with it.
 
-It reads one JSON object from standard input (`Order`), writes the line `ready` when everything answers, and stays
-until SIGTERM or SIGINT.
+It reads one line of JSON from standard input (`Order`), writes the line `ready` when everything answers, and stays
+until SIGTERM, SIGINT, or the end of standard input.
 """
 
 import json
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -18,38 +19,40 @@ from homelab.lab import Lab
 from homelab.rehearsal.guests import Guests
 from homelab.rehearsal.host import Timing
 from homelab.rehearsal.machines import Machines, NoMachines
-from homelab.rehearsal.network import Network
+from homelab.rehearsal.network import Loopback, Network
 from homelab.rehearsal.site import Site
 from homelab.rehearsal.storage import Nas, Volumes
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the lab is made from. `work` is an empty folder, `roots` the guests' roots, None for no guests."""
+    """What the lab is made from.
+
+    `work` is an empty folder; `roots` are the guests' roots, None for no guests; `namespaces` says whether it has any.
+    """
 
     lab: Lab
     work: Path
     roots: Path | None
+    namespaces: bool
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> "Order":
         """From JSON."""
-        roots = data["roots"]
-        return cls(Lab.model_validate(data["lab"]), Path(data["work"]), Path(roots) if roots else None)
+        roots = Path(data["roots"]) if data["roots"] else None
+        return cls(Lab.model_validate(data["lab"]), Path(data["work"]), roots, data["namespaces"])
 
 
 def main() -> None:
     """Build the lab, say so, stay, take it down."""
-    order = Order.parse(json.load(sys.stdin))
+    order = Order.parse(json.loads(sys.stdin.readline()))
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    # Private to this mount namespace and in memory: nothing of it can be left behind.
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "rehearsal", str(order.work)], check=True)
-    network = Network(order.lab.network, order.lab.gateway)
-    network.start()
-    machines: Machines = Guests(order.work, network, order.roots) if order.roots else NoMachines()
-    sites = _sites(order, network, machines)
+    threading.Thread(target=_end_with_the_caller, args=(over,), daemon=True).start()
+    network = _network(order)
+    guests = Guests(order.work, network, order.roots) if order.roots and isinstance(network, Network) else None
+    sites = _sites(order, network, guests or NoMachines())
     for site in sites:
         site.start()
     sys.stdout.write("ready\n")
@@ -57,15 +60,32 @@ def main() -> None:
     over.wait()
     for site in sites:
         site.stop()
-    if isinstance(machines, Guests):
-        machines.close()
+    if guests:
+        guests.close()
 
 
-def _sites(order: Order, network: Network, machines: Machines) -> list[Site]:
+def _end_with_the_caller(over: threading.Event) -> None:
+    """The caller holds the other end of standard input for as long as it lives."""
+    sys.stdin.read()
+    over.set()
+
+
+def _network(order: Order) -> Network | Loopback:
+    if not order.namespaces:
+        return Loopback()
+    # Private to this mount namespace and in memory: nothing of it can be left behind.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700,nr_inodes=0", "rehearsal", str(order.work)], check=True)
+    network = Network(order.lab.network, order.lab.gateway)
+    network.start()
+    for server in order.lab.nfs:
+        with suppress(ValueError):  # a NAS may be named, and nothing here resolves names
+            network.add_address(IPv4Address(server.server))
+    return network
+
+
+def _sites(order: Order, network: Network | Loopback, machines: Machines) -> list[Site]:
     lab = order.lab
     nas = Nas({server.server for server in lab.nfs}, {server.export.rstrip("/") for server in lab.nfs})
-    for server in lab.nfs:
-        network.add_address(IPv4Address(server.server))
     volumes = Volumes(order.work / "volumes", nas)
     return [Site(host, network, volumes, machines, Timing()) for host in lab.esxi]
 

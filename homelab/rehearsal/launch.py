@@ -16,11 +16,12 @@ from typing import IO, Any
 from homelab.errors import HomelabError, UsageError
 from homelab.lab import Lab
 from homelab.rehearsal.image import make_image
-from homelab.rehearsal.overlay import Overlay, new_passwords
+from homelab.rehearsal.overlay import Overlay, free_ports, new_passwords
 from homelab.rehearsal.roots import ensure_root, root_id
 from homelab.rehearsal.standin import make_bundle
 
 Report = Callable[[str], None]
+NEEDED_FOR_NAMESPACES = ("unshare", "nsenter", "setpriv", "ip", "mount")
 NEEDED_FOR_GUESTS = ("systemd-nspawn", "mmdebstrap", "ip", "nsenter", "unshare", "setpriv")
 END_SECONDS = 15
 
@@ -35,6 +36,7 @@ class Scene:
     groups: Mapping[str, Sequence[str]]
     kubernetes_version: str
     guests: bool
+    namespaces: bool
 
     @property
     def folder(self) -> Path:
@@ -44,13 +46,16 @@ class Scene:
 
 @dataclass(frozen=True)
 class Served:
-    """A lab that runs: `leader` is the process to enter by, as this machine numbers it."""
+    """A lab that runs.
+
+    `leader` is the process to enter by, as this machine numbers it; `namespaces` is root, user or none.
+    """
 
     pid: int
     leader: int
     inventories: tuple[str, ...]
     work: str
-    user_namespace: bool
+    namespaces: str
     hosts: list[dict[str, str]]
 
     def ready(self) -> dict[str, Any]:
@@ -60,7 +65,7 @@ class Served:
     def command(self, argv: Sequence[str]) -> list[str]:
         """The program `argv` inside the lab's namespaces; working directory, streams and exit code are the caller's."""
         enter = ["nsenter", f"--target={self.leader}", "--mount", "--net", "--pid"]
-        if self.user_namespace:
+        if self.namespaces == "user":
             enter += ["--user", "--preserve-credentials"]
         variables = {
             "HOMELAB_INVENTORY": ",".join(self.inventories),
@@ -70,6 +75,8 @@ class Served:
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
         }
         settings = [f"{name}={value}" for name, value in variables.items()]
+        if self.namespaces == "none":
+            return ["env", *settings, *argv]
         return [*enter, "env", f"--chdir={Path.cwd()}", *settings, *argv]
 
 
@@ -85,6 +92,15 @@ def guests_possible() -> str | None:
     return None
 
 
+def namespaces_possible() -> bool:
+    """Whether a network of the rehearsal's own can be made here, as root or in a user namespace."""
+    if sys.platform != "linux" or any(shutil.which(program) is None for program in NEEDED_FOR_NAMESPACES):
+        return False
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    tried = subprocess.run(["unshare", *as_root, "--mount", "--net", "true"], capture_output=True, check=False)
+    return tried.returncode == 0
+
+
 def write_overlay(scene: Scene, report: Report) -> Overlay:
     """Wipe the rehearsal's folder, fill the caches, write the overlay inventory."""
     shutil.rmtree(scene.folder, ignore_errors=True)
@@ -96,6 +112,7 @@ def write_overlay(scene: Scene, report: Report) -> Overlay:
         image=make_image(scene.folder, root),
         bundle=make_bundle(scene.cache, scene.kubernetes_version),
         passwords=new_passwords(scene.groups),
+        ports={} if scene.namespaces else free_ports(scene.groups["esxi"]),
     )
     overlay.write()
     return overlay
@@ -106,7 +123,7 @@ def lab(scene: Scene, read_lab: Callable[[Sequence[Path]], Lab], report: Report)
     """A fresh lab for as long as the context lasts; UsageError when another one is being served."""
     with terminated_like_interrupted(), one_at_a_time(scene.home) as lock:
         overlay = write_overlay(scene, report)
-        report(f"rehearsal: {'real guests' if scene.guests else 'no guests'}, Kubernetes is a stand-in")
+        report(f"rehearsal: {'real guests, Kubernetes is a stand-in' if scene.guests else 'no guests'}")
         with serve(scene, overlay, read_lab((*scene.sources, overlay.folder)), lock) as served:
             yield served
 
@@ -223,10 +240,10 @@ def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str]) -> Iterator[S
     """The lab's process, for as long as the context lasts; with it everything in its namespaces ends."""
     work = scene.folder / "lab"
     work.mkdir(mode=0o700)
-    rootless = os.geteuid() != 0
+    namespaces = ("root" if os.geteuid() == 0 else "user") if scene.namespaces else "none"
     with (scene.folder / "lab.log").open("w") as log:
         process = subprocess.Popen(
-            _unshare(rootless),
+            _command(namespaces),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -234,7 +251,7 @@ def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str]) -> Iterator[S
             start_new_session=True,
         )
     try:
-        _give_order(process, lab, work, scene.cache / "roots" if scene.guests else None)
+        _give_order(process, scene, lab, work)
         if not _ready(process):
             raise HomelabError(
                 f"the simulated lab did not start: {_last_line(scene.folder / 'lab.log')}",
@@ -242,28 +259,34 @@ def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str]) -> Iterator[S
                 advice="The log has the whole story; root, or user namespaces, are needed for it",
             )
         inventories = tuple(str(path.resolve()) for path in (*scene.sources, overlay.folder))
-        leader = _child_of(process.pid)
-        served = Served(os.getpid(), leader, inventories, str(work), rootless, _hosts(lab, overlay))
+        leader = process.pid if namespaces == "none" else _child_of(process.pid)
+        served = Served(os.getpid(), leader, inventories, str(work), namespaces, _hosts(lab, overlay))
         lock.write(json.dumps(served.__dict__))
         lock.flush()
         yield served
     finally:
         _end(process)
+        shutil.rmtree(work, ignore_errors=True)
 
 
-def _unshare(rootless: bool) -> list[str]:
+def _command(namespaces: str) -> list[str]:
+    lab = [sys.executable, "-m", "homelab.rehearsal"]
+    if namespaces == "none":
+        return lab
     # When this process dies, even by kill -9, the kernel ends unshare, and with its child the whole PID namespace.
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc"]
-    command += ["--kill-child"] + (["--map-root-user"] if rootless else [])
-    return [*command, sys.executable, "-m", "homelab.rehearsal"]
+    command += ["--kill-child"] + (["--map-root-user"] if namespaces == "user" else [])
+    return [*command, *lab]
 
 
-def _give_order(process: "subprocess.Popen[str]", lab: Lab, work: Path, roots: Path | None) -> None:
+def _give_order(process: "subprocess.Popen[str]", scene: Scene, lab: Lab, work: Path) -> None:
+    """Write the order as one line; the pipe stays open, for the lab ends with it."""
     assert process.stdin is not None
-    order = {"lab": with_passwords(lab), "work": str(work), "roots": str(roots) if roots else None}
+    roots = str(scene.cache / "roots") if scene.guests else None
+    order = {"lab": with_passwords(lab), "work": str(work), "roots": roots, "namespaces": scene.namespaces}
     try:
-        process.stdin.write(json.dumps(order))
-        process.stdin.close()
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
     except BrokenPipeError:
         return  # it is gone; _ready says so
 
@@ -307,10 +330,10 @@ def _child_of(pid: int) -> int:
 
 def _end(process: "subprocess.Popen[str]") -> None:
     """Let the lab end cleanly, or else by force: with unshare its child dies, and with that the whole namespace."""
+    assert process.stdin is not None
     try:
-        # unshare itself ignores SIGTERM while it has a child.
-        os.kill(_child_of(process.pid), signal.SIGTERM)
+        process.stdin.close()
         process.wait(END_SECONDS)
-    except (OSError, IndexError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.TimeoutExpired):
         process.kill()
         process.wait()

@@ -74,6 +74,16 @@ class Network:
             _run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
 
 
+class Loopback:
+    """No LAN at all: hosts are told apart by their ports on 127.0.0.1, and one that is off refuses connections."""
+
+    def add_address(self, address: IPv4Address) -> None:
+        """The loopback is always there."""
+
+    def remove_address(self, address: IPv4Address) -> None:
+        """The loopback stays."""
+
+
 def _plug(name: str) -> str:
     """The bridge's end of a guest's cable; interface names have at most 15 characters."""
     return "vm" + hashlib.sha256(name.encode()).hexdigest()[:12]

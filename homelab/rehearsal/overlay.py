@@ -3,7 +3,9 @@
 import json
 import os
 import secrets
+import socket
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,18 @@ GUEST_TIMEOUT = 180
 
 @dataclass(frozen=True)
 class Overlay:
-    """What goes into the overlay. `groups` is GROUP -> names; `image` is a path and its SHA-256."""
+    """What goes into the overlay.
+
+    `groups` is GROUP -> names; `image` is a path and its SHA-256; `ports` is HOST -> the ports of its API and its shell
+    on the loopback, empty where the rehearsal has a network of its own.
+    """
 
     home: Path
     groups: Mapping[str, Sequence[str]]
     image: tuple[Path, str]
     bundle: Path
     passwords: Mapping[str, str] = field(repr=False)
+    ports: Mapping[str, tuple[int, int]]
 
     @property
     def folder(self) -> Path:
@@ -57,6 +64,9 @@ class Overlay:
             variables["ansible_password"] = self.passwords[name]
         if group == "esxi":
             variables |= DEADLINES
+        if name in self.ports:
+            api, shell = self.ports[name]
+            variables |= {"ansible_host": "127.0.0.1", "vsphere_port": api, "ansible_port": shell}
         if group in GUEST_GROUPS:
             known = self.home / "known_hosts"
             variables["ansible_ssh_private_key_file"] = str(self.home / "id_ed25519")
@@ -67,6 +77,15 @@ class Overlay:
 def new_passwords(groups: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """A fresh password for every host that has one."""
     return {name: secrets.token_urlsafe(12) for group in ("esxi", "vcenter") for name in groups.get(group, ())}
+
+
+def free_ports(names: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Two ports of the loopback for each name that nobody listens on now."""
+    with ExitStack() as held:
+        taken = [
+            held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(2 * len(names))
+        ]
+    return {name: (taken[2 * n], taken[2 * n + 1]) for n, name in enumerate(names)}
 
 
 def _write(path: Path, data: Any) -> None:

@@ -6,7 +6,7 @@ from homelab.lab import EsxiHost
 from homelab.rehearsal.hardware import MODELS
 from homelab.rehearsal.host import Host, Timing
 from homelab.rehearsal.machines import Machines
-from homelab.rehearsal.network import Network
+from homelab.rehearsal.network import Loopback, Network
 from homelab.rehearsal.shell.server import ShellFace
 from homelab.rehearsal.soap.face import SoapFace
 from homelab.rehearsal.storage import Volumes
@@ -18,7 +18,7 @@ class Site:
     """A host that can be met on its address: both faces follow what the host's state says."""
 
     def __init__(
-        self, wanted: EsxiHost, network: Network, volumes: Volumes, machines: Machines, timing: Timing
+        self, wanted: EsxiHost, network: Network | Loopback, volumes: Volumes, machines: Machines, timing: Timing
     ) -> None:
         self.wanted = wanted
         self.network = network

@@ -4,6 +4,7 @@ A disk is a descriptor NAME.vmdk, its data NAME-flat.vmdk and, once a VM booted 
 guest's writes. Sizes in bytes. `label` is the datastore path that a refusal names.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -181,10 +182,9 @@ class Volumes:
                     file=target_label,
                 )
             self.delete_disk(target, label=target_label)
-        # cp keeps holes, device nodes and extended attributes, which the guest's writes are made of.
-        _copy(flat_of(source), flat_of(target))
+        _copy_sparse(flat_of(source), flat_of(target))
         if writes_of(source).is_dir():
-            _copy(writes_of(source), writes_of(target))
+            _copy_folder(writes_of(source), writes_of(target))
         target.write_text(descriptor(target.stem, flat_of(target).stat().st_size, thin=thin))
 
     def extend_disk(self, path: Path, capacity: int, *, label: str) -> None:
@@ -291,6 +291,7 @@ def _lookup8(key: bytes, level: int) -> int:
 
 
 MASK = (1 << 64) - 1
+BLOCK = 1 << 16
 
 
 def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
@@ -301,5 +302,17 @@ def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
     return a, b, c
 
 
-def _copy(source: Path, target: Path) -> None:
-    subprocess.run(["cp", "-a", "--sparse=always", "--", str(source), str(target)], check=True, capture_output=True)
+def _copy_sparse(source: Path, target: Path) -> None:
+    """Copy a file; blocks of zeros become holes."""
+    with source.open("rb") as data, target.open("wb") as copy:
+        while block := data.read(BLOCK):
+            if block.strip(b"\0"):
+                copy.write(block)
+            else:
+                copy.seek(len(block), os.SEEK_CUR)
+        copy.truncate(data.tell())
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy a guest's writes, which are made of device nodes and extended attributes too: only cp keeps them all."""
+    subprocess.run(["cp", "-a", "--", str(source), str(target)], check=True, capture_output=True)

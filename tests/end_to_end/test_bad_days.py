@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -123,3 +124,18 @@ def test_nothing_is_left_when_a_rehearsal_ends_early(tmp_path: Path, number: sig
     process.wait(30)
     until(lambda: not processes_with(str(tmp_path)), 15, "every process of the rehearsal is gone")
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
+
+
+def test_without_namespaces_the_hosts_are_rehearsed_on_the_loopback(tmp_path: Path) -> None:
+    """As on macOS: no unshare, so ports on 127.0.0.1 instead of a network, and no guests."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("env", "sh"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    command = [*HOMELAB, "-o", "json", "rehearse"]
+    environment = {**os.environ, "PATH": str(programs)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, failures(done.stdout)
+    assert "the hosts are rehearsed without guests" in done.stderr
+    assert summary(done.stdout)["left_out"] == ["guest", "cluster-ca", "load-balancer", "kubernetes"]
+    until(lambda: not processes_with(str(tmp_path)), 15, "every process of the rehearsal is gone")
