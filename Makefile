@@ -13,9 +13,9 @@ rehearse: .venv/run.stamp
 test: .venv/dev.stamp
 	@scripts/check lint quick guests
 
-# Beyond `test`: the quick tests on every other Python that is installed.
+# Beyond `test`: the checks against what others made, and the quick tests on every other Python that is installed.
 test-all: .venv/dev.stamp
-	@scripts/check lint quick guests pythons
+	@scripts/check lint quick guests thorough pythons
 
 lint: .venv/dev.stamp
 	@scripts/check lint
