@@ -16,6 +16,7 @@ from homelab.inventory import read_lab
 from homelab.lab import EsxiHost, Lab, Vcenter, Vm
 from homelab.ports.ansible_inventory import Vault, select_hosts
 from homelab.ports.files import HomeFiles, home_of
+from homelab.ports.record import finish
 from homelab.ports.world import World, at, open_world
 from homelab.runner import Event, Plan, Runner
 from homelab.step import Blocked, Change, HandOver, Node, Step
@@ -130,6 +131,7 @@ class Run:
         numbers["seconds"] = round(time.monotonic() - self.began, 1)
         numbers["left_out"] = self.left_out
         self.runner.emit("summary", None, **numbers)
+        finish(self.files)
         if not self.ui.json:
             self.ui.say(summary_sentence(numbers))
         return exit_code(numbers)

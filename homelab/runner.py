@@ -13,6 +13,7 @@ from typing import Any
 from homelab.errors import HomelabError, NotTaken
 from homelab.graph import Graph, order
 from homelab.lab import Lab
+from homelab.ports.record import during
 from homelab.ports.world import World
 from homelab.step import Blocked, Change, HandOver, Node, Planned, Step
 
@@ -119,7 +120,14 @@ class Runner:
 
     def _look(self, node: Node) -> Sequence[Planned]:
         step = self.steps[node.step]
-        return step.plan(self.lab, node.target, step.observe(self._world_at(node), node.target))
+        with during(node.step):
+            observed = step.observe(self._world_at(node), node.target)
+        return step.plan(self.lab, node.target, observed)
+
+    def _apply(self, node: Node, change: Change) -> None:
+        with during(node.step):
+            self.steps[node.step].apply(self._world_at(node), change)
+        self.made.append(change)
 
     def _world_at(self, node: Node) -> World:
         return self.world.at(lambda **data: self.emit("waiting", node, **data))
@@ -190,8 +198,7 @@ class Runner:
                     where=str(node),
                     advice="The plan that was agreed to did not show it; run again and look at the plan",
                 )
-            self.steps[node.step].apply(self._world_at(node), change)
-            self.made.append(change)
+            self._apply(node, change)
             self.emit("changed", node, **change_fields(node, change))
         if changes:
             self._check_taken(node)

@@ -52,7 +52,7 @@ def kernel_setting(shell: ssh.Shell, name: str) -> str:
 
 def set_kernel_setting(shell: ssh.Shell, name: str, value: str) -> None:
     """Set a VMkernel boot setting; it acts at the next boot."""
-    shell.must(["esxcli", "system", "settings", "kernel", "set", "-s", name, "-v", value])
+    shell.must(["esxcli", "system", "settings", "kernel", "set", "-s", name, "-v", value], writes=True)
 
 
 def modules(shell: ssh.Shell) -> dict[str, bool]:
@@ -64,7 +64,7 @@ def modules(shell: ssh.Shell) -> dict[str, bool]:
 def set_module_enabled(shell: ssh.Shell, module: str, enabled: bool) -> None:
     """Enable or disable a kernel module for the next boot, and read it back. Raises HostFault when it did not take."""
     value = "true" if enabled else "false"
-    shell.must(["esxcli", "system", "module", "set", f"--enabled={value}", f"--module={module}"])
+    shell.must(["esxcli", "system", "module", "set", f"--enabled={value}", f"--module={module}"], writes=True)
     if modules(shell).get(module) is not enabled:
         raise HostFault(
             f"module {module} was set to enabled={value}, and reading back shows that it is not",
@@ -75,7 +75,7 @@ def set_module_enabled(shell: ssh.Shell, module: str, enabled: bool) -> None:
 
 def keep_configuration(shell: ssh.Shell) -> None:
     """Write the configuration to the boot medium now, or a hard power-off would lose it."""
-    shell.must(["/sbin/auto-backup.sh"])
+    shell.must(["/sbin/auto-backup.sh"], writes=True)
 
 
 def parse_table(text: str) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from homelab.ports.record import recorded
 from homelab.render.ssh_key import new_key
 
 HOME = ".homelab"
@@ -89,6 +90,10 @@ class HomeFiles:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as file:
                 file.write(text)
 
+    def _write(self, path: Path, text: str) -> None:
+        with recorded(self, "file", "laptop", f"write {path.name}", writes=True):
+            write_private(path, text)
+
     def pins(self) -> dict[str, dict[str, str]]:
         """What is trusted so far."""
         with self._lock:
@@ -101,7 +106,7 @@ class HomeFiles:
             pins.pop(name, None)
             if fingerprint is not None:
                 pins[name] = {"certificate": fingerprint, "since": datetime.now(UTC).isoformat(timespec="seconds")}
-            write_private(self.trust, json.dumps(pins, indent=2, sort_keys=True) + "\n")
+            self._write(self.trust, json.dumps(pins, indent=2, sort_keys=True) + "\n")
 
     def host_keys(self) -> dict[str, str]:
         """Known SSH host keys: {address as OpenSSH writes it: "TYPE BASE64"}."""
@@ -120,7 +125,7 @@ class HomeFiles:
             keys.pop(address, None)
             if key is not None:
                 keys[address] = key
-            write_private(self.known_hosts, "".join(f"{name} {value}\n" for name, value in sorted(keys.items())))
+            self._write(self.known_hosts, "".join(f"{name} {value}\n" for name, value in sorted(keys.items())))
 
     def own_key(self) -> str:
         """The public half of our own key in OpenSSH's format, made when it is not there yet."""
@@ -128,8 +133,8 @@ class HomeFiles:
             public = self.key.with_suffix(".pub")
             if not self.key.exists() or not public.exists():
                 pair = new_key("homelab")
-                write_private(self.key, pair.private)
-                write_private(public, pair.public + "\n")
+                self._write(self.key, pair.private)
+                self._write(public, pair.public + "\n")
             return public.read_text().strip()
 
 

@@ -15,6 +15,7 @@ from paramiko.ssh_exception import NoValidConnectionsError
 
 from homelab.errors import HomelabError, HostFault, LoginRefused, TrustError, Unreachable
 from homelab.ports.files import HomeFiles, known_host_name
+from homelab.ports.record import recorded
 
 # Without a handler of ours, paramiko's threads would write to a person's terminal by themselves.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -60,13 +61,18 @@ def _text(data: bytes) -> str:
 class Shell:
     """One SSH connection."""
 
-    def __init__(self, client: paramiko.SSHClient, login: Login) -> None:
+    def __init__(self, client: paramiko.SSHClient, login: Login, files: HomeFiles) -> None:
         self._client = client
+        self._files = files
         self.login = login
 
-    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: float | None = None) -> Output:
+    def run(self, argv: Sequence[str], *, stdin: str = "", writes: bool = False) -> Output:
         """Run one command; both streams are read before the exit status. Raises Unreachable when the line breaks."""
-        seconds = timeout or self.login.timeout
+        with recorded(self._files, "ssh", self.login.name, shlex.join(argv), writes=writes):
+            return self._run(argv, stdin)
+
+    def _run(self, argv: Sequence[str], stdin: str) -> Output:
+        seconds = self.login.timeout
         try:
             to, out, err = self._client.exec_command(shlex.join(argv), timeout=seconds)
             to.write(stdin)
@@ -84,9 +90,9 @@ class Shell:
                 advice="Check that the machine is on, and run again",
             ) from error
 
-    def must(self, argv: Sequence[str], *, stdin: str = "", timeout: float | None = None) -> str:
+    def must(self, argv: Sequence[str], *, stdin: str = "", writes: bool = False) -> str:
         """The output of a command that has to succeed. Raises HostFault with its own words."""
-        output = self.run(argv, stdin=stdin, timeout=timeout)
+        output = self.run(argv, stdin=stdin, writes=writes)
         if output.status != 0:
             said = (output.stderr.strip() or output.stdout.strip() or "nothing").replace("\n", " ")
             raise HostFault(
@@ -109,7 +115,7 @@ def connect(login: Login, files: HomeFiles, report: Callable[[str], None]) -> It
         client.load_host_keys(str(files.known_hosts))
     try:
         _open(client, login)
-        yield Shell(client, login)
+        yield Shell(client, login, files)
     finally:
         client.close()
 

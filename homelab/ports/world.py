@@ -20,6 +20,7 @@ from homelab.ports.esxi_shell import esxi_shell
 from homelab.ports.files import HomeFiles, known_host_name, tree_digest
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.looks import Looks
+from homelab.ports.record import recorded
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.hosts import installed_vibs
 from homelab.ports.vsphere.storage import file_size
@@ -150,7 +151,8 @@ class World:
         sentence = f"{playbook} on {target}"
         self.log(f"--- {sentence}")
         try:
-            return ansible.run_play(play, self.log, lambda last: self._say_waiting(sentence, deadline, last))
+            with recorded(self.files, "play", target, playbook, writes=True):
+                return ansible.run_play(play, self.log, lambda last: self._say_waiting(sentence, deadline, last))
         finally:
             self._guests.forget(target)
 

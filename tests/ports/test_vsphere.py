@@ -1,7 +1,9 @@
 """The vSphere port against a simulated host: looks, pins, logins, storage, VMs, tasks."""
 
 import io
+import json
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from homelab.errors import HostFault, LoginRefused, TrustError, Unreachable
 from homelab.lab import EsxiHost, NfsServer
 from homelab.ports.files import HomeFiles
+from homelab.ports.record import finish
 from homelab.ports.vsphere import look, open_session
 from homelab.ports.vsphere.hosts import installed_vibs, start_service, stop_service
 from homelab.ports.vsphere.storage import (
@@ -79,6 +82,27 @@ def test_one_look_is_five_calls(bench: Bench) -> None:
     assert found.modules["e1000e"].enabled
     assert found.services["TSM-SSH"] is False
     assert found.nas == found.vms == ()
+
+
+def test_the_record_counts_what_the_host_counts(bench: Bench) -> None:
+    with bench.session() as session:
+        mount_nfs(session, NAS)
+        probe_writable(session, "nas")
+        start_service(session, "TSM-SSH")
+    with pytest.raises(LoginRefused), bench.session("wrong-one"):
+        pass
+    finish(bench.files)
+    text = (bench.files.log_folder / "record.jsonl").read_text()
+    *lines, last = [json.loads(line) for line in text.splitlines()]
+    calls = Counter(line["what"] for line in lines if line["kind"] == "soap")
+    assert calls == bench.face.calls
+    assert last["counts"] == {"file": 1, "http": 2, "soap": calls.total(), "writes": 5}
+    assert [line["ok"] for line in lines if line["what"] == "Login"] == [True, False]
+    assert {line["what"] for line in lines if line["writes"] and line["kind"] == "soap"} == {
+        "CreateNasDatastore",
+        "StartService",
+    }
+    assert "wrong-one" not in text
 
 
 def test_a_certificate_is_trusted_on_first_use_and_refused_when_it_changes(bench: Bench) -> None:

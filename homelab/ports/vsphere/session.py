@@ -14,6 +14,7 @@ from pyVmomi.SoapAdapter import SoapStubAdapter
 from homelab.errors import HomelabError, HostFault, LoginRefused, Unreachable
 from homelab.lab import EsxiHost
 from homelab.ports.files import HomeFiles
+from homelab.ports.record import recorded
 from homelab.ports.tls import pinned_context
 
 # The oldest API that every supported host speaks; a newer one answers in it as well.
@@ -21,11 +22,45 @@ API_VERSION = "vim.version.version11"
 DATACENTER = "ha-datacenter"
 
 
+# Calls that change nothing on the host; every other one counts as a write.
+READS = frozenset(
+    {
+        "RetrieveServiceContent",
+        "Login",
+        "Logout",
+        "Fetch",
+        "RetrievePropertiesEx",
+        "ContinueRetrievePropertiesEx",
+        "QueryModules",
+        "FetchSoftwarePackages",
+        "CreatePropertyCollector",
+        "DestroyPropertyCollector",
+        "CreateFilter",
+        "WaitForUpdatesEx",
+    }
+)
+
+
+class RecordingStub(SoapStubAdapter):  # type: ignore[misc]
+    """A connection that records each of its calls."""
+
+    def __init__(self, files: HomeFiles, target: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._files, self._target = files, target
+
+    def InvokeMethod(self, mo: Any, info: Any, args: Any, outerStub: Any = None) -> Any:
+        """Every call, and every reading of a property, passes here."""
+        name = info.wsdlName
+        with recorded(self._files, "soap", self._target, name, writes=name not in READS):
+            return super().InvokeMethod(mo, info, args, outerStub)
+
+
 @dataclass
 class Session:
     """A login at one host. `content` is the ServiceContent, `where` names the host in errors."""
 
     host: EsxiHost
+    files: HomeFiles
     where: str
     stub: Any
     content: Any
@@ -60,7 +95,9 @@ def open_session(host: EsxiHost, files: HomeFiles, report: Callable[[str], None]
     address = str(host.address)
     where = f"{host.name} ({address}:{host.api_port})"
     tls = pinned_context(host.name, address, host.api_port, files, timeout=host.api_timeout, report=report)
-    stub = SoapStubAdapter(
+    stub = RecordingStub(
+        files,
+        host.name,
         host=address,
         port=host.api_port,
         version=API_VERSION,
@@ -72,7 +109,7 @@ def open_session(host: EsxiHost, files: HomeFiles, report: Callable[[str], None]
         with translated(where):
             content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
             _login(content, host, where)
-            session = Session(host, where, stub, content, tls)
+            session = Session(host, files, where, stub, content, tls)
         try:
             with translated(where):
                 yield session

@@ -2,7 +2,8 @@
 
 import http.client
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from pyVmomi import vim
 
 from homelab.errors import HostFault
 from homelab.lab import NfsServer
+from homelab.ports.record import recorded
 from homelab.ports.vsphere.session import DATACENTER, Session
 from homelab.ports.vsphere.tasks import Progress, wait_for
 
@@ -42,17 +44,17 @@ def probe_writable(session: Session, datastore: str) -> None:
     """Write and delete a small file: a mount can succeed where writing fails. Raises HostFault."""
     name = f".homelab-probe-{session.host.name}"
     upload(session, datastore, name, io.BytesIO(b"homelab\n"), 8)
-    status, reason = _request(session, "DELETE", datastore, name)
-    if status not in (200, 204):
-        raise _refused(session, f"the probe file {name} was written and could not be deleted", status, reason)
+    answer = _request(session, "DELETE", datastore, name)
+    if answer.status not in (200, 204):
+        what = f"the probe file {name} was written and could not be deleted"
+        raise _refused(session, what, answer.status, answer.reason)
 
 
 def upload(
     session: Session, datastore: str, path: str, file: BinaryIO, size: int, progress: Transferred | None = None
 ) -> None:
     """PUT a file of `size` bytes into a folder that exists. `progress` gets (bytes done, bytes in all)."""
-    connection = _connection(session)
-    try:
+    with _transfer(session, "PUT", datastore, path) as connection:
         connection.putrequest("PUT", _url(datastore, path))
         connection.putheader("Cookie", session.cookie)
         connection.putheader("Content-Length", str(size))
@@ -66,21 +68,13 @@ def upload(
                 progress(done, size)
         answer = connection.getresponse()
         answer.read()
-    finally:
-        connection.close()
     if answer.status not in (200, 201):
         raise _refused(session, f"[{datastore}] {path} could not be written", answer.status, answer.reason)
 
 
 def file_size(session: Session, datastore: str, path: str) -> int | None:
     """The size of a file in bytes; None when there is none."""
-    connection = _connection(session)
-    try:
-        connection.request("HEAD", _url(datastore, path), headers={"Cookie": session.cookie})
-        answer = connection.getresponse()
-        answer.read()
-    finally:
-        connection.close()
+    answer = _request(session, "HEAD", datastore, path)
     if answer.status == 404:
         return None
     if answer.status != 200:
@@ -88,15 +82,24 @@ def file_size(session: Session, datastore: str, path: str) -> int | None:
     return int(answer.getheader("Content-Length") or 0)
 
 
-def _request(session: Session, method: str, datastore: str, path: str) -> tuple[int, str]:
-    connection = _connection(session)
-    try:
+def _request(session: Session, method: str, datastore: str, path: str) -> http.client.HTTPResponse:
+    with _transfer(session, method, datastore, path) as connection:
         connection.request(method, _url(datastore, path), headers={"Cookie": session.cookie})
         answer = connection.getresponse()
         answer.read()
-        return answer.status, answer.reason
-    finally:
-        connection.close()
+    return answer
+
+
+@contextmanager
+def _transfer(session: Session, method: str, datastore: str, path: str) -> Iterator[http.client.HTTPSConnection]:
+    """One recorded connection to `/folder`."""
+    connection = _connection(session)
+    what = f"{method} [{datastore}] {path}"
+    with recorded(session.files, "http", session.host.name, what, writes=method != "HEAD"):
+        try:
+            yield connection
+        finally:
+            connection.close()
 
 
 def _connection(session: Session) -> http.client.HTTPSConnection:

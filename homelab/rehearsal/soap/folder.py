@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 from homelab.rehearsal.refusals import FileLocked, InvalidDatastorePath, NotFound, ReadOnly
+from homelab.rehearsal.soap.body import BadBody, Body
 from homelab.rehearsal.storage import join
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ def _get(handler: Handler, file: Path) -> None:
 
 
 def _put(handler: Handler, file: Path) -> None:
-    length = handler.headers.get("Content-Length")
-    if length is None or not length.isdigit():
+    try:
+        body = Body(handler.rfile, handler.headers)
+    except BadBody:
         handler.answer(411)
         return
     if not file.parent.is_dir() or file.is_dir():
@@ -69,28 +71,26 @@ def _put(handler: Handler, file: Path) -> None:
     status = 200 if file.exists() else 201
     handler.face.host.volumes.forget_writes(file)
     with file.open("wb") as target:
-        whole = _receive(handler, target, int(length))
+        whole = _receive(body, target)
     if whole:
         handler.close_connection = handler.headers.get("Connection", "").lower() == "close"
         handler.answer(status)
 
 
-def _receive(handler: Handler, target: BinaryIO, left: int) -> bool:
+def _receive(body: Body, target: BinaryIO) -> bool:
     """Whether all came. What arrived stays, as on a real host: a cut upload leaves a part of the file."""
     try:
-        while left:
-            piece = handler.rfile.read(min(CHUNK, left))
+        while piece := body.read(CHUNK):
             if piece == ZEROS[: len(piece)]:
                 # Kept as a hole: the rehearsal's disks live in memory.
                 target.seek(len(piece), os.SEEK_CUR)
             else:
                 target.write(piece)
-            left -= len(piece)
-            if not piece:
-                return False
+    except BadBody:
+        return False
     finally:
         target.truncate()
-    return True
+    return body.whole
 
 
 def _delete(handler: Handler, file: Path, label: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from homelab.rehearsal.soap import downloads, folder, wire
+from homelab.rehearsal.soap.body import BadBody, Body
 from homelab.rehearsal.soap.sessions import Caller, Session
 
 if TYPE_CHECKING:
@@ -109,13 +110,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """A call."""
-        length = int(self.headers.get("Content-Length") or 0)
-        if not 0 < length <= MAX_REQUEST:
+        try:
+            request = Body(self.rfile, self.headers)
+            body = request.read_all(MAX_REQUEST)
+        except BadBody:
+            request, body = None, b""
+        if request is None or not body:
             self.close_connection = True
             self.answer(400)
             return
-        body = self.rfile.read(length)
-        if len(body) < length:
+        if not request.whole:
             self.close_connection = True
             return
         if not self.face.host.api_ready:
