@@ -136,7 +136,7 @@ class Ui:
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""
-        self._err.print(f"{escape(question)} [y/N] ", end="")
+        self._err.print(escape(f"{question} [y/N] "), end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

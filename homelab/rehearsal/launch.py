@@ -24,6 +24,7 @@ Report = Callable[[str], None]
 NEEDED_FOR_NAMESPACES = ("unshare", "nsenter", "setpriv", "ip", "mount")
 NEEDED_FOR_GUESTS = ("systemd-nspawn", "mmdebstrap", "ip", "nsenter", "unshare", "setpriv")
 END_SECONDS = 15
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Served:
         settings = [f"{name}={value}" for name, value in variables.items()]
         if self.namespaces == "none":
             return ["env", *settings, *argv]
-        return [*enter, "env", f"--chdir={Path.cwd()}", *settings, *argv]
+        return [*enter, "env", "--default-signal=INT", f"--chdir={Path.cwd()}", *settings, *argv]
 
 
 def guests_possible() -> str | None:
@@ -146,12 +147,16 @@ def kubernetes_version(hostvars: Mapping[str, Mapping[str, Any]], wish: str) -> 
     return next(versions, "1.36.3")
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM ends a rehearsal as Ctrl-C does: by an exception, so that everything is taken down."""
 
     def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
+        raise Terminated
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
@@ -170,26 +175,45 @@ def homelab_argv(served: Served, flags: Sequence[str], command: Sequence[str], *
 
 
 def run(served: Served, argv: Sequence[str]) -> int:
-    """Run a program in the lab; its exit code, 128 and the signal's number when one ended it."""
-    with subprocess.Popen(served.command(argv)) as process:
-        try:
-            status = process.wait()
-        except KeyboardInterrupt:
-            # Ctrl-C reached the program as well: let it end its own way.
-            process.send_signal(signal.SIGINT)
-            status = process.wait(END_SECONDS)
-    return status if status >= 0 else 128 - status
+    """Run a program in the lab; its exit code, 128 and the signal's number when one ended it.
+
+    Ctrl-C on a terminal reaches the program by itself. Told to end otherwise, we pass that on and wait a while.
+    """
+    # nsenter only waits for the program, and must not be ended by a Ctrl-C that the program answers in its own way.
+    patient = None if served.namespaces == "none" else _ignore_interrupts
+    with subprocess.Popen(served.command(argv), preexec_fn=patient) as process:
+        while True:
+            try:
+                status = process.wait()
+                return status if status >= 0 else 128 - status
+            except KeyboardInterrupt as told:
+                if sys.stdin.isatty() and not isinstance(told, Terminated):
+                    continue
+                os.kill(process.pid if patient is None else _child_of(process.pid), signal.SIGINT)
+                return _wait(process)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    try:
+        return process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return INTERRUPTED
 
 
 def enter(home: Path, argv: Sequence[str]) -> int:
-    """Become a program in the served lab; UsageError when none is served."""
+    """Run a program in the served lab; its exit code. UsageError when none is served."""
     served = find_served(home)
     if served is None:
         raise UsageError(
             "no rehearsal is being served here", where=str(home), advice="Start one: homelab rehearsal serve"
         )
-    command = served.command(argv)
-    os.execvp(command[0], command)
+    with terminated_like_interrupted():
+        return run(served, argv)
 
 
 def until_told() -> None:

@@ -121,7 +121,7 @@ def test_nothing_is_left_when_a_rehearsal_ends_early(tmp_path: Path, number: sig
         if json.loads(line)["event"] == "start":
             break
     os.kill(process.pid, number)
-    process.wait(30)
+    assert process.wait(30) == (-number if number == signal.SIGKILL else 130)
     until(lambda: not processes_with(str(tmp_path)), 15, "every process of the rehearsal is gone")
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
 
