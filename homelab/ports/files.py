@@ -33,11 +33,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homelab"
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, content: str | bytes) -> None:
     """Write a file of mode 0600 whole or not at all."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
@@ -59,6 +59,18 @@ class HomeFiles:
     def trust(self) -> Path:
         """Pinned certificates: {HOST: {"certificate": "SHA256:...", "since": RFC 3339}}."""
         return self.home / "trust.json"
+
+    def backups_of(self, host: str) -> list[Path]:
+        """The kept configurations of a host, oldest first."""
+        return sorted((self.home / "backups").glob(f"{host}-*.tgz"))
+
+    def keep_backup(self, host: str, content: bytes) -> Path:
+        """Keep a host's configuration: it holds password hashes, so mode 0600."""
+        path = self.home / "backups" / f"{host}-{self.run}.tgz"
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with recorded(self, "file", "laptop", f"write backups/{path.name}", writes=True):
+            write_private(path, content)
+        return path
 
     @property
     def known_hosts(self) -> Path:

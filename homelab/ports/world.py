@@ -22,7 +22,7 @@ from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.looks import Looks
 from homelab.ports.record import recorded
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
-from homelab.ports.vsphere.hosts import installed_vibs
+from homelab.ports.vsphere.hosts import configuration_backup, installed_vibs
 from homelab.ports.vsphere.storage import file_size
 
 GUEST_SSH_PORT = 22
@@ -45,6 +45,7 @@ class World:
     _vault: Vault
     _hosts: Looks[HostLook]
     _guests: Looks[GuestLook | GuestAway]
+    _backups: Looks[Path]
     _role_digests: Looks[str]
     _file_digests: Looks[str]
     _copies: "Copies"
@@ -112,6 +113,7 @@ class World:
     @contextmanager
     def session(self, host: str) -> Iterator[Session]:
         """A vSphere session at a host."""
+        self._backups.get(host)
         try:
             with open_session(self.lab.host(host), self.files, self.note) as session:
                 yield session
@@ -128,6 +130,7 @@ class World:
     def shell(self, host: str) -> Iterator[ssh.Shell]:
         """The ESXi shell of a host; SSH is left as it was found."""
         running = self.host(host).services.get("TSM-SSH", False)
+        self._backups.get(host)
         try:
             with esxi_shell(self.lab.host(host), running, self.files, self.note) as shell:
                 yield shell
@@ -222,6 +225,7 @@ def open_world(
         _vault=vault,
         _hosts=hosts,
         _guests=Looks(look_at_guest),
+        _backups=Looks(functools.partial(_keep_backup, lab, files, note)),
         _role_digests=Looks(lambda role: tree_digest(data_folder("playbooks") / "roles" / role)),
         _file_digests=Looks(functools.partial(_file_digest, inventories[0])),
         _copies=Copies(),
@@ -238,6 +242,16 @@ def _file_digest(inventory: Path, path: str) -> str:
         raise UsageError(
             f"the file cannot be read: {error.strerror}", where=str(file), advice="Mend the path in the inventory"
         ) from error
+
+
+def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], name: str) -> Path:
+    """Before the first write ever to a host its configuration is kept here: sticks die."""
+    if kept := files.backups_of(name):
+        return kept[-1]
+    with open_session(lab.host(name), files, note) as session:
+        path = files.keep_backup(name, configuration_backup(session))
+    note(f"{name} is about to be changed for the first time; its configuration is kept in {path}")
+    return path
 
 
 def _look_at_host(lab: Lab, files: HomeFiles, note: Callable[[str], None], name: str) -> HostLook:

@@ -27,17 +27,19 @@ SHUT_DOWN_SECONDS = 300
 
 @dataclass(frozen=True)
 class DisableModule(Change):
-    """Disable the wrong driver for the next boot."""
+    """Disable the wrong driver for the next boot; the right one is enabled before, where it is not."""
 
     nic: str
     pci_id: str
     held_by: str
+    enable_first: bool = False
     disruptive = True
 
     @property
     def sentence(self) -> str:
         """What will be done."""
-        return f"disable the driver {WRONG} on {self.target}, so that {RIGHT} takes {self.nic} at the next boot"
+        first = f"enable the driver {RIGHT} and " if self.enable_first else ""
+        return f"{first}disable the driver {WRONG} on {self.target}, so that {RIGHT} takes {self.nic} at the next boot"
 
     @property
     def reason(self) -> str:
@@ -157,11 +159,11 @@ class DriverFix(Step):
                 where=target,
                 advice=f"Install {VIB} for ESXi {look.version} first, then run again",
             )
-        if RIGHT not in look.modules or not look.modules[RIGHT].enabled:
+        if RIGHT not in look.modules:
             raise Refused(
-                f"the module {RIGHT} is not enabled, so no driver would be left for {nic.name}",
+                f"the module {RIGHT} is not there, so no driver would be left for {nic.name}",
                 where=target,
-                advice=f"esxcli system module set --enabled=true --module={RIGHT}, then run again",
+                advice=f"Install {VIB} for ESXi {look.version} again, then run again",
             )
         running = [vm for vm in look.vms if vm.powered_on]
         if running and not self.force:
@@ -171,7 +173,8 @@ class DriverFix(Step):
                 advice="Shut them down or move them away first; homelab driver-fix --force shuts them down itself",
             )
         shut_downs = [ShutDownVm(target, vm.name, vm.moid) for vm in running]
-        return [*shut_downs, DisableModule(target, nic.name, nic.pci_id, nic.driver)]
+        enable_first = not look.modules[RIGHT].enabled
+        return [*shut_downs, DisableModule(target, nic.name, nic.pci_id, nic.driver, enable_first)]
 
     def apply(self, world: World, change: DisableModule | ShutDownVm) -> None:
         """Disable the module over SSH, read it back, keep the configuration."""
@@ -189,6 +192,8 @@ def _disable(world: World, change: DisableModule) -> None:
                 where=change.target,
                 advice=f"Look at /etc/vmware/driver.map.d/{RIGHT}.map on the host; nothing was changed",
             )
+        if change.enable_first:
+            set_module_enabled(shell, RIGHT, True)
         set_module_enabled(shell, WRONG, False)
         # Left on, preferVmklinux would prefer legacy drivers for every device (esxi-facts, the driver fix).
         if kernel_setting(shell, "preferVmklinux") == "true":

@@ -1,5 +1,7 @@
 """The table of driver-fix, row by row."""
 
+from dataclasses import replace
+
 import pytest
 
 from homelab.errors import Refused
@@ -50,9 +52,17 @@ def test_without_the_package_it_is_refused(force: bool) -> None:
         plan(host_look(), ("ne1000",), force=force)
 
 
-def test_with_e1000e_disabled_it_is_refused() -> None:
-    with pytest.raises(Refused, match="e1000e is not enabled"):
-        plan(host_look(modules={"e1000e": (False, False)}))
+def test_e1000e_is_enabled_before_ne1000_is_disabled() -> None:
+    [change] = plan(host_look(modules={"e1000e": (False, False)}))
+    assert change == DisableModule("brix3", "vmnic0", "8086:15d8", "ne1000", enable_first=True)
+    assert change.sentence.startswith("enable the driver e1000e and disable the driver ne1000")
+
+
+def test_without_the_module_it_is_refused() -> None:
+    look = host_look()
+    modules = {name: module for name, module in look.modules.items() if name != "e1000e"}
+    with pytest.raises(Refused, match="the module e1000e is not there"):
+        plan(replace(look, modules=modules))
 
 
 def test_running_vms_are_named_and_refused() -> None:

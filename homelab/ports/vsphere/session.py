@@ -31,6 +31,7 @@ READS = frozenset(
         "Fetch",
         "RetrievePropertiesEx",
         "ContinueRetrievePropertiesEx",
+        "BackupFirmwareConfiguration",
         "QueryModules",
         "FetchSoftwarePackages",
         "CreatePropertyCollector",

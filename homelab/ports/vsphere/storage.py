@@ -54,7 +54,7 @@ def upload(
     session: Session, datastore: str, path: str, file: BinaryIO, size: int, progress: Transferred | None = None
 ) -> None:
     """PUT a file of `size` bytes into a folder that exists. `progress` gets (bytes done, bytes in all)."""
-    with _transfer(session, "PUT", datastore, path) as connection:
+    with _transfer(session, "PUT", f"[{datastore}] {path}") as connection:
         connection.putrequest("PUT", _url(datastore, path))
         connection.putheader("Cookie", session.cookie)
         connection.putheader("Content-Length", str(size))
@@ -82,8 +82,23 @@ def file_size(session: Session, datastore: str, path: str) -> int | None:
     return int(answer.getheader("Content-Length") or 0)
 
 
+def download(session: Session, path: str) -> bytes:
+    """A small file that the host offers at a path of its web server."""
+    with _transfer(session, "GET", path) as connection:
+        connection.request("GET", path, headers={"Cookie": session.cookie})
+        answer = connection.getresponse()
+        content = answer.read()
+    if answer.status != 200:
+        raise HostFault(
+            f"{path} could not be fetched: HTTP {answer.status} {answer.reason}",
+            where=session.where,
+            advice="Run again; see /var/log/hostd.log on the host when it stays so",
+        )
+    return content
+
+
 def _request(session: Session, method: str, datastore: str, path: str) -> http.client.HTTPResponse:
-    with _transfer(session, method, datastore, path) as connection:
+    with _transfer(session, method, f"[{datastore}] {path}") as connection:
         connection.request(method, _url(datastore, path), headers={"Cookie": session.cookie})
         answer = connection.getresponse()
         answer.read()
@@ -91,11 +106,11 @@ def _request(session: Session, method: str, datastore: str, path: str) -> http.c
 
 
 @contextmanager
-def _transfer(session: Session, method: str, datastore: str, path: str) -> Iterator[http.client.HTTPSConnection]:
-    """One recorded connection to `/folder`."""
+def _transfer(session: Session, method: str, what: str) -> Iterator[http.client.HTTPSConnection]:
+    """One recorded connection to the host's web server."""
     connection = _connection(session)
-    what = f"{method} [{datastore}] {path}"
-    with recorded(session.files, "http", session.host.name, what, writes=method != "HEAD"):
+    writes = method not in ("HEAD", "GET")
+    with recorded(session.files, "http", session.host.name, f"{method} {what}", writes=writes):
         try:
             yield connection
         finally:
