@@ -170,6 +170,7 @@ def _create(world: World, change: CreateVm) -> None:
         upload(session, change.datastore, f"{vm.name}/seed.iso", io.BytesIO(iso), len(iso))
         progress = world.progress(f"the VM {vm.name} is created", TASK_SECONDS)
         create_vm(session, _spec(lab, vm, change, key), seconds=TASK_SECONDS, progress=progress)
+        world.remember_vm(vm.name, change.host)
         delete_file(session, change.datastore, f"{vm.name}/{BEING_MADE}", seconds=TASK_SECONDS, progress=progress)
 
 

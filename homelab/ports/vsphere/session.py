@@ -35,7 +35,7 @@ READS = frozenset(
         "QueryModules",
         "FetchSoftwarePackages",
         "CreatePropertyCollector",
-        "DestroyPropertyCollector",
+        "DestroyPropertyFilter",
         "CreateFilter",
         "WaitForUpdatesEx",
     }
@@ -80,6 +80,11 @@ class Session:
     def managers(self) -> Any:
         """The host's own managers (HostConfigManager), asked for once a session."""
         return self.host_system.configManager
+
+    @cached_property
+    def collector(self) -> Any:
+        """A PropertyCollector of this session's own, for waiting; the session's end destroys it."""
+        return self.content.propertyCollector.CreatePropertyCollector()
 
     @property
     def cookie(self) -> str:

@@ -9,14 +9,23 @@ from urllib.parse import quote
 
 from pyVmomi import vim
 
-from homelab.errors import HostFault
+from homelab.errors import HomelabError, HostFault
 from homelab.lab import NfsServer
 from homelab.ports.record import recorded
-from homelab.ports.vsphere.session import DATACENTER, Session
+from homelab.ports.vsphere.session import DATACENTER, Session, fault_error
 from homelab.ports.vsphere.tasks import Progress, wait_for
 
 BLOCK = 1 << 20
 Transferred = Callable[[int, int], None]
+# What to do about a cause that the host names; the texts are ESXi's own.
+MOUNT_ADVICE = {
+    "denied the mount request": "On {nas}, export this path to {host} (read and write, no_root_squash), and run again",
+    "Unable to connect": "Check that {nas} is on, that its NFS service runs, and its address in the inventory",
+    "No connection": "Check that {nas} is on, that its NFS service runs, and its address in the inventory",
+    "does not support": "Switch that NFS version on at {nas}, or set nfs_version in the inventory to one it has",
+    "not a directory": "Set nfs_export in the inventory to the path that {nas} exports, to the letter",
+    "maximum number": "Unmount a datastore that is not used, or raise NFS.MaxVolumes on this host",
+}
 
 
 def mount_nfs(session: Session, nas: NfsServer) -> None:
@@ -30,7 +39,23 @@ def mount_nfs(session: Session, nas: NfsServer) -> None:
     )
     if nas.version == "4.1":
         spec.remoteHostNames = [nas.server]
-    session.managers.datastoreSystem.CreateNasDatastore(spec)
+    try:
+        session.managers.datastoreSystem.CreateNasDatastore(spec)
+    except vim.fault.HostConfigFault as fault:
+        raise _mount_refused(fault, session, nas) from fault
+
+
+def _mount_refused(fault: Any, session: Session, nas: NfsServer) -> HomelabError:
+    """The host's fault with the NAS's name, and what to do at the NAS."""
+    error = fault_error(fault, session.where)
+    # The cause stands between two sentences that say nothing (esxi-recordings).
+    cause = error.what.partition("Sysinfo error: ")[2].partition("See VMkernel log")[0].rstrip(". ") or error.what
+    advice = next((do for words, do in MOUNT_ADVICE.items() if words in cause), error.advice)
+    return HostFault(
+        f"the NAS {nas.name} was not mounted: {cause}",
+        where=f"{session.where}, NAS {nas.name} ({nas.server}:{nas.export})",
+        advice=advice.format(host=session.host.address, nas=nas.name),
+    )
 
 
 def unmount(session: Session, datastore: str) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for tasks by WaitForUpdatesEx, on a collector of one's own and with a deadline kept here."""
+"""Waiting for tasks by WaitForUpdatesEx, on a collector of the session's own, with a deadline kept here."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -26,12 +26,11 @@ def wait_for_all(
     session: Session, tasks: Sequence[Any], sentence: str, *, seconds: float, progress: Progress
 ) -> list[Any]:
     """The results of several tasks, in their order, with one wait."""
-    collector = session.content.propertyCollector.CreatePropertyCollector()
+    task_filter = session.collector.CreateFilter(_filter(tasks), partialUpdates=False)
     try:
-        collector.CreateFilter(_filter(tasks), partialUpdates=False)
-        seen = _updates(session, collector, tasks, sentence, time.monotonic() + seconds, progress)
+        seen = _updates(session, tasks, sentence, time.monotonic() + seconds, progress)
     finally:
-        collector.DestroyPropertyCollector()
+        task_filter.DestroyPropertyFilter()
     for task in tasks:
         if seen[task._moId].get("info.state") == "error":
             fault = seen[task._moId]["info.error"]
@@ -48,7 +47,7 @@ def _filter(tasks: Sequence[Any]) -> Any:
 
 
 def _updates(
-    session: Session, collector: Any, tasks: Sequence[Any], sentence: str, deadline: float, progress: Progress
+    session: Session, tasks: Sequence[Any], sentence: str, deadline: float, progress: Progress
 ) -> dict[str, dict[str, Any]]:
     seen: dict[str, dict[str, Any]] = {task._moId: {} for task in tasks}
     version = ""
@@ -64,7 +63,7 @@ def _updates(
         options = vmodl.query.PropertyCollector.WaitOptions(
             maxWaitSeconds=max(1, int(min(left, session.host.api_timeout / 3, 10)))
         )
-        update = collector.WaitForUpdatesEx(version, options)
+        update = session.collector.WaitForUpdatesEx(version, options)
         if update is None:
             continue
         version = update.version
