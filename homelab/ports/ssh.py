@@ -115,6 +115,7 @@ def connect(login: Login, files: HomeFiles, report: Callable[[str], None]) -> It
         client.load_host_keys(str(files.known_hosts))
     try:
         _open(client, login)
+        _without_delay(client)
         yield Shell(client, login, files)
     finally:
         client.close()
@@ -135,6 +136,13 @@ def await_port(login: Login, seconds: float) -> None:
                     advice="Look at the host's services (TSM-SSH) and its firewall (sshServer), and run again",
                 ) from error
             time.sleep(0.1)
+
+
+def _without_delay(client: paramiko.SSHClient) -> None:
+    """Send small packets at once: a command is several, and each would wait some 40 ms for the one before it."""
+    transport = client.get_transport()
+    if transport is not None and isinstance(transport.sock, socket.socket):
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class _Pin(paramiko.MissingHostKeyPolicy):
