@@ -6,6 +6,7 @@ until SIGTERM, SIGINT, or the end of standard input.
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,9 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from homelab.lab import Lab
+from homelab.rehearsal.faults import control
+from homelab.rehearsal.faults.acts import Stage
+from homelab.rehearsal.faults.guests import GuestHarm
+from homelab.rehearsal.faults.orders import Faults
+from homelab.rehearsal.faults.table import Wish
 from homelab.rehearsal.guests import Guests
 from homelab.rehearsal.host import Timing
 from homelab.rehearsal.machines import Machines, NoMachines
+from homelab.rehearsal.nas.face import NasFace
 from homelab.rehearsal.network import Loopback, Network
 from homelab.rehearsal.site import Site
 from homelab.rehearsal.storage import Nas, Volumes
@@ -28,19 +35,24 @@ from homelab.rehearsal.storage import Nas, Volumes
 class Order:
     """What the lab is made from.
 
-    `work` is an empty folder; `roots` are the guests' roots, None for no guests; `namespaces` says whether it has any.
+    `work` is an empty folder; `roots` are the guests' roots, None for no guests; `namespaces` says whether it has any;
+    `control` is a listening socket that this process was given.
     """
 
     lab: Lab
     work: Path
     roots: Path | None
     namespaces: bool
+    control: int
+    faults: tuple[Wish, ...]
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> "Order":
         """From JSON."""
         roots = Path(data["roots"]) if data["roots"] else None
-        return cls(Lab.model_validate(data["lab"]), Path(data["work"]), roots, data["namespaces"])
+        faults = tuple(Wish(**wish) for wish in data["faults"])
+        lab, work = Lab.model_validate(data["lab"]), Path(data["work"])
+        return cls(lab, work, roots, data["namespaces"], data["control"], faults)
 
 
 def main() -> None:
@@ -55,6 +67,10 @@ def main() -> None:
     sites = _sites(order, network, guests or NoMachines())
     for site in sites:
         site.start()
+    for face in _nas_faces(order, sites):
+        face.start()
+    faults = _faults(order, network, guests, sites)
+    control.answer(socket.socket(fileno=order.control), faults)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     over.wait()
@@ -88,6 +104,34 @@ def _sites(order: Order, network: Network | Loopback, machines: Machines) -> lis
     nas = Nas({server.server for server in lab.nfs}, {server.export.rstrip("/") for server in lab.nfs})
     volumes = Volumes(order.work / "volumes", nas)
     return [Site(host, network, volumes, machines, Timing()) for host in lab.esxi]
+
+
+def _faults(order: Order, network: Network | Loopback, guests: Guests | None, sites: list[Site]) -> Faults:
+    """The lab's faults, those that were ordered from the start among them."""
+    harm = GuestHarm(guests) if guests else None
+    hosts = [site.host for site in sites]
+    stage = Stage(order.lab, {site.wanted.name: site for site in sites}, hosts[0].volumes.nas, network, harm)
+    faults = Faults(stage, order.work.parent / "logs")
+    faults.order(order.faults)
+    return faults
+
+
+def _nas_faces(order: Order, sites: list[Site]) -> list[NasFace]:
+    """The NAS at each of its addresses; on the loopback there is no place for its fixed ports."""
+    if not order.namespaces or not sites:
+        return []
+    faces = {}
+    for server in order.lab.nfs:
+        with suppress(ValueError):  # as above: what is only named has no address here
+            address = str(IPv4Address(server.server))
+            faces[address] = NasFace(sites[0].host.volumes.nas, address, lambda: _mounts(sites))
+    return list(faces.values())
+
+
+def _mounts(sites: list[Site]) -> list[tuple[str, str]]:
+    """Which host has mounted which export."""
+    hosts = [site.host for site in sites]
+    return [(host.address, mount.share) for host in hosts for mount in list(host.mounts.values())]
 
 
 if __name__ == "__main__":

@@ -56,6 +56,14 @@ class Guests:
         self._lock = threading.Lock()
         self._running: dict[str, _Guest] = {}
         self._threads: dict[str, threading.Thread] = {}
+        # Machines that are switched on and never come up.
+        self.stillborn: set[str] = set()
+
+    def init_of(self, name: str) -> int | None:
+        """The process that is a running guest's init, as this namespace numbers it."""
+        guest = self._running.get(name)
+        children = _children(guest.process) if guest else []
+        return children[0] if children else None
 
     def power_on(self, spec: GuestSpec) -> None:
         """Switch a machine on; returns at once. One that is on stays as it is."""
@@ -104,6 +112,9 @@ class Guests:
             with (guest.folder / "console.log").open("ab", buffering=0) as console:
                 try:
                     self._insert_disk(guest)
+                    while guest.spec.name in self.stillborn:
+                        if guest.unplugged.wait(0.2):
+                            return
                     while self._boot(guest, console) == REBOOT and not guest.unplugged.is_set():
                         pass
                 except (HomelabError, OSError, subprocess.SubprocessError) as error:
@@ -182,12 +193,17 @@ def _nspawn(root: Path, name: str, namespace: Path) -> list[str]:
 
 def _kill(process: subprocess.Popen[bytes] | None) -> None:
     """Kill a container's init, which takes all of the container with it; systemd-nspawn then cleans up and leaves."""
+    for child in _children(process):
+        with contextlib.suppress(OSError):
+            os.kill(child, signal.SIGKILL)
+
+
+def _children(process: subprocess.Popen[bytes] | None) -> list[int]:
     if process is None:
-        return
-    with contextlib.suppress(OSError, ValueError):
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        for child in children:
-            os.kill(int(child), signal.SIGKILL)
+        return []
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    return []
 
 
 def _run(command: list[str]) -> None:

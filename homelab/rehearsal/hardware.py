@@ -4,7 +4,7 @@ Versions of VIBs come from public recordings of real hosts where there are any. 
 and the build strings of 6.5's drivers are expected, not recorded.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 INSTALLED = date(2019, 12, 27)
@@ -164,4 +164,21 @@ GB_BRI7_8550 = HardwareModel(
     ),
 )
 
-MODELS = {model.name: model for model in (GB_XM11_3337, GB_BRI7_8550)}
+
+def _modern(name: str, version: str, build: str, update: str, driver: str) -> HardwareModel:
+    """The newer machine with a release that has no vmklinux drivers any more; for tests of what is refused there."""
+    return replace(
+        GB_BRI7_8550,
+        name=name,
+        version=version,
+        build=build,
+        update=update,
+        modules=tuple(module for module in GB_BRI7_8550.modules if module.native),
+        vibs=(VibModel("esx-base", f"{version}-0.0.{build}", "VMware"), VibModel("ne1000", driver)),
+    )
+
+
+# The versions of ne1000 are recorded; the builds are those in their names.
+MODERN_7 = _modern("GB-BRi7-8550 7.0", "7.0.3", "20036589", "Update 3", "0.9.0-1vmw.703.0.50.20036589")
+MODERN_8 = _modern("GB-BRi7-8550 8.0", "8.0.3", "24022510", "Update 3", "0.9.2-1vmw.803.0.0.24022510")
+MODELS = {model.name: model for model in (GB_XM11_3337, GB_BRI7_8550, MODERN_7, MODERN_8)}

@@ -12,8 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from homelab.rehearsal.hardware import HardwareModel
+from homelab.rehearsal.harm import LOOK_SECONDS, Harm
+from homelab.rehearsal.journal import Journal
 from homelab.rehearsal.machines import Machines
 from homelab.rehearsal.parts import (
+    NO_SCRATCH,
+    SCRATCH,
     Account,
     KernelSetting,
     Module,
@@ -26,9 +30,11 @@ from homelab.rehearsal.parts import (
     VmCdRom,
     VmDisk,
     VmNic,
+    fresh_advanced,
     fresh_kernel_settings,
     fresh_modules,
     fresh_nics,
+    fresh_rulesets,
     fresh_services,
     fresh_vibs,
 )
@@ -38,6 +44,7 @@ from homelab.rehearsal.refusals import (
     Timedout,
     UnknownModule,
 )
+from homelab.rehearsal.settings import Settings
 from homelab.rehearsal.storage import Volumes
 from homelab.rehearsal.vms import VmActions
 
@@ -92,16 +99,20 @@ class Host(VmActions):
         self.vibs = fresh_vibs(model)
         self.services = fresh_services()
         self.kernel_settings = fresh_kernel_settings()
-        self.advanced: dict[str, Any] = {"UserVars.SuppressShellWarning": 0, "NFS.MaxVolumes": 8}
+        self.advanced = fresh_advanced()
+        self.rulesets = fresh_rulesets()
         self.mounts: dict[str, NasMount] = {}
         self.vms: dict[str, Vm] = {}
         self.port_groups = {"VM Network": 0, "Management Network": 0}
+        self.settings = Settings()
         self.licence = "evaluation"
         self.in_maintenance = False
         self.dirty = False
         self.boots = 0
         self.state = "down"
-        self.boot_time = datetime.now(UTC)
+        self.harm = Harm()
+        self.journal = Journal(self.now)
+        self.boot_time = self.now()
         self.on_down: Callable[[], None] = _nothing
         self.on_up: Callable[[], None] = _nothing
         self._hostd_at = 0.0
@@ -165,15 +176,24 @@ class Host(VmActions):
         """Whether the login is right. Five failures lock the account for 900 s, for both faces alike."""
         with self.lock:
             account, now = self._account, self.clock()
-            if user != self.user or now < account.locked_until:
+            if user != self.user or now < account.locked_until or self.harm.account_locked:
                 return False
-            if password == self.password:
+            if password == self.password and not self.harm.password_changed:
                 account.failures = 0
                 return True
             account.failures += 1
             if account.failures >= LOGIN_FAILURES:
                 account.failures, account.locked_until = 0, now + LOCK_SECONDS
             return False
+
+    def unlock_account(self) -> None:
+        """Forget failed logins, as somebody at the console does."""
+        with self.lock:
+            self._account = Account()
+
+    def now(self) -> datetime:
+        """The time, by the host's own clock."""
+        return datetime.now(UTC) + self.harm.clock_skew
 
     # Power
 
@@ -186,6 +206,12 @@ class Host(VmActions):
     def api_ready(self) -> bool:
         """Whether hostd answers: later than sshd after a boot."""
         return self.reachable and self.clock() >= self._hostd_at
+
+    def answer_now(self) -> None:
+        """End hostd's wait."""
+        with self.lock:
+            self._hostd_at = min(self._hostd_at, self.clock())
+            self.touch(dirty=False)
 
     def reboot(self) -> None:
         """A clean reboot; returns at once. VMs go off, the configuration is kept."""
@@ -207,6 +233,7 @@ class Host(VmActions):
             if not self.changed.wait_for(self._quiet, timeout=timeout or None):
                 raise Timedout("Operation timed out.")
             self.in_maintenance = True
+            self.journal.add("EnteredMaintenanceModeEvent", f"Host {self.name} has entered maintenance mode")
             self.touch()
 
     def exit_maintenance(self) -> None:
@@ -215,6 +242,7 @@ class Host(VmActions):
             if not self.in_maintenance:
                 raise InvalidState("The operation is not allowed in the current state.")
             self.in_maintenance = False
+            self.journal.add("ExitMaintenanceModeEvent", f"Host {self.name} has exited maintenance mode")
             self.touch()
 
     # Physics
@@ -226,7 +254,10 @@ class Host(VmActions):
             "kernel": {setting.name: setting.configured for setting in self.kernel_settings.values()},
             "policies": {service.key: service.policy for service in self.services.values()},
             "advanced": dict(self.advanced),
+            "rulesets": dict(self.rulesets),
             "mounts": dict(self.mounts),
+            "port_groups": dict(self.port_groups),
+            "settings": copy.deepcopy(self.settings),
             "vms": copy.deepcopy(self.vms),
             "in_maintenance": self.in_maintenance,
         }
@@ -240,7 +271,8 @@ class Host(VmActions):
         for key, policy in kept["policies"].items():
             self.services[key].policy = policy
         self.advanced, self.mounts, self.in_maintenance = kept["advanced"], kept["mounts"], kept["in_maintenance"]
-        self.vms = kept["vms"]
+        self.rulesets, self.vms = kept["rulesets"], kept["vms"]
+        self.port_groups, self.settings = kept["port_groups"], kept["settings"]
         self.dirty = False
 
     def _restart(self, *, clean: bool) -> None:
@@ -269,23 +301,29 @@ class Host(VmActions):
         self.on_down()
         if self._stopped.wait(self.timing.boot_seconds):
             return
+        while self.harm.reboot_hangs:
+            if self._stopped.wait(LOOK_SECONDS):
+                return
         with self.lock:
             self._boot_physics()
             self._restarting = False
             up = self.reachable
         if up:
             self.on_up()
+        self.start_with_host()
 
     def _boot_physics(self) -> None:
         """Load drivers as configured: native ones first, unless preferVmklinux; no driver, no network."""
         for setting in self.kernel_settings.values():
             setting.runtime = setting.configured
+        self.advanced[SCRATCH] = self.advanced["ScratchConfig.ConfiguredScratchLocation"] or NO_SCRATCH
         legacy_first = self.kernel_settings["preferVmklinux"].runtime == "TRUE"
         order = sorted(self.modules.values(), key=lambda module: module.native == legacy_first)
         for module in order:
             module.loaded = module.enabled and not module.claims
         for nic in self.nics:
             held = next((module for module in order if module.enabled and nic.pci_id in module.claims), None)
+            held = None if self.harm.no_driver else held
             nic.driver, nic.link_up = (held.name if held else None), held is not None
             if held:
                 held.loaded = True
@@ -296,10 +334,10 @@ class Host(VmActions):
         for service in self.services.values():
             service.running = service.policy == "on"
         self.boots += 1
-        self.boot_time = datetime.now(UTC)
+        self.boot_time = self.now()
         self.state = "up" if self.nics[0].driver else "unreachable"
         first = self.boots == 1
-        self._hostd_at = self.clock() + (0 if first else self.timing.api_delay_seconds)
+        self._hostd_at = self.clock() + (0 if first else self.timing.api_delay_seconds + self.harm.api_delay_seconds)
         self.touch(dirty=False)
 
     def _quiet(self) -> bool:

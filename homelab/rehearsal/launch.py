@@ -15,6 +15,8 @@ from typing import IO, Any
 
 from homelab.errors import HomelabError, UsageError
 from homelab.lab import Lab
+from homelab.rehearsal.faults import control
+from homelab.rehearsal.faults.table import Wish, as_json, targets
 from homelab.rehearsal.image import make_image
 from homelab.rehearsal.overlay import Overlay, free_ports, new_passwords
 from homelab.rehearsal.roots import ensure_root, root_id
@@ -38,6 +40,7 @@ class Scene:
     kubernetes_version: str
     guests: bool
     namespaces: bool
+    faults: tuple[Wish, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -58,6 +61,7 @@ class Served:
     work: str
     namespaces: str
     hosts: list[dict[str, str]]
+    control: str
 
     def ready(self) -> dict[str, Any]:
         """The contract's ready line."""
@@ -125,7 +129,10 @@ def lab(scene: Scene, read_lab: Callable[[Sequence[Path]], Lab], report: Report)
     with terminated_like_interrupted(), one_at_a_time(scene.home) as lock:
         overlay = write_overlay(scene, report)
         report(f"rehearsal: {'real guests, Kubernetes is a stand-in' if scene.guests else 'no guests'}")
-        with serve(scene, overlay, read_lab((*scene.sources, overlay.folder)), lock) as served:
+        wanted = read_lab((*scene.sources, overlay.folder))
+        for wish in scene.faults:
+            targets(wish, wanted, guests=scene.guests)
+        with control.open_door(scene.folder) as door, serve(scene, overlay, wanted, lock, door) as served:
             yield served
 
 
@@ -207,13 +214,19 @@ def _wait(process: "subprocess.Popen[bytes]") -> int:
 
 def enter(home: Path, argv: Sequence[str]) -> int:
     """Run a program in the served lab; its exit code. UsageError when none is served."""
-    served = find_served(home)
-    if served is None:
-        raise UsageError(
-            "no rehearsal is being served here", where=str(home), advice="Start one: homelab rehearsal serve"
-        )
+    served = the_served(home)
     with terminated_like_interrupted():
         return run(served, argv)
+
+
+def fault(home: Path, wishes: Sequence[Wish], *, clear: bool) -> list[dict[str, Any]]:
+    """Order faults in the served lab, or end them all; what is ordered then, or what was ended."""
+    path = the_served(home).control
+    if clear:
+        return control.ask(path, {"do": "clear"})
+    if wishes:
+        control.ask(path, {"do": "order", "wishes": as_json(wishes)})
+    return control.ask(path, {"do": "show"})
 
 
 def until_told() -> None:
@@ -245,6 +258,16 @@ def one_at_a_time(home: Path) -> Iterator[IO[str]]:
             file.truncate(0)
 
 
+def the_served(home: Path) -> Served:
+    """The lab that is being served; UsageError when none is."""
+    served = find_served(home)
+    if served is None:
+        raise UsageError(
+            "no rehearsal is being served here", where=str(home), advice="Start one: homelab rehearsal serve"
+        )
+    return served
+
+
 def find_served(home: Path) -> Served | None:
     """The lab that is being served, if any. A lock that nobody holds is a lab that died."""
     path = home / "rehearsal.lock"
@@ -260,7 +283,7 @@ def find_served(home: Path) -> Served | None:
 
 
 @contextmanager
-def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str]) -> Iterator[Served]:
+def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str], door: control.Door) -> Iterator[Served]:
     """The lab's process, for as long as the context lasts; with it everything in its namespaces ends."""
     work = scene.folder / "lab"
     work.mkdir(mode=0o700)
@@ -273,9 +296,10 @@ def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str]) -> Iterator[S
             stderr=log,
             text=True,
             start_new_session=True,
+            pass_fds=[door.listener.fileno()],
         )
     try:
-        _give_order(process, scene, lab, work)
+        _give_order(process, scene, lab, work, door)
         if not _ready(process):
             raise HomelabError(
                 f"the simulated lab did not start: {_last_line(scene.folder / 'lab.log')}",
@@ -284,7 +308,7 @@ def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str]) -> Iterator[S
             )
         inventories = tuple(str(path.resolve()) for path in (*scene.sources, overlay.folder))
         leader = process.pid if namespaces == "none" else _child_of(process.pid)
-        served = Served(os.getpid(), leader, inventories, str(work), namespaces, _hosts(lab, overlay))
+        served = Served(os.getpid(), leader, inventories, str(work), namespaces, _hosts(lab, overlay), str(door.path))
         lock.write(json.dumps(served.__dict__))
         lock.flush()
         yield served
@@ -303,11 +327,18 @@ def _command(namespaces: str) -> list[str]:
     return [*command, *lab]
 
 
-def _give_order(process: "subprocess.Popen[str]", scene: Scene, lab: Lab, work: Path) -> None:
+def _give_order(process: "subprocess.Popen[str]", scene: Scene, lab: Lab, work: Path, door: control.Door) -> None:
     """Write the order as one line; the pipe stays open, for the lab ends with it."""
     assert process.stdin is not None
     roots = str(scene.cache / "roots") if scene.guests else None
-    order = {"lab": with_passwords(lab), "work": str(work), "roots": roots, "namespaces": scene.namespaces}
+    order = {
+        "lab": with_passwords(lab),
+        "work": str(work),
+        "roots": roots,
+        "namespaces": scene.namespaces,
+        "control": door.listener.fileno(),
+        "faults": as_json(scene.faults),
+    }
     try:
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()

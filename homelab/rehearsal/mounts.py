@@ -3,8 +3,9 @@
 import threading
 from pathlib import Path
 
+from homelab.rehearsal.journal import Journal
 from homelab.rehearsal.parts import NasMount, Vm
-from homelab.rehearsal.refusals import AlreadyExists, DuplicateName, NotFound, ResourceInUse
+from homelab.rehearsal.refusals import AlreadyExists, DatastoreAway, DuplicateName, NotFound, ResourceInUse
 from homelab.rehearsal.storage import Volumes
 
 
@@ -12,6 +13,7 @@ class MountActions:
     """What a host can do about datastores; `Host` inherits it."""
 
     lock: threading.RLock
+    journal: Journal
     address: str
     mounts: dict[str, NasMount]
     vms: dict[str, Vm]
@@ -34,6 +36,7 @@ class MountActions:
             volume = self.volumes.mount(server, share, client=self.address)
             mode = "readOnly" if read_only else "readWrite"
             self.mounts[name] = NasMount(name, server, share, volume, mode, kind)
+            self.journal.add("NASDatastoreCreatedEvent", f"Created NAS datastore {name}")
             self.touch()
             return self.mounts[name]
 
@@ -45,6 +48,7 @@ class MountActions:
             if any(_uses(vm, name) for vm in self.vms.values()):
                 raise ResourceInUse("NFS Error: Unable to Unmount filesystem: Busy.", type="Datastore", name=name)
             del self.mounts[name]
+            self.journal.add("DatastoreRemovedOnHostEvent", f"Removed datastore {name}")
             self.touch()
 
     def accessible(self, mount: NasMount) -> bool:
@@ -56,6 +60,8 @@ class MountActions:
         mount = self.mounts.get(datastore)
         if not mount:
             raise NotFound(f"Unable to find datastore '{datastore}'")
+        if not self.accessible(mount):
+            raise DatastoreAway(f"Unable to access file [{datastore}]", file=f"[{datastore}]")
         return mount.volume.path
 
 

@@ -4,9 +4,13 @@ import hashlib
 import uuid as uuids
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 from homelab.rehearsal.hardware import INSTALLED, HardwareModel
 from homelab.rehearsal.storage import Volume
+
+SCRATCH = "ScratchConfig.CurrentScratchLocation"
+NO_SCRATCH = "/tmp/scratch"
 
 
 @dataclass
@@ -210,6 +214,28 @@ def fresh_services() -> dict[str, Service]:
         ("vpxa", "VMware vCenter Agent", False, "on"),
     )
     return {key: Service(key, label, running, policy) for key, label, running, policy in rows}
+
+
+def fresh_advanced() -> dict[str, Any]:
+    """The advanced settings that matter here; a host on a stick has no scratch of its own."""
+    return {
+        "NFS.MaxVolumes": 8,
+        "Net.FollowHardwareMac": 0,
+        "Net.TcpipDefLROEnabled": 1,
+        "Net.UseHwTSO": 1,
+        "ScratchConfig.ConfiguredScratchLocation": "",
+        SCRATCH: NO_SCRATCH,
+        "Syslog.global.logDir": "[] /scratch/log",
+        "Syslog.global.logDirUnique": False,
+        "Syslog.global.logHost": "",
+        "UserVars.SuppressShellWarning": 0,
+    }
+
+
+def fresh_rulesets() -> dict[str, bool]:
+    """The firewall's rulesets of a new host that matter here, and whether they are open."""
+    shut = dict.fromkeys(("httpClient", "nfsClient", "ntpClient", "sshClient", "syslog"), False)
+    return {"sshServer": True, "dhcp": True, "dns": True, "vSphereClient": True, "webAccess": True} | shut
 
 
 def fresh_kernel_settings() -> dict[str, KernelSetting]:

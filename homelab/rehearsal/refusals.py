@@ -3,6 +3,7 @@
 Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fields` are the fault's own properties
 ├── AlreadyExists          the very same NAS volume is mounted under a name
 ├── DuplicateName          the name is taken by another object
+├── DatastoreAway          the datastore's server does not answer
 ├── FileAlreadyExists      the target file is there
 ├── FileLocked             a running VM holds the file
 ├── FileNotFound           no such file or folder
@@ -12,9 +13,13 @@ Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fie
 ├── InvalidPowerState      the VM is on and must be off, or the other way round
 ├── InvalidState           the host is not in the state that the call needs
 ├── NasRefused             the NAS would not serve the mount; the message is ESXi's own
+├── NoDiskSpace            the datastore is full
 ├── NotFound               no object of that name
+├── PowerOnRefused         the machine of a VM does not start
 ├── ReadOnly               the export is read-only
+│   └── RootSquashed       the export does not let root write
 ├── ResourceInUse          the datastore holds files of a registered VM
+├── TaskBroke              a task ended half-way
 ├── Timedout               the host waited in vain
 ├── ToolsUnavailable       the guest cannot be asked
 └── UnknownModule          no such kernel module
@@ -108,6 +113,34 @@ class ReadOnly(Refusal):
     """The export is read-only; `file` is the path that was to be written."""
 
     fault = "CannotAccessFile"
+
+
+class RootSquashed(ReadOnly):
+    """The export takes root for nobody; `file` is the path that was to be written."""
+
+
+class DatastoreAway(Refusal):
+    """The datastore's server does not answer; `file` is the path that was to be reached."""
+
+    fault = "CannotAccessFile"
+
+
+class NoDiskSpace(Refusal):
+    """The datastore is full; `datastore` is its name, `file` the path that was to be written."""
+
+    fault = "NoDiskSpace"
+
+
+class PowerOnRefused(Refusal):
+    """The machine of a VM does not start; `reason` says why."""
+
+    fault = "GenericVmConfigFault"
+
+
+class TaskBroke(Refusal):
+    """A task ended half-way; `reason` says why."""
+
+    fault = "SystemError"
 
 
 class ResourceInUse(Refusal):

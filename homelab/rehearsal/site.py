@@ -28,7 +28,7 @@ class Site:
             MODELS[wanted.rehearsal_model],
             wanted.user,
             wanted.password.get_secret_value(),
-            volumes=volumes,
+            volumes=volumes.seen_by(wanted.name),
             machines=machines,
             timing=timing,
         )

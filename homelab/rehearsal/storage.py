@@ -4,6 +4,7 @@ A disk is a descriptor NAME.vmdk, its data NAME-flat.vmdk and, once a VM booted 
 guest's writes. Sizes in bytes. `label` is the datastore path that a refusal names.
 """
 
+import copy
 import os
 import re
 import shutil
@@ -19,7 +20,9 @@ from homelab.rehearsal.refusals import (
     InvalidArgument,
     InvalidDatastorePath,
     NasRefused,
+    NoDiskSpace,
     ReadOnly,
+    RootSquashed,
 )
 
 SECTOR = 512
@@ -32,7 +35,8 @@ class Nas:
     """The NAS as hosts meet it: what it exports, and how it misbehaves.
 
     `refuses` is a sysinfo text that answers every mount; `read_only` lets mounts pass and writes fail; `away` is
-    a NAS that does not answer. `denied` are the hosts' addresses that the export does not name.
+    a NAS that does not answer. `denied` are the hosts that the export does not name, `read_only_to` and `squashed`
+    those that it does not let write, or not as root: addresses, or names where hosts share one.
     """
 
     addresses: set[str] = field(default_factory=set)
@@ -40,7 +44,10 @@ class Nas:
     read_only: bool = False
     refuses: str | None = None
     away: bool = False
+    full: bool = False
     denied: set[str] = field(default_factory=set)
+    read_only_to: set[str] = field(default_factory=set)
+    squashed: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,14 @@ class Volumes:
         self.root = root
         self.nas = nas or Nas()
         self.lock = threading.RLock()
+        self.client = ""
         self._owners: dict[Path, str] = {}
+
+    def seen_by(self, client: str) -> "Volumes":
+        """The same volumes as one host meets them."""
+        view = copy.copy(self)
+        view.client = client
+        return view
 
     def mount(self, server: str, share: str, *, client: str = "") -> Volume:
         """The volume of an export; NasRefused with ESXi's sysinfo text when the NAS would not serve it."""
@@ -75,7 +89,7 @@ class Volumes:
             raise NasRefused(NO_CONNECTION)
         # A server drops a trailing slash; to ESXi it is another volume all the same.
         export = share.rstrip("/")
-        if export not in nas.exports or client in nas.denied:
+        if export not in nas.exports or nas.denied & {client, self.client}:
             raise NasRefused(DENIED)
         path = self.root / export.strip("/").replace("/", "_")
         path.mkdir(parents=True, exist_ok=True)
@@ -84,7 +98,7 @@ class Volumes:
     def space(self, volume: Volume) -> tuple[int, int]:
         """Capacity and free space."""
         usage = shutil.disk_usage(volume.path)
-        return usage.total, usage.free
+        return usage.total, 0 if self.nas.full else usage.free
 
     def resolve(self, folder: Path, path: str) -> Path:
         """The file behind a path inside a datastore; InvalidDatastorePath when it leads out of it."""
@@ -94,9 +108,20 @@ class Volumes:
         return folder.joinpath(*parts)
 
     def check_writable(self, path: Path, *, label: str) -> None:
-        """ReadOnly when the NAS exports the volume read-only."""
-        if self.nas.read_only and path.is_relative_to(self.root):
+        """ReadOnly when the NAS exports the volume read-only, RootSquashed when it does not take root for root."""
+        if not path.is_relative_to(self.root):
+            return
+        if self.nas.read_only or self.client in self.nas.read_only_to:
             raise ReadOnly(f"Cannot access file {label}: Read-only file system", file=label)
+        if self.client in self.nas.squashed:
+            raise RootSquashed(f"Cannot access file {label}: Permission denied", file=label)
+
+    def check_space(self, path: Path, *, label: str) -> None:
+        """What `check_writable` says, and NoDiskSpace when the volume is full."""
+        self.check_writable(path, label=label)
+        if self.nas.full and path.is_relative_to(self.root):
+            name = split(label)[0]
+            raise NoDiskSpace(f"Insufficient disk space on datastore '{name}'.", datastore=name, file=label)
 
     def lock_files(self, paths: list[Path], *, owner: str) -> None:
         """Take all locks or none; FileLocked when another VM holds one."""
@@ -108,7 +133,8 @@ class Volumes:
     def unlock_files(self, *, owner: str) -> None:
         """Give up every lock of an owner."""
         with self.lock:
-            self._owners = {path: holder for path, holder in self._owners.items() if holder != owner}
+            for path in [path for path, holder in self._owners.items() if holder == owner]:
+                del self._owners[path]
 
     def check_unlocked(self, path: Path, *, label: str, but: str = "") -> None:
         """FileLocked when a running VM holds the disk, its data or a file below it."""
@@ -119,7 +145,7 @@ class Volumes:
 
     def make_directory(self, path: Path, *, parents: bool, label: str) -> None:
         """Make a folder; FileAlreadyExists, FileNotFound."""
-        self.check_writable(path, label=label)
+        self.check_space(path, label=label)
         if path.exists():
             raise FileAlreadyExists(
                 f"Cannot complete the operation because the file or folder {label} already exists", file=label
@@ -156,7 +182,7 @@ class Volumes:
 
     def create_disk(self, path: Path, capacity: int, *, thin: bool = True, label: str) -> None:
         """Make an empty disk."""
-        self.check_writable(path, label=label)
+        self.check_space(path, label=label)
         if path.exists():
             raise FileAlreadyExists(
                 f"Cannot complete the operation because the file or folder {label} already exists", file=label
@@ -172,7 +198,7 @@ class Volumes:
         self._must_exist(flat_of(source), label=label)
         self._must_exist(source, label=label)
         self.check_unlocked(source, label=label)
-        self.check_writable(target, label=target_label)
+        self.check_space(target, label=target_label)
         if not target.parent.is_dir():
             raise FileNotFound(f"File {target_label} was not found", file=target_label)
         if target.exists():

@@ -4,9 +4,11 @@ import re
 import threading
 import time
 import uuid as uuids
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from homelab.rehearsal.harm import Harm
 from homelab.rehearsal.machines import GuestSpec, Machines
 from homelab.rehearsal.mounts import MountActions
 from homelab.rehearsal.parts import Vm
@@ -19,8 +21,11 @@ from homelab.rehearsal.refusals import (
     InvalidPowerState,
     InvalidState,
     NotFound,
+    PowerOnRefused,
+    Refusal,
     ToolsUnavailable,
 )
+from homelab.rehearsal.settings import Settings
 from homelab.rehearsal.storage import join, split
 from homelab.rehearsal.vmx import parse_vmx, render_vmx
 
@@ -33,6 +38,9 @@ class VmActions(MountActions):
 
     changed: threading.Condition
     machines: Machines
+    settings: Settings
+    name: str
+    harm: Harm
     in_maintenance: bool
     _last_moid: int = 0
 
@@ -69,6 +77,7 @@ class VmActions(MountActions):
             self._give_macs(vm)
             self._write_vmx(vm)
             self.vms[vm.moid] = vm
+            self._note("VmCreatedEvent", vm, "Created virtual machine {vm}")
             self.touch()
             return vm
 
@@ -84,6 +93,7 @@ class VmActions(MountActions):
             vm.name = name or vm.name
             self.check_new_vm(vm)
             self.vms[vm.moid] = vm
+            self._note("VmRegisteredEvent", vm, "Registered {vm}")
             self.touch()
             return vm
 
@@ -92,6 +102,7 @@ class VmActions(MountActions):
         with self.lock:
             self._must_be(vm, on=False, wanted="poweredOff")
             del self.vms[vm.moid]
+            self._note("VmRemovedEvent", vm, "Removed {vm}")
             self.touch()
 
     def destroy_vm(self, vm: Vm) -> None:
@@ -105,6 +116,7 @@ class VmActions(MountActions):
             if folder.exists():
                 self.volumes.delete(folder, label=vm.folder)
             del self.vms[vm.moid]
+            self._note("VmRemovedEvent", vm, "Removed {vm}")
             self.touch()
 
     def update_vm(self, vm: Vm) -> None:
@@ -112,6 +124,7 @@ class VmActions(MountActions):
         with self.lock:
             self._give_macs(vm)
             self._write_vmx(vm)
+            self._note("VmReconfiguredEvent", vm, "Reconfigured {vm}")
             self.touch()
 
     def power_on(self, vm: Vm) -> None:
@@ -120,6 +133,9 @@ class VmActions(MountActions):
             self._must_be(vm, on=False, wanted="poweredOn")
             if self.in_maintenance:
                 raise InvalidState("The operation is not allowed in the current state.")
+            if self.harm.power_on_refused:
+                text = "Module 'MonitorLoop' power on failed."
+                raise PowerOnRefused(text, reason=text)
             disks = [self.path_of(disk.path) for disk in vm.disks]
             for disk, path in zip(vm.disks, disks, strict=True):
                 if not path.is_file():
@@ -133,7 +149,18 @@ class VmActions(MountActions):
                 self.machines.power_on(spec)
                 watch = threading.Thread(target=self._watch, args=(vm, vm.boot_time), daemon=True)
                 watch.start()
+            self._note("VmPoweredOnEvent", vm, "{vm} is powered on")
             self.touch(dirty=False)
+
+    def start_with_host(self) -> None:
+        """Switch on the VMs that start with the host, in their order; one that cannot is left off."""
+        with self.lock:
+            settings = self.settings
+            wanted = sorted(settings.autostart.items(), key=lambda item: (item[1].order < 0, item[1].order))
+            for moid, item in wanted if settings.autostart_enabled else ():
+                if moid in self.vms and item.start_action == "powerOn":
+                    with suppress(Refusal):
+                        self.power_on(self.vms[moid])
 
     def power_off(self, vm: Vm) -> None:
         """Pull the VM's plug."""
@@ -182,7 +209,12 @@ class VmActions(MountActions):
             for drive in vm.cdroms:
                 drive.connected = False
             self.volumes.unlock_files(owner=f"{self.address}/{vm.moid}")
+            self._note("VmPoweredOffEvent", vm, "{vm} is powered off")
             self.touch(dirty=False)
+
+    def _note(self, kind: str, vm: Vm, text: str) -> None:
+        where = f"{vm.name} on {self.name} in ha-datacenter"
+        self.journal.add(kind, text.format(vm=where), vm=vm.moid, vm_name=vm.name)
 
     def _guest(self, vm: Vm) -> GuestSpec | None:
         for disk in sorted(vm.disks, key=lambda disk: disk.unit):
@@ -215,7 +247,7 @@ class VmActions(MountActions):
 
     def _write_vmx(self, vm: Vm) -> None:
         file = self.path_of(vm.vmx_path)
-        self.volumes.check_writable(file, label=vm.vmx_path)
+        self.volumes.check_space(file, label=vm.vmx_path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(render_vmx(vm))
 

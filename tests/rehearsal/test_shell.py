@@ -17,12 +17,13 @@ from homelab.rehearsal.hardware import MODELS
 from homelab.rehearsal.host import Host, Nic, Timing, Vib, Vm
 from homelab.rehearsal.machines import GuestSpec
 from homelab.rehearsal.shell.layouts import Block, Blocks, Table, render
-from homelab.rehearsal.shell.server import ShellFace
+from homelab.rehearsal.shell.server import ShellFace, new_host_key
 from homelab.rehearsal.storage import Nas, Volumes
 
 ADDRESS = "127.0.0.93"
 PASSWORD = "correct horse"
 DEADLINE = 10.0
+HOST_KEY = new_host_key()
 
 
 class Machines:
@@ -65,7 +66,7 @@ def host(tmp_path: Path) -> Host:
 
 @pytest.fixture
 def face(host: Host) -> Iterator[ShellFace]:
-    face = ShellFace(host, ADDRESS, 0)
+    face = ShellFace(host, ADDRESS, 0, HOST_KEY)
     host.on_down, host.on_up = face.stop, face.start
     face.start()
     yield face
@@ -77,6 +78,14 @@ def connect(face: ShellFace, password: str = PASSWORD) -> paramiko.SSHClient:
     client = paramiko.SSHClient()
     client.get_host_keys().add(f"[{ADDRESS}]:{face.port}", face.host_key.get_name(), face.host_key)
     client.connect(ADDRESS, face.port, "root", password, allow_agent=False, look_for_keys=False, timeout=DEADLINE)
+    return no_delay(client)
+
+
+def no_delay(client: paramiko.SSHClient) -> paramiko.SSHClient:
+    """Small packets at once, or each command of a test would wait for the server's delayed acknowledgement."""
+    transport = client.get_transport()
+    assert transport is not None
+    transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
 
 

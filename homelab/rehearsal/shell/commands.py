@@ -6,17 +6,13 @@ Layouts agree with recorded outputs of real hosts; what is assumed is listed in 
 from datetime import UTC, datetime
 
 from homelab.rehearsal.host import Host, KernelSetting, Module, Vib
+from homelab.rehearsal.shell.answers import Failure, table
 from homelab.rehearsal.shell.facts import containing_vib, module_version
-from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Scalar, Table, Value
+from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Scalar, Value
 from homelab.rehearsal.shell.pci import pci_blocks
 
 LINK_MODES = "Auto, 10BaseT/Half, 10BaseT/Full, 100BaseT/Half, 100BaseT/Full, 1000BaseT/Full"
-HARDWARE = "Not Supported"
 UPDATES = {"GA": "0"}
-
-
-class Failure(Exception):
-    """The command was understood and did not succeed: its text goes to standard error, exit status 1."""
 
 
 def system_module_list(host: Host, enabled: bool | None = None, loaded: bool | None = None) -> Output:
@@ -26,7 +22,7 @@ def system_module_list(host: Host, enabled: bool | None = None, loaded: bool | N
         for module in host.modules.values()
         if enabled in (None, module.enabled) and loaded in (None, module.loaded)
     )
-    return _table("Module", ("Name", "Is Loaded", "Is Enabled"), rows)
+    return table("Module", ("Name", "Is Loaded", "Is Enabled"), rows)
 
 
 def system_module_get(host: Host, module: str) -> Output:
@@ -100,7 +96,7 @@ def system_settings_kernel_list(host: Host, option: str | None = None) -> Output
     if option is not None and option not in host.kernel_settings:
         raise Failure(f"Invalid option '{option}': no such kernel setting")
     rows = tuple(_kernel_row(name, setting) for name, setting in host.kernel_settings.items() if option in (None, name))
-    return _table("KernelSetting", ("Name", "Type", "Description", "Configured", "Runtime", "Default"), rows)
+    return table("KernelSetting", ("Name", "Type", "Description", "Configured", "Runtime", "Default"), rows)
 
 
 def system_settings_kernel_set(host: Host, setting: str, value: str) -> Output:
@@ -143,7 +139,7 @@ def network_nic_list(host: Host) -> Output:
         for nic in host.nics
         if nic.driver
     )
-    return _table("Nic", columns, rows, last_full=int(host.version.split(".")[0]) < 8)
+    return table("Nic", columns, rows, last_full=int(host.version.split(".")[0]) < 8)
 
 
 def network_nic_get(host: Host, nic_name: str) -> Output:
@@ -185,7 +181,7 @@ def software_vib_list(host: Host) -> Output:
     """The installed packages."""
     columns = ("Name", "Version", "Vendor", "Acceptance Level", "Install Date")
     rows = tuple((vib.name, vib.version, vib.vendor, vib.acceptance, vib.installed.isoformat()) for vib in host.vibs)
-    return _table("VIBExt", columns, rows)
+    return table("VIBExt", columns, rows)
 
 
 def software_vib_get(host: Host, vibname: str | None = None) -> Output:
@@ -200,45 +196,9 @@ def software_vib_get(host: Host, vibname: str | None = None) -> Output:
     return Blocks("VIBExt", tuple(blocks))
 
 
-def storage_nfs_list(host: Host) -> Output:
-    """The NFSv3 mounts."""
-    columns = (
-        "Volume Name",
-        "Host",
-        "Share",
-        "Accessible",
-        "Mounted",
-        "Read-Only",
-        "isPE",
-        "Hardware Acceleration",
-    )
-    rows = tuple(
-        (
-            mount.name,
-            mount.server,
-            mount.share,
-            host.accessible(mount),
-            True,
-            mount.access_mode == "readOnly",
-            False,
-            HARDWARE,
-        )
-        for mount in host.mounts.values()
-        if mount.kind == "NFS"
-    )
-    return _table("NASVolume", columns, rows)
-
-
 def hardware_pci_list(host: Host) -> Output:
     """Every PCI device, a block each."""
     return Blocks("PciDevice", pci_blocks(host))
-
-
-def _table(
-    structure: str, columns: tuple[str, ...], rows: tuple[tuple[Scalar, ...], ...], *, last_full: bool = True
-) -> Output:
-    """A table, or nothing at all where there are no rows."""
-    return Table(structure, columns, rows, last_full) if rows else None
 
 
 def _module(host: Host, name: str) -> Module:

@@ -2,6 +2,7 @@
 
 import fnmatch
 import inspect
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,10 +11,38 @@ from itertools import takewhile
 from types import ModuleType
 
 from homelab.rehearsal.host import Host
-from homelab.rehearsal.shell import busybox, esxcli, files, vimcmd
+from homelab.rehearsal.shell import busybox, esxcli, files, vimcmd, vmkfstools
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.words import Command, Pipeline, ShellSyntaxError, Word, parse
 
+WRITING_VERBS = {
+    "add",
+    "apply",
+    "create",
+    "install",
+    "load",
+    "mark",
+    "poweroff",
+    "reboot",
+    "reload",
+    "remove",
+    "set",
+    "start",
+    "stop",
+}
+WRITING_PROGRAMS = {
+    "auto-backup.sh",
+    "halt",
+    "kill",
+    "mkdir",
+    "mv",
+    "poweroff",
+    "reboot",
+    "rm",
+    "rmdir",
+    "touch",
+    "vmkfstools",
+}
 FOLDERS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib/vmware/bin/")
 
 
@@ -32,6 +61,16 @@ def run(host: Host, line: str, calls: Counter[str]) -> Answer:
         if left:
             break
     return whole
+
+
+def writes(label: str) -> bool:
+    """Whether a command, as it is counted, changes something."""
+    program, *words = label.split()
+    if program in ("esxcli", "localcli"):
+        return bool(WRITING_VERBS & set(words[-1:]))
+    if program == "vim-cmd":
+        return not re.search(r"/(get|list|is)|getstate$|info$|license$", words[-1] if words else "/get")
+    return program in WRITING_PROGRAMS
 
 
 def _pipeline(host: Host, pipeline: Pipeline, calls: Counter[str]) -> tuple[Answer, bool]:
@@ -97,7 +136,9 @@ def _label(name: str, arguments: tuple[str, ...]) -> str:
 @cache
 def commands() -> dict[str, Callable[[Call], Answer]]:
     """Every command of the simulated shell by its name, underscores standing for the hyphen and the dot."""
-    return {**_functions(busybox), "esxcli": esxcli.esxcli, "localcli": esxcli.localcli, "vim_cmd": vimcmd.vim_cmd}
+    return {**_functions(busybox), "esxcli": esxcli.esxcli, "localcli": esxcli.localcli, "vim_cmd": vimcmd.vim_cmd} | {
+        "vmkfstools": vmkfstools.vmkfstools
+    }
 
 
 def _functions(module: ModuleType) -> dict[str, Callable[[Call], Answer]]:

@@ -5,30 +5,44 @@ that nobody has recorded is listed in docs/reference/assumed.md.
 """
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import get_type_hints
 
 from homelab.rehearsal.host import Host
 from homelab.rehearsal.refusals import Refusal
-from homelab.rehearsal.shell import commands as module
+from homelab.rehearsal.shell import commands, commands_host, commands_storage
+from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.layouts import FORMATTERS, Output, render
 
 Command = Callable[..., Output]
 
+# The short spellings of options, and which options take no value.
 SHORT = {
+    "default": "d",
+    "delay": "d",
     "enable": "e",
     "enabled": "e",
+    "host_": "H",
+    "int_value": "i",
+    "interface_name": "i",
     "loaded": "l",
     "module": "m",
     "nic_name": "n",
     "option": "o",
+    "readonly": "r",
+    "reason": "r",
+    "ruleset_id": "r",
     "setting": "s",
+    "share": "s",
     "timeout": "t",
     "value": "v",
     "vibname": "n",
+    "volume_name": "v",
 }
+FLAGS = ("default", "readonly")
 TRUE = ("true", "t", "1", "yes", "y")
 FALSE = ("false", "f", "0", "no", "n")
 NO_HOSTD = "Connect to localhost failed: Connection failure\n"
@@ -59,10 +73,10 @@ def localcli(call: Call) -> Answer:
     return _answer(call.host, command, options, formatter)
 
 
-def _answer(host: Host, command: Command, options: dict[str, str | bool], formatter: str | None) -> Answer:
+def _answer(host: Host, command: Command, options: dict[str, str | int | bool], formatter: str | None) -> Answer:
     try:
         return Answer(render(command(host, **options), formatter))
-    except module.Failure as failure:
+    except Failure as failure:
         return Answer(err=f"{failure}\n", status=1)
     except Refusal as refusal:
         return Answer(err=f"{refusal.message}\n", status=1)
@@ -71,8 +85,12 @@ def _answer(host: Host, command: Command, options: dict[str, str | bool], format
 @cache
 def functions() -> dict[str, Command]:
     """Every command by its path, joined by underscores."""
-    found = inspect.getmembers(module, inspect.isfunction)
-    return {n: f for n, f in found if f.__module__ == module.__name__ and not n.startswith("_")}
+    return {
+        name: function
+        for module in (commands, commands_host, commands_storage)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
 
 
 def _formatter(words: list[str]) -> tuple[str | None, list[str]]:
@@ -98,10 +116,11 @@ def _path(words: list[str]) -> list[str]:
 def _find(path: list[str]) -> Command | None:
     """The command's function, or None where the path is a namespace."""
     name = "_".join(path)
-    if name in functions():
-        return functions()[name]
-    if not path or any(one.startswith(f"{name}_") for one in functions()):
-        return None
+    if not any("_" in word for word in path):
+        if name in functions():
+            return functions()[name]
+        if not path or any(one.startswith(f"{name}_") for one in functions()):
+            return None
     raise UsageError(f"Unknown command or namespace {' '.join(path)}")
 
 
@@ -117,33 +136,50 @@ def _listing(path: list[str]) -> str:
     return text
 
 
-def _options(command: Command, path: list[str], words: list[str]) -> dict[str, str | bool]:
+def _options(command: Command, path: list[str], words: list[str]) -> dict[str, str | int | bool]:
     """The values of a command's options by parameter; raises UsageError."""
     parameters = list(inspect.signature(command).parameters.values())[1:]
-    names = {f"--{p.name.replace('_', '-')}": p.name for p in parameters}
-    names |= {f"-{SHORT[p.name]}": p.name for p in parameters}
+    names = {f"--{_spelled(p.name)}": p.name for p in parameters}
+    names |= {f"-{SHORT[p.name]}": p.name for p in parameters if p.name in SHORT}
     hints = get_type_hints(command)
-    values: dict[str, str | bool] = {}
+    values: dict[str, str | int | bool] = {}
     while words:
         option, equals, value = words.pop(0).partition("=")
         if option not in names:
-            raise UsageError(f"Invalid option {option}\n\nUsage: {' '.join(['esxcli', *path])} [cmd options]")
+            raise UsageError(f"Invalid option {option}\n\n{_usage(path)}")
+        name = names[option]
+        if name in FLAGS and not equals:
+            values[name] = True
+            continue
         if not equals:
             if not words:
                 raise UsageError(f"Option {option} requires a value")
             value = words.pop(0)
-        name = names[option]
-        values[name] = value if hints[name] in (str, str | None) else _boolean(option, value)
+        values[name] = _value(hints[name], option, value, path)
     for parameter in parameters:
         if parameter.default is parameter.empty and parameter.name not in values:
-            spelling = f"-{SHORT[parameter.name]}|--{parameter.name.replace('_', '-')}"
-            raise UsageError(f"Missing required parameter {spelling}")
+            short = f"-{SHORT[parameter.name]}|" if parameter.name in SHORT else ""
+            raise UsageError(f"Missing required parameter {short}--{_spelled(parameter.name)}")
     return values
 
 
-def _boolean(option: str, value: str) -> bool:
-    if value.lower() in TRUE:
-        return True
-    if value.lower() in FALSE:
-        return False
-    raise UsageError(f"Invalid value {value!r} for option {option}: a boolean is wanted")
+def _spelled(parameter: str) -> str:
+    """The option of a parameter; a last underscore only keeps it apart from another name."""
+    return parameter.rstrip("_").replace("_", "-")
+
+
+def _usage(path: list[str]) -> str:
+    return f"Usage: {' '.join(['esxcli', *path])} [cmd options]"
+
+
+def _value(hint: object, option: str, value: str, path: list[str]) -> str | int | bool:
+    if hint in (str, str | None):
+        return value
+    kind = "integer" if hint in (int, int | None) else "boolean"
+    if kind == "integer" and re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
+        return int(value)
+    if kind == "boolean" and value.lower() in (*TRUE, *FALSE):
+        return value.lower() in TRUE
+    raise UsageError(
+        f"While processing '{option}'. Argument type mismatch. Expecting {kind} value. Got '{value}'\n\n{_usage(path)}"
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from homelab.rehearsal.host import Host
 from homelab.rehearsal.shell.facts import containing_vib
+from homelab.rehearsal.storage import join
 
 VOLUMES = "/vmfs/volumes"
 KEYS = "/etc/ssh/keys-root/authorized_keys"
@@ -91,6 +92,16 @@ def _real(host: Host, path: str) -> Path | None:
     if name not in _volumes(host) or ".." in rest.split("/"):
         return None
     return _volumes(host)[name] / rest
+
+
+def datastore_path(host: Host, path: str) -> str | None:
+    """A path inside a volume as `[NAME] path`; None for any other path."""
+    clean = _clean(path)
+    name, _, rest = clean.removeprefix(f"{VOLUMES}/").partition("/")
+    for mount in host.mounts.values():
+        if clean.startswith(f"{VOLUMES}/") and rest and name in (mount.name, mount.volume.directory):
+            return join(mount.name, rest)
+    return None
 
 
 def _map_path(name: str, native: bool) -> str:

@@ -5,17 +5,15 @@ lock-out, which the API shares; public keys do not.
 """
 
 import contextlib
-import io
 import logging
 import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, ClassVar
 
 import paramiko
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paramiko.common import (
     AUTH_FAILED,
     AUTH_SUCCESSFUL,
@@ -25,9 +23,13 @@ from paramiko.common import (
 )
 from paramiko.server import InteractiveQuery
 
+from homelab.rehearsal.harm import reset
 from homelab.rehearsal.host import Host
 from homelab.rehearsal.shell import dispatch, files
+from homelab.rehearsal.shell.algorithms import new_host_key, offer
 from homelab.rehearsal.shell.call import Answer
+
+__all__ = ["ShellFace", "new_host_key"]
 
 LOG = "homelab.rehearsal.shell"
 BACKLOG = 32
@@ -35,14 +37,6 @@ CHUNK = 4096
 SOFTWARE_ERROR = 70
 
 logging.getLogger(LOG).addHandler(logging.NullHandler())
-
-
-def new_host_key() -> paramiko.PKey:
-    """A fresh Ed25519 key for one host; paramiko can read such keys but not make them."""
-    text = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
-    return paramiko.Ed25519Key.from_private_key(io.StringIO(text.decode()))
 
 
 class ShellFace:
@@ -54,11 +48,17 @@ class ShellFace:
 
     def __init__(self, host: Host, address: str, port: int = 22, host_key: paramiko.PKey | None = None) -> None:
         self.host, self.address, self.port = host, address, port
-        self.host_key = host_key or new_host_key()
+        if host_key:
+            self.host_key = host_key
         self.calls: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self._connections: set[paramiko.Transport] = set()
+
+    @cached_property
+    def host_key(self) -> paramiko.PKey:
+        """Made when SSH is first opened: a key takes a while, and most hosts of a rehearsal never open it."""
+        return new_host_key(self.host.version)
 
     @property
     def known_hosts_line(self) -> str:
@@ -77,6 +77,8 @@ class ShellFace:
             if self._listener:
                 return
             listener = socket.create_server((self.address, self.port), backlog=BACKLOG)
+            # Here, before two connections at once could each make one.
+            _ = self.host_key
             self.port = listener.getsockname()[1]
             self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), name=f"{self.host.name} sshd", daemon=True).start()
@@ -105,8 +107,14 @@ class ShellFace:
     def _serve(self, connection: socket.socket, listener: socket.socket) -> None:
         # As OpenSSH does: the small packets of a session would wait for each other's acknowledgement.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.host.harm.met()
+        if self.host.harm.resets:
+            reset(connection)
+            connection.close()
+            return
         transport = _Transport(connection)
         transport.set_log_channel(LOG)
+        offer(transport, self.host.version)
         transport.add_server_key(self.host_key)
         with self._lock:
             if self._listener is not listener:
@@ -174,13 +182,19 @@ class _Session(paramiko.ServerInterface):
         return True
 
     def _run(self, line: str) -> Answer:
+        self.host.harm.met()
+        ran: Counter[str] = Counter()
         try:
             with self.host.lock:
-                return dispatch.run(self.host, line, self.face.calls)
+                return dispatch.run(self.host, line, ran)
         except Exception as error:
             # A mistake of the simulator's own: without an answer the client would wait for ever.
             logging.getLogger(LOG).exception("%s: %s", self.host.name, line)
             return Answer(err=f"sh: the simulated host failed: {error!r}\n", status=SOFTWARE_ERROR)
+        finally:
+            self.face.calls.update(ran)
+            for label in filter(dispatch.writes, ran.elements()):
+                self.host.harm.wrote(label)
 
     def _execute(self, channel: paramiko.Channel, line: str) -> None:
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):

@@ -13,6 +13,7 @@ from functools import cache
 
 from homelab.rehearsal.host import Host, Vm
 from homelab.rehearsal.refusals import InvalidState, Refusal
+from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.esxcli import NO_HOSTD
 
@@ -28,10 +29,10 @@ def vim_cmd(call: Call) -> Answer:
     if not call.host.api_ready:
         return Answer(err=NO_HOSTD, status=1)
     if not call.arguments:
-        return Answer("Commands available under /:\nhostsvc/ vmsvc/\n")
+        return Answer("Commands available under /:\nhostsvc/ solo/ vimsvc/ vmsvc/\n")
     name, arguments = call.arguments[0], call.arguments[1:]
     function = functions().get(name.replace("/", "_").replace(".", "_"))
-    if function is None or "/" not in name:
+    if function is None or "/" not in name or "_" in name.partition("/")[0]:
         return Answer(err=f"Invalid command '{name}'.\n", status=1)
     try:
         return Answer(function(call.host, arguments))
@@ -45,7 +46,7 @@ def vim_cmd(call: Call) -> Answer:
 def functions() -> dict[str, Function]:
     """Every command by its name, with underscores for the slash and the dot."""
     found = inspect.getmembers(sys.modules[__name__], inspect.isfunction)
-    return {name: one for name, one in found if name.startswith(("vmsvc_", "hostsvc_"))}
+    return {name: one for name, one in found if name.startswith(("hostsvc_", "solo_", "vimsvc_", "vmsvc_"))}
 
 
 class _Usage(Exception):
@@ -96,6 +97,77 @@ def vmsvc_power_off(host: Host, arguments: Sequence[str]) -> str:
 def vmsvc_power_shutdown(host: Host, arguments: Sequence[str]) -> str:
     """Ask the guest to shut down."""
     host.shut_down_guest(_vm(host, arguments))
+    return ""
+
+
+def vmsvc_power_reset(host: Host, arguments: Sequence[str]) -> str:
+    """Press a VM's reset button."""
+    host.reset(_vm(host, arguments))
+    return "Reset VM:\n"
+
+
+def vmsvc_unregister(host: Host, arguments: Sequence[str]) -> str:
+    """Forget a VM; its files stay."""
+    host.unregister_vm(_vm(host, arguments))
+    return ""
+
+
+def vmsvc_destroy(host: Host, arguments: Sequence[str]) -> str:
+    """Forget a VM and delete its files."""
+    host.destroy_vm(_vm(host, arguments))
+    return ""
+
+
+def solo_registervm(host: Host, arguments: Sequence[str]) -> str:
+    """Register the VM of a .vmx, named by its file's path or its datastore path; prints its id."""
+    if not 1 <= len(arguments) <= 2:
+        raise _Usage("Insufficient arguments.")
+    path = arguments[0]
+    label = path if path.startswith("[") else files.datastore_path(host, path)
+    if label is None:
+        raise _Usage(f"Unable to find a datastore for {path}")
+    return f"{host.register_vm(label, *arguments[1:]).moid}\n"
+
+
+def vimsvc_license(host: Host, arguments: Sequence[str]) -> str:
+    """The licence; the layout is that of a recorded free one."""
+    if tuple(arguments) != ("--show",):
+        raise _Usage("Insufficient arguments.")
+    if host.licence == "evaluation":
+        lines = ["serial: 00000-00000-00000-00000-00000", "vmodl key: eval", "name: Evaluation Mode"]
+        lines += ["total: 0", "used: 0", "unit:"]
+    else:
+        name = f"vSphere {host.version.split('.')[0]} Hypervisor"
+        lines = ["serial: XXXX-XXXX-XXXX-XXXX", "vmodl key: esx.hypervisor.cpuPackageCoreLimited", f"name: {name}"]
+        lines += ["total: 0", "used: 1", "unit: cpuPackage:32core"]
+    version = ".".join(host.version.split(".")[:2])
+    lines += ["Properties:", "  [ProductName] = VMware ESX Server", f"  [ProductVersion] = {version}"]
+    if host.licence != "evaluation":
+        lines += ["  [count_disabled] = This license is unlimited", '  [feature] = vsmp:8 ("Up to 8-way virtual SMP")']
+    return "".join(f"   {line}\n" for line in lines)
+
+
+def hostsvc_enable_ssh(host: Host, arguments: Sequence[str]) -> str:
+    """Start SSH with every boot."""
+    host.set_service("TSM-SSH", policy="on")
+    return ""
+
+
+def hostsvc_disable_ssh(host: Host, arguments: Sequence[str]) -> str:
+    """Do not start SSH at boot."""
+    host.set_service("TSM-SSH", policy="off")
+    return ""
+
+
+def hostsvc_start_ssh(host: Host, arguments: Sequence[str]) -> str:
+    """Start SSH."""
+    host.set_service("TSM-SSH", running=True)
+    return ""
+
+
+def hostsvc_stop_ssh(host: Host, arguments: Sequence[str]) -> str:
+    """Stop SSH."""
+    host.set_service("TSM-SSH", running=False)
     return ""
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import BinaryIO
+from email.message import Message
+from io import BufferedIOBase
 
 LINE = 1024
 
@@ -15,7 +15,7 @@ class BadBody(Exception):
 class Body:
     """Reads what a client sends; `whole` says whether all of it came. BadBody when its size cannot be understood."""
 
-    def __init__(self, source: BinaryIO, headers: Mapping[str, str]) -> None:
+    def __init__(self, source: BufferedIOBase, headers: Message) -> None:
         self._source = source
         self._chunked = (headers.get("Transfer-Encoding") or "").lower() == "chunked"
         length = headers.get("Content-Length") or ""

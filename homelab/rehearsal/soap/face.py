@@ -13,7 +13,7 @@ from pyVmomi import VmomiSupport
 
 from homelab.rehearsal.host import Host
 from homelab.rehearsal.refusals import Refusal
-from homelab.rehearsal.soap import objects, property_collector, wire
+from homelab.rehearsal.soap import objects, property_collector, versions, wire
 from homelab.rehearsal.soap.certificate import self_signed, server_context
 from homelab.rehearsal.soap.managed import Managed, refused
 from homelab.rehearsal.soap.selection import not_found
@@ -22,12 +22,6 @@ from homelab.rehearsal.soap.sessions import Caller, Session, Sessions
 from homelab.rehearsal.soap.tasks import Tasks, TaskState
 
 log = logging.getLogger(__name__)
-
-VERSIONS = {
-    "6.5": "vim.version.version11",
-    "6.7": "vim.version.version12",
-    "7.0": "vim.version.v7_0",
-}
 
 
 class SoapFace:
@@ -39,13 +33,13 @@ class SoapFace:
     def __init__(self, host: Host, *, port: int = 443, address: str | None = None) -> None:
         self.host = host
         self.address, self.port = address or host.address, port
-        self.api_version = ".".join(host.version.split(".")[:2])
-        self.version = VERSIONS[self.api_version]
+        self.api_version = versions.api_version(host.version)
+        self.version = versions.NAMES[self.api_version]
         self.calls: Counter[str] = Counter()
         self.sessions = Sessions(host.clock)
         self.tasks = Tasks(host)
-        self.certificate, key = self_signed(host.name, self.address)
-        self._context = server_context(self.certificate, key)
+        self._pair = self_signed(host.name, self.address)
+        self.certificate, self._context = self._pair[0], server_context(*self._pair)
         self.backups: dict[str, bytes] = {}
         self._classes = _classes()
         self._counting = threading.Lock()
@@ -87,7 +81,22 @@ class SoapFace:
                     return target._read(request.arguments.get("prop", ""))
             return self._invoke(target, request)
         except Exception as error:
-            raise self._as_fault(error, request.target) from error
+            raise self.as_fault(error, request.target) from error
+        finally:
+            if self._writes(request):
+                self.host.harm.wrote(request.method)
+
+    def use_certificate(self, pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+        """Show another certificate (and its key) from the next connection on; answers with the one before."""
+        before, self._pair = self._pair, pair
+        self.certificate, self._context = pair[0], server_context(*pair)
+        if self._server:
+            self._server.context = self._context
+        return before
+
+    def _writes(self, request: wire.Request) -> bool:
+        method = getattr(self._classes.get(VmomiSupport.GetWsdlName(type(request.target))), request.method, None)
+        return bool(getattr(method, "needs_licence", False))
 
     def _target(self, request: wire.Request, caller: Caller) -> Managed:
         kind = self._classes.get(VmomiSupport.GetWsdlName(type(request.target)))
@@ -115,7 +124,7 @@ class SoapFace:
             return method(*arguments)
 
         name = getattr(target, "name", type(target).__name__)
-        return self.tasks.start(target._ref, request.info, name, work, lambda error: self._as_fault(error, target._ref))
+        return self.tasks.start(target._ref, request.info, name, work, lambda error: self.as_fault(error, target._ref))
 
     def _derived(self, kind: Any) -> list[type[Managed]]:
         found = []
@@ -124,7 +133,8 @@ class SoapFace:
                 found.append(candidate)
         return found
 
-    def _as_fault(self, error: Exception, target: Any) -> Exception:
+    def as_fault(self, error: Exception, target: Any) -> Exception:
+        """The vSphere fault of an error; one of the rehearsal's own is logged, and a SystemError to the client."""
         if wire.is_fault(error):
             return error
         if isinstance(error, Refusal):

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
-from homelab.rehearsal.refusals import FileLocked, InvalidDatastorePath, NotFound, ReadOnly
+from homelab.rehearsal.harm import reset
+from homelab.rehearsal.refusals import InvalidDatastorePath, NotFound, Refusal
 from homelab.rehearsal.soap.body import BadBody, Body
 from homelab.rehearsal.storage import join
 
@@ -33,7 +34,7 @@ def serve(handler: Handler, path: str) -> None:
     try:
         file = host.path_of(label)
         if handler.command == "PUT":
-            host.volumes.check_writable(file, label=label)
+            host.volumes.check_space(file, label=label)
             host.volumes.check_unlocked(file, label=label)
             _put(handler, file)
         elif handler.command == "DELETE":
@@ -42,8 +43,11 @@ def serve(handler: Handler, path: str) -> None:
             _get(handler, file)
     except (NotFound, InvalidDatastorePath) as refusal:
         handler.answer(404, refusal.message.encode())
-    except (FileLocked, ReadOnly) as refusal:
+    except Refusal as refusal:
         handler.answer(500, refusal.message.encode())
+    finally:
+        if handler.command in ("PUT", "DELETE"):
+            host.harm.wrote(f"{handler.command} /folder")
 
 
 def _get(handler: Handler, file: Path) -> None:
@@ -70,17 +74,24 @@ def _put(handler: Handler, file: Path) -> None:
         return
     status = 200 if file.exists() else 201
     handler.face.host.volumes.forget_writes(file)
+    cut = handler.face.host.harm.upload_cut
+    most = int(handler.headers.get("Content-Length") or 2) // 2 if cut else None
     with file.open("wb") as target:
-        whole = _receive(body, target)
-    if whole:
+        whole = _receive(body, target, most)
+    if most is not None:
+        reset(handler.connection)
+    elif whole:
         handler.close_connection = handler.headers.get("Connection", "").lower() == "close"
         handler.answer(status)
 
 
-def _receive(body: Body, target: BinaryIO) -> bool:
-    """Whether all came. What arrived stays, as on a real host: a cut upload leaves a part of the file."""
+def _receive(body: Body, target: BinaryIO, most: int | None = None) -> bool:
+    """Whether all came, `most` being the bytes after which to stop.
+
+    What arrived stays, as on a real host: a cut upload leaves a part of the file.
+    """
     try:
-        while piece := body.read(CHUNK):
+        while piece := body.read(CHUNK if most is None else min(CHUNK, most - target.tell())):
             if piece == ZEROS[: len(piece)]:
                 # Kept as a hole: the rehearsal's disks live in memory.
                 target.seek(len(piece), os.SEEK_CUR)

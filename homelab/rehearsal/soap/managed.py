@@ -62,10 +62,13 @@ class Managed:
     def _ref(self) -> Any:
         return ref(type(self).__name__, self._moid)
 
-    def _read(self, path: str) -> Any:
-        """The value of a path such as `config.product.version`; None when it is unset, a fault when it is unknown."""
+    def _read(self, path: str, made: dict[str, Any] | None = None) -> Any:
+        """The value of a path such as `config.product.version`; None when it is unset, a fault when it is unknown.
+
+        `made` keeps whole properties from one path to the next: making `config` costs more than all else in a read.
+        """
         steps = [STEP.fullmatch(part) for part in split_path(path)]
-        if not all(steps):
+        if not steps or not all(steps):
             raise fault("InvalidProperty", name=path)
         kind: Any = type(self._ref)
         value: Any = self
@@ -79,7 +82,10 @@ class Managed:
                 raise fault("InvalidProperty", f"{path} leads into another object", name=path)
             if index == 0 and not isinstance(getattr(type(self), step[1], None), property):
                 raise fault("NotSupported", f"{type(self).__name__}.{path} is not part of the rehearsal")
-            value = None if value is None else getattr(value, step[1])
+            if index == 0 and made is not None:
+                value = made[step[1]] if step[1] in made else made.setdefault(step[1], getattr(value, step[1]))
+            else:
+                value = None if value is None else getattr(value, step[1])
             if index == 1 and value is None and steps[0] and steps[0][1] in self.partial:
                 raise fault("NotSupported", f"{type(self).__name__}.{path} is not part of the rehearsal")
             kind = info.type

@@ -58,8 +58,9 @@ def paths_of(item: Managed, spec: Any) -> list[str] | None:
 
 def read_all(item: Managed, spec: Any) -> Iterator[tuple[str, Any]]:
     """The values that are set, by path."""
+    made: dict[str, Any] = {}
     for path in paths_of(item, spec) or ():
-        value = item._read(path)
+        value = item._read(path, made)
         if value is not None:
             yield path, value
 

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from homelab.rehearsal.soap import downloads, folder, wire
+from homelab.rehearsal.soap import downloads, folder, versions, wire
 from homelab.rehearsal.soap.body import BadBody, Body
 from homelab.rehearsal.soap.sessions import Caller, Session
 
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 COOKIE = "vmware_soap_session"
 HANDSHAKE_SECONDS = 10.0
 MAX_REQUEST = 16 * 1024 * 1024
-PRIOR_VERSIONS = ("6.0", "5.5", "5.1", "5.0", "4.1", "4.0", "2.5u2", "2.5")
 
 
 class Server(ThreadingHTTPServer):
@@ -38,7 +37,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, face: SoapFace, address: tuple[str, int], context: ssl.SSLContext) -> None:
         self.face = face
-        self._context = context
+        self.context = context
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(address, Handler)
@@ -47,7 +46,7 @@ class Server(ThreadingHTTPServer):
         """Shake hands in the connection's own thread: a mute client must not hold up the others."""
         request.settimeout(HANDSHAKE_SECONDS)
         try:
-            with self._context.wrap_socket(request, server_side=True) as connection:
+            with self.context.wrap_socket(request, server_side=True) as connection:
                 connection.settimeout(None)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._lock:
@@ -91,6 +90,15 @@ class Handler(BaseHTTPRequestHandler):
     def face(self) -> SoapFace:
         """The face that is served."""
         return self.server.face
+
+    def parse_request(self) -> bool:
+        """A request came in; a fault may keep it from being answered."""
+        if not super().parse_request():
+            return False
+        if self.face.host.harm.answers(self.connection):
+            return True
+        self.close_connection = True
+        return False
 
     def do_GET(self) -> None:
         """Versions, files and backups."""
@@ -173,7 +181,7 @@ class Handler(BaseHTTPRequestHandler):
     def _route(self) -> None:
         path = unquote(urlsplit(self.path).path)
         if path == "/sdk/vimServiceVersions.xml" and self.command in ("GET", "HEAD"):
-            self.answer(200, versions(self.face.api_version), "text/xml")
+            self.answer(200, versions.document(self.face.api_version), "text/xml")
         elif not self.face.host.api_ready:
             self.close_connection = True
             self.answer(503, b"503 Service Unavailable", "text/plain")
@@ -195,21 +203,8 @@ class Handler(BaseHTTPRequestHandler):
             value = face.call(request, caller)
             status, text = 200, wire.render_answer(request, value, version)
         except Exception as error:
-            if not wire.is_fault(error):
-                raise
-            status, text = 500, wire.render_fault(error, version)
+            status, text = 500, wire.render_fault(face.as_fault(error, None), version)
         headers = {"Cache-Control": "no-cache"}
         if caller.session and caller.session is not before:
             headers["Set-Cookie"] = f'{COOKIE}="{caller.session.cookie}"; Path=/; HttpOnly; Secure;'
         self.answer(status, text, "text/xml; charset=utf-8", headers)
-
-
-def versions(newest: str) -> bytes:
-    """The list of API versions by which clients choose one."""
-    known = ("7.0.0.0", "6.7", "6.5", *PRIOR_VERSIONS)
-    name = "7.0.0.0" if newest == "7.0" else newest
-    prior = "".join(f"<version>{version}</version>" for version in known[known.index(name) + 1 :])
-    return (
-        f'<?xml version="1.0" encoding="UTF-8" ?><namespaces version="1.0"><namespace><name>urn:vim25</name>'
-        f"<version>{name}</version><priorVersions>{prior}</priorVersions></namespace></namespaces>"
-    ).encode()

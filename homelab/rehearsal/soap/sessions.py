@@ -11,6 +11,15 @@ IDLE_SECONDS = 1800.0
 
 
 @dataclass
+class EventCollector:
+    """A client's view on the events: its filter, how long a page is, and the key of the last event read."""
+
+    filter: Any
+    page: int = 10
+    read: int = 0
+
+
+@dataclass
 class Session:
     """One login, and what belongs to it: property collectors, views, half-read results. Clocks are the host's."""
 
@@ -26,6 +35,8 @@ class Session:
     collectors: dict[str, Any] = field(default_factory=dict)
     views: dict[str, Any] = field(default_factory=dict)
     pages: dict[str, Any] = field(default_factory=dict)
+    lists: dict[str, list[Any]] = field(default_factory=dict)
+    event_collectors: dict[str, EventCollector] = field(default_factory=dict)
     ended: bool = False
 
 

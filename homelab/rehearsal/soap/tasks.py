@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 from homelab.rehearsal.host import Host
+from homelab.rehearsal.refusals import TaskBroke
 from homelab.rehearsal.soap.managed import ref
 
 RECENT = 20
@@ -30,6 +31,8 @@ class TaskState:
     started: datetime | None = None
     completed: datetime | None = None
     chain: int = 0
+    cancelable: bool = False
+    cancelled: bool = False
 
 
 class Tasks:
@@ -44,6 +47,7 @@ class Tasks:
         self, target: Any, info: Any, entity_name: str, work: Callable[[TaskState], Any], failed: Callable[..., Any]
     ) -> Any:
         """Queue `work` on a managed object; answers with its reference. `failed` makes a fault of an exception."""
+        work = self._half_way if self._host.harm.next_task_fails() else work
         number = next(self._numbers)
         kind = info.typeName
         name = info.name[0].lower() + info.name[1:]
@@ -74,6 +78,10 @@ class Tasks:
     def set_progress(self, task: TaskState, percent: int) -> None:
         """Say how far a task is."""
         self._change(task, progress=percent)
+
+    def _half_way(self, task: TaskState) -> None:
+        self.set_progress(task, 50)
+        raise TaskBroke("A general system error occurred: Internal error", reason="Internal error")
 
     def _run(self, task: TaskState, work: Callable[[TaskState], Any], failed: Callable[..., Any]) -> None:
         self._change(task, state="running", started=datetime.now(UTC), progress=0)

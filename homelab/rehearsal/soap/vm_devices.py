@@ -1,5 +1,6 @@
 """A VM's devices: from vSphere's specification into the host's state, and back."""
 
+import functools
 from typing import Any
 
 from pyVmomi import vim
@@ -7,6 +8,7 @@ from pyVmomi import vim
 from homelab.rehearsal.host import Host
 from homelab.rehearsal.parts import Vm, VmCdRom, VmDisk, VmNic
 from homelab.rehearsal.refusals import FileNotFound
+from homelab.rehearsal.soap.managed import ref
 from homelab.rehearsal.soap.wire import fault, is_fault
 from homelab.rehearsal.storage import split
 
@@ -31,17 +33,20 @@ def change(host: Host, vm: Vm, changes: Any) -> None:
 
 def devices(host: Host, vm: Vm) -> list[Any]:
     """All devices of a VM, as config.hardware.device lists them."""
-    fixed = [
-        _labelled(vim.vm.device.VirtualIDEController(key=200 + bus, busNumber=bus), f"IDE {bus}") for bus in (0, 1)
-    ]
-    fixed.append(_labelled(vim.vm.device.VirtualPCIController(key=100, busNumber=0), "PCI controller 0"))
     return [
-        *fixed,
+        *_fixed(),
         *(_controller(key, kind) for key, kind in sorted(vm.controllers.items())),
         *(_disk(disk, index) for index, disk in enumerate(vm.disks)),
         *(_nic(vm, nic, index) for index, nic in enumerate(vm.nics)),
         *(_cdrom(vm, drive, index) for index, drive in enumerate(vm.cdroms)),
     ]
+
+
+@functools.cache
+def _fixed() -> tuple[Any, ...]:
+    """What every VM is born with; made once, for a look at many VMs is to be cheap."""
+    ides = [_labelled(vim.vm.device.VirtualIDEController(key=200 + bus, busNumber=bus), f"IDE {bus}") for bus in (0, 1)]
+    return *ides, _labelled(vim.vm.device.VirtualPCIController(key=100, busNumber=0), "PCI controller 0")
 
 
 def _add(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
@@ -210,7 +215,9 @@ def _nic(vm: Vm, nic: VmNic, index: int) -> Any:
         unitNumber=7 + index,
         macAddress=nic.mac,
         addressType=nic.address_type,
-        backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=nic.network),
+        backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(
+            deviceName=nic.network, network=ref("Network", f"HaNetwork-{nic.network}"), useAutoDetect=False
+        ),
         connectable=_connection(vm, nic.start_connected, nic.start_connected),
     )
     return _labelled(made, f"Network adapter {index + 1}", nic.network)

@@ -27,7 +27,7 @@ def create(host: Host, spec: Any) -> Vm:
     fresh = not folder.exists()
     host.check_new_vm(vm)
     try:
-        host.volumes.check_writable(folder, label=vm.vmx_path)
+        host.volumes.check_space(folder, label=vm.vmx_path)
         folder.mkdir(parents=True, exist_ok=True)
         _apply(host, vm, spec)
         return host.create_vm(vm)

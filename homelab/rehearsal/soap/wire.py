@@ -1,11 +1,14 @@
 """SOAP as ESXi speaks it, on pyVmomi's types, serializer and deserializer: requests in, answers and faults out."""
 
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any
-from xml.parsers.expat import ExpatError, ParserCreate
+from xml.parsers.expat import ParserCreate
 
 from pyVmomi import SoapAdapter, VmomiSupport, vmodl
 from pyVmomi.VmomiSupport import ManagedObject, Object
+
+from homelab.rehearsal.soap import reflection
 
 NAMESPACE = "urn:vim25"
 HEADER = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -42,7 +45,10 @@ class RequestParser(SoapAdapter.ExpatDeserializerNSHandlers):  # type: ignore[mi
         SoapAdapter.SetHandlers(parser, SoapAdapter.GetHandlers(self))
         try:
             parser.Parse(data, True)
-        except (ExpatError, TypeError, AttributeError, KeyError, ValueError) as error:
+        except Exception as error:
+            # pyVmomi's deserializer stumbles over what does not fit in many ways, a bare Exception among them.
+            if is_fault(error):
+                raise
             raise fault("InvalidRequest", f"A request could not be read: {error!r}") from error
         if self.request is None or self.request.target is None:
             raise fault("InvalidRequest", "A request without a method or without its object")
@@ -107,7 +113,8 @@ class RequestParser(SoapAdapter.ExpatDeserializerNSHandlers):  # type: ignore[mi
 
 def method_info(kind: Any, wsdl_name: str) -> Any:
     """What pyVmomi knows of a method, or None."""
-    return next((info for info in kind._GetMethodList() if info.wsdlName == wsdl_name), None)
+    known = [*kind._GetMethodList(), *reflection.MORE.get(VmomiSupport.GetWsdlName(kind), ())]
+    return next((info for info in known if info.wsdlName == wsdl_name), None)
 
 
 def fault(name: str, message: str = "", /, **fields: Any) -> Any:
@@ -143,7 +150,7 @@ def render_answer(request: Request, value: Any, version: str) -> bytes:
     if value is not None and kind is not type(None):
         value = kind(value) if isinstance(value, list) else value
         item = Object(name="returnval", type=kind, version=version, flags=flags | VmomiSupport.F_OPTIONAL)
-        inside = SoapAdapter.SerializeToStr(value, item, version, _prefixes())
+        inside = _serialize(value, item, version)
     return _envelope(f'<{request.method}Response xmlns="{NAMESPACE}">{inside}</{request.method}Response>')
 
 
@@ -164,7 +171,21 @@ def render_fault(value: Any, version: str) -> bytes:
 def serialized(value: Any, version: str) -> str:
     """A value as text, to compare with another."""
     item = Object(name="val", type=object, version=version, flags=VmomiSupport.F_OPTIONAL)
-    return str(SoapAdapter.SerializeToStr(value, item, version, _prefixes()))
+    return _serialize(value, item, version)
+
+
+class _Serializer(SoapAdapter.SoapSerializer):  # type: ignore[misc]
+    """pyVmomi's, but for one word: what it calls ManagedObject is ManagedObjectReference to every other client."""
+
+    def _QName(self, typ: Any, defNS: str) -> tuple[str, str]:
+        attributes, name = super()._QName(typ, defNS)
+        return attributes, f"{name}Reference" if typ is ManagedObject else name
+
+
+def _serialize(value: Any, item: Any, version: str) -> str:
+    writer = StringIO()
+    _Serializer(writer, version, _prefixes()).Serialize(value, item)
+    return writer.getvalue()
 
 
 def _prefixes() -> dict[str, str]:

@@ -8,15 +8,22 @@ from pyVmomi import vim
 from homelab.rehearsal.refusals import InvalidArgument, InvalidState
 from homelab.rehearsal.soap import downloads
 from homelab.rehearsal.soap.managed import Managed, ref, writes
-from homelab.rehearsal.soap.objects import host_config
+from homelab.rehearsal.soap.objects import esxcli, host_config, options
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
 from homelab.rehearsal.soap.wire import fault
 
 MANAGERS = {
     "datastoreSystem": ("HostDatastoreSystem", "ha-datastoresystem"),
     "serviceSystem": ("HostServiceSystem", "serviceSystem"),
+    "storageSystem": ("HostStorageSystem", "storageSystem"),
     "kernelModuleSystem": ("HostKernelModuleSystem", "kernelModuleSystem"),
     "imageConfigManager": ("HostImageConfigManager", "ha-image-config-manager"),
+    "advancedOption": ("OptionManager", options.HOST),
+    "firewallSystem": ("HostFirewallSystem", "firewallSystem"),
+    "dateTimeSystem": ("HostDateTimeSystem", "dateTimeSystem"),
+    "virtualNicManager": ("HostVirtualNicManager", "ha-vnic-mgr"),
+    "networkSystem": ("HostNetworkSystem", "networkSystem"),
+    "autoStartManager": ("HostAutoStartManager", "ha-autostart-mgr"),
     "firmwareSystem": ("HostFirmwareSystem", "firmwareSystem"),
 }
 
@@ -97,6 +104,14 @@ class HostSystem(Entity):
         """The VMs."""
         return [ref("VirtualMachine", moid) for moid in self._host.vms]
 
+    def RetrieveManagedMethodExecuter(self) -> Any:
+        """Where esxcli is reached."""
+        return esxcli.access("executer")
+
+    def RetrieveDynamicTypeManager(self) -> Any:
+        """Where esxcli's types are told."""
+        return esxcli.access("types")
+
     @writes
     def RebootHost_Task(self, force: bool) -> None:
         """A clean reboot; outside of maintenance mode only with `force`."""
@@ -107,7 +122,19 @@ class HostSystem(Entity):
     @writes
     def EnterMaintenanceMode_Task(self, timeout: int, evacuatePoweredOffVms: bool | None, maintenanceSpec: Any) -> None:
         """Wait until no VM runs, and take no new ones."""
-        self._host.enter_maintenance(timeout)
+        host, task = self._host, self._task
+        if task is not None:
+            task.cancelable = True
+            with host.changed:
+                host.changed.wait_for(
+                    lambda: task.cancelled or not any(vm.powered_on for vm in host.vms.values()), timeout or None
+                )
+            task.cancelable = False
+            if task.cancelled:
+                raise fault("RequestCanceled", "The task was canceled by a user.")
+            # What could be waited for was waited for.
+            timeout = timeout and 1
+        host.enter_maintenance(timeout)
 
     @writes
     def ExitMaintenanceMode_Task(self, timeout: int) -> None:
@@ -235,8 +262,10 @@ class HostDatastoreSystem(Managed):
             raise InvalidArgument(
                 "A specified parameter was not correct: accessMode", invalidProperty="spec.accessMode"
             )
+        # NFS 4.1 takes the server from remoteHostNames; remoteHost must be filled and is not looked at.
+        old = (spec.type or "NFS").upper() == "NFS"
         mount = self._host.mount_nas(
-            spec.remoteHost,
+            spec.remoteHost if old or not spec.remoteHostNames else spec.remoteHostNames[0],
             spec.remotePath,
             spec.localPath,
             read_only=spec.accessMode == "readOnly",

@@ -11,6 +11,7 @@ from homelab.rehearsal.soap.managed import ref
 from homelab.rehearsal.soap.objects.service import about
 
 MIB = 1024 * 1024
+MANAGEMENT = "Management Network"
 
 
 def summary(host: Host) -> Any:
@@ -64,6 +65,8 @@ def hardware(host: Host) -> Any:
         systemInfo=vim.host.SystemInfo(vendor=model.vendor, model=model.name, uuid=system_uuid(host)),
         cpuInfo=vim.host.CpuInfo(numCpuPackages=1, numCpuCores=model.cores, numCpuThreads=model.threads, hz=hz),
         cpuPkg=[package],
+        # Always there; which BIOS a board has, nobody recorded.
+        biosInfo=vim.host.BIOSInfo(),
         memorySize=model.memory_mib * MIB,
         pciDevice=pci_devices(model),
         smcPresent=False,
@@ -108,25 +111,27 @@ def config(host: Host) -> Any:
 
 def network(host: Host) -> Any:
     """HostSystem.config.network: NICs, one switch, its port groups and the management interface."""
-    keys = [f"key-vim.host.PhysicalNic-{nic.name}" for nic in host.nics if nic.driver]
-    groups = [_port_group(name, vlan) for name, vlan in host.port_groups.items()]
-    switch = vim.host.VirtualSwitch(
-        name="vSwitch0",
-        key="key-vim.host.VirtualSwitch-vSwitch0",
+    groups = [_port_group(host, name, vlan) for name, vlan in host.port_groups.items()]
+    switches = [_switch(host, name, nics) for name, nics in host.settings.switches.items()]
+    # A NIC without a driver does not exist for ESXi; the PCI device does.
+    return vim.host.NetworkInfo(
+        pnic=[_pnic(nic) for nic in host.nics if nic.driver], vswitch=switches, portgroup=groups, vnic=[vnic(host)]
+    )
+
+
+def _switch(host: Host, name: str, nics: list[str]) -> Any:
+    driven = [nic.name for nic in host.nics if nic.driver and nic.name in nics]
+    groups = [group for group in host.port_groups if host.settings.switch_of(group) == name]
+    bridge = vim.host.VirtualSwitch.BondBridge(nicDevice=nics) if nics else None
+    return vim.host.VirtualSwitch(
+        name=name,
+        key=f"key-vim.host.VirtualSwitch-{name}",
         numPorts=1792,
         numPortsAvailable=1780,
         mtu=1500,
-        portgroup=[group.key for group in groups],
-        pnic=keys[:1],
-        spec=vim.host.VirtualSwitch.Specification(
-            numPorts=128,
-            mtu=1500,
-            bridge=vim.host.VirtualSwitch.BondBridge(nicDevice=[host.nics[0].name]),
-        ),
-    )
-    # A NIC without a driver does not exist for ESXi; the PCI device does.
-    return vim.host.NetworkInfo(
-        pnic=[_pnic(nic) for nic in host.nics if nic.driver], vswitch=[switch], portgroup=groups, vnic=[_vnic(host)]
+        portgroup=[f"key-vim.host.PortGroup-{group}" for group in groups],
+        pnic=[f"key-vim.host.PhysicalNic-{nic}" for nic in driven],
+        spec=vim.host.VirtualSwitch.Specification(numPorts=128, mtu=1500, bridge=bridge),
     )
 
 
@@ -145,17 +150,19 @@ def _pnic(nic: Nic) -> Any:
     )
 
 
-def _port_group(name: str, vlan: int) -> Any:
+def _port_group(host: Host, name: str, vlan: int) -> Any:
     policy = vim.host.NetworkPolicy()
+    switch = host.settings.switch_of(name)
     return vim.host.PortGroup(
         key=f"key-vim.host.PortGroup-{name}",
-        vswitch="key-vim.host.VirtualSwitch-vSwitch0",
+        vswitch=f"key-vim.host.VirtualSwitch-{switch}",
         computedPolicy=policy,
-        spec=vim.host.PortGroup.Specification(name=name, vlanId=vlan, vswitchName="vSwitch0", policy=policy),
+        spec=vim.host.PortGroup.Specification(name=name, vlanId=vlan, vswitchName=switch, policy=policy),
     )
 
 
-def _vnic(host: Host) -> Any:
+def vnic(host: Host) -> Any:
+    """The one vmkernel NIC."""
     spec = vim.host.VirtualNic.Specification(
         ip=vim.host.IpConfig(dhcp=False, ipAddress=host.address, subnetMask="255.255.255.0"),
         mac=host.nics[0].mac,

@@ -255,7 +255,9 @@ class ViewManager(Managed):
     def viewList(self) -> Any:
         """The session's views."""
         assert self._caller.session is not None
-        return [ref("ContainerView", moid) for moid in self._caller.session.views]
+        session = self._caller.session
+        lists = [ref("ListView", moid) for moid in session.lists]
+        return [*(ref("ContainerView", moid) for moid in session.views), *lists]
 
     def CreateContainerView(self, container: Any, type: Any, recursive: bool) -> Any:
         """A list of the objects below another."""
@@ -265,6 +267,16 @@ class ViewManager(Managed):
         moid = f"session-view-{next(_numbers)}"
         self._caller.session.views[moid] = (container, list(type or ()), recursive)
         return ref("ContainerView", moid)
+
+    def CreateListView(self, obj: Any) -> Any:
+        """A list of objects that are named; ManagedObjectNotFound when one of them is not there."""
+        assert self._caller.session is not None
+        for target in obj or ():
+            if self._face.find(target, self._caller) is None:
+                raise fault("ManagedObjectNotFound", "The object is gone", obj=target)
+        moid = f"session-list-view-{next(_numbers)}"
+        self._caller.session.lists[moid] = list(obj or ())
+        return ref("ListView", moid)
 
 
 class ContainerView(Managed):
@@ -301,12 +313,12 @@ class ContainerView(Managed):
         """The objects."""
         container, kinds, recursive = self._made
         found: dict[Any, None] = {}
-        pending = self._children(container)
+        pending = children_of(self._face, self._caller, container)
         while pending:
             item = pending.pop(0)
             if item not in found:
                 found[item] = None
-                pending += self._children(item) if recursive else []
+                pending += children_of(self._face, self._caller, item) if recursive else []
         return [item for item in found if not kinds or isinstance(item, tuple(kinds))]
 
     def DestroyView(self) -> None:
@@ -314,15 +326,17 @@ class ContainerView(Managed):
         assert self._caller.session is not None
         self._caller.session.views.pop(self._moid, None)
 
-    def _children(self, container: Any) -> list[Any]:
-        item = self._face.find(container, self._caller)
-        if isinstance(item, Folder | ResourcePool):
-            return list(item.childEntity if isinstance(item, Folder) else item.vm)
-        if isinstance(item, Datacenter):
-            return [item.vmFolder, item.hostFolder, item.datastoreFolder, item.networkFolder]
-        if isinstance(item, ComputeResource):
-            return [*item.host, item.resourcePool]
-        return []
+
+def children_of(face: Any, caller: Any, container: Any) -> list[Any]:
+    """What lies right below an object of the tree."""
+    item = face.find(container, caller)
+    if isinstance(item, Folder | ResourcePool):
+        return list(item.childEntity if isinstance(item, Folder) else item.vm)
+    if isinstance(item, Datacenter):
+        return [item.vmFolder, item.hostFolder, item.datastoreFolder, item.networkFolder]
+    if isinstance(item, ComputeResource):
+        return [*item.host, item.resourcePool]
+    return []
 
 
 def network_id(name: str) -> str:

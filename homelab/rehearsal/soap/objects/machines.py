@@ -12,6 +12,9 @@ from homelab.rehearsal.soap.managed import ref, writes
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+# The same for every VM, and made once: a look at many VMs is to be cheap.
+FLAGS = vim.vm.FlagInfo()
+POWER_OPERATIONS = vim.vm.DefaultPowerOpInfo()
 
 
 class VirtualMachine(Entity):
@@ -59,8 +62,8 @@ class VirtualMachine(Entity):
             annotation=vm.annotation,
             firmware=vm.firmware,
             files=vim.vm.FileInfo(vmPathName=vm.vmx_path, logDirectory=vm.folder + "/"),
-            flags=vim.vm.FlagInfo(),
-            defaultPowerOps=vim.vm.DefaultPowerOpInfo(),
+            flags=FLAGS,
+            defaultPowerOps=POWER_OPERATIONS,
             hardware=vim.vm.VirtualHardware(
                 numCPU=vm.cpus,
                 numCoresPerSocket=1,
@@ -119,6 +122,11 @@ class VirtualMachine(Entity):
             quickStats=vim.vm.Summary.QuickStats(guestHeartbeatStatus="gray"),
             overallStatus="green",
         )
+
+    @property
+    def snapshot(self) -> Any:
+        """There is none: the rehearsal takes no snapshots."""
+        return None
 
     @property
     def datastore(self) -> Any:

@@ -1,13 +1,16 @@
 """The entrance: the service instance, sessions, tasks, licences and search."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from pyVmomi import vim
 
 from homelab.rehearsal.host import Host
+from homelab.rehearsal.soap import versions
 from homelab.rehearsal.soap.managed import Managed, anonymous, ref
+from homelab.rehearsal.soap.objects.inventory import children_of
 from homelab.rehearsal.soap.tasks import TaskState
 from homelab.rehearsal.soap.wire import fault
 
@@ -16,6 +19,8 @@ MANAGERS = {
     "viewManager": ("ViewManager", "ViewManager"),
     "sessionManager": ("SessionManager", "ha-sessionmgr"),
     "taskManager": ("TaskManager", "ha-taskmgr"),
+    "eventManager": ("EventManager", "ha-eventmgr"),
+    "setting": ("OptionManager", "HostAgentSettings"),
     "licenseManager": ("LicenseManager", "ha-license-manager"),
     "searchIndex": ("SearchIndex", "ha-searchindex"),
     "fileManager": ("FileManager", "ha-nfc-file-manager"),
@@ -37,7 +42,7 @@ def about(host: Host) -> Any:
         osType="vmnix-x86",
         productLineId="embeddedEsx",
         apiType="HostAgent",
-        apiVersion=version,
+        apiVersion=versions.api_version(host.version),
         licenseProductName="VMware ESX Server",
         licenseProductVersion=f"{version.split('.')[0]}.0",
     )
@@ -59,7 +64,7 @@ class ServiceInstance(Managed):
     @property
     def serverClock(self) -> datetime:
         """The host's time."""
-        return datetime.now(UTC)
+        return self._host.now()
 
     @anonymous
     def RetrieveServiceContent(self) -> Any:
@@ -68,7 +73,7 @@ class ServiceInstance(Managed):
 
     def CurrentTime(self) -> datetime:
         """The host's time."""
-        return datetime.now(UTC)
+        return self._host.now()
 
 
 class SessionManager(Managed):
@@ -86,12 +91,16 @@ class SessionManager(Managed):
         """A new session; InvalidLogin for a wrong password, a wrong name and a locked account alike."""
         if not self._host.login(userName, password):
             raise fault("InvalidLogin", "Cannot complete login due to an incorrect user name or password.")
+        text = f"User {userName}@{self._caller.address} logged in as {self._caller.agent}"
+        self._host.journal.add("UserLoginSessionEvent", text, user=userName)
         self._caller.session = self._face.sessions.open(userName, self._caller.address, self._caller.agent)
         return self._user_session()
 
     def Logout(self) -> None:
         """The end of the session."""
         assert self._caller.session is not None
+        user = self._caller.session.user
+        self._host.journal.add("UserLogoutSessionEvent", f"User {user}@{self._caller.address} logged out", user=user)
         self._face.sessions.close(self._caller.session)
         self._host.touch(dirty=False)
 
@@ -150,8 +159,8 @@ class Task(Managed):
             entity=task.entity if isinstance(task.entity, vim.ManagedEntity) else None,
             entityName=task.entity_name,
             state=task.state,
-            cancelled=False,
-            cancelable=False,
+            cancelled=task.cancelled,
+            cancelable=task.cancelable,
             error=task.error,
             result=task.result,
             progress=task.progress,
@@ -161,6 +170,17 @@ class Task(Managed):
             completeTime=task.completed,
             eventChainId=task.chain,
         )
+
+    def CancelTask(self) -> None:
+        """Stop waiting; InvalidState for a task that is over, NotSupported for one that cannot be stopped."""
+        task: TaskState = self._face.tasks.all[self._moid]
+        with self._host.lock:
+            if task.completed:
+                raise fault("InvalidState", "The operation is not allowed in the current state.")
+            if not task.cancelable:
+                raise fault("NotSupported", "The task cannot be canceled.")
+            task.cancelled = True
+            self._host.touch(dirty=False)
 
 
 class LicenseManager(Managed):
@@ -202,3 +222,19 @@ class SearchIndex(Managed):
         with self._host.lock:
             found = [vm.moid for vm in self._host.vms.values() if vm.uuid.lower() == uuid.lower()]
         return ref("VirtualMachine", found[0]) if found else None
+
+    def FindByInventoryPath(self, inventoryPath: str) -> Any:
+        """An object of the tree by the names on the way to it from the root, `ha-datacenter/vm/cp1`; or nothing."""
+        here = ref("Folder", "ha-folder-root")
+        with self._host.lock:
+            for name in inventoryPath.strip("/").split("/"):
+                below = children_of(self._face, self._caller, here)
+                named = [item for item in below if self._name_of(item) == unquote(name)]
+                if not named:
+                    return None
+                here = named[0]
+        return here
+
+    def _name_of(self, target: Any) -> Any:
+        found = self._face.find(target, self._caller)
+        return found._read("name") if found else None

@@ -5,6 +5,7 @@ import select
 import ssl
 import time
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 LISTS = {access.NODES: "Node"}
 WATCH_LOOK_SECONDS = 0.5
+# Laid down by the rehearsal to have /readyz say no; a real API server does when its etcd is away.
+UNREADY = Path("/run/kube-apiserver-unready")
 
 
 def status(code: int, reason: str, message: str) -> dict[str, Any]:
@@ -120,6 +123,8 @@ class Answers(BaseHTTPRequestHandler):
 
     def _health(self, path: str) -> None:
         name = path.split("/")[1]
+        if name != "livez" and UNREADY.exists():
+            return self._send(500, f"[+]ping ok\n[-]etcd failed: reason withheld\n{name} check failed\n")
         if name == "livez" or not self._api.draining:
             return self._send(200, "ok")
         return self._send(500, f"[+]ping ok\n[-]shutdown failed: reason withheld\n{name} check failed\n")

@@ -1,0 +1,71 @@
+"""Advanced settings: the host's own, and hostd's."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyVmomi import VmomiSupport, vim
+
+from homelab.rehearsal.soap.managed import Managed, writes
+from homelab.rehearsal.soap.wire import fault
+
+HOST = "ha-adv-options"
+AGENT = "HostAgentSettings"
+
+
+class OptionManager(Managed):
+    """Settings by name."""
+
+    @classmethod
+    def ids(cls, face: Any, caller: Any) -> Iterator[str]:
+        """The host's advanced settings, and those of its agent."""
+        yield from (HOST, AGENT)
+
+    @property
+    def setting(self) -> Any:
+        """All settings."""
+        return [_option(name, value) for name, value in sorted(self._values().items())]
+
+    def QueryOptions(self, name: str | None) -> Any:
+        """The setting of a name, or all below a name that ends in a dot; InvalidName when there is none."""
+        known = sorted(self._values().items())
+        if not name:
+            return [_option(key, value) for key, value in known]
+        found = [(key, value) for key, value in known if key == name or (name.endswith(".") and key.startswith(name))]
+        if not found:
+            raise fault("InvalidName", f"The name '{name}' is not valid.", name=name)
+        return [_option(key, value) for key, value in found]
+
+    @writes
+    def UpdateOptions(self, changedValue: Any) -> None:
+        """Set settings, all or none; InvalidName, and InvalidArgument for a value of another type.
+
+        A number must come as xsd:long: ESXi refuses an xsd:int, which every Python client meets once.
+        """
+        if self._moid == AGENT:
+            raise fault("NotSupported", "The agent's settings cannot be changed in the rehearsal")
+        with self._host.lock:
+            known = self._values()
+            for option in changedValue:
+                if option.key not in known:
+                    raise fault("InvalidName", f"The name '{option.key}' is not valid.", name=option.key)
+                wanted = VmomiSupport.long if _is_number(known[option.key]) else type(known[option.key])
+                if not isinstance(option.value, wanted):
+                    message = f"A specified parameter was not correct: {option.key}"
+                    raise fault("InvalidArgument", message, invalidProperty=option.key)
+            for option in changedValue:
+                value = option.value
+                self._host.advanced[option.key] = int(value) if _is_number(known[option.key]) else value
+            self._host.touch()
+
+    def _values(self) -> dict[str, Any]:
+        if self._moid == AGENT:
+            return {"Config.HostAgent.plugins.solo.webServer.enableWebClient": True}
+        return self._host.advanced
+
+
+def _option(name: str, value: Any) -> Any:
+    return vim.option.OptionValue(key=name, value=VmomiSupport.long(value) if _is_number(value) else value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,200 @@
+"""A client that is not ours: govc drives the simulated host over TLS, and the host's state is what is checked."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homelab.rehearsal.hardware import MODELS
+from homelab.rehearsal.host import Host
+from homelab.rehearsal.machines import NoMachines
+from homelab.rehearsal.soap import SoapFace
+from homelab.rehearsal.storage import Nas, Volumes
+from tests.strangers import tools
+
+VERSION = "v0.18.0"  # the newest that can be built without its repository
+NAS, SHARE = "192.168.1.20", "/volume1/homelab"
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    """govc, built once into the cache folder."""
+    target = tools.tools() / f"govc-{VERSION}"
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        command = [tools.go(), "install", f"github.com/vmware/govmomi/govc@{VERSION}"]
+        environment = {**os.environ, "GOBIN": folder}
+        built = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=800, check=False)
+        if built.returncode:
+            pytest.skip(f"govc could not be built: {built.stderr.strip()[-300:]}")
+        (Path(folder) / "govc").replace(target)
+    return target
+
+
+class Rig:
+    """A simulated host, and govc pointed at it."""
+
+    def __init__(self, program: Path, work: Path) -> None:
+        volumes = Volumes(work / "volumes", Nas({NAS}, {SHARE}))
+        model = MODELS["GB-BRi7-8550"]
+        self.host = Host("brix1", "127.0.0.71", model, "root", "secret", volumes=volumes, machines=NoMachines())
+        self.face = SoapFace(self.host, port=0)
+        self.face.start()
+        self.program, self.work = program, work
+
+    def run(self, *arguments: str, fails: bool = False) -> str:
+        """What govc prints; its error when it is to fail."""
+        environment = {
+            "GOVC_URL": f"https://root:secret@127.0.0.71:{self.face.port}",
+            "GOVC_INSECURE": "1",
+            "GOVC_PERSIST_SESSION": "false",
+            "HOME": str(self.work),
+            "PATH": os.environ["PATH"],
+        }
+        done = subprocess.run(
+            [str(self.program), *arguments],
+            env=environment,
+            cwd=self.work,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert bool(done.returncode) == fails, done.stdout + done.stderr
+        assert "panic" not in done.stderr
+        return done.stderr if fails else done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "-json"))
+
+    def mount(self) -> None:
+        self.host.mount_nas(NAS, SHARE, "NAS")
+
+    def create(self, name: str = "alpha") -> None:
+        self.run("vm.create", "-m", "1024", "-c", "2", "-disk", "1GB", "-on=false", "-net", "VM Network", name)
+
+
+@pytest.fixture
+def rig(program: Path, tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(program, tmp_path)
+    yield made
+    made.face.stop()
+    made.host.stop()
+
+
+@pytest.fixture
+def govc(rig: Rig) -> Callable[..., str]:
+    return rig.run
+
+
+def test_who_the_host_is(rig: Rig) -> None:
+    about = rig.json("about")["About"]
+    assert (about["ApiType"], about["ApiVersion"], about["Build"]) == ("HostAgent", "6.7", "8169922")
+    info = rig.json("host.info")["HostSystems"][0]
+    assert info["Hardware"]["SystemInfo"]["Model"] == "GB-BRi7-8550"
+    assert info["Summary"]["Hardware"]["NumCpuThreads"] == 8
+
+
+def test_the_inventory(rig: Rig, govc: Callable[..., str]) -> None:
+    rig.mount()
+    assert govc("ls").split() == [f"/ha-datacenter/{name}" for name in ("vm", "host", "datastore", "network")]
+    assert govc("ls", "datastore").split() == ["/ha-datacenter/datastore/NAS"]
+    found = govc("find").splitlines()
+    assert "/ha-datacenter/host/brix1/brix1" in found
+    assert "/ha-datacenter/network/VM Network" in found
+    assert govc("find", "/", "-type", "s").split() == ["/ha-datacenter/datastore/NAS"]
+
+
+def test_services(rig: Rig, govc: Callable[..., str]) -> None:
+    assert "TSM-SSH  off     Stopped  SSH" in govc("host.service.ls").splitlines()
+    govc("host.service", "start", "TSM-SSH")
+    assert rig.host.services["TSM-SSH"].running
+    assert "TSM-SSH  off     Running  SSH" in govc("host.service.ls").splitlines()
+    assert "could not be found" in rig.run("host.service", "start", "nosuch", fails=True)
+
+
+def test_esxcli_over_443_is_the_shells(rig: Rig, govc: Callable[..., str]) -> None:
+    table = [line.split() for line in govc("host.esxcli", "system", "module", "list").splitlines()]
+    assert ["ne1000", "true", "true"] in table
+    assert ["e1000e", "false", "true"] in table
+    nic = govc("host.esxcli", "network", "nic", "list").splitlines()[-1]
+    assert nic.split()[:3] == ["vmnic0", "0000:00:1f.6", "ne1000"]
+    govc("host.esxcli", "system", "module", "set", "-m", "ne1000", "-e", "false")
+    assert not rig.host.modules["ne1000"].enabled
+    assert rig.host.dirty
+    assert "brix1" in govc("host.esxcli", "system", "hostname", "get")
+    assert "EsxCLI.CLIFault" in rig.run("host.esxcli", "system", "module", "get", "-m", "nosuch", fails=True)
+    assert "no namespace of esxcli" in rig.run("host.esxcli", "vsan", "cluster", "get", fails=True)
+
+
+def test_a_datastore_and_its_files(rig: Rig, govc: Callable[..., str]) -> None:
+    mount = ("-type", "nfs", "-mode", "readWrite", "-name", "NAS", "-remote-host", NAS, "-remote-path", SHARE, "*")
+    govc("datastore.create", *mount)
+    assert rig.host.mounts["NAS"].access_mode == "readWrite"
+    assert "is already exported" in rig.run("datastore.create", *mount, fails=True).lower()
+    (rig.work / "up.txt").write_text("hello\n")
+    govc("datastore.mkdir", "folder")
+    govc("datastore.upload", "up.txt", "folder/up.txt")
+    assert govc("datastore.ls", "folder").split() == ["up.txt"]
+    assert govc("datastore.ls", "-l", "folder").startswith("6B ")
+    assert govc("datastore.download", "folder/up.txt", "-") == "hello\n"
+    govc("datastore.rm", "folder/up.txt")
+    assert govc("datastore.ls", "folder") == ""
+    assert "404" in rig.run("datastore.download", "folder/up.txt", "-", fails=True)
+
+
+def test_an_export_that_is_refused(rig: Rig) -> None:
+    arguments = ("-type", "nfs", "-name", "NAS", "-remote-host", NAS, "-remote-path", "/nosuch", "*")
+    assert "The NFS server denied the mount request" in rig.run("datastore.create", *arguments, fails=True)
+
+
+def test_the_life_of_a_vm(rig: Rig, govc: Callable[..., str]) -> None:
+    rig.mount()
+    rig.create()
+    vm = rig.host.vm_named("alpha")
+    assert vm is not None
+    assert (vm.cpus, vm.memory_mib, vm.disks[0].capacity) == (2, 1024, 1 << 30)
+    names = [line.split()[0] for line in govc("device.ls", "-vm", "alpha").splitlines()]
+    assert {"lsilogic-1000", "disk-1000-0", "ethernet-0"} <= set(names)
+    govc("vm.power", "-on", "alpha")
+    assert rig.host.vms[vm.moid].powered_on
+    assert "poweredOn" in govc("vm.info", "alpha")
+    assert "current state (Powered on)" in rig.run("vm.power", "-on", "alpha", fails=True)
+    govc("vm.power", "-off", "alpha")
+    govc("vm.change", "-vm", "alpha", "-m", "2048", "-e", "guestinfo.x=y")
+    assert (vm.memory_mib, vm.extra_config["guestinfo.x"]) == (2048, "y")
+    govc("vm.unregister", "alpha")
+    assert not rig.host.vms
+    govc("vm.register", "alpha/alpha.vmx")
+    assert "2048MB" in govc("vm.info", "alpha")
+    govc("vm.destroy", "alpha")
+    assert not rig.host.vms
+    assert govc("datastore.ls", "-ds", "NAS") == ""
+
+
+def test_events_and_tasks(rig: Rig, govc: Callable[..., str]) -> None:
+    rig.mount()
+    rig.create()
+    govc("vm.power", "-on", "alpha")
+    events = govc("events")
+    assert "[info] alpha on brix1 in ha-datacenter is powered on" in events
+    assert "logged in as govc/0.18.0" in events
+    of_vm = govc("events", "-l", "vm/alpha").splitlines()
+    assert [line.split("[")[3].split("]")[0] for line in of_vm] == ["VmCreatedEvent", "VmPoweredOnEvent"]
+    tasks = [line.split()[0] for line in govc("tasks").splitlines()[1:]]
+    assert "VirtualMachine.powerOn" in tasks
+
+
+def test_advanced_settings(rig: Rig, govc: Callable[..., str]) -> None:
+    assert "Config.HostAgent." in govc("option.ls")
+    assert "UserVars.SuppressShellWarning:  0" in govc("host.option.ls", "UserVars.SuppressShellWarning")
+    govc("host.option.set", "UserVars.SuppressShellWarning", "1")
+    assert rig.host.advanced["UserVars.SuppressShellWarning"] == 1
+    assert "not valid" in rig.run("host.option.ls", "No.Such", fails=True)
