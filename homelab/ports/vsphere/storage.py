@@ -1,7 +1,9 @@
 """Datastores: NFS mounts, files by `/folder`, folders and disks."""
 
+import html
 import http.client
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -9,7 +11,7 @@ from urllib.parse import quote
 
 from pyVmomi import vim
 
-from homelab.errors import HomelabError, HostFault
+from homelab.errors import HomelabError, HostFault, Unreachable
 from homelab.lab import NfsServer
 from homelab.ports.record import recorded
 from homelab.ports.vsphere.session import DATACENTER, Session, fault_error
@@ -72,7 +74,7 @@ def probe_writable(session: Session, datastore: str) -> None:
     answer = _request(session, "DELETE", datastore, name)
     if answer.status not in (200, 204):
         what = f"the probe file {name} was written and could not be deleted"
-        raise _refused(session, what, answer.status, answer.reason)
+        raise _refused(session, what, answer)
 
 
 def upload(
@@ -92,9 +94,9 @@ def upload(
             if progress:
                 progress(done, size)
         answer = connection.getresponse()
-        answer.read()
+        said = _sentence(answer.read())
     if answer.status not in (200, 201):
-        raise _refused(session, f"[{datastore}] {path} could not be written", answer.status, answer.reason)
+        raise _refused(session, f"[{datastore}] {path} could not be written", answer, said)
 
 
 def file_size(session: Session, datastore: str, path: str) -> int | None:
@@ -103,7 +105,7 @@ def file_size(session: Session, datastore: str, path: str) -> int | None:
     if answer.status == 404:
         return None
     if answer.status != 200:
-        raise _refused(session, f"[{datastore}] {path} could not be looked at", answer.status, answer.reason)
+        raise _refused(session, f"[{datastore}] {path} could not be looked at", answer)
     return int(answer.getheader("Content-Length") or 0)
 
 
@@ -138,6 +140,12 @@ def _transfer(session: Session, method: str, what: str) -> Iterator[http.client.
     with recorded(session.files, "http", session.host.name, f"{method} {what}", writes=writes):
         try:
             yield connection
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(
+                f"the transfer broke ({method} {what}): {error or type(error).__name__}",
+                where=session.where,
+                advice="Check that the host is on and the network holds, and run again; the file is sent anew",
+            ) from error
         finally:
             connection.close()
 
@@ -151,9 +159,15 @@ def _url(datastore: str, path: str) -> str:
     return f"/folder/{quote(path)}?dcPath={DATACENTER}&dsName={quote(datastore)}"
 
 
-def _refused(session: Session, what: str, status: int, reason: str) -> HostFault:
+def _sentence(body: bytes) -> str:
+    """The host's own words in the page that comes with a refusal."""
+    text = re.sub(r"<[^>]*>", " ", body.decode(errors="replace"))
+    return html.unescape(" ".join(text.split()))[:200]
+
+
+def _refused(session: Session, what: str, answer: http.client.HTTPResponse, said: str = "") -> HostFault:
     return HostFault(
-        f"{what}: HTTP {status} {reason}",
+        f"{what}: {said or f'HTTP {answer.status} {answer.reason}'}",
         where=session.where,
         advice="For an NFS datastore, check that the export is writable for this host and has no_root_squash, "
         "and that it is not full",

@@ -52,12 +52,13 @@ class SoapFace:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
     def stop(self) -> None:
-        """Close the listener and every connection; sessions and tasks are forgotten."""
+        """Close the listener and every connection; sessions, tasks and events are forgotten."""
         server, self._server = self._server, None
         if server:
             server.close_all()
         self.sessions.clear()
         self.tasks.clear()
+        self.host.journal.clear()
         self.host.touch(dirty=False)
 
     def find(self, target: Any, caller: Caller) -> Managed | None:
