@@ -74,6 +74,8 @@ def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     over.wait()
+    wire = {site.wanted.name: site.wire() for site in sites}
+    (order.work.parent / "wire.json").write_text(json.dumps(wire, indent=2) + "\n")
     for site in sites:
         site.stop()
     if guests:

@@ -44,6 +44,11 @@ class Site:
         self._up()
         threading.Thread(target=self._follow, name=f"{self.host.name} faces", daemon=True).start()
 
+    def wire(self) -> dict[str, int]:
+        """How many calls, transfers and commands arrived so far, as the toolkit's record counts them."""
+        arrived = {"soap": self.api.calls, "http": self.api.transfers, "ssh": self.shell.calls}
+        return {kind: counts.total() for kind, counts in arrived.items()}
+
     def stop(self) -> None:
         """Be gone."""
         self._over.set()

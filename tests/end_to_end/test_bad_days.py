@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,22 @@ def test_without_namespaces_the_hosts_are_rehearsed_on_the_loopback(tmp_path: Pa
     assert "the hosts are rehearsed without guests" in done.stderr
     assert summary(done.stdout)["left_out"] == ["guest", "cluster-ca", "load-balancer", "kubernetes"]
     until(lambda: not processes_with(str(tmp_path)), 15, "every process of the rehearsal is gone")
+
+
+def test_the_record_counts_what_arrives_at_the_wire(tmp_path: Path) -> None:
+    """A whole run: what the toolkit says it asked is what the simulated hosts were asked."""
+    command = [*HOMELAB, "-o", "json", "rehearse", "--guests", "none"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, failures(done.stdout)
+    rehearsal = tmp_path / ".homelab" / "rehearsal"
+    [record] = rehearsal.glob("logs/*/record.jsonl")
+    *lines, last = [json.loads(line) for line in record.read_text().splitlines()]
+    wire = json.loads((rehearsal / "wire.json").read_text())
+    asked = Counter((line["target"], line["kind"]) for line in lines if line["kind"] in ("soap", "http", "ssh"))
+    # While a host is down, what is asked does not arrive: those attempts ended badly, at the connection.
+    lost = Counter((line["target"], line["kind"]) for line in lines if line["step"] == "reboot" and not line["ok"])
+    for host, kinds in wire.items():
+        for kind, count in kinds.items():
+            assert asked[host, kind] - lost[host, kind] <= count <= asked[host, kind], (host, kind, count)
+    assert last["counts"]["soap"] == sum(count for (_, kind), count in asked.items() if kind == "soap")
+    assert {line["step"] for line in lines if line["kind"] == "ssh"} == {"driver-fix"}

@@ -36,6 +36,7 @@ class SoapFace:
         self.api_version = versions.api_version(host.version)
         self.version = versions.NAMES[self.api_version]
         self.calls: Counter[str] = Counter()
+        self.transfers: Counter[str] = Counter()
         self.sessions = Sessions(host.clock)
         self.tasks = Tasks(host)
         self._pair = self_signed(host.name, self.address)
@@ -50,6 +51,11 @@ class SoapFace:
         self._server = Server(self, (self.address, self.port), self._context)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+
+    def count_transfer(self, method: str) -> None:
+        """Count one HTTP transfer of a file by its method."""
+        with self._counting:
+            self.transfers[method] += 1
 
     def stop(self) -> None:
         """Close the listener and every connection; sessions, tasks and events are forgotten."""

@@ -186,8 +186,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.answer(503, b"503 Service Unavailable", "text/plain")
         elif path == "/folder" or path.startswith("/folder/"):
+            self.face.count_transfer(self.command)
             folder.serve(self, path.removeprefix("/folder").lstrip("/"))
         elif path.startswith("/downloads/") and self.command in ("GET", "HEAD"):
+            self.face.count_transfer(self.command)
             downloads.serve(self, path)
         else:
             self.close_connection = True
