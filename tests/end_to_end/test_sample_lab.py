@@ -90,18 +90,6 @@ def test_a_second_bootstrap_changes_nothing_and_the_plan_is_empty(guest_lab: Lab
     assert json.loads(verified.stdout)["ok"] is True
 
 
-def test_the_playbook_by_itself_finds_nothing_to_change(guest_lab: Lab) -> None:
-    """The first run by hand writes receipts without a digest of what went in; the second finds nothing at all."""
-    recaps = []
-    for _ in range(2):
-        done = guest_lab.enter("ansible-playbook", PLAYBOOKS / "load_balancer.yml", timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-        recaps.append([line for line in done.stdout.splitlines() if line.startswith(("lb1 ", "lb2 "))])
-    assert all("changed=2 " in line for line in recaps[0]), recaps
-    assert len(recaps[1]) == 2
-    assert all("changed=0 " in line and "failed=0 " in line for line in recaps[1]), recaps
-
-
 def test_the_api_survives_the_loss_of_one_server(guest_lab: Lab) -> None:
     assert vip_answers(guest_lab)
     stopped = guest_lab.ssh("cp1", "systemctl", "stop", "kubelet")
@@ -129,3 +117,15 @@ def test_bootstrap_repairs_what_was_stopped(guest_lab: Lab) -> None:
     assert summary(done.stdout)["changed"] > 0
     assert guest_lab.homelab("plan").returncode == 0
     assert vip_answers(guest_lab)
+
+
+def test_the_playbook_by_itself_finds_nothing_to_change(guest_lab: Lab) -> None:
+    """The first run by hand writes receipts without a digest of what went in; the second finds nothing at all."""
+    recaps = []
+    for _ in range(2):
+        done = guest_lab.enter("ansible-playbook", PLAYBOOKS / "load_balancer.yml", timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        recaps.append([line for line in done.stdout.splitlines() if line.startswith(("lb1 ", "lb2 "))])
+    assert all("changed=2 " in line for line in recaps[0]), recaps
+    assert len(recaps[1]) == 2
+    assert all("changed=0 " in line and "failed=0 " in line for line in recaps[1]), recaps
