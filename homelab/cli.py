@@ -194,12 +194,12 @@ def rehearse(
     options: "Options", guests: str, kubernetes: str, faults: tuple[str, ...], command: tuple[str, ...]
 ) -> int:
     """Run COMMAND (bootstrap unless told) on a fresh simulated copy of the lab."""
-    from homelab.rehearsal import launch
+    from homelab.rehearsal import launch, served
 
     scene = scene_of(options, guests, kubernetes, faults)
-    with launch.lab(scene, _lab_of, options.ui.note) as served:
+    with launch.lab(scene, _lab_of, options.ui.note) as running:
         flags = options.ui.flags() + (["--limit", options.limit] if options.limit else [])
-        return launch.run(served, launch.homelab_argv(served, flags, command, guests=scene.guests))
+        return served.run(running, served.homelab_argv(running, flags, command, guests=scene.guests))
 
 
 @cli.group("rehearsal")
@@ -212,16 +212,16 @@ def rehearsal_group() -> None:
 @with_globals
 def serve(options: "Options", guests: str, kubernetes: str, faults: tuple[str, ...]) -> int:
     """Start a simulated lab, bare, and stay until Ctrl-C or SIGTERM."""
-    from homelab.rehearsal import launch
+    from homelab.rehearsal import launch, served
 
-    with launch.lab(scene_of(options, guests, kubernetes, faults), _lab_of, options.ui.note) as served:
+    with launch.lab(scene_of(options, guests, kubernetes, faults), _lab_of, options.ui.note) as running:
         if options.ui.json:
-            options.ui.document(served.ready())
+            options.ui.document(running.ready())
         else:
             options.ui.say(
                 "the lab is ready; Ctrl-C ends it; in another shell: homelab rehearsal enter -- homelab plan"
             )
-        launch.until_told()
+        served.until_told()
     return 0
 
 
@@ -230,9 +230,9 @@ def serve(options: "Options", guests: str, kubernetes: str, faults: tuple[str, .
 @with_globals
 def enter(options: "Options", argv: tuple[str, ...]) -> int:
     """Run any program (a shell unless told) inside the served lab's network."""
-    from homelab.rehearsal import launch
+    from homelab.rehearsal import served
 
-    return launch.enter(_home_of(options), argv or (os.environ.get("SHELL", "/bin/sh"),))
+    return served.enter(_home_of(options), argv or (os.environ.get("SHELL", "/bin/sh"),))
 
 
 @rehearsal_group.command("fault")
@@ -253,10 +253,10 @@ def fault(options: "Options", faults: tuple[str, ...], clear: bool, listed: bool
         raise UsageError("one thing at a time", where="command line", advice="Name faults, or --clear, or --list")
     if listed:
         return _show(options.ui, table.listing(), "{name}: {sentence} [{aims}]", "none")
-    from homelab.rehearsal import launch
+    from homelab.rehearsal import served
 
     wishes = tuple(table.parse(text, STEPS) for text in faults)
-    rows = launch.fault(_home_of(options), wishes, clear=clear)
+    rows = served.fault(_home_of(options), wishes, clear=clear)
     return _show(options.ui, rows, "{fault} at {targets}: {state}", "no fault was ordered")
 
 

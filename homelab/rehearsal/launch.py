@@ -1,10 +1,8 @@
-"""A rehearsal from outside: caches, overlay, the lab's process in namespaces of its own, and ways into them."""
+"""A rehearsal from outside: caches, overlay, and the lab's process in namespaces of its own."""
 
-import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,13 +18,12 @@ from homelab.rehearsal.faults.table import Wish, as_json, targets
 from homelab.rehearsal.image import make_image
 from homelab.rehearsal.overlay import Overlay, free_ports, new_passwords
 from homelab.rehearsal.roots import ensure_root, root_id
+from homelab.rehearsal.served import END_SECONDS, Served, child_of, one_at_a_time, terminated_like_interrupted
 from homelab.rehearsal.standin import make_bundle
 
 Report = Callable[[str], None]
 NEEDED_FOR_NAMESPACES = ("unshare", "nsenter", "setpriv", "ip", "mount")
 NEEDED_FOR_GUESTS = ("systemd-nspawn", "mmdebstrap", "ip", "nsenter", "unshare", "setpriv")
-END_SECONDS = 15
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -46,43 +43,6 @@ class Scene:
     def folder(self) -> Path:
         """The rehearsal's own `.homelab`."""
         return self.home / "rehearsal"
-
-
-@dataclass(frozen=True)
-class Served:
-    """A lab that runs.
-
-    `leader` is the process to enter by, as this machine numbers it; `namespaces` is root, user or none.
-    """
-
-    pid: int
-    leader: int
-    inventories: tuple[str, ...]
-    work: str
-    namespaces: str
-    hosts: list[dict[str, str]]
-    control: str
-
-    def ready(self) -> dict[str, Any]:
-        """The contract's ready line."""
-        return {"event": "ready", "pid": self.pid, "inventory": list(self.inventories), "hosts": self.hosts}
-
-    def command(self, argv: Sequence[str]) -> list[str]:
-        """The program `argv` inside the lab's namespaces; working directory, streams and exit code are the caller's."""
-        enter = ["nsenter", f"--target={self.leader}", "--mount", "--net", "--pid"]
-        if self.namespaces == "user":
-            enter += ["--user", "--preserve-credentials"]
-        variables = {
-            "HOMELAB_INVENTORY": ",".join(self.inventories),
-            "ANSIBLE_INVENTORY": ",".join(self.inventories),
-            # Shared connections are named by address, and the real lab has the same addresses.
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{self.work}/cp",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
-        }
-        settings = [f"{name}={value}" for name, value in variables.items()]
-        if self.namespaces == "none":
-            return ["env", *settings, *argv]
-        return [*enter, "env", "--default-signal=INT", f"--chdir={Path.cwd()}", *settings, *argv]
 
 
 def guests_possible() -> str | None:
@@ -154,134 +114,6 @@ def kubernetes_version(hostvars: Mapping[str, Mapping[str, Any]], wish: str) -> 
     return next(versions, "1.36.3")
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
-
-
-@contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends a rehearsal as Ctrl-C does: by an exception, so that everything is taken down."""
-
-    def interrupt(*_: Any) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def homelab_argv(served: Served, flags: Sequence[str], command: Sequence[str], *, guests: bool) -> list[str]:
-    """The homelab command that a rehearsal runs: `bootstrap` unless told, up to `vm` where there are no guests."""
-    chosen = list(command) or ["bootstrap"]
-    if not guests and chosen[0] == "bootstrap" and not {"--only", "--until"} & set(chosen):
-        chosen += ["--until", "vm"]
-    inventories = [word for path in served.inventories for word in ("--inventory", path)]
-    return [sys.executable, "-m", "homelab", *inventories, *flags, "--yes", *chosen]
-
-
-def run(served: Served, argv: Sequence[str]) -> int:
-    """Run a program in the lab; its exit code, 128 and the signal's number when one ended it.
-
-    Ctrl-C on a terminal reaches the program by itself. Told to end otherwise, we pass that on and wait a while.
-    """
-    # nsenter only waits for the program, and must not be ended by a Ctrl-C that the program answers in its own way.
-    patient = None if served.namespaces == "none" else _ignore_interrupts
-    with subprocess.Popen(served.command(argv), preexec_fn=patient) as process:
-        while True:
-            try:
-                status = process.wait()
-                return status if status >= 0 else 128 - status
-            except KeyboardInterrupt as told:
-                if sys.stdin.isatty() and not isinstance(told, Terminated):
-                    continue
-                os.kill(process.pid if patient is None else _child_of(process.pid), signal.SIGINT)
-                return _wait(process)
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _wait(process: "subprocess.Popen[bytes]") -> int:
-    try:
-        return process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return INTERRUPTED
-
-
-def enter(home: Path, argv: Sequence[str]) -> int:
-    """Run a program in the served lab; its exit code. UsageError when none is served."""
-    served = the_served(home)
-    with terminated_like_interrupted():
-        return run(served, argv)
-
-
-def fault(home: Path, wishes: Sequence[Wish], *, clear: bool) -> list[dict[str, Any]]:
-    """Order faults in the served lab, or end them all; what is ordered then, or what was ended."""
-    path = the_served(home).control
-    if clear:
-        return control.ask(path, {"do": "clear"})
-    if wishes:
-        control.ask(path, {"do": "order", "wishes": as_json(wishes)})
-    return control.ask(path, {"do": "show"})
-
-
-def until_told() -> None:
-    """Stay until Ctrl-C or SIGTERM."""
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        return
-
-
-@contextmanager
-def one_at_a_time(home: Path) -> Iterator[IO[str]]:
-    """Hold the place of the one served lab; UsageError with the pid of the lab that has it."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home / "rehearsal.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            served = find_served(home)
-            raise UsageError(
-                f"a rehearsal is being served already, by process {served.pid if served else 'unknown'}",
-                where=str(home),
-                advice="Use it with `homelab rehearsal enter`, or end that process first",
-            ) from None
-        file.truncate(0)
-        try:
-            yield file
-        finally:
-            file.truncate(0)
-
-
-def the_served(home: Path) -> Served:
-    """The lab that is being served; UsageError when none is."""
-    served = find_served(home)
-    if served is None:
-        raise UsageError(
-            "no rehearsal is being served here", where=str(home), advice="Start one: homelab rehearsal serve"
-        )
-    return served
-
-
-def find_served(home: Path) -> Served | None:
-    """The lab that is being served, if any. A lock that nobody holds is a lab that died."""
-    path = home / "rehearsal.lock"
-    if not path.exists():
-        return None
-    with path.open("r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            text = file.read()
-            return Served(**json.loads(text)) if text else None
-    return None
-
-
 @contextmanager
 def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str], door: control.Door) -> Iterator[Served]:
     """The lab's process, for as long as the context lasts; with it everything in its namespaces ends."""
@@ -307,7 +139,7 @@ def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str], door: control
                 advice="The log has the whole story; root, or user namespaces, are needed for it",
             )
         inventories = tuple(str(path.resolve()) for path in (*scene.sources, overlay.folder))
-        leader = process.pid if namespaces == "none" else _child_of(process.pid)
+        leader = process.pid if namespaces == "none" else child_of(process.pid)
         served = Served(os.getpid(), leader, inventories, str(work), namespaces, _hosts(lab, overlay), str(door.path))
         lock.write(json.dumps(served.__dict__))
         lock.flush()
@@ -376,11 +208,6 @@ def _ready(process: "subprocess.Popen[str]") -> bool:
 def _last_line(path: Path) -> str:
     lines = path.read_text().strip().splitlines()
     return lines[-1] if lines else "no word"
-
-
-def _child_of(pid: int) -> int:
-    """The process that unshare forked, in this machine's numbers."""
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from homelab.data import data_folder
-from homelab.rehearsal.launch import find_served, namespaces_possible
+from homelab.rehearsal.launch import namespaces_possible
+from homelab.rehearsal.served import find_served
 from tests.end_to_end.served import Lab, served
 
 READY_SECONDS = 3.0
