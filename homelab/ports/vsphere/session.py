@@ -176,8 +176,9 @@ def fault_error(fault: Any, where: str) -> HomelabError:
         )
     messages = [m.message for m in getattr(fault, "faultMessage", None) or [] if m.message]
     sentence = (messages[0] if messages else None) or fault.msg or type(fault).__name__
+    kind = type(fault).__name__.rsplit(".", 1)[-1]
     return HostFault(
         str(sentence).rstrip("."),
         where=where,
-        advice=f"The host's own words ({type(fault).__name__.rsplit('.', 1)[-1]}); see its log /var/log/hostd.log",
+        advice=f"These are the host's own words ({kind}). Run again; when it stays so, see /var/log/hostd.log on the host",
     )
