@@ -92,9 +92,9 @@ class Reboot(Step):
             seconds=host.reboot_timeout,
             where=f"{change.target} ({host.address})",
             advice=(
-                f"Look at its screen. If it stands still, switch it off and on. With no network: Alt+F1, log in, `esxcli system module set --enabled=true "
-                f"--module={WRONG}` (`localcli` if hostd is down), `reboot`; or once, at boot, Shift+O and "
-                f"preferVmklinux=TRUE, which makes it use {RIGHT}"
+                f"Look at its screen. If it stands still, switch it off and on. With no network: Alt+F1, log in, "
+                f"`esxcli system module set --enabled=true --module={WRONG}` (`localcli` if hostd is down), `reboot`; "
+                f"or once, at boot, Shift+O and preferVmklinux=TRUE, which makes it use {RIGHT}"
             ),
         )
 

@@ -180,5 +180,5 @@ def fault_error(fault: Any, where: str) -> HomelabError:
     return HostFault(
         str(sentence).rstrip("."),
         where=where,
-        advice=f"These are the host's own words ({kind}). Run again; when it stays so, see /var/log/hostd.log on the host",
+        advice=f"These are the host's own words ({kind}). Run again; if it stays so, see /var/log/hostd.log there",
     )
