@@ -119,6 +119,19 @@ def test_bootstrap_repairs_what_was_stopped(guest_lab: Lab) -> None:
     assert vip_answers(guest_lab)
 
 
+def test_a_guest_that_was_rebooted_is_as_before(guest_lab: Lab) -> None:
+    """Its seed is gone, and what the roles laid down comes up by itself."""
+    before = guest_lab.ssh("lb2", "cat", "/proc/sys/kernel/random/boot_id").stdout
+    guest_lab.ssh("lb2", "systemctl", "reboot")
+
+    def rebooted() -> bool:
+        done = guest_lab.ssh("lb2", "cat", "/proc/sys/kernel/random/boot_id")
+        return done.returncode == 0 and done.stdout != before
+
+    until(rebooted, 60, "lb2 is back")
+    until(lambda: guest_lab.homelab("plan").returncode == 0, 60, "nothing is left to change on lb2")
+
+
 def test_the_playbook_by_itself_finds_nothing_to_change(guest_lab: Lab) -> None:
     """The first run by hand writes receipts without a digest of what went in; the second finds nothing at all."""
     recaps = []

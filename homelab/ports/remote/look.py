@@ -15,6 +15,8 @@ from typing import Any
 RECEIPTS = pathlib.Path("/var/lib/homelab")
 CA = pathlib.Path("/etc/kubernetes/pki/ca.crt")
 RESULT = pathlib.Path("/run/cloud-init/result.json")
+DISABLED = pathlib.Path("/run/cloud-init/disabled")
+FINISHED = pathlib.Path("/var/lib/cloud/instance/boot-finished")
 
 
 def cloud_init() -> str:
@@ -22,6 +24,9 @@ def cloud_init() -> str:
     if RESULT.exists():
         errors = json.loads(RESULT.read_text())["v1"]["errors"]
         return "error: " + "; ".join(errors) if errors else "done"
+    if DISABLED.exists():
+        # A later boot: the seed is gone, so cloud-init finds nothing to do and does not start.
+        return "done" if FINISHED.exists() else "error: it found no seed"
     return "running" if pathlib.Path("/usr/bin/cloud-init").exists() else "absent"
 
 
