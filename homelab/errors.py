@@ -10,6 +10,7 @@ HomelabError                 something failed (exit 1)
 ├── Refused                  a guard holds: acting would do harm
 ├── DeadlinePassed           a condition did not come true in time
 ├── NotTaken                 a change was made and is still planned
+├── PersonNeeded             only a person at the machine can go on (exit 4)
 └── Interrupted              the user stopped the run (exit 130)
 """
 
@@ -87,6 +88,12 @@ class DeadlinePassed(HomelabError):
 
 class NotTaken(HomelabError):
     """A change was made, and looking again still plans it."""
+
+
+class PersonNeeded(HomelabError):
+    """Only a person at the machine can go on; `advice` are the steps to take there."""
+
+    exit_code = 4
 
 
 class Interrupted(HomelabError):

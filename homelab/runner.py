@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from typing import Any
 
-from homelab.errors import HomelabError, NotTaken
+from homelab.errors import HomelabError, NotTaken, PersonNeeded
 from homelab.graph import Graph, order
 from homelab.lab import Lab
 from homelab.ports.record import during
@@ -167,6 +167,9 @@ class Runner:
             return Outcome("blocked")
         try:
             return self._carry_out(node, consented)
+        except PersonNeeded as error:
+            self.emit("hand_over", node, do=f"{error.where}: {error.what}. {error.advice}")
+            return Outcome("handed_over")
         except HomelabError as error:
             self.emit("failed", node, what=error.what, where=error.where, advice=error.advice)
         except Exception as error:

@@ -1,5 +1,6 @@
 """The ESXi shell over SSH: the few commands that the steps need, switched on over the API and left as found."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -76,6 +77,19 @@ def set_module_enabled(shell: ssh.Shell, module: str, enabled: bool) -> None:
 def keep_configuration(shell: ssh.Shell) -> None:
     """Write the configuration to the boot medium now, or a hard power-off would lose it."""
     shell.must(["/sbin/auto-backup.sh"], writes=True)
+
+
+def backup_path(shell: ssh.Shell) -> str:
+    """Have the host make a copy of its configuration; the path at its web server where it can be fetched."""
+    said = shell.must(["vim-cmd", "hostsvc/firmware/backup_config"])
+    found = re.search(r"https?://[^/\s]+(/\S+)", said)
+    if found is None:
+        raise HostFault(
+            f"the host does not say where the copy of its configuration is: {said.strip() or 'nothing'}",
+            where=shell.login.where,
+            advice="Run `vim-cmd hostsvc/firmware/backup_config` there by hand",
+        )
+    return found[1]
 
 
 def parse_table(text: str) -> list[dict[str, str]]:

@@ -72,6 +72,22 @@ class HomeFiles:
             write_private(path, content)
         return path
 
+    def in_maintenance(self, host: str) -> bool:
+        """Whether a run of ours put this host into maintenance mode and has not taken it out yet."""
+        return self._maintenance(host).exists()
+
+    def note_maintenance(self, host: str, ours: bool) -> None:
+        """Note, before it is done, that a host is put into maintenance mode by us; after it left, forget it."""
+        path = self._maintenance(host)
+        if ours:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._write(path, "put into maintenance mode for its reboot\n")
+        else:
+            path.unlink(missing_ok=True)
+
+    def _maintenance(self, host: str) -> Path:
+        return self.home / "maintenance" / host
+
     @property
     def known_hosts(self) -> Path:
         """SSH host keys, in OpenSSH's format."""

@@ -12,18 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from homelab.data import data_folder
-from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Unreachable, UsageError
+from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused, Unreachable, UsageError
 from homelab.lab import EsxiHost, Lab
 from homelab.ports import ansible, guest, ssh
 from homelab.ports.ansible_inventory import Vault
-from homelab.ports.esxi_shell import esxi_shell
+from homelab.ports.esxi_shell import SERVICE as SSH
+from homelab.ports.esxi_shell import backup_path, esxi_shell
 from homelab.ports.files import HomeFiles, known_host_name, tree_digest
 from homelab.ports.guest import GuestAway, GuestLook
+from homelab.ports.host_writer import HostWriter
 from homelab.ports.looks import Looks
 from homelab.ports.record import recorded
+from homelab.ports.shell_writer import ShellWriter
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
+from homelab.ports.vsphere.api_writer import ApiWriter
 from homelab.ports.vsphere.hosts import configuration_backup, installed_vibs
-from homelab.ports.vsphere.storage import file_size
+from homelab.ports.vsphere.local_storage import PartitionLook, partitions_of
+from homelab.ports.vsphere.storage import download, file_size
 
 GUEST_SSH_PORT = 22
 GUEST_SSH_TIMEOUT = 15.0
@@ -107,6 +112,11 @@ class World:
         with open_session(self.lab.host(host), self.files, self.note) as session:
             return installed_vibs(session)
 
+    def partitions(self, host: str, device_path: str) -> tuple[PartitionLook, ...]:
+        """What is on a disk of a host; asked for only when a datastore is to be made of it."""
+        with open_session(self.lab.host(host), self.files, self.note) as session:
+            return partitions_of(session, device_path)
+
     def has_file(self, host: str, datastore: str, path: str) -> bool:
         """Whether a datastore, seen through a host, has a file with something in it."""
         with open_session(self.lab.host(host), self.files, self.note) as session:
@@ -133,6 +143,16 @@ class World:
             self._hosts.forget(host)
 
     @contextmanager
+    def writer(self, host: str) -> Iterator[HostWriter]:
+        """Whatever the licence lets write to a host: its API, else its shell."""
+        if self.host(host).api_writes:
+            with self.session(host) as session:
+                yield ApiWriter(session)
+            return
+        with self.shell(host) as shell:
+            yield ShellWriter(shell)
+
+    @contextmanager
     def copying(self, host: str, datastore: str) -> Iterator[None]:
         """One of the places for copies on a datastore (esxi_copies at once)."""
         with self._copies.place(datastore, self.lab.host(host).copies):
@@ -141,7 +161,14 @@ class World:
     @contextmanager
     def shell(self, host: str) -> Iterator[ssh.Shell]:
         """The ESXi shell of a host; SSH is left as it was found."""
-        running = self.host(host).services.get("TSM-SSH", False)
+        look = self.host(host)
+        if not look.api_writes and not look.services.get(SSH, False):
+            raise Refused(
+                f"the API only reads ({look.licence}), and SSH is off, so nothing can be changed",
+                where=f"{host} ({self.lab.host(host).address})",
+                advice="Switch SSH on at its console (F2, Troubleshooting Options, Enable SSH) and run again",
+            )
+        running = look.services.get(SSH, False)
         self._backups.get(host)
         try:
             with esxi_shell(self.lab.host(host), running, self.files, self.note) as shell:
@@ -238,7 +265,7 @@ def open_world(
         _vm_hosts={},
         _hosts=hosts,
         _guests=Looks(look_at_guest),
-        _backups=Looks(functools.partial(_keep_backup, lab, files, note)),
+        _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts)),
         _role_digests=Looks(lambda role: tree_digest(data_folder("playbooks") / "roles" / role)),
         _file_digests=Looks(functools.partial(_file_digest, inventories[0])),
         _copies=Copies(),
@@ -257,12 +284,20 @@ def _file_digest(inventory: Path, path: str) -> str:
         ) from error
 
 
-def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], name: str) -> Path:
+def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts: Looks[HostLook], name: str) -> Path:
     """Before the first write ever to a host its configuration is kept here: sticks die."""
     if kept := files.backups_of(name):
         return kept[-1]
-    with open_session(lab.host(name), files, note) as session:
-        path = files.keep_backup(name, configuration_backup(session))
+    host, found = lab.host(name), hosts.get(name)
+    if found.api_writes:
+        with open_session(host, files, note) as session:
+            path = files.keep_backup(name, configuration_backup(session))
+    else:
+        note(f"{name}: the API only reads ({found.licence}); changes go over SSH")
+        with esxi_shell(host, True, files, note) as shell:
+            made = backup_path(shell)
+        with open_session(host, files, note) as session:
+            path = files.keep_backup(name, download(session, made))
     note(f"{name} is about to be changed for the first time; its configuration is kept in {path}")
     return path
 

@@ -8,20 +8,14 @@ from dataclasses import dataclass
 
 from homelab.errors import Refused
 from homelab.lab import Lab
-from homelab.ports.esxi_shell import (
-    driver_map_names,
-    keep_configuration,
-    kernel_setting,
-    set_kernel_setting,
-    set_module_enabled,
-)
+from homelab.ports.esxi_shell import driver_map_names, keep_configuration, set_module_enabled
 from homelab.ports.vsphere import HostLook, NicLook
 from homelab.ports.vsphere.vms import shut_down_guest
 from homelab.ports.world import World
 from homelab.step import Change, Node, Planned, Step
+from homelab.steps.host_state import RIGHT, WRONG, fixable, needs_fix
 
-WRONG, RIGHT, VIB = "ne1000", "e1000e", "net-e1000e"
-FIXABLE = ("6.5.", "6.7.")
+VIB = "net-e1000e"
 SHUT_DOWN_SECONDS = 300
 
 
@@ -61,7 +55,46 @@ class DisableModule(Change):
     @property
     def undo(self) -> str:
         """How to go back, at the console if need be."""
-        return f"esxcli system module set --enabled=true --module={WRONG}, then reboot (at the console: Alt+F1)"
+        return (
+            f"homelab driver-fix {self.target} --undo; at the console (Alt+F1): "
+            f"esxcli system module set --enabled=true --module={WRONG}, then reboot"
+        )
+
+
+@dataclass(frozen=True)
+class EnableModule(Change):
+    """Enable the driver again that the fix disabled (`--undo`)."""
+
+    nic: str
+    disruptive = True
+
+    @property
+    def sentence(self) -> str:
+        """What will be done."""
+        return f"enable the driver {WRONG} on {self.target} again; it takes {self.nic} at the next boot"
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return "the driver fix is to be undone, as an upgrade to 7.0 or later needs it"
+
+    @property
+    def before(self) -> str:
+        """The setting as found."""
+        return f"{WRONG} disabled"
+
+    @property
+    def after(self) -> str:
+        """The setting as wanted."""
+        return f"{WRONG} enabled"
+
+    @property
+    def undo(self) -> str:
+        """How to go back."""
+        return (
+            f"homelab driver-fix {self.target}; without a network, at the console (Alt+F1): "
+            f"esxcli system module set --enabled=false --module={WRONG}, then reboot"
+        )
 
 
 @dataclass(frozen=True)
@@ -106,65 +139,49 @@ class Drivers:
     vibs: tuple[str, ...]
 
 
-def needs_fix(lab: Lab, target: str, look: HostLook) -> NicLook | None:
-    """The management NIC, when ne1000 is enabled there and ought not to be; None when the host stays as it is."""
-    host = lab.host(target)
-    if host.disabled_modules is not None and WRONG not in host.disabled_modules:
-        return None
-    nic = look.nic(host.management_nic)
-    wrong = look.modules.get(WRONG)
-    if nic is None or nic.driver not in (WRONG, RIGHT) or wrong is None or not wrong.enabled:
-        return None
-    return nic
-
-
 class DriverFix(Step):
-    """One node a host. `force` shuts running VMs down first; it overrides no other guard."""
+    """One node a host. `force` shuts running VMs down first and overrides no other guard; `undo` goes the way back."""
 
     name = "driver-fix"
 
-    def __init__(self, force: bool = False) -> None:
-        self.force = force
+    def __init__(self, *, force: bool = False, undo: bool = False) -> None:
+        self.force, self.undo = force, undo
 
     def targets(self, lab: Lab) -> Sequence[str]:
         """Every ESXi host."""
         return [host.name for host in lab.esxi]
 
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
-        """The mount comes first; it does not matter how it went."""
-        return [Node("nfs-datastore", target)]
+        """Logs have found their place before; it does not matter how that went."""
+        return [Node("usb-housekeeping", target)]
 
     def observe(self, world: World, target: str) -> Drivers:
         """The host's look, and its packages when a fix is in question."""
         look = world.host(target)
-        wanted = needs_fix(world.lab, target, look) and look.version.startswith(FIXABLE)
+        wanted = needs_fix(world.lab, target, look) and fixable(look) and not self.undo
         return Drivers(look, world.vibs(target) if wanted else ())
 
     def plan(self, lab: Lab, target: str, observed: Drivers) -> Sequence[Planned]:
         """The table of the documentation: fix, leave alone, or refuse."""
         look = observed.look
+        if self.undo:
+            return self._undo(lab, target, look)
         nic = needs_fix(lab, target, look)
         if nic is None:
             return []
-        if not look.version.startswith(FIXABLE):
-            raise Refused(
-                f"ESXi {look.version} has no other driver than {WRONG} for {nic.name}; disabling it would take the "
-                "host off the network",
-                where=target,
-                advice="Leave this host as it is; the fix is for 6.5 and 6.7 only",
-            )
-        if VIB not in observed.vibs:
-            raise Refused(
-                f"the package {VIB} is not installed, so no driver would be left for {nic.name}",
-                where=target,
-                advice=f"Install {VIB} for ESXi {look.version} first, then run again",
-            )
-        if RIGHT not in look.modules:
-            raise Refused(
-                f"the module {RIGHT} is not there, so no driver would be left for {nic.name}",
-                where=target,
-                advice=f"Install {VIB} for ESXi {look.version} again, then run again",
-            )
+        _check_drivers(target, look, nic, observed.vibs)
+        enable_first = not look.modules[RIGHT].enabled
+        fix = DisableModule(target, nic.name, nic.pci_id, nic.driver, enable_first)
+        return [*self._shut_downs(target, look), fix]
+
+    def _undo(self, lab: Lab, target: str, look: HostLook) -> Sequence[Planned]:
+        wrong = look.modules.get(WRONG)
+        if wrong is None or wrong.enabled:
+            return []
+        return [*self._shut_downs(target, look), EnableModule(target, lab.host(target).management_nic)]
+
+    def _shut_downs(self, target: str, look: HostLook) -> list[ShutDownVm]:
+        """The running VMs that go first; refused without `force`, which only a person can give."""
         running = [vm for vm in look.vms if vm.powered_on]
         if running and not self.force:
             raise Refused(
@@ -172,19 +189,45 @@ class DriverFix(Step):
                 where=target,
                 advice="Shut them down or move them away first; homelab driver-fix --force shuts them down itself",
             )
-        shut_downs = [ShutDownVm(target, vm.name, vm.moid) for vm in running]
-        enable_first = not look.modules[RIGHT].enabled
-        return [*shut_downs, DisableModule(target, nic.name, nic.pci_id, nic.driver, enable_first)]
+        return [ShutDownVm(target, vm.name, vm.moid) for vm in running]
 
-    def apply(self, world: World, change: DisableModule | ShutDownVm) -> None:
-        """Disable the module over SSH, read it back, keep the configuration."""
+    def apply(self, world: World, change: DisableModule | EnableModule | ShutDownVm) -> None:
+        """Set the module over SSH, read it back, keep the configuration."""
         if isinstance(change, ShutDownVm):
             _shut_down(world, change)
-        else:
+        elif isinstance(change, DisableModule):
             _disable(world, change)
+        else:
+            with world.shell(change.target) as shell:
+                set_module_enabled(shell, WRONG, True)
+                keep_configuration(shell)
+
+
+def _check_drivers(target: str, look: HostLook, nic: NicLook, vibs: Sequence[str]) -> None:
+    """Refuse whenever no driver would be left for the NIC; nobody can overrule that."""
+    if not fixable(look):
+        raise Refused(
+            f"ESXi {look.version} has no other driver than {WRONG} for {nic.name}; disabling it would take the "
+            "host off the network",
+            where=target,
+            advice="Leave this host as it is; the fix is for 6.5 and 6.7 only",
+        )
+    if VIB not in vibs:
+        raise Refused(
+            f"the package {VIB} is not installed, so no driver would be left for {nic.name}",
+            where=target,
+            advice=f"Install {VIB} for ESXi {look.version} first, then run again",
+        )
+    if RIGHT not in look.modules:
+        raise Refused(
+            f"the module {RIGHT} is not there, so no driver would be left for {nic.name}",
+            where=target,
+            advice=f"Install {VIB} for ESXi {look.version} again, then run again",
+        )
 
 
 def _disable(world: World, change: DisableModule) -> None:
+    """The boot option preferVmklinux, where it is set, stays until the reboot: it is what gives the host a network."""
     with world.shell(change.target) as shell:
         if not driver_map_names(shell, RIGHT, change.pci_id):
             raise Refused(
@@ -195,9 +238,6 @@ def _disable(world: World, change: DisableModule) -> None:
         if change.enable_first:
             set_module_enabled(shell, RIGHT, True)
         set_module_enabled(shell, WRONG, False)
-        # Left on, preferVmklinux would prefer legacy drivers for every device (esxi-facts, the driver fix).
-        if kernel_setting(shell, "preferVmklinux") == "true":
-            set_kernel_setting(shell, "preferVmklinux", "FALSE")
         keep_configuration(shell)
 
 

@@ -1,102 +1,192 @@
 """Step `reboot`: a host whose configuration differs from what runs is rebooted once, and seen to be really back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from homelab.errors import HomelabError, LoginRefused, Refused
+from homelab.errors import DeadlinePassed, HomelabError, LoginRefused, PersonNeeded, Refused
 from homelab.lab import Lab
 from homelab.ports.vsphere import HostLook
-from homelab.ports.vsphere.hosts import reboot
+from homelab.ports.vsphere.host_look import PREFER_VMKLINUX
 from homelab.ports.world import World
 from homelab.step import Blocked, Change, Node, Planned, Step
-from homelab.steps.driver_fix import RIGHT, WRONG, needs_fix
+from homelab.steps.host_state import RIGHT, WRONG, awaits_scratch, differences, fixable, needs_fix
+
+MAINTENANCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class RebootHost(Change):
-    """Reboot one host. `module` runs though it is disabled; `boot_time` is the boot that has to end."""
+    """Reboot one host, in maintenance mode.
 
-    module: str
+    `nic` is the one that must have a driver afterwards, and not `unwanted`; `boot_time` is the boot that has to end.
+    """
+
     nic: str
+    unwanted: str
     boot_time: datetime
+    because: tuple[str, ...] = field(compare=False)
     disruptive = True
 
     @property
     def sentence(self) -> str:
         """What will be done."""
-        return f"reboot {self.target} and wait until it answers again"
+        return f"reboot {self.target} in maintenance mode, and wait until it answers again"
 
     @property
     def reason(self) -> str:
         """Why."""
-        return f"{self.module} is disabled and still runs"
+        return "; ".join(self.because)
 
     @property
     def before(self) -> str:
         """As found."""
-        return f"{self.module} loaded"
+        return "what runs is not what is configured"
 
     @property
     def after(self) -> str:
         """As wanted."""
-        return f"{self.module} not loaded"
+        return "what is configured runs"
 
     @property
     def undo(self) -> str:
         """How to go back."""
-        return f"esxcli system module set --enabled=true --module={self.module}, then reboot again"
+        return f"a reboot cannot be undone; the driver fix can: homelab driver-fix {self.target} --undo"
+
+
+@dataclass(frozen=True)
+class LeaveMaintenance(Change):
+    """Take one host out of the maintenance mode that an interrupted run put it in."""
+
+    @property
+    def sentence(self) -> str:
+        """What will be done."""
+        return f"take {self.target} out of maintenance mode"
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return "an earlier run put it there for its reboot, and was interrupted"
+
+    @property
+    def before(self) -> str:
+        """As found."""
+        return "in maintenance mode"
+
+    @property
+    def after(self) -> str:
+        """As wanted."""
+        return "in use"
+
+    @property
+    def undo(self) -> str:
+        """How to go back."""
+        return "esxcli system maintenanceMode set --enable=true"
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What the step sees: the host, and whether it was a run of ours that put it into maintenance mode."""
+
+    look: HostLook
+    maintenance_is_ours: bool = False
 
 
 class Reboot(Step):
-    """One node a host."""
+    """One node a host. `undo` expects the driver that the fix had disabled; `logs` waits for usb-housekeeping."""
 
     name = "reboot"
+
+    def __init__(self, *, undo: bool = False, logs: bool = True) -> None:
+        self.undo, self.logs = undo, logs
 
     def targets(self, lab: Lab) -> Sequence[str]:
         """Every ESXi host."""
         return [host.name for host in lab.esxi]
 
-    def after(self, lab: Lab, target: str) -> Sequence[Node]:
-        """All that configures the host comes first."""
-        return [Node("driver-fix", target)]
+    def settled(self, lab: Lab, target: str) -> Sequence[Node]:
+        """All that configures the host comes first; what failed of it does not keep the rest from taking effect."""
+        return [Node("usb-housekeeping", target), Node("driver-fix", target)]
 
-    def observe(self, world: World, target: str) -> HostLook:
-        """The host's look."""
-        return world.host(target)
+    def observe(self, world: World, target: str) -> Boot:
+        """The host's look, and our note about its maintenance mode."""
+        return Boot(world.host(target), world.files.in_maintenance(target))
 
-    def plan(self, lab: Lab, target: str, observed: HostLook) -> Sequence[Planned]:
-        """Reboot when a disabled module still runs; refuse while VMs run."""
-        if needs_fix(lab, target, observed):
+    def plan(self, lab: Lab, target: str, observed: Boot) -> Sequence[Planned]:
+        """Reboot when what is configured differs from what runs; refuse while VMs run."""
+        look = observed.look
+        if not self.undo and needs_fix(lab, target, look) and fixable(look):
             return [Blocked(target, f"driver-fix has disabled {WRONG} on {target}")]
-        module = observed.modules.get(WRONG)
-        if module is None or not module.loaded or module.enabled:
-            return []
-        running = [vm.name for vm in observed.vms if vm.powered_on]
-        if running:
-            raise Refused(
-                f"{target} has to reboot, and VMs are running: {', '.join(running)}",
-                where=target,
-                advice="Shut them down or move them away, then run again; homelab driver-fix --force does it itself",
-            )
-        return [RebootHost(target, WRONG, lab.host(target).management_nic, observed.boot_time)]
+        because = self._because(lab, target, look)
+        if because:
+            if look.running:
+                raise _under_vms(target, look)
+            unwanted = RIGHT if self.undo else WRONG
+            nic = lab.host(target).management_nic
+            return [RebootHost(target, nic, unwanted, look.boot_time, tuple(because))]
+        if self.logs and awaits_scratch(lab, target, look):
+            return [Blocked(target, f"usb-housekeeping has given {target} a place for its logs")]
+        if look.in_maintenance and observed.maintenance_is_ours:
+            return [LeaveMaintenance(target)]
+        return []
 
-    def apply(self, world: World, change: RebootHost) -> None:
-        """Reboot over the API, which keeps the configuration, and wait for a new boot time and a new driver."""
-        with world.session(change.target) as session:
-            reboot(session)
-        host = world.lab.host(change.target)
+    def _because(self, lab: Lab, target: str, look: HostLook) -> list[str]:
+        nic, wrong = look.nic(lab.host(target).management_nic), look.modules.get(WRONG)
+        if self.undo and nic and nic.driver == RIGHT and wrong and wrong.enabled:
+            return [f"{WRONG} is enabled again and does not run yet"]
+        return differences(look)
+
+    def apply(self, world: World, change: RebootHost | LeaveMaintenance) -> None:
+        """Enter maintenance mode, reboot, wait for a new boot time and a driver, and leave maintenance mode."""
+        if isinstance(change, RebootHost):
+            _reboot(world, change)
+        _leave_maintenance(world, change.target)
+
+
+def _under_vms(target: str, look: HostLook) -> Refused:
+    return Refused(
+        f"{target} has to reboot, and VMs are running: {', '.join(look.running)}",
+        where=target,
+        advice="Shut them down or move them away, then run again; homelab driver-fix --force does it itself",
+    )
+
+
+def _reboot(world: World, change: RebootHost) -> None:
+    look = world.host(change.target)
+    with world.writer(change.target) as writer:
+        if not look.in_maintenance:
+            world.files.note_maintenance(change.target, True)
+            progress = world.progress(f"{change.target} is in maintenance mode", MAINTENANCE_SECONDS)
+            writer.enter_maintenance(MAINTENANCE_SECONDS, progress)
+        if look.prefers_vmklinux and not look.modules[WRONG].enabled:
+            # It would prefer legacy drivers for every device, and is not needed any more (esxi-facts, The driver fix).
+            writer.set_options({PREFER_VMKLINUX: False})
+        writer.reboot()
+    host = world.lab.host(change.target)
+    where = f"{change.target} ({host.address})"
+    try:
         world.wait(
-            f"{change.target} answers after its reboot, and {change.nic} is not held by {change.module}",
+            f"{change.target} answers after its reboot, and {change.nic} has a driver other than {change.unwanted}",
             lambda: _not_back(world, change),
             seconds=host.reboot_timeout,
-            where=f"{change.target} ({host.address})",
-            advice=(
-                f"Look at its screen. If it stands still, switch it off and on. With no network: Alt+F1, log in, "
-                f"`esxcli system module set --enabled=true --module={WRONG}` (`localcli` if hostd is down), `reboot`; "
-                f"or once, at boot, Shift+O and preferVmklinux=TRUE, which makes it use {RIGHT}"
-            ),
+            where=where,
+            advice="",
         )
+    except DeadlinePassed as error:
+        raise PersonNeeded(error.what, where=where, advice=console_steps(change)) from error
+
+
+def console_steps(change: RebootHost) -> str:
+    """What a person does at the screen of a host that did not come back."""
+    enabled = "false" if change.unwanted == RIGHT else "true"
+    way_back = f"esxcli system module set --enabled={enabled} --module={WRONG}"
+    return (
+        f"Go to {change.target} with a screen and a keyboard. 1: if it stands still, switch it off and on. "
+        "2: if it shows no network, F2, log in as root, Troubleshooting Options, Enable ESXi Shell; then Alt+F1 and "
+        f"log in. 3: `{way_back}` (`localcli` in place of `esxcli` if hostd is down), `/sbin/auto-backup.sh`, `reboot`. "
+        f"4: or once, at boot, Shift+O and append preferVmklinux=TRUE, which makes it use {RIGHT}. "
+        "Then run the same command again; it goes on from there"
+    )
 
 
 def _not_back(world: World, change: RebootHost) -> str | None:
@@ -110,6 +200,17 @@ def _not_back(world: World, change: RebootHost) -> str | None:
     if look.boot_time == change.boot_time:
         return f"still up since {look.boot_time:%H:%M:%S} UTC"
     nic = look.nic(change.nic)
-    if nic is None or nic.driver == change.module:
-        return f"back, and {change.nic} is held by {nic.driver if nic else 'nothing'}"
+    if nic is None or nic.driver in ("", change.unwanted):
+        return f"back, and {change.nic} is held by {nic.driver if nic and nic.driver else 'nothing'}"
     return None
+
+
+def _leave_maintenance(world: World, target: str) -> None:
+    """Leave the maintenance mode that was ours; a host that its owner put there stays there."""
+    if not world.files.in_maintenance(target):
+        return
+    if world.host(target).in_maintenance:
+        progress = world.progress(f"{target} is out of maintenance mode", MAINTENANCE_SECONDS)
+        with world.writer(target) as writer:
+            writer.exit_maintenance(MAINTENANCE_SECONDS, progress)
+    world.files.note_maintenance(target, False)

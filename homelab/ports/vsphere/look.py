@@ -1,25 +1,39 @@
-"""One look at a host: five calls, all that the steps want to know about it, as small frozen dataclasses."""
+"""One look at a host: five calls, all that the steps want to know about it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyVmomi import vim, vmodl
 
+from homelab.ports.vsphere.host_look import (
+    DiskLook,
+    HostLook,
+    ModuleLook,
+    NasLook,
+    NetworkLook,
+    NicLook,
+    PortGroupLook,
+    VmfsLook,
+    VmLook,
+)
 from homelab.ports.vsphere.session import Session
 
 HOST_PATHS = [
-    "config.product.version",
+    "config.cacheConfigurationInfo",
+    "config.dateTimeInfo",
+    "config.network",
+    "config.option",
     "config.product.build",
-    "config.network.pnic",
+    "config.product.version",
     "config.service.service",
+    "config.storageDevice.scsiLun",
     "configManager",
+    "hardware.memorySize",
     "hardware.pciDevice",
     "runtime.bootTime",
     "runtime.inMaintenanceMode",
 ]
-DATASTORE_PATHS = ["name", "summary.accessible", "info", "host"]
+DATASTORE_PATHS = ["name", "summary.accessible", "summary.freeSpace", "info", "host"]
 VM_PATHS = [
     "name",
     "config.extraConfig",
@@ -28,86 +42,20 @@ VM_PATHS = [
     "runtime.powerState",
 ]
 MARK = "homelab."
-
-
-@dataclass(frozen=True)
-class NicLook:
-    """A physical NIC. `pci_id` is VENDOR:DEVICE in hex, `driver` the module that holds it."""
-
-    name: str
-    driver: str
-    pci_id: str
-    mac: str
-
-
-@dataclass(frozen=True)
-class ModuleLook:
-    """A kernel module: `loaded` since the last boot, `enabled` for the next one."""
-
-    loaded: bool
-    enabled: bool
-
-
-@dataclass(frozen=True)
-class NasLook:
-    """A mounted NFS datastore, with the strings that tell datastores apart."""
-
-    name: str
-    server: str
-    share: str
-    version: str
-    writable: bool
-    accessible: bool
-
-
-@dataclass(frozen=True)
-class VmLook:
-    """A VM. `marks` are its extraConfig keys that begin with `homelab.`; `seed` is the file in its CD-ROM, if any."""
-
-    moid: str
-    name: str
-    powered_on: bool
-    path: str
-    marks: Mapping[str, str]
-    seed: str | None
-    macs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class HostLook:
-    """What one look at an ESXi host tells. `boot_time` in UTC."""
-
-    version: str
-    build: str
-    boot_time: datetime
-    in_maintenance: bool
-    nics: tuple[NicLook, ...]
-    modules: Mapping[str, ModuleLook]
-    services: Mapping[str, bool]
-    nas: tuple[NasLook, ...]
-    vms: tuple[VmLook, ...]
-
-    def nic(self, name: str) -> NicLook | None:
-        """The physical NIC of that name."""
-        return next((nic for nic in self.nics if nic.name == name), None)
-
-    def nas_named(self, name: str) -> NasLook | None:
-        """The NFS datastore of that name."""
-        return next((nas for nas in self.nas if nas.name == name), None)
-
-    def vm_marked(self, lab: str, name: str) -> VmLook | None:
-        """The VM that carries our mark for this name, whatever it is called now."""
-        for vm in self.vms:
-            if vm.marks.get("homelab.lab") == lab and vm.marks.get("homelab.name") == name:
-                return vm
-        return None
+VOLUMES = "/vmfs/volumes/"
+# The edition of the free licence; with it, and after the evaluation, the API only reads (esxi-facts, Licence).
+FREE_EDITION = "esx.hypervisor"
 
 
 def look(session: Session) -> HostLook:
     """Ask one host for everything, in one RetrievePropertiesEx and one QueryModules."""
     rows = _retrieve(session)
     [(_, host)] = [row for row in rows if isinstance(row[0], vim.HostSystem)]
+    licences = [row["licenses"] for ref, row in rows if isinstance(ref, vim.LicenseManager)]
     modules = host["configManager"].kernelModuleSystem.QueryModules()
+    services = host["config.service.service"]
+    ntp = getattr(host.get("config.dateTimeInfo"), "ntpConfig", None)
+    licence, api_writes = _licence([one for found in licences for one in found])
     return HostLook(
         version=host["config.product.version"],
         build=host["config.product.build"],
@@ -115,9 +63,20 @@ def look(session: Session) -> HostLook:
         in_maintenance=host["runtime.inMaintenanceMode"],
         nics=_nics(host),
         modules={m.name: ModuleLook(loaded=bool(m.loaded), enabled=bool(m.enabled)) for m in modules},
-        services={service.key: service.running for service in host["config.service.service"]},
+        services={service.key: service.running for service in services},
+        policies={service.key: service.policy for service in services},
         nas=tuple(nas for ref, row in rows if isinstance(ref, vim.Datastore) for nas in _nas(row)),
+        vmfs=tuple(vmfs for ref, row in rows if isinstance(ref, vim.Datastore) for vmfs in _vmfs(row)),
+        disks=tuple(_disk(lun) for lun in host.get("config.storageDevice.scsiLun") or [] if _is_disk(lun)),
         vms=tuple(_vm(ref, row) for ref, row in rows if isinstance(ref, vim.VirtualMachine)),
+        network=_network(host["config.network"]),
+        options={option.key: option.value for option in host.get("config.option") or []},
+        ntp_servers=tuple(ntp.server or ()) if ntp else (),
+        cache_mib=_caches(host.get("config.cacheConfigurationInfo") or [], rows),
+        memory=host["hardware.memorySize"],
+        clock_error=session.clock_error,
+        licence=licence,
+        api_writes=api_writes,
     )
 
 
@@ -128,6 +87,7 @@ def _retrieve(session: Session) -> list[tuple[Any, dict[str, Any]]]:
             collector.PropertySpec(type=vim.HostSystem, pathSet=HOST_PATHS),
             collector.PropertySpec(type=vim.Datastore, pathSet=DATASTORE_PATHS),
             collector.PropertySpec(type=vim.VirtualMachine, pathSet=VM_PATHS),
+            collector.PropertySpec(type=vim.LicenseManager, pathSet=["licenses"]),
         ],
         objectSet=[
             collector.ObjectSpec(
@@ -135,7 +95,8 @@ def _retrieve(session: Session) -> list[tuple[Any, dict[str, Any]]]:
                 selectSet=[
                     collector.TraversalSpec(name=path, type=vim.HostSystem, path=path) for path in ("datastore", "vm")
                 ],
-            )
+            ),
+            collector.ObjectSpec(obj=session.content.licenseManager),
         ],
     )
     property_collector = session.content.propertyCollector
@@ -147,14 +108,53 @@ def _retrieve(session: Session) -> list[tuple[Any, dict[str, Any]]]:
     return [(item.obj, {p.name: p.val for p in item.propSet}) for item in objects]
 
 
+def _licence(licences: Sequence[Any]) -> tuple[str, bool]:
+    """The names of the licences in use, and whether any of them lets the API write."""
+    used = [licence for licence in licences if licence.used] or list(licences)
+    if not used:
+        return "", True
+    return ", ".join(licence.name for licence in used), any(_lets_write(licence) for licence in used)
+
+
+def _lets_write(licence: Any) -> bool:
+    left = [p.value for p in licence.properties or [] if p.key in ("expirationHours", "expirationMinutes")]
+    return not licence.editionKey.startswith(FREE_EDITION) and not (left and max(left) <= 0)
+
+
 def _nics(host: Mapping[str, Any]) -> tuple[NicLook, ...]:
     ids = {
         device.id: f"{device.vendorId & 0xFFFF:04x}:{device.deviceId & 0xFFFF:04x}"
         for device in host["hardware.pciDevice"]
     }
     return tuple(
-        NicLook(nic.device, nic.driver or "", ids.get(nic.pci, ""), nic.mac) for nic in host["config.network.pnic"]
+        NicLook(nic.device, nic.driver or "", ids.get(nic.pci, ""), nic.mac) for nic in host["config.network"].pnic
     )
+
+
+def _network(info: Any) -> NetworkLook:
+    """The first vmkernel NIC is the management's, as the installer makes it."""
+    dns, route = info.dnsConfig, info.ipRouteConfig
+    groups = tuple(PortGroupLook(g.spec.name, g.spec.vlanId, g.spec.vswitchName) for g in info.portgroup or [])
+    nics = {nic.key: nic.device for nic in info.pnic or []}
+    first = next(iter(info.vnic or []), None)
+    ip = first.spec.ip if first else None
+    return NetworkLook(
+        hostname=(dns.hostName or "") if dns else "",
+        domain=(dns.domainName or "") if dns else "",
+        nameservers=tuple(dns.address or ()) if dns else (),
+        dhcp=bool(ip and ip.dhcp),
+        address=(ip.ipAddress or "") if ip else "",
+        netmask=(ip.subnetMask or "") if ip else "",
+        gateway=(route.defaultGateway or "") if route else "",
+        port_groups=groups,
+        uplinks={s.name: tuple(nics[key] for key in s.pnic or [] if key in nics) for s in info.vswitch or []},
+        management=next((g.switch for g in groups if first and g.name == first.portgroup), ""),
+    )
+
+
+def _directory(info: Any) -> str:
+    """The directory below /vmfs/volumes, from `ds:///vmfs/volumes/ID/` or `/vmfs/volumes/ID/`."""
+    return str(info.url or "").rstrip("/").rpartition("/")[2]
 
 
 def _nas(row: Mapping[str, Any]) -> list[NasLook]:
@@ -168,20 +168,46 @@ def _nas(row: Mapping[str, Any]) -> list[NasLook]:
             server=info.nas.remoteHost,
             share=info.nas.remotePath,
             version={"NFS": "3", "NFS41": "4.1"}.get(info.nas.type, info.nas.type),
-            writable=all(mount.mountInfo.accessMode == "readWrite" for mount in mounts),
+            writable=bool(mounts) and all(mount.mountInfo.accessMode == "readWrite" for mount in mounts),
             accessible=row["summary.accessible"],
+            directory=_directory(info),
         )
     ]
 
 
+def _vmfs(row: Mapping[str, Any]) -> list[VmfsLook]:
+    info = row.get("info")
+    if not isinstance(info, vim.host.VmfsDatastoreInfo) or info.vmfs is None:
+        return []
+    disks = tuple(extent.diskName for extent in info.vmfs.extent or [])
+    return [
+        VmfsLook(row["name"], disks, row["summary.accessible"], _directory(info), row.get("summary.freeSpace") or 0)
+    ]
+
+
+def _is_disk(lun: Any) -> bool:
+    return isinstance(lun, vim.host.ScsiDisk)
+
+
+def _disk(lun: Any) -> DiskLook:
+    return DiskLook(
+        name=lun.canonicalName,
+        model=f"{(lun.vendor or '').strip()} {(lun.model or '').strip()}".strip(),
+        size=lun.capacity.block * lun.capacity.blockSize,
+        ssd=bool(lun.ssd),
+        path=lun.devicePath,
+    )
+
+
+def _caches(caches: Sequence[Any], rows: Sequence[tuple[Any, Mapping[str, Any]]]) -> dict[str, int]:
+    names = {ref._moId: row["name"] for ref, row in rows if isinstance(ref, vim.Datastore)}
+    return {names.get(cache.key._moId, cache.key._moId): int(cache.swapSize) for cache in caches if cache.swapSize}
+
+
 def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
     devices = row.get("config.hardware.device") or []
-    seeds = [
-        device.backing.fileName
-        for device in devices
-        if isinstance(device, vim.vm.device.VirtualCdrom)
-        and isinstance(device.backing, vim.vm.device.VirtualCdrom.IsoBackingInfo)
-    ]
+    backings = [device.backing for device in devices if getattr(getattr(device, "backing", None), "fileName", None)]
+    seeds = [b.fileName for b in backings if isinstance(b, vim.vm.device.VirtualCdrom.IsoBackingInfo)]
     return VmLook(
         moid=ref._moId,
         name=row.get("name", ""),
@@ -190,4 +216,5 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
         marks={o.key: o.value for o in row.get("config.extraConfig") or [] if o.key.startswith(MARK)},
         seed=seeds[0] if seeds else None,
         macs=tuple(d.macAddress or "" for d in devices if isinstance(d, vim.vm.device.VirtualEthernetCard)),
+        files=tuple(backing.fileName for backing in backings),
     )

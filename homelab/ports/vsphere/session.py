@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -58,7 +59,10 @@ class RecordingStub(SoapStubAdapter):  # type: ignore[misc]
 
 @dataclass
 class Session:
-    """A login at one host. `content` is the ServiceContent, `where` names the host in errors."""
+    """A login at one host. `content` is the ServiceContent, `where` names the host in errors.
+
+    `clock_error` is how far the host's clock was ahead of ours at the login, in seconds.
+    """
 
     host: EsxiHost
     files: HomeFiles
@@ -66,6 +70,7 @@ class Session:
     stub: Any
     content: Any
     tls: ssl.SSLContext
+    clock_error: float = 0.0
 
     def managed(self, kind: Any, moid: str) -> Any:
         """A managed object by its id; ids are constants on a standalone host."""
@@ -114,8 +119,8 @@ def open_session(host: EsxiHost, files: HomeFiles, report: Callable[[str], None]
     try:
         with translated(where):
             content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
-            _login(content, host, where)
-            session = Session(host, files, where, stub, content, tls)
+            clock_error = _login(content, host, where)
+            session = Session(host, files, where, stub, content, tls, clock_error)
         try:
             with translated(where):
                 yield session
@@ -125,9 +130,11 @@ def open_session(host: EsxiHost, files: HomeFiles, report: Callable[[str], None]
         stub.DropConnections()
 
 
-def _login(content: Any, host: EsxiHost, where: str) -> None:
+def _login(content: Any, host: EsxiHost, where: str) -> float:
+    """Log in; how far the host's clock is ahead of ours, for it stamps the session."""
+    began = datetime.now(UTC)
     try:
-        content.sessionManager.Login(host.user, host.password.get_secret_value())
+        opened = content.sessionManager.Login(host.user, host.password.get_secret_value())
     except vim.fault.InvalidLogin as error:
         raise LoginRefused(
             f"the login of {host.user} was refused",
@@ -135,6 +142,7 @@ def _login(content: Any, host: EsxiHost, where: str) -> None:
             advice="Check the user and the password in the vault; it was tried once only, because five failures lock "
             "the account for 15 minutes, for the API and SSH alike",
         ) from error
+    return float((opened.loginTime - (began + (datetime.now(UTC) - began) / 2)).total_seconds())
 
 
 def _logout(content: Any) -> None:

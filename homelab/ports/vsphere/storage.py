@@ -18,6 +18,7 @@ from homelab.ports.vsphere.session import DATACENTER, Session, fault_error
 from homelab.ports.vsphere.tasks import Progress, wait_for
 
 BLOCK = 1 << 20
+PROBE = b"homelab\n"
 Transferred = Callable[[int, int], None]
 # What to do about a cause that the host names; the texts are ESXi's own.
 MOUNT_ADVICE = {
@@ -44,19 +45,18 @@ def mount_nfs(session: Session, nas: NfsServer) -> None:
     try:
         session.managers.datastoreSystem.CreateNasDatastore(spec)
     except vim.fault.HostConfigFault as fault:
-        raise _mount_refused(fault, session, nas) from fault
+        raise mount_refused(fault_error(fault, session.where), str(session.host.address), nas) from fault
 
 
-def _mount_refused(fault: Any, session: Session, nas: NfsServer) -> HomelabError:
-    """The host's fault with the NAS's name, and what to do at the NAS."""
-    error = fault_error(fault, session.where)
+def mount_refused(error: HomelabError, address: str, nas: NfsServer) -> HomelabError:
+    """What the host at `address` said of a mount, with the NAS's name and what to do there."""
     # The cause stands between two sentences that say nothing (esxi-recordings).
     cause = error.what.partition("Sysinfo error: ")[2].partition("See VMkernel log")[0].rstrip(". ") or error.what
     advice = next((do for words, do in MOUNT_ADVICE.items() if words in cause), error.advice)
     return HostFault(
         f"the NAS {nas.name} was not mounted: {cause}",
-        where=f"{session.where}, NAS {nas.name} ({nas.server}:{nas.export})",
-        advice=advice.format(host=session.host.address, nas=nas.name),
+        where=f"{error.where}, NAS {nas.name} ({nas.server}:{nas.export})",
+        advice=advice.format(host=address, nas=nas.name),
     )
 
 
@@ -68,13 +68,20 @@ def unmount(session: Session, datastore: str) -> None:
 
 
 def probe_writable(session: Session, datastore: str) -> None:
-    """Write and delete a small file: a mount can succeed where writing fails. Raises HostFault."""
+    """Write, read and delete a small file: a mount can succeed where writing fails. Raises HostFault."""
     name = f".homelab-probe-{session.host.name}"
-    upload(session, datastore, name, io.BytesIO(b"homelab\n"), 8)
+    upload(session, datastore, name, io.BytesIO(PROBE), len(PROBE))
+    read = download(session, _url(datastore, name))
     answer = _request(session, "DELETE", datastore, name)
     if answer.status not in (200, 204):
         what = f"the probe file {name} was written and could not be deleted"
         raise _refused(session, what, answer)
+    if read != PROBE:
+        raise HostFault(
+            f"the probe file [{datastore}] {name} was written, and reading it back gives something else",
+            where=session.where,
+            advice="Check the NAS; a datastore that forgets what was written must not be used",
+        )
 
 
 def upload(

@@ -1,0 +1,111 @@
+"""Writes to a host in its own shell, where no licence forbids them."""
+
+from collections.abc import Mapping, Sequence
+
+from homelab.errors import HostFault
+from homelab.lab import NfsServer
+from homelab.ports import ssh
+from homelab.ports.esxi_shell import keep_configuration
+from homelab.ports.host_writer import Option, Progress
+from homelab.ports.vsphere.storage import mount_refused
+
+VOLUMES = "/vmfs/volumes"
+PROBE = "homelab\n"
+
+
+class ShellWriter:
+    """A `HostWriter` on one SSH connection. What it configures is kept at once: nobody shuts down cleanly for it."""
+
+    def __init__(self, shell: ssh.Shell) -> None:
+        self.shell = shell
+
+    def _esxcli(self, *words: str) -> None:
+        self.shell.must(["esxcli", *words], writes=True)
+
+    def mount_nfs(self, nas: NfsServer) -> None:
+        """`esxcli storage nfs add`, or `nfs41 add`."""
+        space, host = ("nfs", "--host") if nas.version == "3" else ("nfs41", "--hosts")
+        words = ["storage", space, "add", host, nas.server, "--share", nas.export, "--volume-name", nas.datastore]
+        try:
+            self._esxcli(*words)
+        except HostFault as fault:
+            raise mount_refused(fault, self.shell.login.address, nas) from fault
+        keep_configuration(self.shell)
+
+    def unmount(self, datastore: str) -> None:
+        """`esxcli storage nfs remove`."""
+        self._esxcli("storage", "nfs", "remove", "--volume-name", datastore)
+        keep_configuration(self.shell)
+
+    def probe(self, datastore: str) -> None:
+        """`tee`, `cat` and `rm`."""
+        path = f"{VOLUMES}/{datastore}/.homelab-probe-{self.shell.login.name}"
+        self.shell.must(["tee", path], stdin=PROBE, writes=True)
+        read = self.shell.must(["cat", path])
+        self.shell.must(["rm", path], writes=True)
+        if read != PROBE:
+            raise HostFault(
+                f"the probe file {path} was written, and reading it back gives something else",
+                where=self.shell.login.where,
+                advice="Check the NAS; a datastore that forgets what was written must not be used",
+            )
+
+    def make_folder(self, datastore: str, path: str) -> None:
+        """`mkdir -p`."""
+        self.shell.must(["mkdir", "-p", f"{VOLUMES}/{datastore}/{path}"], writes=True)
+
+    def set_options(self, options: Mapping[str, Option]) -> None:
+        """`vim-cmd hostsvc/advopt/update`."""
+        for key, value in options.items():
+            kind = "bool" if isinstance(value, bool) else "long" if isinstance(value, int) else "string"
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            self.shell.must(["vim-cmd", "hostsvc/advopt/update", key, kind, text], writes=True)
+        keep_configuration(self.shell)
+
+    def set_names(self, hostname: str, domain: str, nameservers: Sequence[str]) -> None:
+        """`esxcli system hostname set`, `network ip dns`."""
+        self._esxcli("system", "hostname", "set", "--host", hostname, "--domain", domain)
+        self._esxcli("network", "ip", "dns", "server", "remove", "--all")
+        for server in nameservers:
+            self._esxcli("network", "ip", "dns", "server", "add", "--server", server)
+        keep_configuration(self.shell)
+
+    def set_time_servers(self, servers: Sequence[str]) -> None:
+        """Not over SSH: before 7.0 no esxcli command knows of time servers."""
+        raise self._by_hand(f"the time servers ({', '.join(servers)})", "Manage, System, Time & date")
+
+    def set_ssh_policy(self, *, on: bool) -> None:
+        """`vim-cmd hostsvc/enable_ssh`, or `disable_ssh`."""
+        self.shell.must(["vim-cmd", f"hostsvc/{'enable' if on else 'disable'}_ssh"], writes=True)
+        keep_configuration(self.shell)
+
+    def add_port_group(self, name: str, switch: str, vlan: int) -> None:
+        """`esxcli network vswitch standard portgroup add`."""
+        self._esxcli("network", "vswitch", "standard", "portgroup", "add", "-p", name, "-v", switch)
+        if vlan:
+            self.set_vlan(name, switch, vlan)
+        keep_configuration(self.shell)
+
+    def set_vlan(self, name: str, switch: str, vlan: int) -> None:
+        """`esxcli network vswitch standard portgroup set`."""
+        self._esxcli("network", "vswitch", "standard", "portgroup", "set", "-p", name, "--vlan-id", str(vlan))
+        keep_configuration(self.shell)
+
+    def enter_maintenance(self, seconds: float, progress: Progress) -> None:
+        """`esxcli system maintenanceMode set`."""
+        self._esxcli("system", "maintenanceMode", "set", "--enable=true", f"--timeout={int(seconds)}")
+
+    def exit_maintenance(self, seconds: float, progress: Progress) -> None:
+        """`esxcli system maintenanceMode set`."""
+        self._esxcli("system", "maintenanceMode", "set", "--enable=false")
+
+    def reboot(self) -> None:
+        """`reboot`; the channel may drop before it answers, which is success (esxi-facts, The driver fix)."""
+        self.shell.run(["reboot"], writes=True)
+
+    def _by_hand(self, what: str, where: str) -> HostFault:
+        return HostFault(
+            f"{what} cannot be set over SSH, and this host's licence does not let the API write",
+            where=self.shell.login.where,
+            advice=f"Set it in the host's web page ({where}), or assign a licence, and run again",
+        )

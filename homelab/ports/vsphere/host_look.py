@@ -1,0 +1,182 @@
+"""What one look at an ESXi host tells, as small frozen dataclasses. Sizes in bytes, times in UTC."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+CONFIGURED_SCRATCH = "ScratchConfig.ConfiguredScratchLocation"
+CURRENT_SCRATCH = "ScratchConfig.CurrentScratchLocation"
+PREFER_VMKLINUX = "VMkernel.Boot.preferVmklinux"
+
+
+@dataclass(frozen=True)
+class NicLook:
+    """A physical NIC. `pci_id` is VENDOR:DEVICE in hex, `driver` the module that holds it."""
+
+    name: str
+    driver: str
+    pci_id: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class ModuleLook:
+    """A kernel module: `loaded` since the last boot, `enabled` for the next one."""
+
+    loaded: bool
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class NasLook:
+    """A mounted NFS datastore, with the strings that tell datastores apart; `directory` is below /vmfs/volumes."""
+
+    name: str
+    server: str
+    share: str
+    version: str
+    writable: bool
+    accessible: bool
+    directory: str = ""
+
+
+@dataclass(frozen=True)
+class VmfsLook:
+    """A VMFS datastore; `disks` are the canonical names of the disks that it lies on."""
+
+    name: str
+    disks: tuple[str, ...]
+    accessible: bool
+    directory: str
+    free: int = 0
+
+
+@dataclass(frozen=True)
+class DiskLook:
+    """A disk: its canonical name, what it calls itself, its size, and whether ESXi takes it for an SSD."""
+
+    name: str
+    model: str
+    size: int
+    ssd: bool
+    path: str
+
+    @property
+    def usb(self) -> bool:
+        """Whether it hangs on USB, as the boot stick does."""
+        return self.name.startswith("mpx.vmhba3")
+
+
+@dataclass(frozen=True)
+class PortGroupLook:
+    """A port group of a standard switch."""
+
+    name: str
+    vlan: int
+    switch: str
+
+
+@dataclass(frozen=True)
+class NetworkLook:
+    """Names, DNS and switches. `uplinks` is SWITCH -> its NICs; `management` is the management network's switch."""
+
+    hostname: str = ""
+    domain: str = ""
+    nameservers: tuple[str, ...] = ()
+    dhcp: bool = False
+    address: str = ""
+    netmask: str = ""
+    gateway: str = ""
+    port_groups: tuple[PortGroupLook, ...] = ()
+    uplinks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    management: str = ""
+
+    def port_group(self, name: str) -> PortGroupLook | None:
+        """The port group of that name."""
+        return next((group for group in self.port_groups if group.name == name), None)
+
+
+@dataclass(frozen=True)
+class VmLook:
+    """A VM. `marks` are its extraConfig keys that begin with `homelab.`; `seed` is the file in its CD-ROM, if any.
+
+    `files` are the datastore paths of its .vmx, disks and images.
+    """
+
+    moid: str
+    name: str
+    powered_on: bool
+    path: str
+    marks: Mapping[str, str]
+    seed: str | None
+    macs: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    def uses(self, datastore: str) -> bool:
+        """Whether any of its files lies on a datastore."""
+        return any(path.startswith(f"[{datastore}]") for path in (self.path, *self.files))
+
+
+@dataclass(frozen=True)
+class HostLook:
+    """What one look at an ESXi host tells.
+
+    `clock_error` is how far its clock is ahead of ours, in seconds; `options` are its advanced settings; `cache_mib` is
+    DATASTORE's directory -> host cache; `api_writes` is False under the free licence and after the evaluation.
+    """
+
+    version: str
+    build: str
+    boot_time: datetime
+    in_maintenance: bool
+    nics: tuple[NicLook, ...]
+    modules: Mapping[str, ModuleLook]
+    services: Mapping[str, bool]
+    nas: tuple[NasLook, ...]
+    vms: tuple[VmLook, ...]
+    vmfs: tuple[VmfsLook, ...] = ()
+    disks: tuple[DiskLook, ...] = ()
+    network: NetworkLook = field(default_factory=NetworkLook)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    policies: Mapping[str, str] = field(default_factory=dict)
+    ntp_servers: tuple[str, ...] = ()
+    cache_mib: Mapping[str, int] = field(default_factory=dict)
+    memory: int = 0
+    clock_error: float = 0.0
+    licence: str = ""
+    api_writes: bool = True
+
+    def nic(self, name: str) -> NicLook | None:
+        """The physical NIC of that name."""
+        return next((nic for nic in self.nics if nic.name == name), None)
+
+    def nas_named(self, name: str) -> NasLook | None:
+        """The NFS datastore of that name."""
+        return next((nas for nas in self.nas if nas.name == name), None)
+
+    def vmfs_named(self, name: str) -> VmfsLook | None:
+        """The VMFS datastore of that name."""
+        return next((vmfs for vmfs in self.vmfs if vmfs.name == name), None)
+
+    def directory_of(self, datastore: str) -> str | None:
+        """The directory below /vmfs/volumes of a datastore that answers; None when there is none."""
+        stores: tuple[NasLook | VmfsLook, ...] = (*self.vmfs, *self.nas)
+        return next((one.directory for one in stores if one.name == datastore and one.accessible), None)
+
+    def vm_marked(self, lab: str, name: str) -> VmLook | None:
+        """The VM that carries our mark for this name, whatever it is called now."""
+        for vm in self.vms:
+            if vm.marks.get("homelab.lab") == lab and vm.marks.get("homelab.name") == name:
+                return vm
+        return None
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The names of the VMs that are on."""
+        return tuple(vm.name for vm in self.vms if vm.powered_on)
+
+    @property
+    def prefers_vmklinux(self) -> bool:
+        """Whether the next boot prefers legacy drivers for every device."""
+        return bool(self.options.get(PREFER_VMKLINUX, False))

@@ -1,0 +1,58 @@
+"""What the host steps conclude from a look: shared by those that configure and by the one that reboots. Pure."""
+
+from homelab.lab import Lab
+from homelab.ports.vsphere import HostLook, NicLook
+from homelab.ports.vsphere.host_look import CONFIGURED_SCRATCH, CURRENT_SCRATCH
+
+WRONG, RIGHT = "ne1000", "e1000e"
+# The only releases that have both drivers (esxi-facts, The driver fix).
+FIXABLE = ("6.5.", "6.7.")
+IN_MEMORY = ("", "/tmp/scratch")
+
+
+def needs_fix(lab: Lab, target: str, look: HostLook) -> NicLook | None:
+    """The management NIC, when ne1000 is enabled there and ought not to be; None when the host stays as it is."""
+    host = lab.host(target)
+    if host.disabled_modules is not None and WRONG not in host.disabled_modules:
+        return None
+    nic = look.nic(host.management_nic)
+    wrong = look.modules.get(WRONG)
+    if nic is None or nic.driver not in (WRONG, RIGHT) or wrong is None or not wrong.enabled:
+        return None
+    return nic
+
+
+def fixable(look: HostLook) -> bool:
+    """Whether the release has both drivers."""
+    return look.version.startswith(FIXABLE)
+
+
+def log_store(lab: Lab, target: str) -> str | None:
+    """The datastore for a host's logs: its own, which needs no network, else the NAS; None when there is neither."""
+    return lab.host(target).local_datastore or next((nas.datastore for nas in lab.nfs), None)
+
+
+def awaits_scratch(lab: Lab, target: str, look: HostLook) -> bool:
+    """Whether the host keeps its logs in memory and is not told otherwise yet; a place of its own choice is left."""
+    known = CURRENT_SCRATCH in look.options
+    return known and log_store(lab, target) is not None and look.options.get(CONFIGURED_SCRATCH, "") in IN_MEMORY
+
+
+def scratch_pending(look: HostLook) -> bool:
+    """Whether scratch is configured on a datastore, and still in memory until the next boot."""
+    configured = look.options.get(CONFIGURED_SCRATCH, "")
+    return configured not in IN_MEMORY and look.options.get(CURRENT_SCRATCH, "") in IN_MEMORY
+
+
+def differences(look: HostLook) -> list[str]:
+    """Everything that is configured and does not run yet, a sentence each."""
+    wrong = look.modules.get(WRONG)
+    disabled = wrong is not None and not wrong.enabled
+    found = []
+    if disabled and wrong is not None and wrong.loaded:
+        found.append(f"{WRONG} is disabled and still runs")
+    if disabled and look.prefers_vmklinux:
+        found.append(f"{WRONG} is disabled, and the boot option preferVmklinux that did its work is still set")
+    if scratch_pending(look):
+        found.append("scratch is configured on a datastore and still lies in memory")
+    return found
