@@ -1,6 +1,6 @@
 """The record of a run: every call, command, transfer, play and file of ours, one JSON line each in `record.jsonl`.
 
-A line has `at` (RFC 3339), `kind` (soap, ssh, http, play, file), `target`, `step`, `what`, `writes`, `seconds` and
+A line has `at` (RFC 3339), `kind` (soap, ssh, http, nfs, play, file), `target`, `step`, `what`, `writes`, `seconds` and
 `ok`. The last line of a finished run has `counts`: how many there were of each kind, and of writes.
 """
 

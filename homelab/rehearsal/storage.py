@@ -24,6 +24,7 @@ from homelab.rehearsal.refusals import (
     ReadOnly,
     RootSquashed,
 )
+from homelab.render.nfs_volume import volume_directory
 
 SECTOR = 512
 DENIED = "The NFS server denied the mount request"
@@ -291,41 +292,7 @@ def join(datastore: str, path: str) -> str:
     return f"[{datastore}] {path}".rstrip()
 
 
-def volume_directory(server: str, share: str) -> str:
-    """An NFSv3 volume's name under /vmfs/volumes: lookup8 of the share, seeded by lookup8 of the host, seeded 42."""
-    value = _lookup8(share.encode(), _lookup8(server.encode(), 42))
-    return f"{value & 0xFFFFFFFF:08x}-{value >> 32:08x}"
-
-
-def _lookup8(key: bytes, level: int) -> int:
-    a = b = level
-    c = 0x9E3779B97F4A7C13
-    length, rest = len(key), key
-    while len(rest) >= 24:
-        a, b, c = _mix(
-            *(
-                (value + int.from_bytes(rest[start : start + 8], "little")) & MASK
-                for value, start in ((a, 0), (b, 8), (c, 16))
-            )
-        )
-        rest = rest[24:]
-    # The lowest byte of c is kept for the length.
-    a += int.from_bytes(rest[:8], "little")
-    b += int.from_bytes(rest[8:16], "little")
-    c += length + (int.from_bytes(rest[16:], "little") << 8)
-    return _mix(a & MASK, b & MASK, c & MASK)[2]
-
-
-MASK = (1 << 64) - 1
 BLOCK = 1 << 16
-
-
-def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
-    for first, second, third in ((43, 9, 8), (38, 23, 5), (35, 49, 11), (12, 18, 22)):
-        a = ((a - b - c) & MASK) ^ (c >> first)
-        b = ((b - c - a) & MASK) ^ ((a << second) & MASK)
-        c = ((c - a - b) & MASK) ^ (b >> third)
-    return a, b, c
 
 
 def _copy_sparse(source: Path, target: Path) -> None:

@@ -23,7 +23,7 @@ from homelab.rehearsal.refusals import (
     Timedout,
     UnknownModule,
 )
-from homelab.rehearsal.storage import DENIED, NO_CONNECTION, Nas, Volumes, flat_of, volume_directory, writes_of
+from homelab.rehearsal.storage import DENIED, NO_CONNECTION, Nas, Volumes, flat_of, writes_of
 
 NAS, SHARE = "192.168.1.20", "/volume1/homelab"
 ROOT = b"homelab rehearsal root trixie-1\n"
@@ -208,12 +208,6 @@ def test_mounts_answer_as_the_nas_does(host: Host, volumes: Volumes) -> None:
         host.mount_nas(NAS, SHARE + "/", "two")
     volumes.nas.away = True
     assert not host.accessible(host.mounts["NAS"])
-
-
-def test_volumes_are_named_as_real_hosts_name_them() -> None:
-    assert volume_directory("10.131.9.153", "/nfs_share") == "17212d56-03dc308d"
-    assert volume_directory("192.168.1.107", "/data/nfs_share") == "68f39598-81703e7b"
-    assert volume_directory(NAS, SHARE) != volume_directory(NAS, SHARE + "/")
 
 
 def test_a_vm_lives_from_creation_to_destruction(host: Host) -> None:
