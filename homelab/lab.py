@@ -87,7 +87,9 @@ class EsxiHost(Model):
     reboot_timeout: int = Field(900, alias="esxi_reboot_timeout", gt=0)
     api_timeout: int = Field(30, alias="esxi_api_timeout", gt=0)
     copies: int = Field(2, alias="esxi_copies", gt=0)
+    dhcp_address: IPv4Address | None = Field(None, alias="esxi_dhcp_address")
     rehearsal_model: Literal["GB-XM11-3337", "GB-BRi7-8550"] = Field("GB-BRi7-8550", alias="rehearsal_model")
+    rehearsal_disk: Literal["empty", "vmfs", "foreign"] = Field("empty", alias="rehearsal_disk")
 
 
 class Vcenter(Model):

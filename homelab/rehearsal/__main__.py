@@ -27,7 +27,7 @@ from homelab.rehearsal.host import Timing
 from homelab.rehearsal.machines import Machines, NoMachines
 from homelab.rehearsal.nas.face import NasFace
 from homelab.rehearsal.network import Loopback, Network
-from homelab.rehearsal.site import Site
+from homelab.rehearsal.site import Lan, Site
 from homelab.rehearsal.storage import Nas, Volumes
 
 
@@ -105,7 +105,8 @@ def _sites(order: Order, network: Network | Loopback, machines: Machines) -> lis
     lab = order.lab
     nas = Nas({server.server for server in lab.nfs}, {server.export.rstrip("/") for server in lab.nfs})
     volumes = Volumes(order.work / "volumes", nas)
-    return [Site(host, network, volumes, machines, Timing()) for host in lab.esxi]
+    lan = Lan.of_lab(lab)
+    return [Site(host, network, volumes, machines, Timing(), lan) for host in lab.esxi]
 
 
 def _faults(order: Order, network: Network | Loopback, guests: Guests | None, sites: list[Site]) -> Faults:
@@ -133,7 +134,7 @@ def _nas_faces(order: Order, sites: list[Site]) -> list[NasFace]:
 def _mounts(sites: list[Site]) -> list[tuple[str, str]]:
     """Which host has mounted which export."""
     hosts = [site.host for site in sites]
-    return [(host.address, mount.share) for host in hosts for mount in list(host.mounts.values())]
+    return [(host.address, mount.share) for host in hosts for mount in host.nas_mounts()]
 
 
 if __name__ == "__main__":

@@ -58,6 +58,23 @@ class PciModel:
 
 
 @dataclass(frozen=True)
+class DiskModel:
+    """A disk as it is bought; `name` is what it tells of itself, `sectors` are of 512 bytes."""
+
+    vendor: str
+    name: str
+    revision: str
+    sectors: int
+    ssd: bool = True
+    usb: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.sectors * 512
+
+
+@dataclass(frozen=True)
 class HardwareModel:
     """One machine with the release it runs. Memory in MiB."""
 
@@ -75,7 +92,13 @@ class HardwareModel:
     modules: tuple[ModuleModel, ...]
     vibs: tuple[VibModel, ...]
     pci: tuple[PciModel, ...] = ()
+    disks: tuple[DiskModel, ...] = ()
 
+
+# The stick that every host boots from.
+STICK = DiskModel("USB", "Cruzer Fit", "1.00", 31266816, ssd=False, usb=True)
+M2_250 = DiskModel("ATA", "TS250GMTS425S", "V0804A", 488397168)
+M2_1000 = DiskModel("ATA", "Samsung SSD 860 EVO M.2 1TB", "RVT24B6Q", 1953525168)
 
 I219_IDS = ("8086:15d7", "8086:15d8", "8086:156f", "8086:1570", "8086:15b7", "8086:15b8", "8086:15e3")
 OLDER_E1000E_IDS = ("8086:10d3", "8086:153a", "8086:153b")
@@ -132,6 +155,7 @@ GB_XM11_3337 = HardwareModel(
         PciModel("0000:00:1f.2", "8086:1e03", "0106", "Intel Corporation", "Panther Point AHCI Controller"),
         PciModel("0000:00:14.0", "8086:1e31", "0c03", "Intel Corporation", "Panther Point USB xHCI Host Controller"),
     ),
+    disks=(M2_250,),
 )
 
 GB_BRI7_8550 = HardwareModel(
@@ -162,6 +186,7 @@ GB_BRI7_8550 = HardwareModel(
         ),
         PciModel("0000:00:14.0", "8086:9d2f", "0c03", "Intel Corporation", "Sunrise Point-LP USB 3.0 xHCI Controller"),
     ),
+    disks=(M2_1000,),
 )
 
 

@@ -9,18 +9,20 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from ipaddress import IPv4Interface
 from typing import Any
 
+from homelab.rehearsal.disks import esxi_uuid, fresh_disks
 from homelab.rehearsal.hardware import HardwareModel
 from homelab.rehearsal.harm import LOOK_SECONDS, Harm
+from homelab.rehearsal.host_network import NetworkActions, installed
 from homelab.rehearsal.journal import Journal
 from homelab.rehearsal.machines import Machines
 from homelab.rehearsal.parts import (
-    NO_SCRATCH,
-    SCRATCH,
     Account,
     KernelSetting,
     Module,
+    Mount,
     NasMount,
     Nic,
     Service,
@@ -44,8 +46,9 @@ from homelab.rehearsal.refusals import (
     Timedout,
     UnknownModule,
 )
-from homelab.rehearsal.settings import Settings
+from homelab.rehearsal.settings import NetworkSettings, Settings
 from homelab.rehearsal.storage import Volumes
+from homelab.rehearsal.upkeep import UpkeepActions
 from homelab.rehearsal.vms import VmActions
 
 __all__ = [
@@ -71,8 +74,18 @@ def _nothing() -> None:
     return None
 
 
-class Host(VmActions):
-    """One host. `clock` counts seconds and may run faster than the wall; the lock-out is measured on it."""
+def _installed(name: str, address: str) -> NetworkSettings:
+    """Where nobody tells the LAN it is a /24 with the gateway, and the name server, at its first address."""
+    lan = IPv4Interface(f"{address}/24").network
+    return installed(name, address, lan, str(lan[1]), [str(lan[1])], "")
+
+
+class Host(NetworkActions, VmActions, UpkeepActions):
+    """One host. `clock` counts seconds and may run faster than the wall; the lock-out is measured on it.
+
+    `address` is the one that the DHCP server would give it; `network` tells how it is configured, unless as a host
+    that was installed with that address.
+    """
 
     def __init__(
         self,
@@ -86,8 +99,9 @@ class Host(VmActions):
         machines: Machines,
         timing: Timing | None = None,
         clock: Callable[[], float] = time.monotonic,
+        network: NetworkSettings | None = None,
     ) -> None:
-        self.name, self.address, self.model = name, address, model
+        self.name, self.lease, self.model = name, address, model
         self.version, self.build = model.version, model.build
         self.user, self.password = user, password
         self.volumes, self.machines = volumes, machines
@@ -101,10 +115,12 @@ class Host(VmActions):
         self.kernel_settings = fresh_kernel_settings()
         self.advanced = fresh_advanced()
         self.rulesets = fresh_rulesets()
-        self.mounts: dict[str, NasMount] = {}
+        self.disks = fresh_disks(name, model)
+        self.mounts: dict[str, Mount] = {}
         self.vms: dict[str, Vm] = {}
         self.port_groups = {"VM Network": 0, "Management Network": 0}
-        self.settings = Settings()
+        self.settings = Settings(network or _installed(name, address))
+        self.stick_uuid = esxi_uuid(name, self.nics[0].mac)
         self.licence = "evaluation"
         self.in_maintenance = False
         self.dirty = False
@@ -115,6 +131,7 @@ class Host(VmActions):
         self.boot_time = self.now()
         self.on_down: Callable[[], None] = _nothing
         self.on_up: Callable[[], None] = _nothing
+        self.on_move: Callable[[], None] = _nothing
         self._hostd_at = 0.0
         self._restarting = False
         self._account = Account()
@@ -160,8 +177,11 @@ class Host(VmActions):
         """Start, stop or set the policy of a service. Starting a running one is no error."""
         with self.lock:
             service = self.service(key)
+            before = service.running
             service.running = service.running if running is None else running
             service.policy = policy or service.policy
+            if key == "ntpd" and running and not before:
+                self.read_time()
             self.touch(dirty=policy is not None)
 
     def keep_configuration(self) -> None:
@@ -255,7 +275,8 @@ class Host(VmActions):
             "policies": {service.key: service.policy for service in self.services.values()},
             "advanced": dict(self.advanced),
             "rulesets": dict(self.rulesets),
-            "mounts": dict(self.mounts),
+            # What lies on disks is no configuration.
+            "mounts": {mount.name: mount for mount in self.nas_mounts()},
             "port_groups": dict(self.port_groups),
             "settings": copy.deepcopy(self.settings),
             "vms": copy.deepcopy(self.vms),
@@ -270,7 +291,8 @@ class Host(VmActions):
             self.kernel_settings[name].configured = value
         for key, policy in kept["policies"].items():
             self.services[key].policy = policy
-        self.advanced, self.mounts, self.in_maintenance = kept["advanced"], kept["mounts"], kept["in_maintenance"]
+        self.advanced, self.in_maintenance = kept["advanced"], kept["in_maintenance"]
+        self.mounts = kept["mounts"] | {mount.name: mount for mount in self.vmfs_mounts()}
         self.rulesets, self.vms = kept["rulesets"], kept["vms"]
         self.port_groups, self.settings = kept["port_groups"], kept["settings"]
         self.dirty = False
@@ -316,7 +338,7 @@ class Host(VmActions):
         """Load drivers as configured: native ones first, unless preferVmklinux; no driver, no network."""
         for setting in self.kernel_settings.values():
             setting.runtime = setting.configured
-        self.advanced[SCRATCH] = self.advanced["ScratchConfig.ConfiguredScratchLocation"] or NO_SCRATCH
+        self.find_scratch()
         legacy_first = self.kernel_settings["preferVmklinux"].runtime == "TRUE"
         order = sorted(self.modules.values(), key=lambda module: module.native == legacy_first)
         for module in order:
@@ -335,6 +357,7 @@ class Host(VmActions):
             service.running = service.policy == "on"
         self.boots += 1
         self.boot_time = self.now()
+        self.read_time()
         self.state = "up" if self.nics[0].driver else "unreachable"
         first = self.boots == 1
         self._hostd_at = self.clock() + (0 if first else self.timing.api_delay_seconds + self.harm.api_delay_seconds)

@@ -74,20 +74,50 @@ class KernelSetting:
 
 
 @dataclass
-class NasMount:
-    """A mounted NFS datastore; `access_mode` is readWrite or readOnly, `kind` NFS or NFS41."""
+class Mount:
+    """A mounted datastore; `access_mode` is readWrite or readOnly, `kind` NFS, NFS41 or VMFS."""
 
     name: str
-    server: str
-    share: str
     volume: Volume
-    access_mode: str = "readWrite"
-    kind: str = "NFS"
+    access_mode: str
+    kind: str
 
     @property
     def moref(self) -> str:
         """The datastore's managed object id on a standalone host."""
+        return self.volume.directory
+
+    @property
+    def file_system(self) -> str:
+        """What the shell calls its kind."""
+        return self.kind
+
+
+@dataclass
+class NasMount(Mount):
+    """A mounted NFS datastore."""
+
+    server: str
+    share: str
+
+    @property
+    def moref(self) -> str:
+        """Server and share."""
         return f"{self.server}:{self.share}"
+
+
+@dataclass
+class VmfsMount(Mount):
+    """A VMFS on a local disk: the disk's canonical name, the partition's number, and the VMFS's major version."""
+
+    disk: str
+    partition: int
+    version: int
+
+    @property
+    def file_system(self) -> str:
+        """With the version, as `esxcli storage filesystem list` has it."""
+        return f"VMFS-{self.version}"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fie
 ├── FileAlreadyExists      the target file is there
 ├── FileLocked             a running VM holds the file
 ├── FileNotFound           no such file or folder
+├── HostConfigFault        the host's configuration cannot become so
 ├── InvalidArgument        a value is wrong; `invalidProperty` names it
 ├── InvalidDatastorePath   not of the form `[NAME] path`
 ├── InvalidName            the name holds characters that it may not
@@ -65,6 +66,10 @@ class FileNotFound(Refusal):
     """No such file or folder; `file` is its datastore path."""
 
     fault = "FileNotFound"
+
+
+class HostConfigFault(Refusal):
+    """The host's configuration cannot become so: a disk that takes no VMFS, say."""
 
 
 class InvalidArgument(Refusal):

@@ -17,14 +17,44 @@ class AutoStart:
 
 
 @dataclass
+class NetworkSettings:
+    """The management network: where vmk0 answers, and what DNS and routing know. Names without their domain.
+
+    `dhcp` and `dns_dhcp` say what a DHCP server gave; `gateway` and the lists are empty where nobody gave one.
+    """
+
+    address: str
+    dhcp: bool = False
+    netmask: str = "255.255.255.0"
+    gateway: str = ""
+    dns_dhcp: bool = False
+    host_name: str = "localhost"
+    domain_name: str = ""
+    dns_servers: list[str] = field(default_factory=list)
+    search_domains: list[str] = field(default_factory=list)
+
+    @property
+    def full_name(self) -> str:
+        """The host's name, with its domain where it has one."""
+        return ".".join(filter(None, (self.host_name, self.domain_name)))
+
+
+@dataclass
 class Settings:
-    """The smaller settings. `cache_mib` is the host cache by datastore; `roles` the vmkernel NICs by traffic."""
+    """The smaller settings. `cache_mib` is the host cache by datastore; `roles` the vmkernel NICs by traffic.
+
+    `dump_file` is the path of the file that a crash would be written to, `dump_active` whether it is in use.
+    """
+
+    network: NetworkSettings
 
     switches: dict[str, list[str]] = field(default_factory=lambda: {"vSwitch0": ["vmnic0"]})
     group_switch: dict[str, str] = field(default_factory=dict)
     roles: dict[str, list[str]] = field(default_factory=lambda: {"management": ["vmk0"]})
     ntp_servers: list[str] = field(default_factory=list)
     cache_mib: dict[str, int] = field(default_factory=dict)
+    dump_file: str = ""
+    dump_active: bool = False
     autostart_enabled: bool = False
     autostart_delay: int = 120
     autostart: dict[str, AutoStart] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Datastores as folders: NFS volumes that all hosts see, disks, copies, locks.
+"""Datastores as folders: NFS volumes that all hosts see, VMFS volumes of one host each, disks, copies, locks.
 
 A disk is a descriptor NAME.vmdk, its data NAME-flat.vmdk and, once a VM booted from it, a folder NAME.vmdk.d with the
 guest's writes. Sizes in bytes. `label` is the datastore path that a refusal names.
@@ -29,6 +29,7 @@ from homelab.render.nfs_volume import volume_directory
 SECTOR = 512
 DENIED = "The NFS server denied the mount request"
 NO_CONNECTION = "Unable to connect to NFS server"
+LOCAL = ".local"
 
 
 @dataclass
@@ -53,16 +54,15 @@ class Nas:
 
 @dataclass(frozen=True)
 class Volume:
-    """One NFS volume: the literal strings of the mount, and the folder behind them."""
+    """A file system: the folder behind it, its name under /vmfs/volumes, and its size where it has one of its own.
 
-    server: str
-    share: str
+    `overhead` is what the file system itself takes of its size.
+    """
+
     path: Path
-
-    @property
-    def directory(self) -> str:
-        """The volume's name under /vmfs/volumes."""
-        return volume_directory(self.server, self.share)
+    directory: str
+    capacity: int | None = None
+    overhead: int = 0
 
 
 class Volumes:
@@ -74,6 +74,7 @@ class Volumes:
         self.lock = threading.RLock()
         self.client = ""
         self._owners: dict[Path, str] = {}
+        self._local: dict[Path, Volume] = {}
 
     def seen_by(self, client: str) -> "Volumes":
         """The same volumes as one host meets them."""
@@ -94,10 +95,24 @@ class Volumes:
             raise NasRefused(DENIED)
         path = self.root / export.strip("/").replace("/", "_")
         path.mkdir(parents=True, exist_ok=True)
-        return Volume(server, share, path)
+        return Volume(path, volume_directory(server, share))
+
+    def format_local(self, directory: str, capacity: int, overhead: int) -> Volume:
+        """A new, empty file system on a disk of the host that these volumes are seen by."""
+        volume = Volume(self.root / LOCAL / self.client / directory, directory, capacity, overhead)
+        volume.path.mkdir(parents=True)
+        self._local[volume.path] = volume
+        return volume
+
+    def wipe_local(self, volume: Volume) -> None:
+        """A file system on a disk is gone, with all on it."""
+        del self._local[volume.path]
+        shutil.rmtree(volume.path)
 
     def space(self, volume: Volume) -> tuple[int, int]:
         """Capacity and free space."""
+        if volume.capacity is not None:
+            return volume.capacity, max(0, volume.capacity - volume.overhead - used(volume.path))
         usage = shutil.disk_usage(volume.path)
         return usage.total, 0 if self.nas.full else usage.free
 
@@ -110,19 +125,24 @@ class Volumes:
 
     def check_writable(self, path: Path, *, label: str) -> None:
         """ReadOnly when the NAS exports the volume read-only, RootSquashed when it does not take root for root."""
-        if not path.is_relative_to(self.root):
+        if not self._on_nas(path):
             return
         if self.nas.read_only or self.client in self.nas.read_only_to:
             raise ReadOnly(f"Cannot access file {label}: Read-only file system", file=label)
         if self.client in self.nas.squashed:
             raise RootSquashed(f"Cannot access file {label}: Permission denied", file=label)
 
-    def check_space(self, path: Path, *, label: str) -> None:
-        """What `check_writable` says, and NoDiskSpace when the volume is full."""
+    def check_space(self, path: Path, *, label: str, size: int = 0) -> None:
+        """What `check_writable` says, and NoDiskSpace when the volume is full, or has no room for `size` bytes."""
         self.check_writable(path, label=label)
-        if self.nas.full and path.is_relative_to(self.root):
+        local = next((one for folder, one in self._local.items() if path.is_relative_to(folder)), None)
+        full = self.space(local)[1] < size if local else self.nas.full and self._on_nas(path)
+        if full:
             name = split(label)[0]
             raise NoDiskSpace(f"Insufficient disk space on datastore '{name}'.", datastore=name, file=label)
+
+    def _on_nas(self, path: Path) -> bool:
+        return path.is_relative_to(self.root) and not path.is_relative_to(self.root / LOCAL)
 
     def lock_files(self, paths: list[Path], *, owner: str) -> None:
         """Take all locks or none; FileLocked when another VM holds one."""
@@ -183,7 +203,7 @@ class Volumes:
 
     def create_disk(self, path: Path, capacity: int, *, thin: bool = True, label: str) -> None:
         """Make an empty disk."""
-        self.check_space(path, label=label)
+        self.check_space(path, label=label, size=0 if thin else capacity)
         if path.exists():
             raise FileAlreadyExists(
                 f"Cannot complete the operation because the file or folder {label} already exists", file=label
@@ -199,7 +219,8 @@ class Volumes:
         self._must_exist(flat_of(source), label=label)
         self._must_exist(source, label=label)
         self.check_unlocked(source, label=label)
-        self.check_space(target, label=target_label)
+        size = flat_of(source).stat()
+        self.check_space(target, label=target_label, size=size.st_blocks * SECTOR if thin else size.st_size)
         if not target.parent.is_dir():
             raise FileNotFound(f"File {target_label} was not found", file=target_label)
         if target.exists():
@@ -219,8 +240,10 @@ class Volumes:
         self._must_exist(path, label=label)
         self.check_unlocked(path, label=label)
         self.check_writable(path, label=label)
-        if capacity < flat_of(path).stat().st_size:
+        more = capacity - flat_of(path).stat().st_size
+        if more < 0:
             raise InvalidArgument("A specified parameter was not correct: capacity", invalidProperty="newCapacityKb")
+        self.check_space(path, label=label, size=0 if is_thin(path) else more)
         with flat_of(path).open("r+b") as file:
             file.truncate(capacity)
         text = path.read_text()
@@ -250,6 +273,24 @@ class Volumes:
 def flat_of(path: Path) -> Path:
     """The data of a disk."""
     return path.with_name(f"{path.stem}-flat.vmdk")
+
+
+def is_thin(path: Path) -> bool:
+    """Whether a disk's descriptor says that it is thin."""
+    return path.is_file() and 'ddb.thinProvisioned = "1"' in path.read_text(errors="replace")
+
+
+def used(folder: Path) -> int:
+    """The bytes that the files below a folder take: thin disks what was written, all else its whole size."""
+    total = 0
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            # What a guest wrote beside its disk lives in the rehearsal's memory, not on the datastore.
+            total += 0 if entry.name.endswith(".vmdk.d") else used(Path(entry.path))
+        else:
+            thin = entry.name.endswith("-flat.vmdk") and is_thin(Path(entry.path.removesuffix("-flat.vmdk") + ".vmdk"))
+            total += entry.stat().st_blocks * SECTOR if thin else entry.stat().st_size
+    return total
 
 
 def writes_of(path: Path) -> Path:

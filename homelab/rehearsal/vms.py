@@ -140,7 +140,7 @@ class VmActions(MountActions):
             for disk, path in zip(vm.disks, disks, strict=True):
                 if not path.is_file():
                     raise FileNotFound(f"File {disk.path} was not found", file=disk.path)
-            self.volumes.lock_files(disks, owner=f"{self.address}/{vm.moid}")
+            self.volumes.lock_files(disks, owner=f"{self.name}/{vm.moid}")
             for drive in vm.cdroms:
                 drive.connected = drive.start_connected
             vm.powered_on, vm.boot_time = True, datetime.now(UTC)
@@ -208,7 +208,7 @@ class VmActions(MountActions):
             vm.powered_on, vm.boot_time = False, None
             for drive in vm.cdroms:
                 drive.connected = False
-            self.volumes.unlock_files(owner=f"{self.address}/{vm.moid}")
+            self.volumes.unlock_files(owner=f"{self.name}/{vm.moid}")
             self._note("VmPoweredOffEvent", vm, "{vm} is powered off")
             self.touch(dirty=False)
 

@@ -147,7 +147,9 @@ def test_nfs41_list_with_its_server_away(host: Host) -> None:
 
 
 def test_syslog_config(host: Host) -> None:
-    host.advanced["ScratchConfig.CurrentScratchLocation"] = "/vmfs/volumes/17212d56-03dc308d/logs"
+    mount = host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
+    (mount.volume.path / "logs").mkdir()
+    host.advanced["ScratchConfig.CurrentScratchLocation"] = f"/vmfs/volumes/{mount.volume.directory}/logs"
     ask(host, "system syslog config set --loghost=udp://192.168.1.106:514")
     lines = ask(host, "system syslog config get").splitlines()
     assert [line.removeprefix("   ") for line in lines] == recording("syslog-config-6.5").splitlines()
@@ -184,7 +186,7 @@ def test_hardware_has_the_recorded_fields_in_their_order(host: Host, line: str, 
 
 
 def test_the_interface_has_the_recorded_columns(host: Host) -> None:
-    host.address = "192.168.10.67"
+    host.network.address, host.network.gateway = "192.168.10.67", "192.168.10.1"
     (row,) = parse_table(ask(host, "network ip interface ipv4 get"))
     recorded = parse_table(recording("ipv4-get"))[0]
     assert row == {**recorded, "Gateway": "192.168.10.1"}

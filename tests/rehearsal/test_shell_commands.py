@@ -70,6 +70,7 @@ def test_settings_survive_the_next_boot_only_when_kept(host: Host) -> None:
 
 def test_scratch_is_on_the_datastore_from_the_next_boot_on(host: Host) -> None:
     assert "Local Log Output Is Persistent: false" in ask(host, "esxcli system syslog config get")[0]
+    (host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nas").volume.path / "logs").mkdir()
     host.advanced["ScratchConfig.ConfiguredScratchLocation"] = "/vmfs/volumes/nas/logs"
     assert "Local Log Output Is Persistent: false" in ask(host, "esxcli system syslog config get")[0]
     host._boot_physics()
@@ -118,7 +119,7 @@ def test_ssh_is_switched_by_vim_cmd(host: Host) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "esxcli storage core device list",
+        "esxcli storage core adapter list",
         "esxcli hardware cpu global get",
         "esxcli storage_nfs list",
         "esxcli system settings advanced list -o UserVars.SuppressShellWarning",

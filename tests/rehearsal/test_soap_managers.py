@@ -279,4 +279,4 @@ def test_settings_need_auto_backup_to_outlive_the_plug(rig: Rig) -> None:
 
 def test_what_is_not_simulated_says_so(rig: Rig) -> None:
     with pytest.raises(vmodl.fault.NotSupported, match="not part of the rehearsal"):
-        rig.managers.networkSystem.UpdateDnsConfig(vim.host.DnsConfig(dhcp=False, hostName="a", domainName="b"))
+        rig.managers.networkSystem.UpdateConsoleIpRouteConfig(vim.host.IpRouteConfig())

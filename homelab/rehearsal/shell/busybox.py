@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.facts import module_version
+from homelab.rehearsal.shell.options import flags_of, usage
 from homelab.rehearsal.shell.pci import devices
 
 LSPCI_CLASSES = {"0200": "Network controller", "0106": "Mass storage controller", "0c03": "Serial bus controller"}
@@ -46,9 +47,9 @@ def cat(call: Call) -> Answer:
 
 def ls(call: Call) -> Answer:
     """List folders, a name a line as into a pipe; -1 and -a are taken and change nothing."""
-    flags, paths = _flags(call.arguments)
+    flags, paths = flags_of(call.arguments)
     if set(flags) - set("1aA"):
-        return _usage("ls", flags, "1aA")
+        return usage("ls", flags, "1aA")
     out, err = "", ""
     for path in paths or ["/"]:
         try:
@@ -63,9 +64,9 @@ def ls(call: Call) -> Answer:
 
 def grep(call: Call) -> Answer:
     """Print the lines that match; options -c -E -F -h -i -l -n -q -r -v."""
-    flags, words = _flags(call.arguments)
+    flags, words = flags_of(call.arguments)
     if set(flags) - set("cEFhilnqrv") or not words:
-        return _usage("grep", flags, "cEFhilnqrv")
+        return usage("grep", flags, "cEFhilnqrv")
     try:
         pattern = re.compile(_regex(words[0], flags), re.IGNORECASE if "i" in flags else 0)
     except re.error as error:
@@ -115,43 +116,27 @@ def uname(call: Call) -> Answer:
     host = call.host
     if call.arguments == ("-a",):
         build = f"#1 SMP Release build-{host.build} {BUILT}"
-        return Answer(f"VMkernel {host.name} {host.version} {build} x86_64 x86_64 x86_64 ESXi\n")
-    parts = {"-s": "VMkernel", "-n": host.name, "-r": host.version, "-m": "x86_64"}
+        return Answer(f"VMkernel {host.host_name} {host.version} {build} x86_64 x86_64 x86_64 ESXi\n")
+    parts = {"-s": "VMkernel", "-n": host.host_name, "-r": host.version, "-m": "x86_64"}
     option = call.arguments[0] if call.arguments else "-s"
-    return Answer(f"{parts[option]}\n") if option in parts else _usage("uname", option, "asnrm")
+    return Answer(f"{parts[option]}\n") if option in parts else usage("uname", option, "asnrm")
 
 
 def vmware(call: Call) -> Answer:
     """Version and build (-v), level (-l), or both."""
-    flags, _ = _flags(call.arguments)
+    flags, _ = flags_of(call.arguments)
     if not flags or set(flags) - set("lv"):
-        return _usage("vmware", flags, "lv")
+        return usage("vmware", flags, "lv")
     host = call.host
     version = f"VMware ESXi {host.version} build-{host.build}\n" if "v" in flags else ""
     return Answer(version + (f"VMware ESXi {host.version} {host.model.update}\n" if "l" in flags else ""))
-
-
-def df(call: Call) -> Answer:
-    """The volumes, sizes in bytes."""
-    rows = [("Filesystem", "Bytes", "Used", "Available", "Use%")]
-    mounts = list(call.host.mounts.values())
-    for mount in mounts:
-        size, free = call.host.volumes.space(mount.volume)
-        rows.append((mount.kind, str(size), str(size - free), str(free), f"{100 * (size - free) // (size or 1)}%"))
-    widths = [max(len(row[index]) for row in rows) for index in range(5)]
-    ends = ["Mounted on", *(f"{files.VOLUMES}/{mount.name}" for mount in mounts)]
-    out = ""
-    for row, end in zip(rows, ends, strict=True):
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        out += f"{' '.join(cells)} {end}\n"
-    return Answer(out)
 
 
 def ethtool(call: Call) -> Answer:
     """`ethtool -i NIC`: the driver of a NIC."""
     host = call.host
     if len(call.arguments) != 2 or call.arguments[0] != "-i":
-        return _usage("ethtool", "".join(call.arguments[:1]), "i")
+        return usage("ethtool", "".join(call.arguments[:1]), "i")
     nic = next((one for one in host.nics if one.name == call.arguments[1] and one.driver), None)
     if nic is None or nic.driver is None:
         return Answer(err="Cannot get driver information: No such device\n", status=71)
@@ -167,7 +152,7 @@ def ethtool(call: Call) -> Answer:
 def esxcfg_module(call: Call) -> Answer:
     """`esxcfg-module -g MODULE`: whether it is enabled, and its options."""
     if len(call.arguments) != 2 or call.arguments[0] != "-g":
-        return _usage("esxcfg-module", "".join(call.arguments[:1]), "g")
+        return usage("esxcfg-module", "".join(call.arguments[:1]), "g")
     module = call.host.modules.get(call.arguments[1])
     if module is None:
         return Answer(err=f"Unable to find module: {call.arguments[1]}\n", status=1)
@@ -177,7 +162,7 @@ def esxcfg_module(call: Call) -> Answer:
 def lspci(call: Call) -> Answer:
     """The PCI devices; with -n as numbers."""
     if call.arguments not in ((), ("-n",)):
-        return _usage("lspci", "".join(call.arguments), "n")
+        return usage("lspci", "".join(call.arguments), "n")
     out = ""
     for address, kind, ids, text, name in devices(call.host):
         told = f"Class {kind}: {ids}" if call.arguments else f"{LSPCI_CLASSES.get(kind, 'Unknown class')}: {text}"
@@ -200,22 +185,5 @@ def reboot(call: Call) -> Answer:
     elif call.arguments == ("-f",):
         call.host.power_cut()
     else:
-        return _usage("reboot", shlex.join(call.arguments), "f")
+        return usage("reboot", shlex.join(call.arguments), "f")
     return Answer()
-
-
-def _flags(arguments: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The single letters of leading options, and what follows."""
-    words = list(arguments)
-    flags = ""
-    while words and words[0].startswith("-") and len(words[0]) > 1:
-        word = words.pop(0)
-        if word == "--":
-            break
-        flags += word[1:]
-    return flags, words
-
-
-def _usage(program: str, given: str, known: str) -> Answer:
-    """A loud no: silence would let a wrong command pass here and fail on a real host."""
-    return Answer(err=f"{program}: invalid option -- '{given}' (simulated: {known})\n", status=1)

@@ -67,12 +67,6 @@ def system_stats_uptime_get(host: Host) -> Output:
     return str(int((datetime.now(UTC) - host.boot_time).total_seconds() * 1_000_000))
 
 
-def system_hostname_get(host: Host) -> Output:
-    """The host's names."""
-    fields = {"Domain Name": "", "Fully Qualified Domain Name": host.name, "Host Name": host.name}
-    return Blocks("HostnameGet", (Block(fields),), single=True)
-
-
 def system_maintenanceMode_get(host: Host) -> Output:
     """Enabled or Disabled."""
     return "Enabled" if host.in_maintenance else "Disabled"

@@ -1,11 +1,12 @@
 """The esxcli commands about datastores, each named after its path; parameters are its options."""
 
+from homelab.rehearsal.disks import Disk
 from homelab.rehearsal.host import Host
+from homelab.rehearsal.mounts import MIB, VOLUMES
 from homelab.rehearsal.refusals import AlreadyExists, NasRefused, ResourceInUse
 from homelab.rehearsal.shell.answers import Failure, table
-from homelab.rehearsal.shell.layouts import Output
+from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Value
 
-VOLUMES = "/vmfs/volumes"
 HARDWARE = "Not Supported"
 NO_ANSWER = "Unknown"
 # Recorded, with the two spaces and the words that follow without any.
@@ -27,7 +28,7 @@ def storage_nfs_list(host: Host) -> Output:
             False,
             HARDWARE,
         )
-        for mount in host.mounts.values()
+        for mount in host.nas_mounts()
         if mount.kind == "NFS"
     )
     return table("NASVolume", columns, rows)
@@ -58,7 +59,7 @@ def storage_nfs41_list(host: Host) -> Output:
             False,
             HARDWARE if host.accessible(mount) else NO_ANSWER,
         )
-        for mount in host.mounts.values()
+        for mount in host.nas_mounts()
         if mount.kind != "NFS"
     )
     return table("NFS41Volume", columns, rows)
@@ -91,5 +92,61 @@ def storage_filesystem_list(host: Host) -> Output:
     for mount in host.mounts.values():
         size, free = host.volumes.space(mount.volume) if host.accessible(mount) else (0, 0)
         uuid = mount.volume.directory
-        rows.append((f"{VOLUMES}/{uuid}", mount.name, uuid, host.accessible(mount), mount.kind, size, free))
+        rows.append((f"{VOLUMES}/{uuid}", mount.name, uuid, host.accessible(mount), mount.file_system, size, free))
     return table("FilesystemVolume", columns, tuple(rows))
+
+
+def storage_vmfs_extent_list(host: Host) -> Output:
+    """Which partition of which disk a VMFS lies on."""
+    columns = ("Volume Name", "VMFS UUID", "Extent Number", "Device Name", "Partition")
+    rows = tuple((mount.name, mount.volume.directory, 0, mount.disk, mount.partition) for mount in host.vmfs_mounts())
+    return table("VMFSExtent", columns, rows)
+
+
+def storage_core_device_list(host: Host, device: str | None = None) -> Output:
+    """The disks, a block each."""
+    disks = [disk for disk in host.disks.values() if device in (None, disk.canonical_name)]
+    if not disks:
+        raise Failure(f"Unable to find device with name {device}")
+    blocks = (Block(_device(disk), disk.canonical_name) for disk in disks)
+    return Blocks("SCSIDevice", tuple(blocks))
+
+
+def _device(disk: Disk) -> dict[str, Value]:
+    """The recorded fields of a USB stick on a release that knows vVols (6.0 and later)."""
+    usb = disk.model.usb
+    return {
+        "Display Name": disk.display_name,
+        "Has Settable Display Name": not usb,
+        "Size": disk.model.size // MIB,
+        "Device Type": "Direct-Access",
+        "Multipath Plugin": "NMP",
+        "Devfs Path": disk.device_path,
+        "Vendor": disk.model.vendor,
+        "Model": disk.model.name[:16],
+        "Revision": disk.model.revision[:4],
+        "SCSI Level": 2 if usb else 5,
+        "Is Pseudo": False,
+        "Status": "on",
+        "Is RDM Capable": False,
+        "Is Local": True,
+        "Is Removable": usb,
+        "Is SSD": disk.ssd,
+        "Is VVOL PE": False,
+        "Is Offline": False,
+        "Is Perennially Reserved": False,
+        "Queue Full Sample Size": 0,
+        "Queue Full Threshold": 0,
+        "Thin Provisioning Status": "unknown",
+        "Attached Filters": "",
+        "VAAI Status": "unsupported" if usb else "unknown",
+        "Other UIDs": f"vml.{disk.uuid}",
+        "Is Shared Clusterwide": False,
+        "Is Local SAS Device": False,
+        "Is SAS": False,
+        "Is USB": usb,
+        "Is Boot USB Device": usb,
+        "Is Boot Device": usb,
+        "Device Max Queue Depth": 1 if usb else 31,
+        "No of outstanding IOs with competing worlds": 32,
+    }

@@ -11,7 +11,7 @@ from itertools import takewhile
 from types import ModuleType
 
 from homelab.rehearsal.host import Host
-from homelab.rehearsal.shell import busybox, esxcli, files, vimcmd, vmkfstools
+from homelab.rehearsal.shell import busybox, esxcli, files, filesystem, vimcmd, vmkfstools
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.words import Command, Pipeline, ShellSyntaxError, Word, parse
 
@@ -136,8 +136,13 @@ def _label(name: str, arguments: tuple[str, ...]) -> str:
 @cache
 def commands() -> dict[str, Callable[[Call], Answer]]:
     """Every command of the simulated shell by its name, underscores standing for the hyphen and the dot."""
-    return {**_functions(busybox), "esxcli": esxcli.esxcli, "localcli": esxcli.localcli, "vim_cmd": vimcmd.vim_cmd} | {
-        "vmkfstools": vmkfstools.vmkfstools
+    return {
+        **_functions(busybox),
+        **_functions(filesystem),
+        "esxcli": esxcli.esxcli,
+        "localcli": esxcli.localcli,
+        "vim_cmd": vimcmd.vim_cmd,
+        "vmkfstools": vmkfstools.vmkfstools,
     }
 
 

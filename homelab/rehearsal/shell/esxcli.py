@@ -12,7 +12,7 @@ from typing import get_type_hints
 
 from homelab.rehearsal.host import Host
 from homelab.rehearsal.refusals import Refusal
-from homelab.rehearsal.shell import commands, commands_host, commands_storage
+from homelab.rehearsal.shell import commands, commands_host, commands_network, commands_storage, commands_upkeep
 from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.layouts import FORMATTERS, Output, render
@@ -21,28 +21,44 @@ Command = Callable[..., Output]
 
 # The short spellings of options, and which options take no value.
 SHORT = {
+    "all": "a",
+    "datastore": "d",
     "default": "d",
     "delay": "d",
+    "device": "d",
+    "domain": "d",
     "enable": "e",
     "enabled": "e",
+    "file": "f",
+    "fqdn": "f",
+    "gateway": "g",
     "host_": "H",
     "int_value": "i",
     "interface_name": "i",
+    "ipv4": "I",
     "loaded": "l",
     "module": "m",
+    "netmask": "N",
+    "network": "n",
     "nic_name": "n",
     "option": "o",
+    "path": "p",
+    "peer_dns": "P",
     "readonly": "r",
     "reason": "r",
     "ruleset_id": "r",
+    "server": "s",
     "setting": "s",
     "share": "s",
+    "string_value": "s",
     "timeout": "t",
+    "type": "t",
+    "unconfigure": "u",
     "value": "v",
     "vibname": "n",
     "volume_name": "v",
 }
-FLAGS = ("default", "readonly")
+FLAGS = ("all", "default", "force", "readonly", "smart", "unconfigure")
 TRUE = ("true", "t", "1", "yes", "y")
 FALSE = ("false", "f", "0", "no", "n")
 NO_HOSTD = "Connect to localhost failed: Connection failure\n"
@@ -87,7 +103,7 @@ def functions() -> dict[str, Command]:
     """Every command by its path, joined by underscores."""
     return {
         name: function
-        for module in (commands, commands_host, commands_storage)
+        for module in (commands, commands_host, commands_network, commands_storage, commands_upkeep)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }

@@ -5,11 +5,14 @@ Datastores below /vmfs/volumes are the real folders behind them; everything else
 
 from pathlib import Path
 
+from homelab.rehearsal.disks import Disk
 from homelab.rehearsal.host import Host
+from homelab.rehearsal.mounts import VOLUMES
 from homelab.rehearsal.shell.facts import containing_vib
 from homelab.rehearsal.storage import join
 
-VOLUMES = "/vmfs/volumes"
+DEVICES = "/vmfs/devices/disks"
+AWAY = Path("/nonexistent")
 KEYS = "/etc/ssh/keys-root/authorized_keys"
 
 
@@ -28,6 +31,7 @@ def texts(host: Host) -> dict[str, str]:
 def known_paths(host: Host) -> set[str]:
     """Every text file, every folder above one, and every volume: what patterns are matched against."""
     paths = {*texts(host), *(f"{VOLUMES}/{name}" for name in _volumes(host))}
+    paths |= {f"{DEVICES}/{name}" for name in _disks(host)}
     return paths | {str(folder) for path in paths for folder in Path(path).parents}
 
 
@@ -38,9 +42,9 @@ def authorized_keys(host: Host) -> tuple[str, ...]:
 
 def read(host: Host, path: str) -> str:
     """A file's text; OSError as a real file would raise it."""
-    real = _real(host, path)
-    if real is not None:
-        return real.read_text(errors="replace")
+    file = real(host, path)
+    if file is not None:
+        return file.read_text(errors="replace")
     clean = _clean(path)
     if clean in texts(host):
         return texts(host)[clean]
@@ -51,11 +55,11 @@ def read(host: Host, path: str) -> str:
 
 def listing(host: Host, path: str) -> list[str] | None:
     """The sorted names in a folder, None when `path` is a file; FileNotFoundError when it is neither."""
-    real = _real(host, path)
-    if real is not None:
-        return sorted(one.name for one in real.iterdir()) if real.is_dir() else _no_names(real)
+    file = real(host, path)
+    if file is not None:
+        return sorted(one.name for one in file.iterdir()) if file.is_dir() else _no_names(file)
     clean = _clean(path)
-    if clean in texts(host):
+    if clean in texts(host) or (clean.startswith(f"{DEVICES}/") and clean in known_paths(host)):
         return None
     if clean not in known_paths(host):
         raise FileNotFoundError(path)
@@ -69,39 +73,38 @@ def _clean(path: str) -> str:
     return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _no_names(real: Path) -> list[str] | None:
-    if not real.exists():
-        raise FileNotFoundError(real)
+def _no_names(file: Path) -> list[str] | None:
+    if not file.exists():
+        raise FileNotFoundError(file)
     return None
 
 
-def _volumes(host: Host) -> dict[str, Path]:
-    """Names and hashed directories of the volumes, to their folders."""
-    found: dict[str, Path] = {}
-    for mount in host.mounts.values():
-        found |= {mount.name: mount.volume.path, mount.volume.directory: mount.volume.path}
-    return found
+def _volumes(host: Host) -> set[str]:
+    """Names and directories of the volumes."""
+    return {name for mount in host.mounts.values() for name in (mount.name, mount.volume.directory)}
 
 
-def _real(host: Host, path: str) -> Path | None:
-    """The real file behind a path inside a volume; None for any other path."""
-    clean = _clean(path)
-    if not clean.startswith(f"{VOLUMES}/"):
+def _disks(host: Host) -> set[str]:
+    """The disks and their partitions."""
+    return {name for disk in host.disks.values() for name in _devices(disk)}
+
+
+def _devices(disk: Disk) -> list[str]:
+    return [disk.canonical_name, *(f"{disk.canonical_name}:{one.number}" for one in disk.partitions)]
+
+
+def real(host: Host, path: str) -> Path | None:
+    """The real file behind a path inside a volume; None for any other path. A volume that is away has no files."""
+    found = host.located(_clean(path))
+    if found is None:
         return None
-    name, _, rest = clean.removeprefix(f"{VOLUMES}/").partition("/")
-    if name not in _volumes(host) or ".." in rest.split("/"):
-        return None
-    return _volumes(host)[name] / rest
+    return found[0].volume.path / found[1] if host.accessible(found[0]) else AWAY
 
 
 def datastore_path(host: Host, path: str) -> str | None:
     """A path inside a volume as `[NAME] path`; None for any other path."""
-    clean = _clean(path)
-    name, _, rest = clean.removeprefix(f"{VOLUMES}/").partition("/")
-    for mount in host.mounts.values():
-        if clean.startswith(f"{VOLUMES}/") and rest and name in (mount.name, mount.volume.directory):
-            return join(mount.name, rest)
-    return None
+    found = host.located(_clean(path))
+    return join(found[0].name, found[1]) if found and found[1] else None
 
 
 def _map_path(name: str, native: bool) -> str:
@@ -135,7 +138,7 @@ def _esx_conf(host: Host) -> str:
             lines.append(f'/vmkernel/module/{name}/enabled = "false"')
         if module.options:
             lines.append(f'/vmkernel/module/{name}/options = "{module.options}"')
-    for name, mount in sorted(host.mounts.items()):
+    for name, mount in sorted((mount.name, mount) for mount in host.nas_mounts()):
         lines += [
             f'/nas/{name}/enabled = "true"',
             f'/nas/{name}/host = "{mount.server}"',

@@ -205,7 +205,7 @@ class _Session(paramiko.ServerInterface):
     def _converse(self, channel: paramiko.Channel) -> None:
         """A shell, a line at a time, until `exit` or the end of the input."""
         terminal = channel.chanid in self._terminals
-        prompt = f"[{self.host.user}@{self.host.name}:~] ".encode() if terminal else b""
+        prompt = f"[{self.host.user}@{self.host.host_name}:~] ".encode() if terminal else b""
         status = 0
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             channel.sendall(prompt)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from homelab.rehearsal.host import Host, Vm
+from homelab.rehearsal.parts import SCRATCH
 from homelab.rehearsal.refusals import InvalidState, Refusal
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
@@ -186,6 +187,34 @@ def hostsvc_maintenance_mode_exit(host: Host, arguments: Sequence[str]) -> str:
     """Leave maintenance mode."""
     host.exit_maintenance()
     return f"'vim.Task:haTask-ha-host-vim.HostSystem.exitMaintenanceMode-{next(_tasks)}'\n"
+
+
+def hostsvc_advopt_update(host: Host, arguments: Sequence[str]) -> str:
+    """Set an advanced setting: KEY, its type (int, long, string, bool), VALUE."""
+    if len(arguments) != 3:
+        raise _Usage("Insufficient arguments.")
+    key, kind, value = arguments
+    if key not in host.advanced or key == SCRATCH:
+        raise _Usage(f"Invalid option: {key}")
+    known = host.advanced[key]
+    kinds = ("bool",) if isinstance(known, bool) else ("int", "long") if isinstance(known, int) else ("string",)
+    if kind not in kinds or (kind in ("int", "long") and not value.isdecimal()):
+        raise _Usage(f"Invalid type or value for {key}: {kind} {value}")
+    host.advanced[key] = value.lower() == "true" if kind == "bool" else int(value) if kind != "string" else value
+    host.touch()
+    return ""
+
+
+def hostsvc_advopt_view(host: Host, arguments: Sequence[str]) -> str:
+    """An advanced setting."""
+    if len(arguments) != 1 or arguments[0] not in host.advanced:
+        raise _Usage("Insufficient arguments." if len(arguments) != 1 else f"Invalid option: {arguments[0]}")
+    value = host.advanced[arguments[0]]
+    shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    return (
+        "(vim.option.OptionValue) [\n   (vim.option.OptionValue) {\n"
+        f'      key = "{arguments[0]}", \n      value = {shown}\n   }}\n]\n'
+    )
 
 
 def hostsvc_runtimeinfo(host: Host, arguments: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import re
 
 from homelab.rehearsal.host import Host
+from homelab.rehearsal.mounts import VOLUMES
 from homelab.rehearsal.refusals import Refusal
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
@@ -101,5 +102,5 @@ def _label(host: Host, path: str) -> str:
     """The datastore path of a path below /vmfs/volumes."""
     label = files.datastore_path(host, path)
     if label is None or not path.endswith(".vmdk"):
-        raise _Usage(f"{path} is not a .vmdk below {files.VOLUMES}")
+        raise _Usage(f"{path} is not a .vmdk below {VOLUMES}")
     return label

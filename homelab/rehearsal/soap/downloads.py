@@ -34,7 +34,7 @@ def _conf(host: Host) -> bytes:
     for module in host.modules.values():
         if not module.enabled:
             lines.append(f'/vmkernel/module/{module.name}/enabled = "false"')
-    for mount in host.mounts.values():
+    for mount in host.nas_mounts():
         lines += [
             f'/nas/{mount.name}/enabled = "true"',
             f'/nas/{mount.name}/host = "{mount.server}"',

@@ -57,11 +57,20 @@ class SoapFace:
         with self._counting:
             self.transfers[method] += 1
 
-    def stop(self) -> None:
-        """Close the listener and every connection; sessions, tasks and events are forgotten."""
+    @property
+    def pair(self) -> tuple[bytes, bytes]:
+        """The certificate and its key."""
+        return self._pair
+
+    def close(self) -> None:
+        """Close the listener and every connection; hostd runs on, and remembers."""
         server, self._server = self._server, None
         if server:
             server.close_all()
+
+    def stop(self) -> None:
+        """Close the listener and every connection; sessions, tasks and events are forgotten."""
+        self.close()
         self.sessions.clear()
         self.tasks.clear()
         self.host.journal.clear()

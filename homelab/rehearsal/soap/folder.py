@@ -34,7 +34,8 @@ def serve(handler: Handler, path: str) -> None:
     try:
         file = host.path_of(label)
         if handler.command == "PUT":
-            host.volumes.check_space(file, label=label)
+            size = handler.headers.get("Content-Length") or ""
+            host.volumes.check_space(file, label=label, size=int(size) if size.isdigit() else 0)
             host.volumes.check_unlocked(file, label=label)
             _put(handler, file)
         elif handler.command == "DELETE":

@@ -25,6 +25,7 @@ MANAGERS = {
     "networkSystem": ("HostNetworkSystem", "networkSystem"),
     "autoStartManager": ("HostAutoStartManager", "ha-autostart-mgr"),
     "firmwareSystem": ("HostFirmwareSystem", "firmwareSystem"),
+    "cacheConfigurationManager": ("HostCacheConfigurationManager", "cacheConfigManager"),
 }
 
 
@@ -36,8 +37,8 @@ class HostSystem(Entity):
 
     @property
     def name(self) -> str:
-        """The host's name."""
-        return self._host.name
+        """What it calls itself."""
+        return self._host.host_name
 
     @property
     def parent(self) -> Any:
@@ -241,45 +242,6 @@ class HostServiceSystem(Managed):
         if policy not in ("on", "off", "automatic"):
             raise InvalidArgument("A specified parameter was not correct: policy", invalidProperty="policy")
         self._host.set_service(id, policy=policy)
-
-
-class HostDatastoreSystem(Managed):
-    """Mounting and unmounting."""
-
-    moid = "ha-datastoresystem"
-
-    @property
-    def datastore(self) -> Any:
-        """The datastores that are mounted."""
-        return [ref("Datastore", mount.moref) for mount in self._host.mounts.values()]
-
-    @writes
-    def CreateNasDatastore(self, spec: Any) -> Any:
-        """Mount an NFS export."""
-        if (spec.type or "NFS").upper() not in ("NFS", "NFS41"):
-            raise InvalidArgument("A specified parameter was not correct: type", invalidProperty="spec.type")
-        if spec.accessMode not in ("readWrite", "readOnly"):
-            raise InvalidArgument(
-                "A specified parameter was not correct: accessMode", invalidProperty="spec.accessMode"
-            )
-        # NFS 4.1 takes the server from remoteHostNames; remoteHost must be filled and is not looked at.
-        old = (spec.type or "NFS").upper() == "NFS"
-        mount = self._host.mount_nas(
-            spec.remoteHost if old or not spec.remoteHostNames else spec.remoteHostNames[0],
-            spec.remotePath,
-            spec.localPath,
-            read_only=spec.accessMode == "readOnly",
-            kind=(spec.type or "NFS").upper(),
-        )
-        return ref("Datastore", mount.moref)
-
-    @writes
-    def RemoveDatastore(self, datastore: Any) -> None:
-        """Unmount a datastore; its files stay."""
-        found = next((item for item in self._host.mounts.values() if item.moref == datastore._moId), None)
-        if found is None:
-            raise fault("ManagedObjectNotFound", "The datastore is gone", obj=datastore)
-        self._host.unmount_nas(found.name)
 
 
 class HostFirmwareSystem(Managed):

@@ -8,10 +8,12 @@ from pyVmomi import vim
 from homelab.rehearsal.hardware import HardwareModel
 from homelab.rehearsal.host import Host, Nic
 from homelab.rehearsal.soap.managed import ref
+from homelab.rehearsal.soap.objects import disks
 from homelab.rehearsal.soap.objects.service import about
 
 MIB = 1024 * 1024
 MANAGEMENT = "Management Network"
+VMK = "vmk0"
 
 
 def summary(host: Host) -> Any:
@@ -34,7 +36,7 @@ def summary(host: Host) -> Any:
         ),
         runtime=runtime(host),
         config=vim.host.Summary.ConfigSummary(
-            name=host.name, port=443, product=about(host), vmotionEnabled=False, faultToleranceEnabled=False
+            name=host.host_name, port=443, product=about(host), vmotionEnabled=False, faultToleranceEnabled=False
         ),
         quickStats=vim.host.Summary.QuickStats(
             overallMemoryUsage=sum(vm.memory_mib for vm in host.vms.values() if vm.powered_on)
@@ -106,6 +108,7 @@ def config(host: Host) -> Any:
         product=about(host),
         network=network(host),
         service=services(host),
+        cacheConfigurationInfo=disks.cache(host),
     )
 
 
@@ -115,7 +118,12 @@ def network(host: Host) -> Any:
     switches = [_switch(host, name, nics) for name, nics in host.settings.switches.items()]
     # A NIC without a driver does not exist for ESXi; the PCI device does.
     return vim.host.NetworkInfo(
-        pnic=[_pnic(nic) for nic in host.nics if nic.driver], vswitch=switches, portgroup=groups, vnic=[vnic(host)]
+        pnic=[_pnic(nic) for nic in host.nics if nic.driver],
+        vswitch=switches,
+        portgroup=groups,
+        vnic=[vnic(host)],
+        dnsConfig=dns(host),
+        ipRouteConfig=routes(host),
     )
 
 
@@ -163,15 +171,33 @@ def _port_group(host: Host, name: str, vlan: int) -> Any:
 
 def vnic(host: Host) -> Any:
     """The one vmkernel NIC."""
+    network = host.network
     spec = vim.host.VirtualNic.Specification(
-        ip=vim.host.IpConfig(dhcp=False, ipAddress=host.address, subnetMask="255.255.255.0"),
+        ip=vim.host.IpConfig(dhcp=network.dhcp, ipAddress=network.address, subnetMask=network.netmask),
         mac=host.nics[0].mac,
-        portgroup="Management Network",
+        portgroup=MANAGEMENT,
         mtu=1500,
+        netStackInstanceKey="defaultTcpipStack",
     )
-    return vim.host.VirtualNic(
-        device="vmk0", key="key-vim.host.VirtualNic-vmk0", portgroup="Management Network", spec=spec
+    return vim.host.VirtualNic(device=VMK, key=f"key-vim.host.VirtualNic-{VMK}", portgroup=MANAGEMENT, spec=spec)
+
+
+def dns(host: Host) -> Any:
+    """The host's names, and whom it asks for others."""
+    network = host.network
+    return vim.host.DnsConfig(
+        dhcp=network.dns_dhcp,
+        virtualNicDevice=VMK if network.dns_dhcp else None,
+        hostName=network.host_name,
+        domainName=network.domain_name,
+        address=list(network.dns_servers),
+        searchDomain=list(network.search_domains),
     )
+
+
+def routes(host: Host) -> Any:
+    """The way out."""
+    return vim.host.IpRouteConfig(defaultGateway=host.network.gateway or None)
 
 
 def services(host: Host) -> Any:

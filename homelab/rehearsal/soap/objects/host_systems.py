@@ -1,17 +1,15 @@
-"""The host's smaller managers: firewall, time, network, and what vmkernel NICs are for."""
+"""The host's smaller managers: firewall, time, and what vmkernel NICs are for."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.refusals import AlreadyExists, InvalidArgument, NotFound, ResourceInUse
+from homelab.rehearsal.refusals import InvalidArgument, NotFound
 from homelab.rehearsal.settings import NIC_TYPES
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.objects import host_config
-from homelab.rehearsal.soap.wire import fault
 
-MAX_VLAN = 4095
 # Direction, protocol, first and last port.
 RULES = {
     "dhcp": ("inbound", "udp", 68, None),
@@ -90,8 +88,13 @@ class HostDateTimeSystem(Managed):
         """Nothing to read anew."""
 
     @writes
+    def UpdateDateTime(self, dateTime: datetime) -> None:
+        """Set the clock by hand."""
+        self._host.set_clock(dateTime - datetime.now(UTC))
+
+    @writes
     def UpdateDateTimeConfig(self, config: Any) -> None:
-        """Set the servers; another time zone than UTC is refused, as ESXi has none."""
+        """Set the servers, which ntpd asks from its next start on; no time zone but UTC, as ESXi has none."""
         if config.timeZone not in (None, "UTC"):
             raise InvalidArgument("A specified parameter was not correct: timeZone", invalidProperty="timeZone")
         if config.ntpConfig:
@@ -146,81 +149,6 @@ class HostVirtualNicManager(Managed):
             raise InvalidArgument("A specified parameter was not correct: nicType", invalidProperty="nicType")
         if device != "vmk0":
             raise InvalidArgument("A specified parameter was not correct: device", invalidProperty="device")
-
-
-class HostNetworkSystem(Managed):
-    """Switches and port groups."""
-
-    moid = "networkSystem"
-
-    @property
-    def networkInfo(self) -> Any:
-        """NICs, switches, port groups and vmkernel NICs."""
-        return host_config.network(self._host)
-
-    def RefreshNetworkSystem(self) -> None:
-        """Nothing to read anew."""
-
-    @writes
-    def AddVirtualSwitch(self, vswitchName: str, spec: Any) -> None:
-        """A switch; AlreadyExists, and ResourceInUse for a NIC that another switch has."""
-        bridge = spec.bridge if spec else None
-        nics = list(getattr(bridge, "nicDevice", ()) or ())
-        with self._host.lock:
-            switches = self._host.settings.switches
-            if vswitchName in switches:
-                raise AlreadyExists(f"The name '{vswitchName}' already exists.", name=vswitchName)
-            for nic in nics:
-                if nic not in [one.name for one in self._host.nics if one.driver]:
-                    raise InvalidArgument("A specified parameter was not correct: nicDevice", invalidProperty="bridge")
-                if any(nic in used for used in switches.values()):
-                    raise ResourceInUse(f"The resource '{nic}' is in use.", name=nic)
-            switches[vswitchName] = nics
-            self._host.touch()
-
-    @writes
-    def RemoveVirtualSwitch(self, vswitchName: str) -> None:
-        """Remove a switch; ResourceInUse while it has the management network."""
-        with self._host.lock:
-            settings = self._host.settings
-            if vswitchName not in settings.switches:
-                raise NotFound(f"The switch {vswitchName} could not be found.")
-            if any(settings.switch_of(group) == vswitchName for group in self._host.port_groups):
-                raise ResourceInUse(f"The resource '{vswitchName}' is in use.", name=vswitchName)
-            del settings.switches[vswitchName]
-            self._host.touch()
-
-    @writes
-    def AddPortGroup(self, portgrp: Any) -> None:
-        """A port group; AlreadyExists, NotFound for its switch, InvalidArgument for its VLAN."""
-        with self._host.lock:
-            if portgrp.name in self._host.port_groups:
-                raise AlreadyExists(f"The name '{portgrp.name}' already exists.", name=portgrp.name)
-            if portgrp.vswitchName not in self._host.settings.switches:
-                raise NotFound(f"The switch {portgrp.vswitchName} could not be found.")
-            if not 0 <= portgrp.vlanId <= MAX_VLAN:
-                raise InvalidArgument("A specified parameter was not correct: vlanId", invalidProperty="vlanId")
-            self._host.port_groups[portgrp.name] = portgrp.vlanId
-            self._host.settings.group_switch[portgrp.name] = portgrp.vswitchName
-            self._host.touch()
-
-    @writes
-    def RemovePortGroup(self, pgName: str) -> None:
-        """Remove a port group; NotFound, and ResourceInUse while a VM or the management is on it."""
-        with self._host.lock:
-            if pgName not in self._host.port_groups:
-                raise NotFound(f"The port group {pgName} could not be found.")
-            vms = self._host.vms.values()
-            if pgName == host_config.MANAGEMENT or any(nic.network == pgName for vm in vms for nic in vm.nics):
-                raise ResourceInUse(f"The resource '{pgName}' is in use.", name=pgName)
-            del self._host.port_groups[pgName]
-            self._host.settings.group_switch.pop(pgName, None)
-            self._host.touch()
-
-    @writes
-    def UpdateNetworkConfig(self, config: Any, changeMode: str) -> Any:
-        """Too large to be half done."""
-        raise fault("NotSupported", "HostNetworkSystem.UpdateNetworkConfig is not part of the rehearsal")
 
 
 def _rule(direction: str, protocol: str, port: int, last: int | None) -> Any:

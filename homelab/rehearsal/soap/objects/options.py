@@ -5,11 +5,13 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim
 
+from homelab.rehearsal.parts import SCRATCH
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.wire import fault
 
 HOST = "ha-adv-options"
 AGENT = "HostAgentSettings"
+READ_ONLY = (SCRATCH,)
 
 
 class OptionManager(Managed):
@@ -48,6 +50,8 @@ class OptionManager(Managed):
             for option in changedValue:
                 if option.key not in known:
                     raise fault("InvalidName", f"The name '{option.key}' is not valid.", name=option.key)
+                if option.key in READ_ONLY:
+                    raise fault("NotSupported", f"The option {option.key} is read-only")
                 wanted = VmomiSupport.long if _is_number(known[option.key]) else type(known[option.key])
                 if not isinstance(option.value, wanted):
                     message = f"A specified parameter was not correct: {option.key}"

@@ -1,24 +1,50 @@
-"""The volumes that a host has mounted."""
+"""Storage as the host sees it: its disks, their partitions, and the mounted volumes."""
 
 from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.soap.managed import Managed, ref
+from homelab.rehearsal.soap.managed import Managed
+from homelab.rehearsal.soap.objects import disks
+from homelab.rehearsal.soap.objects.datastores import mount_info, volume
 
 
 class HostStorageSystem(Managed):
-    """Storage as the host sees it; of it, the mounted volumes."""
+    """Disks and volumes."""
 
     moid = "storageSystem"
 
     @property
+    def storageDeviceInfo(self) -> Any:
+        """Disks, adapters, and which hangs on which."""
+        return disks.devices(self._host)
+
+    @property
     def fileSystemVolumeInfo(self) -> Any:
-        """Every mounted volume, as its datastore tells it."""
-        rows = []
-        for mount in self._host.mounts.values():
-            datastore = self._face.find(ref("Datastore", mount.moref), self._caller)
-            assert datastore is not None
-            volume, [how] = datastore._read("info.nas"), datastore._read("host")
-            rows.append(vim.host.FileSystemMountInfo(mountInfo=how.mountInfo, volume=volume))
+        """Every mounted volume."""
+        host = self._host
+        rows = [
+            vim.host.FileSystemMountInfo(
+                mountInfo=mount_info(host, mount),
+                volume=volume(host, mount),
+                vStorageSupport="vStorageUnsupported",
+            )
+            for mount in host.mounts.values()
+        ]
         return vim.host.FileSystemVolumeInfo(volumeTypeList=["VMFS", "NFS", "NFS41"], mountInfo=rows)
+
+    def RetrieveDiskPartitionInfo(self, devicePath: Any) -> Any:
+        """The partitions of disks."""
+        return [disks.partitions(disks.at(self._host, path)) for path in devicePath]
+
+    def RefreshStorageSystem(self) -> None:
+        """Nothing to read anew."""
+
+    def RescanAllHba(self) -> None:
+        """Nothing to find anew: no disk comes while a host runs."""
+
+    def RescanHba(self, hbaDevice: str) -> None:
+        """Nothing to find anew."""
+
+    def RescanVmfs(self) -> None:
+        """Nothing to find anew."""

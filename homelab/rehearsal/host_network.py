@@ -1,0 +1,124 @@
+"""The management network of one simulated host: its address, its names, DNS and the way out. Knows no protocol."""
+
+import threading
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from homelab.rehearsal.refusals import InvalidArgument
+from homelab.rehearsal.settings import NetworkSettings, Settings
+
+
+class NetworkActions:
+    """What a host can do about vmk0; `Host` inherits it. `on_move` is called when the address is another one."""
+
+    lock: threading.RLock
+    settings: Settings
+    lease: str
+    on_move: Callable[[], None]
+
+    def touch(self, *, dirty: bool = True) -> None:
+        """Say that something changed."""
+        raise NotImplementedError
+
+    @property
+    def network(self) -> NetworkSettings:
+        """What is configured."""
+        return self.settings.network
+
+    @property
+    def address(self) -> str:
+        """Where the host answers."""
+        return self.settings.network.address
+
+    @property
+    def host_name(self) -> str:
+        """Its own name for itself, with its domain where it has one."""
+        return self.settings.network.full_name
+
+    def set_address(self, *, dhcp: bool, address: str | None = None, netmask: str | None = None) -> None:
+        """Give vmk0 an address: the DHCP server's, or this one; InvalidArgument when it is none of a LAN."""
+        with self.lock:
+            network = self.network
+            before = network.address
+            if not dhcp:
+                wanted = interface(address, netmask or network.netmask)
+                network.address, network.netmask = str(wanted.ip), str(wanted.netmask)
+            else:
+                network.address = self.lease
+            network.dhcp = dhcp
+            self.touch()
+            if network.address != before:
+                self.on_move()
+
+    def set_gateway(self, gateway: str) -> None:
+        """The way out; InvalidArgument when it is not on the LAN of vmk0."""
+        with self.lock:
+            lan = interface(self.address, self.network.netmask).network
+            if gateway and (not is_address(gateway) or IPv4Address(gateway) not in lan):
+                raise _wrong("defaultGateway")
+            self.network.gateway = gateway
+            self.touch()
+
+    def set_names(self, *, host_name: str | None = None, domain_name: str | None = None) -> None:
+        """The host's name, and its domain; InvalidArgument for a name with a dot, or none."""
+        with self.lock:
+            if host_name is not None:
+                if not host_name or "." in host_name:
+                    raise _wrong("hostName")
+                self.network.host_name = host_name
+            if domain_name is not None:
+                self.network.domain_name = domain_name
+            self.touch()
+
+    def set_dns(self, *, dhcp: bool, servers: list[str], search: list[str]) -> None:
+        """The name servers and search domains; InvalidArgument for a server that is no address."""
+        with self.lock:
+            if not all(map(is_address, servers)):
+                raise _wrong("address")
+            self.network.dns_dhcp = dhcp
+            if not dhcp:
+                self.network.dns_servers, self.network.search_domains = servers, search
+            self.touch()
+
+
+def interface(address: str | None, netmask: str | None) -> IPv4Interface:
+    """An address with its netmask; InvalidArgument where they are none, or not a host's."""
+    try:
+        found = IPv4Interface(f"{address}/{netmask}")
+    except ValueError:
+        raise _wrong("ipAddress") from None
+    if found.ip in (found.network.network_address, found.network.broadcast_address) or found.ip.is_unspecified:
+        raise _wrong("ipAddress")
+    return found
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IPv4 address."""
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def installed(name: str, address: str, lan: IPv4Network, gateway: str, dns: list[str], domain: str) -> NetworkSettings:
+    """The network of a host that was installed with an address of its own."""
+    return NetworkSettings(
+        address,
+        netmask=str(lan.netmask),
+        gateway=gateway,
+        host_name=name,
+        domain_name=domain,
+        dns_servers=list(dns),
+        search_domains=[domain] if domain else [],
+    )
+
+
+def leased(address: str, lan: IPv4Network, gateway: str, dns: list[str]) -> NetworkSettings:
+    """The network of a host that nobody told anything: all from a DHCP server, and no name."""
+    mask, servers = str(lan.netmask), list(dns)
+    return NetworkSettings(address, dhcp=True, netmask=mask, gateway=gateway, dns_dhcp=True, dns_servers=servers)
+
+
+def _wrong(what: str) -> InvalidArgument:
+    return InvalidArgument(f"A specified parameter was not correct: {what}", invalidProperty=what)

@@ -1,0 +1,199 @@
+"""The esxcli commands about the management network, the host's names and its firewall, each named after its path."""
+
+from ipaddress import IPv4Address, IPv4Interface
+
+from homelab.rehearsal.host import Host
+from homelab.rehearsal.host_network import interface, is_address
+from homelab.rehearsal.shell.answers import Failure, table
+from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Value
+
+VMK, MANAGEMENT = "vmk0", "Management Network"
+
+
+def network_ip_interface_list(host: Host) -> Output:
+    """The VMkernel interfaces: the one of the management network."""
+    fields: dict[str, Value] = {
+        "Name": VMK,
+        "MAC Address": host.nics[0].mac,
+        "Enabled": True,
+        "Portset": "vSwitch0",
+        "Portgroup": MANAGEMENT,
+        "Netstack Instance": "defaultTcpipStack",
+        "VDS Name": "N/A",
+        "VDS UUID": "N/A",
+        "VDS Port": "N/A",
+        "VDS Connection": -1,
+        "Opaque Network ID": "N/A",
+        "Opaque Network Type": "N/A",
+        "External ID": "N/A",
+        "MTU": 1500,
+        "TSO MSS": 65535,
+        "Port ID": 33554434,
+    }
+    return Blocks("NetworkInterface", (Block(fields, VMK),))
+
+
+def network_ip_interface_ipv4_get(host: Host, interface_name: str | None = None) -> Output:
+    """The management address."""
+    _vmk(interface_name)
+    network = host.network
+    address = IPv4Interface(f"{network.address}/{network.netmask}")
+    columns = ("Name", "IPv4 Address", "IPv4 Netmask", "IPv4 Broadcast", "Address Type", "Gateway", "DHCP DNS")
+    row = (
+        VMK,
+        network.address,
+        network.netmask,
+        str(address.network.broadcast_address),
+        "DHCP" if network.dhcp else "STATIC",
+        network.gateway or "0.0.0.0",
+        network.dns_dhcp,
+    )
+    return table("IPv4Interface", columns, (row,))
+
+
+def network_ip_interface_ipv4_set(
+    host: Host,
+    interface_name: str,
+    type: str,
+    ipv4: str | None = None,
+    netmask: str | None = None,
+    gateway: str | None = None,
+    peer_dns: bool | None = None,
+) -> Output:
+    """Give the management interface an address: the host moves, and the connection to the old one is cut."""
+    _vmk(interface_name)
+    if type not in ("dhcp", "static"):
+        raise Failure(f"Invalid type '{type}' (simulated: dhcp, static)")
+    if type == "static" and not (ipv4 and netmask):
+        raise Failure("An address and a netmask are wanted for the type static")
+    if peer_dns is not None:
+        host.set_dns(dhcp=peer_dns, servers=host.network.dns_servers, search=host.network.search_domains)
+    # First: behind the move nobody hears of a mistake.
+    if type == "static":
+        lan = interface(ipv4, netmask).network
+        if gateway and (not is_address(gateway) or IPv4Address(gateway) not in lan):
+            raise Failure(f"The gateway {gateway} is not on the network of {ipv4}")
+    host.set_address(dhcp=type == "dhcp", address=ipv4, netmask=netmask)
+    if gateway:
+        host.set_gateway(gateway)
+    return None
+
+
+def network_ip_dns_server_list(host: Host) -> Output:
+    """The name servers."""
+    return Blocks("DNSServers", (Block({"DNSServers": ", ".join(host.network.dns_servers)}),), single=True)
+
+
+def network_ip_dns_server_add(host: Host, server: str) -> Output:
+    """One more name server; with it they come from DHCP no more."""
+    known = [one for one in host.network.dns_servers if one != server]
+    host.set_dns(dhcp=False, servers=[*known, server], search=host.network.search_domains)
+    return None
+
+
+def network_ip_dns_server_remove(host: Host, server: str | None = None, all: bool = False) -> Output:
+    """One name server less, or all."""
+    left = _without(host.network.dns_servers, server, all, "DNS server")
+    host.set_dns(dhcp=False, servers=left, search=host.network.search_domains)
+    return None
+
+
+def network_ip_dns_search_list(host: Host) -> Output:
+    """The domains in which short names are looked for."""
+    fields = {"DNSSearch Domains": ", ".join(host.network.search_domains)}
+    return Blocks("DNSSearchDomains", (Block(fields),), single=True)
+
+
+def network_ip_dns_search_add(host: Host, domain: str) -> Output:
+    """One more domain."""
+    known = [one for one in host.network.search_domains if one != domain]
+    host.set_dns(dhcp=False, servers=host.network.dns_servers, search=[*known, domain])
+    return None
+
+
+def network_ip_dns_search_remove(host: Host, domain: str) -> Output:
+    """One domain less."""
+    left = _without(host.network.search_domains, domain, False, "search domain")
+    host.set_dns(dhcp=False, servers=host.network.dns_servers, search=left)
+    return None
+
+
+def network_ip_route_ipv4_list(host: Host) -> Output:
+    """The way out, and the LAN itself."""
+    network = host.network
+    lan = IPv4Interface(f"{network.address}/{network.netmask}").network
+    source = "DHCP" if network.dhcp else "MANUAL"
+    ways = [("default", "0.0.0.0", network.gateway, VMK, source)] if network.gateway else []
+    rows = (*ways, (str(lan.network_address), str(lan.netmask), "0.0.0.0", VMK, "MANUAL"))
+    return table("IPv4Route", ("Network", "Netmask", "Gateway", "Interface", "Source"), rows)
+
+
+def network_ip_route_ipv4_add(host: Host, network: str, gateway: str) -> Output:
+    """Set the way out."""
+    if network != "default":
+        raise Failure("Only the default route is simulated")
+    host.set_gateway(gateway)
+    return None
+
+
+def system_hostname_get(host: Host) -> Output:
+    """The host's names."""
+    network = host.network
+    fields = {
+        "Domain Name": network.domain_name,
+        "Fully Qualified Domain Name": network.full_name,
+        "Host Name": network.host_name,
+    }
+    return Blocks("HostnameGet", (Block(fields),), single=True)
+
+
+def system_hostname_set(
+    host: Host, host_: str | None = None, domain: str | None = None, fqdn: str | None = None
+) -> Output:
+    """Set the host's name, its domain, or both at once."""
+    if (fqdn is None) == (host_ is None and domain is None):
+        raise Failure("Either --fqdn or --host and --domain are wanted")
+    if fqdn is not None:
+        host_, _, domain = fqdn.partition(".")
+    host.set_names(host_name=host_, domain_name=domain)
+    return None
+
+
+def _vmk(name: str | None) -> None:
+    if name not in (None, VMK):
+        raise Failure(f"Unable to find vmknic {name}")
+
+
+def _without(known: list[str], one: str | None, every: bool, what: str) -> list[str]:
+    if every:
+        return []
+    if one not in known:
+        raise Failure(f"Unable to find the {what} {one}")
+    return [other for other in known if other != one]
+
+
+def network_firewall_ruleset_list(host: Host, ruleset_id: str | None = None) -> Output:
+    """Which rulesets are open; nfsClient opens by itself with the first NFS datastore."""
+    rows = tuple((name, is_open) for name, is_open in _rulesets(host).items() if ruleset_id in (None, name))
+    if not rows:
+        raise Failure(f"Unable to find a firewall ruleset with the id {ruleset_id}")
+    return table("FirewallRuleset", ("Name", "Enabled"), rows)
+
+
+def network_firewall_ruleset_set(host: Host, ruleset_id: str, enabled: bool) -> Output:
+    """Open or close a ruleset."""
+    if ruleset_id not in _rulesets(host):
+        raise Failure(f"Unable to find a firewall ruleset with the id {ruleset_id}")
+    host.rulesets[ruleset_id] = enabled
+    host.touch()
+    return None
+
+
+def network_firewall_refresh(host: Host) -> Output:
+    """Let the firewall read its rules again: it has them at once here."""
+    return None
+
+
+def _rulesets(host: Host) -> dict[str, bool]:
+    nfs = any(mount.kind == "NFS" for mount in host.nas_mounts())
+    return {name: is_open or (name == "nfsClient" and nfs) for name, is_open in host.rulesets.items()}

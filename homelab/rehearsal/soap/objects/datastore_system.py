@@ -1,0 +1,151 @@
+"""Making datastores and taking them away, and the host cache on one of them."""
+
+from typing import Any
+
+from pyVmomi import vim
+
+from homelab.rehearsal.disks import Disk, Partition
+from homelab.rehearsal.parts import NasMount, VmfsMount
+from homelab.rehearsal.refusals import HostConfigFault, InvalidArgument
+from homelab.rehearsal.soap.managed import Managed, ref, writes
+from homelab.rehearsal.soap.objects import disks
+from homelab.rehearsal.soap.wire import fault
+
+NEWEST, VERSIONS = 6, (5, 6)
+
+
+class HostDatastoreSystem(Managed):
+    """Mounting, formatting, and the opposite."""
+
+    moid = "ha-datastoresystem"
+
+    @property
+    def datastore(self) -> Any:
+        """The datastores that are mounted."""
+        return [ref("Datastore", mount.moref) for mount in self._host.mounts.values()]
+
+    @property
+    def capabilities(self) -> Any:
+        """What the host can do about datastores."""
+        return vim.host.DatastoreSystem.Capabilities(
+            nfsMountCreationRequired=True,
+            nfsMountCreationSupported=True,
+            localDatastoreSupported=False,
+            vmfsExtentExpansionSupported=True,
+        )
+
+    @writes
+    def CreateNasDatastore(self, spec: Any) -> Any:
+        """Mount an NFS export."""
+        if (spec.type or "NFS").upper() not in ("NFS", "NFS41"):
+            raise InvalidArgument("A specified parameter was not correct: type", invalidProperty="spec.type")
+        if spec.accessMode not in ("readWrite", "readOnly"):
+            raise InvalidArgument(
+                "A specified parameter was not correct: accessMode", invalidProperty="spec.accessMode"
+            )
+        # NFS 4.1 takes the server from remoteHostNames; remoteHost must be filled and is not looked at.
+        old = (spec.type or "NFS").upper() == "NFS"
+        mount = self._host.mount_nas(
+            spec.remoteHost if old or not spec.remoteHostNames else spec.remoteHostNames[0],
+            spec.remotePath,
+            spec.localPath,
+            read_only=spec.accessMode == "readOnly",
+            kind=(spec.type or "NFS").upper(),
+        )
+        return ref("Datastore", mount.moref)
+
+    @writes
+    def RemoveDatastore(self, datastore: Any) -> None:
+        """Unmount an NFS datastore, whose files stay; delete a VMFS with all on it."""
+        found = next((item for item in self._host.mounts.values() if item.moref == datastore._moId), None)
+        if isinstance(found, NasMount):
+            self._host.unmount_nas(found.name)
+        elif isinstance(found, VmfsMount):
+            self._host.remove_vmfs(found.name)
+        else:
+            raise fault("ManagedObjectNotFound", "The datastore is gone", obj=datastore)
+
+    def QueryAvailableDisksForVmfs(self, datastore: Any) -> Any:
+        """The disks on which a VMFS could be made: not the stick, and none that has one."""
+        if datastore is not None:
+            raise fault("NotSupported", "Extending a VMFS is not part of the rehearsal")
+        return [disks.lun(disk) for disk in self._host.disks.values() if not disk.vmfs and not disk.model.usb]
+
+    def QueryVmfsDatastoreCreateOptions(self, devicePath: str, vmfsMajorVersion: int | None) -> Any:
+        """The ways to make a VMFS on a disk: over all of it, and in what is free beside its partitions."""
+        disk = disks.at(self._host, devicePath)
+        version = _version(vmfsMajorVersion)
+        if disk.vmfs or disk.model.usb:
+            raise HostConfigFault(f"Unable to use {disk.canonical_name} for VMFS: Device or resource busy")
+        options = [_option(disk, [disk.whole], disk.whole, version)]
+        free = disk.free() if disk.partitions else None
+        if free:
+            options.append(_option(disk, [*disk.partitions, free], free, version))
+        return options
+
+    @writes
+    def CreateVmfsDatastore(self, spec: Any) -> Any:
+        """Lay down the partitions that the specification names, and make a VMFS on one of them."""
+        found = [disk for disk in self._host.disks.values() if disk.uuid == spec.diskUuid]
+        if not found:
+            raise InvalidArgument("A specified parameter was not correct: diskUuid", invalidProperty="spec.diskUuid")
+        [disk] = found
+        vmfs = spec.vmfs
+        if vmfs.extent.diskName != disk.canonical_name or spec.extent:
+            raise InvalidArgument("A specified parameter was not correct: extent", invalidProperty="spec.vmfs.extent")
+        if not vmfs.volumeName or "/" in vmfs.volumeName:
+            raise fault("InvalidName", f"The name '{vmfs.volumeName}' is not valid.", name=vmfs.volumeName)
+        wanted = [
+            Partition(one.partition, one.startSector, one.endSector, one.type) for one in spec.partition.partition
+        ]
+        mount = self._host.create_vmfs(
+            disk, wanted, vmfs.extent.partition, vmfs.volumeName, _version(vmfs.majorVersion)
+        )
+        return ref("Datastore", mount.moref)
+
+
+class HostCacheConfigurationManager(Managed):
+    """Swapping to SSD."""
+
+    moid = "cacheConfigManager"
+
+    @property
+    def cacheConfigurationInfo(self) -> Any:
+        """How much of which datastore, in MiB."""
+        return disks.cache(self._host)
+
+    @writes
+    def ConfigureHostCache_Task(self, spec: Any) -> None:
+        """Take so many MiB of a datastore for it; 0 gives them back."""
+        mount = next((one for one in self._host.mounts.values() if one.moref == spec.datastore._moId), None)
+        if mount is None:
+            raise fault("ManagedObjectNotFound", "The datastore is gone", obj=spec.datastore)
+        self._host.configure_cache(mount.name, spec.swapSize)
+
+
+def _version(number: int | None) -> int:
+    if number not in (None, *VERSIONS):
+        raise InvalidArgument("A specified parameter was not correct: majorVersion", invalidProperty="majorVersion")
+    return number or NEWEST
+
+
+def _option(disk: Disk, wanted: list[Partition], chosen: Partition, version: int) -> Any:
+    kind = vim.host.VmfsDatastoreOption
+    layout = disks.layout(disk, wanted)
+    whole = wanted == [chosen]
+    info = (kind.AllExtentInfo if whole else kind.SingleExtentInfo)(
+        layout=layout,
+        # What is no GPT becomes one.
+        partitionFormatChange=disk.format != "gpt",
+        vmfsExtent=layout.partition[-1],
+    )
+    spec = vim.host.VmfsDatastoreCreateSpec(
+        diskUuid=disk.uuid,
+        partition=disks.specification(disk, wanted, "gpt"),
+        vmfs=vim.host.VmfsVolume.Specification(
+            extent=vim.host.ScsiDisk.Partition(diskName=disk.canonical_name, partition=chosen.number),
+            majorVersion=version,
+            volumeName="",
+        ),
+    )
+    return kind(info=info, spec=spec)

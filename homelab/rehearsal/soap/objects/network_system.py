@@ -1,0 +1,133 @@
+"""The host's network: switches, port groups, the management interface, DNS and routing."""
+
+from typing import Any
+
+from pyVmomi import vim
+
+from homelab.rehearsal.refusals import AlreadyExists, InvalidArgument, NotFound, ResourceInUse
+from homelab.rehearsal.soap.managed import Managed, writes
+from homelab.rehearsal.soap.objects import host_config
+from homelab.rehearsal.soap.wire import fault
+
+MAX_VLAN = 4095
+
+
+class HostNetworkSystem(Managed):
+    """Switches, port groups, the management interface, DNS and routing."""
+
+    moid = "networkSystem"
+
+    @property
+    def networkInfo(self) -> Any:
+        """NICs, switches, port groups and vmkernel NICs."""
+        return host_config.network(self._host)
+
+    @property
+    def networkConfig(self) -> Any:
+        """What is configured of the management interface, DNS and routing."""
+        nic = host_config.vnic(self._host)
+        kind = vim.host.VirtualNic.Config
+        return vim.host.NetworkConfig(
+            vnic=[kind(device=nic.device, portgroup=nic.portgroup, spec=nic.spec)],
+            dnsConfig=self.dnsConfig,
+            ipRouteConfig=self.ipRouteConfig,
+        )
+
+    @property
+    def dnsConfig(self) -> Any:
+        """The host's names, and whom it asks for others."""
+        return host_config.dns(self._host)
+
+    @property
+    def ipRouteConfig(self) -> Any:
+        """The way out."""
+        return host_config.routes(self._host)
+
+    @writes
+    def UpdateDnsConfig(self, config: Any) -> None:
+        """Set names, name servers and search domains; with DHCP only the host's name is taken."""
+        with self._host.lock:
+            names = {} if config.dhcp else {"domain_name": config.domainName}
+            self._host.set_dns(
+                dhcp=config.dhcp, servers=list(config.address or ()), search=list(config.searchDomain or ())
+            )
+            self._host.set_names(host_name=config.hostName, **names)
+
+    @writes
+    def UpdateIpRouteConfig(self, config: Any) -> None:
+        """Set the way out."""
+        self._host.set_gateway(config.defaultGateway or "")
+
+    @writes
+    def UpdateVirtualNic(self, device: str, nic: Any) -> None:
+        """Give the management interface another address: the host is there from now on, and nobody hears the answer."""
+        if device != host_config.VMK:
+            raise NotFound("The object or item referred to could not be found.")
+        if nic.portgroup not in (None, host_config.MANAGEMENT) or nic.mtu not in (None, 1500):
+            raise fault("NotSupported", "Another port group or MTU of vmk0 is not part of the rehearsal")
+        if nic.ip:
+            self._host.set_address(dhcp=nic.ip.dhcp, address=nic.ip.ipAddress, netmask=nic.ip.subnetMask)
+
+    def RefreshNetworkSystem(self) -> None:
+        """Nothing to read anew."""
+
+    @writes
+    def AddVirtualSwitch(self, vswitchName: str, spec: Any) -> None:
+        """A switch; AlreadyExists, and ResourceInUse for a NIC that another switch has."""
+        bridge = spec.bridge if spec else None
+        nics = list(getattr(bridge, "nicDevice", ()) or ())
+        with self._host.lock:
+            switches = self._host.settings.switches
+            if vswitchName in switches:
+                raise AlreadyExists(f"The name '{vswitchName}' already exists.", name=vswitchName)
+            for nic in nics:
+                if nic not in [one.name for one in self._host.nics if one.driver]:
+                    raise InvalidArgument("A specified parameter was not correct: nicDevice", invalidProperty="bridge")
+                if any(nic in used for used in switches.values()):
+                    raise ResourceInUse(f"The resource '{nic}' is in use.", name=nic)
+            switches[vswitchName] = nics
+            self._host.touch()
+
+    @writes
+    def RemoveVirtualSwitch(self, vswitchName: str) -> None:
+        """Remove a switch; ResourceInUse while it has the management network."""
+        with self._host.lock:
+            settings = self._host.settings
+            if vswitchName not in settings.switches:
+                raise NotFound(f"The switch {vswitchName} could not be found.")
+            if any(settings.switch_of(group) == vswitchName for group in self._host.port_groups):
+                raise ResourceInUse(f"The resource '{vswitchName}' is in use.", name=vswitchName)
+            del settings.switches[vswitchName]
+            self._host.touch()
+
+    @writes
+    def AddPortGroup(self, portgrp: Any) -> None:
+        """A port group; AlreadyExists, NotFound for its switch, InvalidArgument for its VLAN."""
+        with self._host.lock:
+            if portgrp.name in self._host.port_groups:
+                raise AlreadyExists(f"The name '{portgrp.name}' already exists.", name=portgrp.name)
+            if portgrp.vswitchName not in self._host.settings.switches:
+                raise NotFound(f"The switch {portgrp.vswitchName} could not be found.")
+            if not 0 <= portgrp.vlanId <= MAX_VLAN:
+                raise InvalidArgument("A specified parameter was not correct: vlanId", invalidProperty="vlanId")
+            self._host.port_groups[portgrp.name] = portgrp.vlanId
+            self._host.settings.group_switch[portgrp.name] = portgrp.vswitchName
+            self._host.touch()
+
+    @writes
+    def RemovePortGroup(self, pgName: str) -> None:
+        """Remove a port group; NotFound, and ResourceInUse while a VM or the management is on it."""
+        with self._host.lock:
+            if pgName not in self._host.port_groups:
+                raise NotFound(f"The port group {pgName} could not be found.")
+            vms = self._host.vms.values()
+            if pgName == host_config.MANAGEMENT or any(nic.network == pgName for vm in vms for nic in vm.nics):
+                raise ResourceInUse(f"The resource '{pgName}' is in use.", name=pgName)
+            del self._host.port_groups[pgName]
+            self._host.settings.group_switch.pop(pgName, None)
+            self._host.touch()
+
+    @writes
+    def UpdateNetworkConfig(self, config: Any, changeMode: str) -> Any:
+        """Too large to be half done."""
+        raise fault("NotSupported", "HostNetworkSystem.UpdateNetworkConfig is not part of the rehearsal")
