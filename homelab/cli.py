@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 STEPS = (
+    "first-boot",
     "nfs-datastore",
+    "local-datastore",
+    "usb-housekeeping",
     "driver-fix",
     "reboot",
     "image",
@@ -144,12 +147,16 @@ def bootstrap(options: "Options", only: str | None, start: str | None, until: st
 @cli.command("driver-fix")
 @click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
 @click.option("--force", is_flag=True, help="Shut running VMs down first; overrides no other guard.")
+@click.option("--undo", is_flag=True, help="Give the NIC back to ne1000, as an upgrade to 7.0 needs it.")
 @with_globals
-def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool) -> int:
-    """Repair the NIC driver of one or more hosts, one after another."""
+def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool, undo: bool) -> int:
+    """Repair the NIC driver of one or more hosts, one after another.
+
+    HOST is a host of the inventory, or an address; then VMWARE_USER and VMWARE_PASSWORD, or a prompt.
+    """
     from homelab import commands
 
-    return commands.driver_fix(options, hosts, force=force)
+    return commands.driver_fix(options, hosts, force=force, undo=undo)
 
 
 @cli.command()

@@ -1,10 +1,12 @@
 """The commands: a list of steps, a wanted lab, and an exit code. No machinery of their own."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from homelab.data import data_folder
 from homelab.errors import UsageError
 from homelab.graph import Graph, chosen_graph, full_graph, one_by_one
 from homelab.inventory import read_lab
-from homelab.lab import EsxiHost, Lab, Vcenter, Vm
+from homelab.lab import EsxiHost, Lab, Vcenter, Vm, lone_host
 from homelab.ports.ansible_inventory import Vault, select_hosts
 from homelab.ports.files import HomeFiles, home_of
 from homelab.ports.record import finish
@@ -64,25 +66,42 @@ class Choice:
         return tuple(names[first : last + 1])
 
 
+def vault_of(options: Options) -> Vault:
+    """The vault's password is asked for on a terminal only."""
+    return Vault(options.ui.ask_secret if sys.stdin.isatty() else None)
+
+
+def lab_of(options: Options, vault: Vault) -> Lab:
+    """The inventory's lab; what works but is hardly meant is warned of."""
+    reading = read_lab(options.inventories, vault)
+    for warning in reading.warnings:
+        options.ui.warn(str(warning))
+    return reading.lab
+
+
 class Run:
     """One command on one lab: its world, its events, its log."""
 
     def __init__(
-        self, options: Options, steps: Sequence[Step], choice: Choice, *, one_after_another: Sequence[str] = ()
+        self,
+        options: Options,
+        steps: Sequence[Step],
+        choice: Choice | None = None,
+        *,
+        lab: Lab | None = None,
+        one_after_another: Sequence[str] = (),
     ) -> None:
         self.ui = options.ui
         self.yes = options.yes
         self.began = time.monotonic()
-        vault = Vault(options.ui.ask_secret if sys.stdin.isatty() else None)
-        reading = read_lab(options.inventories, vault)
-        for warning in reading.warnings:
-            self.ui.warn(str(warning))
-        lab = reading.lab
+        vault = vault_of(options)
+        lab = lab or lab_of(options, vault)
+        choice = choice or Choice()
         names = [step.name for step in steps]
         self.chosen_steps = choice.steps(names)
         self.left_out = [name for name in names if name not in self.chosen_steps]
         self.limit = set(select_hosts(options.inventories, options.limit, vault)) if options.limit else None
-        self.lab: Lab = lab
+        self.lab = lab
         home = home_of(options.inventories, data_folder("inventory"))
         self.files = HomeFiles(home, secrets=_secrets(lab))
         self.world: World = open_world(lab, options.inventories, vault, self.files, self._note)
@@ -240,7 +259,7 @@ def exit_code(numbers: Mapping[str, Any]) -> int:
 
 def plan(options: Options) -> int:
     """What bootstrap would change, and why."""
-    run = Run(options, all_steps(), Choice())
+    run = Run(options, all_steps())
     found = run.runner.plan()
     if options.ui.json:
         options.ui.document(found.document())
@@ -257,25 +276,61 @@ def bootstrap(options: Options, choice: Choice) -> int:
     return Run(options, all_steps(), choice).carry_out(verify=True)
 
 
-def driver_fix(options: Options, hosts: Sequence[str], *, force: bool) -> int:
-    """The NIC driver of one or more hosts, one after another."""
-    steps = (DriverFix(force), Reboot())
-    run = Run(options, steps, Choice(), one_after_another=hosts)
-    known = {host.name for host in run.lab.esxi}
-    unknown = [host for host in hosts if host not in known]
+def driver_fix(options: Options, hosts: Sequence[str], *, force: bool, undo: bool) -> int:
+    """The NIC driver of one or more hosts, one after another; a host is a name of the inventory or an address."""
+    lab, names = chosen_hosts(options, hosts)
+    steps = (DriverFix(force=force, undo=undo), Reboot(undo=undo, logs=False))
+    run = Run(options, steps, lab=lab, one_after_another=names)
+    run.runner.graph = {node: edges for node, edges in run.runner.graph.items() if node.target in names}
+    return run.carry_out(verify=False)
+
+
+def chosen_hosts(options: Options, hosts: Sequence[str]) -> tuple[Lab, list[str]]:
+    """The lab with the hosts that are meant, and their names in it; an address may be one that no inventory knows."""
+    addresses = {host: address for host in hosts if (address := _address(host))}
+    nameless = len(addresses) == len(hosts) and not any(source.exists() for source in options.inventories)
+    lab = None if nameless else lab_of(options, vault_of(options))
+    known = {str(host.address): host.name for host in lab.esxi} if lab else {}
+    names = [known.get(host, host) for host in hosts]
+    unknown = [name for name in names if name not in known.values() and name not in addresses]
     if unknown:
         raise UsageError(
             f"no ESXi host of the inventory is called {', '.join(unknown)}",
             where="command line",
-            advice=f"Known hosts: {', '.join(sorted(known))}",
+            advice=f"Known hosts: {', '.join(sorted(known.values()))}",
         )
-    run.runner.graph = {node: edges for node, edges in run.runner.graph.items() if node.target in hosts}
-    return run.carry_out(verify=False)
+    for name in names:
+        if name in addresses and name not in known.values():
+            lone = lone_host(addresses[name], *_credentials(options, name))
+            lab = lab.model_copy(update={"esxi": (*lab.esxi, *lone.esxi)}) if lab else lone
+    assert lab is not None
+    return lab, names
+
+
+def _address(text: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(text)
+    except AddressValueError:
+        return None
+
+
+def _credentials(options: Options, address: str) -> tuple[str, str]:
+    """From the environment, the password else by a prompt."""
+    user, password = os.environ.get("VMWARE_USER", "root"), os.environ.get("VMWARE_PASSWORD")
+    if password is None and sys.stdin.isatty():
+        password = options.ui.ask_secret(f"Password of {user} at {address}: ")
+    if not password:
+        raise UsageError(
+            f"{address} is not in the inventory, and there is no password for it",
+            where="command line",
+            advice="Set VMWARE_USER and VMWARE_PASSWORD, or run it on a terminal, which asks",
+        )
+    return user, password
 
 
 def verify(options: Options) -> int:
     """Smoke tests, and the plan must be empty."""
-    return Run(options, all_steps(), Choice()).verify_only()
+    return Run(options, all_steps()).verify_only()
 
 
 def trust(options: Options, host: str, *, forget: bool) -> int:

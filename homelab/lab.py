@@ -88,6 +88,7 @@ class EsxiHost(Model):
     api_timeout: int = Field(30, alias="esxi_api_timeout", gt=0)
     copies: int = Field(2, alias="esxi_copies", gt=0)
     dhcp_address: IPv4Address | None = Field(None, alias="esxi_dhcp_address")
+    ssh: Literal["on", "off"] | None = Field(None, alias="esxi_ssh")
     rehearsal_model: Literal["GB-XM11-3337", "GB-BRi7-8550"] = Field("GB-BRi7-8550", alias="rehearsal_model")
     rehearsal_disk: Literal["empty", "vmfs", "foreign"] = Field("empty", alias="rehearsal_disk")
 
@@ -112,6 +113,7 @@ class NfsServer(Model):
     export: Annotated[str, StringConstraints(pattern=r"^/\S*$")] = Field(alias="nfs_export")
     datastore: DatastoreName = Field(alias="nfs_datastore")
     version: Literal["3", "4.1"] = Field("3", alias="nfs_version")
+    user: str = Field("root", alias="ansible_user", min_length=1)
     managed: bool = Field(False, alias="nfs_managed")
 
 
@@ -204,6 +206,16 @@ class Lab(Model):
     def datastore_of(self, vm: Vm) -> str:
         """The datastore that holds a VM: its own choice, or the NFS datastore."""
         return vm.datastore or self.nfs[0].datastore
+
+
+def lone_host(address: IPv4Address, user: str, password: str) -> Lab:
+    """A lab of one ESXi host that no inventory knows, named by its address.
+
+    It has what the steps that touch hosts read, and no more: no network of its own, no API, no image.
+    """
+    host = EsxiHost(name="host", address=address, user=user, password=SecretStr(password))
+    named = host.model_copy(update={"name": str(address)})
+    return Lab.model_construct(name="homelab", domain="", esxi=(named,))  # type: ignore[call-arg]
 
 
 Named = TypeVar("Named", EsxiHost, Vm)

@@ -130,9 +130,9 @@ class Ui:
             f"{len(failures)} that could not be looked at"
         )
 
-    def ask_secret(self) -> str:
-        """The vault's password, typed unseen."""
-        return getpass("Vault password: ")
+    def ask_secret(self, prompt: str = "Vault password: ") -> str:
+        """A password, typed unseen."""
+        return getpass(prompt)
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""

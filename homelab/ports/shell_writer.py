@@ -10,7 +10,8 @@ from homelab.ports.host_writer import Option, Progress
 from homelab.ports.vsphere.storage import mount_refused
 
 VOLUMES = "/vmfs/volumes"
-PROBE = "homelab\n"
+# A small text that every host has.
+PROBE = "/etc/vmware/version"
 
 
 class ShellWriter:
@@ -38,12 +39,12 @@ class ShellWriter:
         keep_configuration(self.shell)
 
     def probe(self, datastore: str) -> None:
-        """`tee`, `cat` and `rm`."""
+        """`cp`, `cat` and `rm`."""
         path = f"{VOLUMES}/{datastore}/.homelab-probe-{self.shell.login.name}"
-        self.shell.must(["tee", path], stdin=PROBE, writes=True)
+        self.shell.must(["cp", PROBE, path], writes=True)
         read = self.shell.must(["cat", path])
         self.shell.must(["rm", path], writes=True)
-        if read != PROBE:
+        if read != self.shell.must(["cat", PROBE]):
             raise HostFault(
                 f"the probe file {path} was written, and reading it back gives something else",
                 where=self.shell.login.where,

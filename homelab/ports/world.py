@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from homelab.ports.files import HomeFiles, known_host_name, tree_digest
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.host_writer import HostWriter
 from homelab.ports.looks import Looks
+from homelab.ports.nfs import ExportLook, look_at_export
 from homelab.ports.record import recorded
 from homelab.ports.shell_writer import ShellWriter
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
@@ -54,7 +56,9 @@ class World:
     _backups: Looks[Path]
     _role_digests: Looks[str]
     _file_digests: Looks[str]
+    _exports: Looks[ExportLook]
     _copies: "Copies"
+    _told: set[str]
 
     def at(self, waiting: Callable[..., None]) -> "World":
         """The same world, reporting its waits as one node's."""
@@ -69,6 +73,14 @@ class World:
     def host(self, name: str) -> HostLook:
         """One look at an ESXi host, asked for once until something is written to it."""
         return self._hosts.get(name)
+
+    def host_at(self, name: str, address: str) -> HostLook:
+        """One look at a host at another address than its own, not kept."""
+        with open_session(self._host_at(name, address), self.files, self.note) as session:
+            return look(session)
+
+    def _host_at(self, name: str, address: str) -> EsxiHost:
+        return self.lab.host(name).model_copy(update={"address": IPv4Address(address)})
 
     def reachable_hosts(self) -> dict[str, HostLook]:
         """The looks of all hosts that answer."""
@@ -97,6 +109,12 @@ class World:
     def remember_vm(self, name: str, host: str) -> None:
         """Ask this host first for that VM."""
         self._vm_hosts[name] = host
+
+    def export(self) -> ExportLook | None:
+        """The NAS's export as it is seen from here; None on the loopback, where a rehearsal has no NAS to ask."""
+        if all(host.address.is_loopback for host in self.lab.esxi):
+            return None
+        return self._exports.get(self.lab.nfs[0].name)
 
     def guest(self, name: str) -> GuestLook | GuestAway:
         """One look at a guest, asked for once until something is written to it."""
@@ -143,12 +161,25 @@ class World:
             self._hosts.forget(host)
 
     @contextmanager
+    def session_at(self, host: str, address: str) -> Iterator[Session]:
+        """A vSphere session at a host that is still at another address than its own."""
+        try:
+            with open_session(self._host_at(host, address), self.files, self.note) as session:
+                yield session
+        finally:
+            self._hosts.forget(host)
+
+    @contextmanager
     def writer(self, host: str) -> Iterator[HostWriter]:
         """Whatever the licence lets write to a host: its API, else its shell."""
-        if self.host(host).api_writes:
+        look = self.host(host)
+        if look.api_writes:
             with self.session(host) as session:
                 yield ApiWriter(session)
             return
+        if host not in self._told:
+            self._told.add(host)
+            self.note(f"{host}: the API only reads ({look.licence}); changes go over SSH")
         with self.shell(host) as shell:
             yield ShellWriter(shell)
 
@@ -268,7 +299,9 @@ def open_world(
         _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts)),
         _role_digests=Looks(lambda role: tree_digest(data_folder("playbooks") / "roles" / role)),
         _file_digests=Looks(functools.partial(_file_digest, inventories[0])),
+        _exports=Looks(lambda _: look_at_export(lab.nfs[0], [host.address for host in lab.esxi], files)),
         _copies=Copies(),
+        _told=set(),
     )
     return world
 
@@ -293,7 +326,6 @@ def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts:
         with open_session(host, files, note) as session:
             path = files.keep_backup(name, configuration_backup(session))
     else:
-        note(f"{name}: the API only reads ({found.licence}); changes go over SSH")
         with esxi_shell(host, True, files, note) as shell:
             made = backup_path(shell)
         with open_session(host, files, note) as session:
@@ -310,9 +342,10 @@ def _look_at_host(lab: Lab, files: HomeFiles, note: Callable[[str], None], name:
 
 def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
     """A managed guest's host key is known before the first contact: it is in the VM's mark."""
-    vm = world.lab.vm(name)
-    address = str(vm.address)
-    if vm.managed:
+    lab = world.lab
+    server = next((nas for nas in lab.nfs if nas.name == name), None)
+    address, user = (server.server, server.user) if server else (str(lab.vm(name).address), lab.guests.user)
+    if server is None and lab.vm(name).managed:
         found = world.vm(name)
         if found is None:
             return GuestAway(f"VM {name} exists")
@@ -320,10 +353,10 @@ def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
             return GuestAway(f"VM {name} is switched on")
         if key := found[1].marks.get("homelab.host_key"):
             world.files.set_host_key(known_host_name(address, GUEST_SSH_PORT), key)
-    key_file = None if world.lab.guests.authorized_keys else world.files.key
+    key_file = None if lab.guests.authorized_keys or server else world.files.key
     if key_file:
         world.files.own_key()
-    login = ssh.Login(name, address, GUEST_SSH_PORT, world.lab.guests.user, GUEST_SSH_TIMEOUT, key=key_file)
+    login = ssh.Login(name, address, GUEST_SSH_PORT, user, GUEST_SSH_TIMEOUT, key=key_file)
     try:
         with ssh.connect(login, world.files, world.note) as shell:
             return guest.look(shell)

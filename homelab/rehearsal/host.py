@@ -66,6 +66,7 @@ __all__ = [
     "VmNic",
 ]
 
+BOOT = "VMkernel.Boot."
 LOGIN_FAILURES = 5
 LOCK_SECONDS = 900.0
 
@@ -127,6 +128,7 @@ class Host(NetworkActions, VmActions, UpkeepActions):
         self.boots = 0
         self.state = "down"
         self.harm = Harm()
+        self.backups: dict[str, bytes] = {}
         self.journal = Journal(self.now)
         self.boot_time = self.now()
         self.on_down: Callable[[], None] = _nothing
@@ -166,6 +168,20 @@ class Host(NetworkActions, VmActions, UpkeepActions):
                 raise NotFound(f"Unknown kernel setting: {name}", name=name)
             self.kernel_settings[name].configured = value.upper()
             self.touch()
+
+    def options(self) -> dict[str, Any]:
+        """The advanced settings, the VMkernel's boot settings among them, as the API has them."""
+        boot = {f"{BOOT}{name}": setting.configured.upper() == "TRUE" for name, setting in self.kernel_settings.items()}
+        return self.advanced | boot
+
+    def set_option(self, key: str, value: Any) -> None:
+        """Configure an advanced setting; one of the VMkernel's boot settings acts at the next boot."""
+        with self.lock:
+            if key.startswith(BOOT):
+                self.set_kernel_setting(key.removeprefix(BOOT), str(value))
+            else:
+                self.advanced[key] = value
+                self.touch()
 
     def service(self, key: str) -> Service:
         """The service of that key; NotFound when there is none."""

@@ -4,8 +4,12 @@ import threading
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from homelab.rehearsal.refusals import InvalidArgument
+from homelab.rehearsal.parts import Vm
+from homelab.rehearsal.refusals import AlreadyExists, InvalidArgument, NotFound, ResourceInUse
 from homelab.rehearsal.settings import NetworkSettings, Settings
+
+MANAGEMENT = "Management Network"
+MAX_VLAN = 4095
 
 
 class NetworkActions:
@@ -13,6 +17,8 @@ class NetworkActions:
 
     lock: threading.RLock
     settings: Settings
+    port_groups: dict[str, int]
+    vms: dict[str, Vm]
     lease: str
     on_move: Callable[[], None]
 
@@ -34,6 +40,38 @@ class NetworkActions:
     def host_name(self) -> str:
         """Its own name for itself, with its domain where it has one."""
         return self.settings.network.full_name
+
+    def add_port_group(self, name: str, switch: str, vlan: int = 0) -> None:
+        """Add a port group; AlreadyExists, NotFound for its switch, InvalidArgument for its VLAN."""
+        with self.lock:
+            if name in self.port_groups:
+                raise AlreadyExists(f"The name '{name}' already exists.", name=name)
+            if switch not in self.settings.switches:
+                raise NotFound(f"The switch {switch} could not be found.")
+            _check_vlan(vlan)
+            self.port_groups[name] = vlan
+            self.settings.group_switch[name] = switch
+            self.touch()
+
+    def set_vlan(self, name: str, vlan: int) -> None:
+        """Put a port group on a VLAN; NotFound, InvalidArgument."""
+        with self.lock:
+            if name not in self.port_groups:
+                raise NotFound(f"The port group {name} could not be found.")
+            _check_vlan(vlan)
+            self.port_groups[name] = vlan
+            self.touch()
+
+    def remove_port_group(self, name: str) -> None:
+        """Remove a port group; NotFound, and ResourceInUse while a VM or the management is on it."""
+        with self.lock:
+            if name not in self.port_groups:
+                raise NotFound(f"The port group {name} could not be found.")
+            if name == MANAGEMENT or any(nic.network == name for vm in self.vms.values() for nic in vm.nics):
+                raise ResourceInUse(f"The resource '{name}' is in use.", name=name)
+            del self.port_groups[name]
+            self.settings.group_switch.pop(name, None)
+            self.touch()
 
     def set_address(self, *, dhcp: bool, address: str | None = None, netmask: str | None = None) -> None:
         """Give vmk0 an address: the DHCP server's, or this one; InvalidArgument when it is none of a LAN."""
@@ -122,3 +160,8 @@ def leased(address: str, lan: IPv4Network, gateway: str, dns: list[str]) -> Netw
 
 def _wrong(what: str) -> InvalidArgument:
     return InvalidArgument(f"A specified parameter was not correct: {what}", invalidProperty=what)
+
+
+def _check_vlan(vlan: int) -> None:
+    if not 0 <= vlan <= MAX_VLAN:
+        raise _wrong("vlanId")

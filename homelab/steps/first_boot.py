@@ -1,4 +1,4 @@
-"""Step `first-boot`: a host has its address, its names, the right time, and the networks that the VMs are plugged into."""
+"""Step `first-boot`: a host has its address, its names, the right time, and the networks for its VMs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

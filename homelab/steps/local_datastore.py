@@ -175,7 +175,9 @@ def _choose(host: EsxiHost, observed: Disks) -> DiskLook:
 
 def _told(disk: DiskLook, observed: Disks, taken: dict[str, str]) -> str:
     parts = observed.partitions.get(disk.name, ())
-    holds = f"datastore {taken[disk.name]}" if disk.name in taken else f"{len(parts)} partition(s)" if parts else "empty"
+    holds = (
+        f"datastore {taken[disk.name]}" if disk.name in taken else f"{len(parts)} partition(s)" if parts else "empty"
+    )
     return f"{disk.name} ({disk.model}, {disk.size / GIB:.0f} GiB, {holds})"
 
 

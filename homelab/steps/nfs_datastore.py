@@ -1,14 +1,19 @@
 """Step `nfs-datastore`: every host mounts the one export under one name, with the same strings, and can write to it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from homelab.errors import Refused
 from homelab.lab import Lab, NfsServer
-from homelab.ports.vsphere import NasLook
-from homelab.ports.vsphere.storage import mount_nfs, probe_writable, unmount
+from homelab.ports.nfs import ExportLook
+from homelab.ports.vsphere import HostLook, NasLook
 from homelab.ports.world import World
-from homelab.step import Change, Planned, Step
+from homelab.render.nfs_volume import volume_directory
+from homelab.step import Change, Node, Planned, Step
+from homelab.steps.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
+
+MAX_VOLUMES = "NFS.MaxVolumes"
+ROLE, PLAYBOOK = "nfs_server", "nfs_server.yml"
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,8 @@ class MountNfs(Change):
 
     @property
     def after(self) -> str:
-        """The wanted mount."""
-        return f"{self.server}:{self.share}"
+        """The wanted mount, and the volume that its letters make."""
+        return _told(self.server, self.share)
 
     @property
     def undo(self) -> str:
@@ -40,56 +45,199 @@ class MountNfs(Change):
         return f"esxcli storage nfs remove --volume-name={self.datastore} on {self.target}"
 
 
+@dataclass(frozen=True)
+class Remount(Change):
+    """Unmount what is mounted under other strings, and mount the inventory's; nothing uses it."""
+
+    found: NasLook
+    server: str
+    share: str
+    datastore: str
+    disruptive = True
+
+    @property
+    def sentence(self) -> str:
+        """What will be done."""
+        return (
+            f"unmount {self.found.name} on {self.target} and mount {self.server}:{self.share} as {self.datastore} "
+            "in its place; nothing uses it, and no file is lost"
+        )
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return "ESXi tells datastores apart by every letter of server and path, and by the version of NFS"
+
+    @property
+    def before(self) -> str:
+        """The mount as found."""
+        found = self.found
+        return f"{found.name}: {_told(found.server, found.share)}, NFS {found.version}"
+
+    @property
+    def after(self) -> str:
+        """The wanted mount, and the volume that its letters make."""
+        return f"{self.datastore}: {_told(self.server, self.share)}"
+
+    @property
+    def undo(self) -> str:
+        """How to go back."""
+        found = self.found
+        space, host = ("nfs", "--host") if found.version == "3" else ("nfs41", "--hosts")
+        return (
+            f"esxcli storage nfs remove --volume-name={self.datastore}, then esxcli storage {space} add "
+            f"{host}={found.server} --share={found.share} --volume-name={found.name}"
+        )
+
+
+def _told(server: str, share: str) -> str:
+    return f"{server}:{share} (volume {volume_directory(server, share)})"
+
+
+@dataclass(frozen=True)
+class Mounts:
+    """What the step sees at one host: its look, what others have mounted, and the export seen from here, if asked."""
+
+    look: HostLook
+    others: Mapping[str, tuple[NasLook, ...]] = field(default_factory=dict)
+    export: ExportLook | None = None
+
+
 class NfsDatastore(Step):
-    """One node a host."""
+    """One node a host, and one for a NAS that is ours to lay down."""
 
     name = "nfs-datastore"
 
     def targets(self, lab: Lab) -> Sequence[str]:
-        """Every ESXi host, when the lab has a NAS."""
-        return [host.name for host in lab.esxi] if lab.nfs else []
+        """The managed NAS, and every ESXi host when the lab has a NAS."""
+        return [*(nas.name for nas in lab.nfs if nas.managed), *(host.name for host in lab.esxi if lab.nfs)]
 
-    def observe(self, world: World, target: str) -> tuple[NasLook, ...]:
-        """The NFS datastores of the host."""
-        return world.host(target).nas
+    def after(self, lab: Lab, target: str) -> Sequence[Node]:
+        """A NAS of ours is there first."""
+        return [Node(self.name, nas.name) for nas in lab.nfs if nas.managed and nas.name != target]
 
-    def plan(self, lab: Lab, target: str, observed: tuple[NasLook, ...]) -> Sequence[Planned]:
-        """Mount what is missing; refuse what is there under other strings."""
+    def settled(self, lab: Lab, target: str) -> Sequence[Node]:
+        """The host has been met."""
+        return [Node("first-boot", target)]
+
+    def observe(self, world: World, target: str) -> Mounts | Roles:
+        """The host's mounts; the others', and the export as it is seen from here, only when something is missing."""
+        nas = world.lab.nfs[0]
+        if target == nas.name:
+            return observe_roles(world, target, (ROLE,))
+        look = world.host(target)
+        if (found := look.nas_named(nas.datastore)) and _same(found, nas):
+            return Mounts(look)
+        others = {name: other.nas for name, other in world.reachable_hosts().items() if name != target}
+        return Mounts(look, others, world.export())
+
+    def plan(self, lab: Lab, target: str, observed: Mounts | Roles) -> Sequence[Planned]:
+        """Mount what is missing; move what is there under other strings, if nothing uses it."""
         nas = lab.nfs[0]
-        for found in observed:
-            if found.name == nas.datastore:
-                _check(found, nas, target)
-                return []
-            if (found.server, found.share) == (nas.server, nas.export):
-                raise Refused(
-                    f"{nas.server}:{nas.export} is already mounted as {found.name}, not as {nas.datastore}",
-                    where=target,
-                    advice=f"Set nfs_datastore to {found.name}, or unmount it when no VM uses it",
-                )
-        return [MountNfs(target, nas.server, nas.export, nas.datastore)]
+        if isinstance(observed, Roles):
+            values = {ROLE: server_values(lab)}
+            return plan_roles(target, observed, PLAYBOOK, "lay an NFS server down", values)
+        found = observed.look.nas_named(nas.datastore)
+        if found and _same(found, nas):
+            _check_health(found, nas, target)
+            return []
+        return _mount(target, nas, observed)
 
-    def apply(self, world: World, change: MountNfs) -> None:
+    def apply(self, world: World, change: MountNfs | Remount | RunPlaybook) -> None:
         """Mount, then prove that writing works; a mount that cannot be written to is taken away again."""
-        with world.session(change.target) as session:
-            mount_nfs(session, world.lab.nfs[0])
+        if isinstance(change, RunPlaybook):
+            apply_playbook(world, change)
+            return
+        with world.writer(change.target) as writer:
+            if isinstance(change, Remount):
+                writer.unmount(change.found.name)
+            writer.mount_nfs(world.lab.nfs[0])
             try:
-                probe_writable(session, change.datastore)
+                writer.probe(change.datastore)
             except Exception:
-                unmount(session, change.datastore)
+                writer.unmount(change.datastore)
                 raise
 
 
-def _check(found: NasLook, nas: NfsServer, target: str) -> None:
+def server_values(lab: Lab) -> dict[str, object]:
+    """What the role nfs_server reads."""
+    return {"export": lab.nfs[0].export, "clients": [host.address for host in lab.esxi]}
+
+
+def _same(found: NasLook, nas: NfsServer) -> bool:
     """ESXi tells datastores apart by the very bytes of server and path (esxi-facts, NFS datastores)."""
-    have, want = (found.server, found.share, found.version), (nas.server, nas.export, nas.version)
-    if have != want:
+    return (found.server, found.share, found.version) == (nas.server, nas.export, nas.version)
+
+
+def _alike(found: NasLook, nas: NfsServer) -> bool:
+    """Another spelling of the same export: a name for an address cannot be told, letters and a slash at the end can."""
+    plain = found.share.rstrip("/").lower() == nas.export.rstrip("/").lower()
+    return found.name == nas.datastore or (plain and found.server.lower() == nas.server.lower())
+
+
+def _mount(target: str, nas: NfsServer, observed: Mounts) -> Sequence[Planned]:
+    look = observed.look
+    _check_others(target, nas, observed.others)
+    wrong = [found for found in look.nas if _alike(found, nas)]
+    if len(wrong) > 1:
         raise Refused(
-            f"datastore {nas.datastore} is {have[0]}:{have[1]} (NFS {have[2]}), "
-            f"wanted is {want[0]}:{want[1]} (NFS {want[2]})",
+            f"{nas.server}:{nas.export} is mounted more than once: {', '.join(found.name for found in wrong)}",
             where=target,
-            advice="The strings must be the same on every host, to the letter: change the inventory, or unmount it "
-            "there when no VM uses it",
+            advice=f"Unmount all of them that nothing uses, and run again; {nas.datastore} is mounted then",
         )
+    if look.vmfs_named(nas.datastore):
+        raise Refused(
+            f"a local datastore is called {nas.datastore} already",
+            where=target,
+            advice="Give one of them another name: nfs_datastore in the inventory, or rename it in the host's web page",
+        )
+    _check_export(nas, observed.export)
+    if wrong:
+        _check_unused(target, look, wrong[0])
+        return [Remount(target, wrong[0], nas.server, nas.export, nas.datastore)]
+    most = int(look.options.get(MAX_VOLUMES, 8))
+    if len(look.nas) >= most:
+        raise Refused(
+            f"{len(look.nas)} NFS datastores are mounted, and {MAX_VOLUMES} allows no more",
+            where=target,
+            advice=f"Unmount one, or raise it: esxcli system settings advanced set -o /NFS/MaxVolumes -i {most * 2}",
+        )
+    return [MountNfs(target, nas.server, nas.export, nas.datastore)]
+
+
+def _check_others(target: str, nas: NfsServer, others: Mapping[str, tuple[NasLook, ...]]) -> None:
+    """NFS 3 and 4.1 on one export at the same time corrupt what lies on it: their locks do not know each other."""
+    for name, mounts in others.items():
+        for found in mounts:
+            if _alike(found, nas) and found.version != nas.version:
+                raise Refused(
+                    f"{name} has {found.server}:{found.share} mounted by NFS {found.version}, and nfs_version is "
+                    f"{nas.version}: both at once corrupt data",
+                    where=target,
+                    advice=f"Unmount {found.name} on {name} first, or set nfs_version to {found.version}",
+                )
+
+
+def _check_export(nas: NfsServer, export: ExportLook | None) -> None:
+    """What is wrong at the NAS itself is told before a host is asked; its silence to us is not its answer to them."""
+    if export and export.answers and export.problem:
+        raise Refused(export.problem.what, where=f"NAS {nas.name} ({nas.server})", advice=export.problem.advice)
+
+
+def _check_unused(target: str, look: HostLook, found: NasLook) -> None:
+    used = [vm.name for vm in look.vms if vm.uses(found.name)]
+    places = [key for key, value in look.options.items() if found.directory and found.directory in str(value)]
+    logs = [key for key, value in look.options.items() if str(value).startswith(f"[{found.name}]")]
+    if used or places or logs:
+        raise Refused(
+            f"the datastore {found.name} is {_told(found.server, found.share)} (NFS {found.version}), not what the "
+            f"inventory says, and is in use by {', '.join([*used, *places, *logs])}",
+            where=target,
+            advice="Change the inventory to these very letters; or move what uses it away, and run again",
+        )
+
+
+def _check_health(found: NasLook, nas: NfsServer, target: str) -> None:
     if not found.accessible:
         raise Refused(
             f"datastore {nas.datastore} is mounted, and the NAS does not answer",
@@ -101,4 +249,11 @@ def _check(found: NasLook, nas: NfsServer, target: str) -> None:
             f"datastore {nas.datastore} is mounted read-only",
             where=f"{target}, {nas.server}:{nas.export}",
             advice="Export it writable for this host, unmount it there, and run again",
+        )
+    expected = volume_directory(nas.server, nas.export)
+    if nas.version == "3" and found.directory and found.directory != expected:
+        raise Refused(
+            f"datastore {nas.datastore} is the volume {found.directory}, not {_told(nas.server, nas.export)}",
+            where=target,
+            advice="The host holds other letters than it shows; unmount it there, and run again",
         )

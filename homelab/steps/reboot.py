@@ -183,7 +183,8 @@ def console_steps(change: RebootHost) -> str:
     return (
         f"Go to {change.target} with a screen and a keyboard. 1: if it stands still, switch it off and on. "
         "2: if it shows no network, F2, log in as root, Troubleshooting Options, Enable ESXi Shell; then Alt+F1 and "
-        f"log in. 3: `{way_back}` (`localcli` in place of `esxcli` if hostd is down), `/sbin/auto-backup.sh`, `reboot`. "
+        f"log in. 3: `{way_back}` (`localcli` in place of `esxcli` if hostd is down), `/sbin/auto-backup.sh`, "
+        "`reboot`. "
         f"4: or once, at boot, Shift+O and append preferVmklinux=TRUE, which makes it use {RIGHT}. "
         "Then run the same command again; it goes on from there"
     )

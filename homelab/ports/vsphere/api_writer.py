@@ -88,6 +88,4 @@ def _typed(value: Option) -> object:
 
 
 def _port_group(name: str, switch: str, vlan: int) -> object:
-    return vim.host.PortGroup.Specification(
-        name=name, vlanId=vlan, vswitchName=switch, policy=vim.host.NetworkPolicy()
-    )
+    return vim.host.PortGroup.Specification(name=name, vlanId=vlan, vswitchName=switch, policy=vim.host.NetworkPolicy())

@@ -197,3 +197,36 @@ def network_firewall_refresh(host: Host) -> Output:
 def _rulesets(host: Host) -> dict[str, bool]:
     nfs = any(mount.kind == "NFS" for mount in host.nas_mounts())
     return {name: is_open or (name == "nfsClient" and nfs) for name, is_open in host.rulesets.items()}
+
+
+def network_vswitch_standard_portgroup_list(host: Host) -> Output:
+    """The port groups of standard switches."""
+    rows = tuple(
+        (name, host.settings.switch_of(name), _clients(host, name), vlan) for name, vlan in host.port_groups.items()
+    )
+    return table("PortGroup", ("Name", "Virtual Switch", "Active Clients", "VLAN ID"), rows)
+
+
+def network_vswitch_standard_portgroup_add(host: Host, portgroup_name: str, vswitch_name: str) -> Output:
+    """Add a port group, on no VLAN."""
+    host.add_port_group(portgroup_name, vswitch_name)
+    return None
+
+
+def network_vswitch_standard_portgroup_set(host: Host, portgroup_name: str, vlan_id: int) -> Output:
+    """Put a port group on a VLAN."""
+    host.set_vlan(portgroup_name, vlan_id)
+    return None
+
+
+def network_vswitch_standard_portgroup_remove(host: Host, portgroup_name: str, vswitch_name: str) -> Output:
+    """Remove a port group."""
+    if host.settings.switch_of(portgroup_name) != vswitch_name:
+        raise Failure(f"Unable to find portgroup {portgroup_name} on {vswitch_name}")
+    host.remove_port_group(portgroup_name)
+    return None
+
+
+def _clients(host: Host, name: str) -> int:
+    running = [nic for vm in host.vms.values() if vm.powered_on for nic in vm.nics if nic.network == name]
+    return len(running) + (name == MANAGEMENT)

@@ -76,6 +76,22 @@ def storage_nfs_add(host: Host, host_: str, share: str, volume_name: str, readon
     return None
 
 
+def storage_nfs41_add(host: Host, hosts: str, share: str, volume_name: str, readonly: bool = False) -> Output:
+    """Mount an export by NFS 4.1."""
+    try:
+        host.mount_nas(hosts, share, volume_name, read_only=readonly, kind="NFS41")
+    except AlreadyExists as refusal:
+        raise Failure(f"Unable to create new NAS volume.  {refusal.message}") from refusal
+    except NasRefused as refusal:
+        raise Failure(f"{SYSINFO}{refusal.message}{SYSINFO_END}") from refusal
+    return None
+
+
+def storage_nfs41_remove(host: Host, volume_name: str) -> Output:
+    """Unmount a datastore."""
+    return storage_nfs_remove(host, volume_name)
+
+
 def storage_nfs_remove(host: Host, volume_name: str) -> Output:
     """Unmount a datastore."""
     try:

@@ -32,6 +32,7 @@ WRITING_VERBS = {
 }
 WRITING_PROGRAMS = {
     "auto-backup.sh",
+    "cp",
     "halt",
     "kill",
     "mkdir",

@@ -45,6 +45,7 @@ SHORT = {
     "path": "p",
     "peer_dns": "P",
     "readonly": "r",
+    "portgroup_name": "p",
     "reason": "r",
     "ruleset_id": "r",
     "server": "s",
@@ -56,7 +57,9 @@ SHORT = {
     "unconfigure": "u",
     "value": "v",
     "vibname": "n",
+    "vlan_id": "v",
     "volume_name": "v",
+    "vswitch_name": "v",
 }
 FLAGS = ("all", "default", "force", "readonly", "smart", "unconfigure")
 TRUE = ("true", "t", "1", "yes", "y")

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 
+from homelab.rehearsal import backup
 from homelab.rehearsal.host import Host, Vm
 from homelab.rehearsal.parts import SCRATCH
 from homelab.rehearsal.refusals import InvalidState, Refusal
@@ -194,27 +195,32 @@ def hostsvc_advopt_update(host: Host, arguments: Sequence[str]) -> str:
     if len(arguments) != 3:
         raise _Usage("Insufficient arguments.")
     key, kind, value = arguments
-    if key not in host.advanced or key == SCRATCH:
+    if key not in host.options() or key == SCRATCH:
         raise _Usage(f"Invalid option: {key}")
-    known = host.advanced[key]
+    known = host.options()[key]
     kinds = ("bool",) if isinstance(known, bool) else ("int", "long") if isinstance(known, int) else ("string",)
     if kind not in kinds or (kind in ("int", "long") and not value.isdecimal()):
         raise _Usage(f"Invalid type or value for {key}: {kind} {value}")
-    host.advanced[key] = value.lower() == "true" if kind == "bool" else int(value) if kind != "string" else value
-    host.touch()
+    typed = value.lower() == "true" if kind == "bool" else int(value) if kind != "string" else value
+    host.set_option(key, typed)
     return ""
 
 
 def hostsvc_advopt_view(host: Host, arguments: Sequence[str]) -> str:
     """An advanced setting."""
-    if len(arguments) != 1 or arguments[0] not in host.advanced:
+    if len(arguments) != 1 or arguments[0] not in host.options():
         raise _Usage("Insufficient arguments." if len(arguments) != 1 else f"Invalid option: {arguments[0]}")
-    value = host.advanced[arguments[0]]
+    value = host.options()[arguments[0]]
     shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
     return (
         "(vim.option.OptionValue) [\n   (vim.option.OptionValue) {\n"
         f'      key = "{arguments[0]}", \n      value = {shown}\n   }}\n]\n'
     )
+
+
+def hostsvc_firmware_backup_config(host: Host, arguments: Sequence[str]) -> str:
+    """Make a copy of the configuration, and say where it can be fetched."""
+    return f"Bundle can be downloaded at : http://*{backup.make(host)}\n"
 
 
 def hostsvc_runtimeinfo(host: Host, arguments: Sequence[str]) -> str:

@@ -1,54 +1,17 @@
-"""Backups of a host's configuration, as BackupFirmwareConfiguration offers them for download."""
+"""Backups of a host's configuration, offered for download."""
 
 from __future__ import annotations
 
-import io
-import tarfile
 from typing import TYPE_CHECKING
-
-from homelab.rehearsal.host import Host
 
 if TYPE_CHECKING:
     from homelab.rehearsal.soap.server import Handler
 
 
-def backup(host: Host) -> bytes:
-    """A bundle in the shape of a real one: a gzip tar with a manifest and the state, itself a gzip tar."""
-    manifest = f"Build = {host.version}-{host.build}\nHost = {host.name}\n".encode()
-    return _tar(
-        {"Manifest.txt": manifest, "state.tgz": _tar({"local.tgz": _tar({"etc/vmware/esx.conf": _conf(host)})})}
-    )
-
-
 def serve(handler: Handler, path: str) -> None:
     """Answer one download; the path is the secret, no login is asked for, as on a real host."""
-    bundle = handler.face.backups.get(path)
+    bundle = handler.face.host.backups.get(path)
     if bundle is None:
         handler.answer(404)
     else:
         handler.answer(200, bundle, "application/octet-stream")
-
-
-def _conf(host: Host) -> bytes:
-    lines = []
-    for module in host.modules.values():
-        if not module.enabled:
-            lines.append(f'/vmkernel/module/{module.name}/enabled = "false"')
-    for mount in host.nas_mounts():
-        lines += [
-            f'/nas/{mount.name}/enabled = "true"',
-            f'/nas/{mount.name}/host = "{mount.server}"',
-            f'/nas/{mount.name}/readOnly = "{str(mount.access_mode == "readOnly").lower()}"',
-            f'/nas/{mount.name}/share = "{mount.share}"',
-        ]
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _tar(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, data in members.items():
-            item = tarfile.TarInfo(name)
-            item.size = len(data)
-            archive.addfile(item, io.BytesIO(data))
-    return buffer.getvalue()

@@ -37,11 +37,10 @@ class SoapFace:
         self.version = versions.NAMES[self.api_version]
         self.calls: Counter[str] = Counter()
         self.transfers: Counter[str] = Counter()
-        self.sessions = Sessions(host.clock)
+        self.sessions = Sessions(host.clock, host.now)
         self.tasks = Tasks(host)
         self._pair = self_signed(host.name, self.address)
         self.certificate, self._context = self._pair[0], server_context(*self._pair)
-        self.backups: dict[str, bytes] = {}
         self._classes = _classes()
         self._counting = threading.Lock()
         self._server: Server | None = None

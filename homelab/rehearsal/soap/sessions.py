@@ -4,7 +4,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 IDLE_SECONDS = 1800.0
@@ -52,14 +52,14 @@ class Caller:
 class Sessions:
     """All sessions of a face."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], now: Callable[[], datetime]) -> None:
+        self._clock, self._now = clock, now
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
 
     def open(self, user: str, address: str, agent: str) -> Session:
         """A new session after a login."""
-        now = datetime.now(UTC)
+        now = self._now()
         session = Session(secrets.token_hex(20), user, secrets.token_hex(16), address, agent, self._clock(), now, now)
         with self._lock:
             self._sessions[session.cookie] = session
@@ -73,7 +73,7 @@ class Sessions:
                 self._end(session)
                 return None
             if session:
-                session.last_use, session.last_active = self._clock(), datetime.now(UTC)
+                session.last_use, session.last_active = self._clock(), self._now()
                 session.calls += 1
             return session
 

@@ -1,12 +1,11 @@
 """The host itself and its managers."""
 
-import secrets
 from typing import Any
 
 from pyVmomi import vim
 
+from homelab.rehearsal import backup
 from homelab.rehearsal.refusals import InvalidArgument, InvalidState
-from homelab.rehearsal.soap import downloads
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.objects import esxcli, host_config, options
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
@@ -252,6 +251,4 @@ class HostFirmwareSystem(Managed):
     @writes
     def BackupFirmwareConfiguration(self) -> str:
         """A URL with `*` in place of the host's name, as ESXi answers."""
-        path = f"/downloads/{secrets.token_hex(16)}/configBundle-{self._host.name}.tgz"
-        self._face.backups[path] = downloads.backup(self._host)
-        return f"http://*{path}"
+        return f"http://*{backup.make(self._host)}"

@@ -8,7 +8,7 @@ from pyVmomi import vim
 from homelab.rehearsal.hardware import HardwareModel
 from homelab.rehearsal.host import Host, Nic
 from homelab.rehearsal.soap.managed import ref
-from homelab.rehearsal.soap.objects import disks
+from homelab.rehearsal.soap.objects import disks, options
 from homelab.rehearsal.soap.objects.service import about
 
 MIB = 1024 * 1024
@@ -109,6 +109,9 @@ def config(host: Host) -> Any:
         network=network(host),
         service=services(host),
         cacheConfigurationInfo=disks.cache(host),
+        dateTimeInfo=date_time(host),
+        option=options.listed(host.options()),
+        storageDevice=disks.devices(host),
     )
 
 
@@ -215,6 +218,12 @@ def services(host: Host) -> Any:
         for service in host.services.values()
     ]
     return vim.host.ServiceInfo(service=rows)
+
+
+def date_time(host: Host) -> Any:
+    """Always UTC on ESXi, and the servers that it asks."""
+    zone = vim.host.DateTimeSystem.TimeZone(key="UTC", name="UTC", description="UTC", gmtOffset=0)
+    return vim.host.DateTimeInfo(timeZone=zone, ntpConfig=vim.host.NtpConfig(server=list(host.settings.ntp_servers)))
 
 
 def system_uuid(host: Host) -> str:

@@ -76,9 +76,7 @@ class HostDateTimeSystem(Managed):
     @property
     def dateTimeInfo(self) -> Any:
         """Always UTC on ESXi, and the servers that it asks."""
-        zone = vim.host.DateTimeSystem.TimeZone(key="UTC", name="UTC", description="UTC", gmtOffset=0)
-        ntp = vim.host.NtpConfig(server=list(self._host.settings.ntp_servers))
-        return vim.host.DateTimeInfo(timeZone=zone, ntpConfig=ntp)
+        return host_config.date_time(self._host)
 
     def QueryDateTime(self) -> datetime:
         """The time, by the host's own clock."""

@@ -104,28 +104,22 @@ class HostNetworkSystem(Managed):
     def AddPortGroup(self, portgrp: Any) -> None:
         """A port group; AlreadyExists, NotFound for its switch, InvalidArgument for its VLAN."""
         with self._host.lock:
-            if portgrp.name in self._host.port_groups:
-                raise AlreadyExists(f"The name '{portgrp.name}' already exists.", name=portgrp.name)
-            if portgrp.vswitchName not in self._host.settings.switches:
-                raise NotFound(f"The switch {portgrp.vswitchName} could not be found.")
-            if not 0 <= portgrp.vlanId <= MAX_VLAN:
-                raise InvalidArgument("A specified parameter was not correct: vlanId", invalidProperty="vlanId")
-            self._host.port_groups[portgrp.name] = portgrp.vlanId
-            self._host.settings.group_switch[portgrp.name] = portgrp.vswitchName
-            self._host.touch()
+            self._host.add_port_group(portgrp.name, portgrp.vswitchName, portgrp.vlanId)
+
+    @writes
+    def UpdatePortGroup(self, pgName: str, portgrp: Any) -> None:
+        """Put a port group on another VLAN; a new name or another switch is not part of the rehearsal."""
+        with self._host.lock:
+            if pgName not in self._host.port_groups:
+                raise NotFound(f"The port group {pgName} could not be found.")
+            if (portgrp.name, portgrp.vswitchName) != (pgName, self._host.settings.switch_of(pgName)):
+                raise fault("NotSupported", "Moving or renaming a port group is not part of the rehearsal")
+            self._host.set_vlan(pgName, portgrp.vlanId)
 
     @writes
     def RemovePortGroup(self, pgName: str) -> None:
         """Remove a port group; NotFound, and ResourceInUse while a VM or the management is on it."""
-        with self._host.lock:
-            if pgName not in self._host.port_groups:
-                raise NotFound(f"The port group {pgName} could not be found.")
-            vms = self._host.vms.values()
-            if pgName == host_config.MANAGEMENT or any(nic.network == pgName for vm in vms for nic in vm.nics):
-                raise ResourceInUse(f"The resource '{pgName}' is in use.", name=pgName)
-            del self._host.port_groups[pgName]
-            self._host.settings.group_switch.pop(pgName, None)
-            self._host.touch()
+        self._host.remove_port_group(pgName)
 
     @writes
     def UpdateNetworkConfig(self, config: Any, changeMode: str) -> Any:

@@ -1,6 +1,6 @@
 """Advanced settings: the host's own, and hostd's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pyVmomi import VmomiSupport, vim
@@ -25,7 +25,7 @@ class OptionManager(Managed):
     @property
     def setting(self) -> Any:
         """All settings."""
-        return [_option(name, value) for name, value in sorted(self._values().items())]
+        return listed(self._values())
 
     def QueryOptions(self, name: str | None) -> Any:
         """The setting of a name, or all below a name that ends in a dot; InvalidName when there is none."""
@@ -57,14 +57,18 @@ class OptionManager(Managed):
                     message = f"A specified parameter was not correct: {option.key}"
                     raise fault("InvalidArgument", message, invalidProperty=option.key)
             for option in changedValue:
-                value = option.value
-                self._host.advanced[option.key] = int(value) if _is_number(known[option.key]) else value
-            self._host.touch()
+                value = int(option.value) if _is_number(known[option.key]) else option.value
+                self._host.set_option(option.key, value)
 
     def _values(self) -> dict[str, Any]:
         if self._moid == AGENT:
             return {"Config.HostAgent.plugins.solo.webServer.enableWebClient": True}
-        return self._host.advanced
+        return self._host.options()
+
+
+def listed(values: Mapping[str, Any]) -> list[Any]:
+    """Settings as the API lists them."""
+    return [_option(name, value) for name, value in sorted(values.items())]
 
 
 def _option(name: str, value: Any) -> Any:
