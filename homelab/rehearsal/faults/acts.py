@@ -233,6 +233,7 @@ ACTS: Mapping[str, tuple[Act, Act]] = {
     "task-fails": state("task_fails", True),
     "datastore-full": (fill, make_room),
     "upload-cut": state("upload_cut", True),
+    "lease-dies": state("lease_dies", True),
     "clock-skew": on_hosts(skew, set_right),
     "power-on-refused": state("power_on_refused", True),
     "guest-never-comes": on_guests(GuestHarm.stillborn, GuestHarm.end_stillborn),

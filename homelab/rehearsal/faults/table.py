@@ -52,7 +52,7 @@ FAULTS: Mapping[str, Fault] = {
     "task-fails": Fault("The next task ends in an error half-way.", HOSTS),
     "datastore-full": Fault("The NAS has no space left.", NAS),
     "upload-cut": Fault("Connections break in the middle of an upload.", HOSTS),
-    "lease-dies": Fault("The lease of an import dies.", HOSTS, "the simulated hosts have no ImportVApp"),
+    "lease-dies": Fault("The lease of an import dies half-way through the next upload.", HOSTS),
     "clock-skew": Fault("The host's clock is an hour ahead.", HOSTS),
     "power-on-refused": Fault("VMs do not power on.", HOSTS),
     "guest-never-comes": Fault("A guest that is switched on never boots.", GUESTS),

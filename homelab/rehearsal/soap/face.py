@@ -12,6 +12,7 @@ from typing import Any
 from pyVmomi import VmomiSupport
 
 from homelab.rehearsal.host import Host
+from homelab.rehearsal.leases import Leases
 from homelab.rehearsal.refusals import Refusal
 from homelab.rehearsal.soap import objects, property_collector, versions, wire
 from homelab.rehearsal.soap.certificate import self_signed, server_context
@@ -39,6 +40,7 @@ class SoapFace:
         self.transfers: Counter[str] = Counter()
         self.sessions = Sessions(host.clock)
         self.tasks = Tasks(host)
+        self.leases = Leases(host)
         self._pair = self_signed(host.name, self.address)
         self.certificate, self._context = self._pair[0], server_context(*self._pair)
         self.backups: dict[str, bytes] = {}
@@ -64,6 +66,7 @@ class SoapFace:
             server.close_all()
         self.sessions.clear()
         self.tasks.clear()
+        self.leases.clear()
         self.host.journal.clear()
         self.host.touch(dirty=False)
 
