@@ -126,7 +126,8 @@ class Guests:
         disk, lower = guest.spec.disk, self._roots / guest.spec.root_id
         for part in ("upper", "work"):
             (disk / part).mkdir(parents=True, exist_ok=True)
-        options = f"lowerdir={lower},upperdir={disk / 'upper'},workdir={disk / 'work'}"
+        layers = ":".join(str(layer).replace(":", "\\:") for layer in (*guest.spec.layers, lower))
+        options = f"lowerdir={layers},upperdir={disk / 'upper'},workdir={disk / 'work'}"
         _run(["mount", "-t", "overlay", "-o", options, "rehearsal", str(guest.root)])
         seed = guest.root / SEED_FOLDER
         for old in seed.glob("*"):

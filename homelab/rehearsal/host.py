@@ -287,6 +287,7 @@ class Host(VmActions):
             return
         with self.lock:
             for vm in self.vms.values():
+                vm.question = None
                 if vm.powered_on:
                     self.machines.power_off(vm.name)
                     self._went_off(vm)
@@ -295,7 +296,7 @@ class Host(VmActions):
             else:
                 self._restore()
             for vm in self.vms.values():
-                vm.powered_on, vm.boot_time = False, None
+                vm.powered_on, vm.boot_time, vm.question = False, None, None
             self.state = "down"
             self.touch(dirty=False)
         self.on_down()

@@ -1,7 +1,7 @@
 """Datastores as folders: NFS volumes that all hosts see, disks, copies, locks.
 
-A disk is a descriptor NAME.vmdk, its data NAME-flat.vmdk and, once a VM booted from it, a folder NAME.vmdk.d with the
-guest's writes. Sizes in bytes. `label` is the datastore path that a refusal names.
+A disk is a descriptor NAME.vmdk, its data NAME-flat.vmdk (a child's: NAME-delta.vmdk, see deltas) and, once a VM booted
+from it, a folder NAME.vmdk.d with the guest's writes. Sizes in bytes. `label` is the datastore path in a refusal.
 """
 
 import copy
@@ -10,10 +10,13 @@ import re
 import shutil
 import subprocess
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from homelab.rehearsal.deltas import ancestors, child_descriptor, delta_of, layers_of, parent_of
 from homelab.rehearsal.refusals import (
+    DiskHasParent,
     FileAlreadyExists,
     FileLocked,
     FileNotFound,
@@ -73,6 +76,7 @@ class Volumes:
         self.lock = threading.RLock()
         self.client = ""
         self._owners: dict[Path, str] = {}
+        self._readers: dict[Path, set[str]] = {}
 
     def seen_by(self, client: str) -> "Volumes":
         """The same volumes as one host meets them."""
@@ -123,24 +127,34 @@ class Volumes:
             name = split(label)[0]
             raise NoDiskSpace(f"Insufficient disk space on datastore '{name}'.", datastore=name, file=label)
 
-    def lock_files(self, paths: list[Path], *, owner: str) -> None:
-        """Take all locks or none; FileLocked when another VM holds one."""
+    def lock_files(self, paths: list[Path], *, owner: str, reads: Sequence[Path] = ()) -> None:
+        """Take all locks or none, shared ones on what is only read; FileLocked when another VM holds one."""
         with self.lock:
-            for path in paths:
-                self.check_unlocked(path, label=path.name, but=owner)
+            for path in (*paths, *reads):
+                self.check_unlocked(path, label=path.name, but=owner, reading=path not in paths)
             self._owners.update(dict.fromkeys(paths, owner))
+            for path in reads:
+                self._readers.setdefault(path, set()).add(owner)
 
     def unlock_files(self, *, owner: str) -> None:
         """Give up every lock of an owner."""
         with self.lock:
             for path in [path for path, holder in self._owners.items() if holder == owner]:
                 del self._owners[path]
+            for path, readers in list(self._readers.items()):
+                readers.discard(owner)
+                if not readers:
+                    del self._readers[path]
 
-    def check_unlocked(self, path: Path, *, label: str, but: str = "") -> None:
-        """FileLocked when a running VM holds the disk, its data or a file below it."""
+    def check_unlocked(self, path: Path, *, label: str, but: str = "", reading: bool = False) -> None:
+        """FileLocked when a running VM holds the disk, its data or a file below it.
+
+        A disk that is only the parent of a running VM's may be read.
+        """
         with self.lock:
-            for held, owner in self._owners.items():
-                if owner != but and (path in (held, flat_of(held)) or held.is_relative_to(path)):
+            shared = {held for held, owners in self._readers.items() if owners - {but}}
+            for held in {held for held, owner in self._owners.items() if owner != but} | (set() if reading else shared):
+                if path in (held, flat_of(held), delta_of(held)) or held.is_relative_to(path):
                     raise FileLocked(f"Unable to access file {label} since it is locked", file=label)
 
     def make_directory(self, path: Path, *, parents: bool, label: str) -> None:
@@ -193,11 +207,21 @@ class Volumes:
         with flat_of(path).open("wb") as file:
             file.truncate(capacity)
 
+    def create_child(self, path: Path, parent: Path, *, label: str, parent_label: str) -> None:
+        """Make an empty disk on top of another one."""
+        self._must_exist(parent, label=parent_label)
+        self.check_unlocked(parent, label=parent_label, reading=True)
+        self.create_disk(path, 0, label=label)
+        flat_of(path).rename(delta_of(path))
+        path.write_text(child_descriptor(path, parent, self.capacity(parent, label=parent_label)))
+
     def copy_disk(self, source: Path, target: Path, *, force: bool, thin: bool, label: str, target_label: str) -> None:
         """Copy descriptor, data (sparse) and the guest's writes; `force` overwrites."""
-        self._must_exist(flat_of(source), label=label)
-        self._must_exist(source, label=label)
-        self.check_unlocked(source, label=label)
+        chain = [source, *ancestors(source)]
+        for disk in chain:
+            self._must_exist(disk, label=label)
+            self.check_unlocked(disk, label=label, reading=True)
+        self._must_exist(flat_of(chain[-1]), label=label)
         self.check_space(target, label=target_label)
         if not target.parent.is_dir():
             raise FileNotFound(f"File {target_label} was not found", file=target_label)
@@ -208,9 +232,12 @@ class Volumes:
                     file=target_label,
                 )
             self.delete_disk(target, label=target_label)
-        _copy_sparse(flat_of(source), flat_of(target))
-        if writes_of(source).is_dir():
-            _copy_folder(writes_of(source), writes_of(target))
+        _copy_sparse(flat_of(chain[-1]), flat_of(target))
+        layers = [writes_of(source) / "upper", *layers_of(source)]
+        for name, layer in zip(("upper", *(f"below-{n}" for n in range(len(layers)))), layers, strict=False):
+            if layer.is_dir():
+                writes_of(target).mkdir(exist_ok=True)
+                _copy_folder(layer, writes_of(target) / name)
         target.write_text(descriptor(target.stem, flat_of(target).stat().st_size, thin=thin))
 
     def extend_disk(self, path: Path, capacity: int, *, label: str) -> None:
@@ -218,6 +245,8 @@ class Volumes:
         self._must_exist(path, label=label)
         self.check_unlocked(path, label=label)
         self.check_writable(path, label=label)
+        if parent_of(path):
+            raise DiskHasParent(f"The disk {label} has a parent and cannot be extended")
         if capacity < flat_of(path).stat().st_size:
             raise InvalidArgument("A specified parameter was not correct: capacity", invalidProperty="newCapacityKb")
         with flat_of(path).open("r+b") as file:
@@ -232,12 +261,13 @@ class Volumes:
         self.check_writable(path, label=label)
         path.unlink()
         flat_of(path).unlink(missing_ok=True)
+        delta_of(path).unlink(missing_ok=True)
         self.forget_writes(path)
 
     def capacity(self, path: Path, *, label: str) -> int:
         """A disk's size as its descriptor tells it; FileNotFound without descriptor or data."""
         self._must_exist(path, label=label)
-        self._must_exist(flat_of(path), label=label)
+        self._must_exist(delta_of(path) if parent_of(path) else flat_of(path), label=label)
         found = re.search(r"(?m)^RW (\d+) ", path.read_text(errors="replace"))
         return int(found[1]) * SECTOR if found else flat_of(path).stat().st_size
 

@@ -106,6 +106,22 @@ def vmsvc_power_reset(host: Host, arguments: Sequence[str]) -> str:
     return "Reset VM:\n"
 
 
+def vmsvc_message(host: Host, arguments: Sequence[str]) -> str:
+    """What a VM asks, or with the question's id and a choice, the answer."""
+    if len(arguments) not in (1, 3):
+        raise _Usage("Insufficient arguments.")
+    vm = _vm(host, arguments[:1])
+    if len(arguments) == 3:
+        host.answer(vm, arguments[1], arguments[2])
+        return ""
+    asked = vm.question
+    if asked is None:
+        return "No message.\n"
+    rows = [f"   {key}. {label} ({summary})" for key, label, summary in asked.choices]
+    rows[asked.default] += " [default]"
+    return "\n".join([f"Virtual machine message {asked.id}:", asked.text, *rows, ""])
+
+
 def vmsvc_unregister(host: Host, arguments: Sequence[str]) -> str:
     """Forget a VM; its files stay."""
     host.unregister_vm(_vm(host, arguments))

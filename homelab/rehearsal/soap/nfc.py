@@ -29,11 +29,12 @@ def serve(handler: Handler, path: str) -> None:
     lease_id, _, target = path.partition("/")
     lease = face.leases.all.get(lease_id)
     slot = lease.slot(target) if lease and lease.state == "ready" else None
-    if lease is None or slot is None or handler.command not in ("PUT", "POST"):
-        handler.answer(404)
-        return
     try:
         body = Body(handler.rfile, handler.headers)
+        if lease is None or slot is None or handler.command not in ("PUT", "POST"):
+            _drain(body)
+            handler.answer(404)
+            return
         face.leases.receive(lease, slot, _harmed(handler, lease, body))
         if body.whole:
             handler.close_connection = not stays_open
@@ -41,7 +42,7 @@ def serve(handler: Handler, path: str) -> None:
     except _Cut:
         reset(handler.connection)
     except BadBody:
-        handler.answer(411)
+        handler.answer(411 if slot else 404)
     except (BadStream, LeaseOver) as error:
         _drain(body)
         handler.answer(500, str(error).encode())
