@@ -8,7 +8,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from homelab.rehearsal.hardware import HardwareModel
@@ -65,6 +65,7 @@ __all__ = [
 
 LOGIN_FAILURES = 5
 LOCK_SECONDS = 900.0
+EVALUATION = timedelta(days=60)
 
 
 def _nothing() -> None:
@@ -106,6 +107,7 @@ class Host(VmActions):
         self.port_groups = {"VM Network": 0, "Management Network": 0}
         self.settings = Settings()
         self.licence = "evaluation"
+        self.evaluation_ends = datetime.now(UTC) + EVALUATION
         self.in_maintenance = False
         self.dirty = False
         self.boots = 0

@@ -18,7 +18,11 @@ class AutoStart:
 
 @dataclass
 class Settings:
-    """The smaller settings. `cache_mib` is the host cache by datastore; `roles` the vmkernel NICs by traffic."""
+    """The smaller settings.
+
+    `cache_mib` is the host cache by datastore, `roles` the vmkernel NICs by traffic, `licences` the kinds of the keys
+    that were added.
+    """
 
     switches: dict[str, list[str]] = field(default_factory=lambda: {"vSwitch0": ["vmnic0"]})
     group_switch: dict[str, str] = field(default_factory=dict)
@@ -28,6 +32,8 @@ class Settings:
     autostart_enabled: bool = False
     autostart_delay: int = 120
     autostart: dict[str, AutoStart] = field(default_factory=dict)
+    licences: list[str] = field(default_factory=list)
+    licence_labels: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def switch_of(self, port_group: str) -> str:
         """The switch of a port group; what nobody set is on the first one."""

@@ -13,6 +13,7 @@ from pyVmomi import VmomiSupport
 
 from homelab.rehearsal.host import Host
 from homelab.rehearsal.leases import Leases
+from homelab.rehearsal.licences import forbids_changes
 from homelab.rehearsal.refusals import Refusal
 from homelab.rehearsal.soap import objects, property_collector, versions, wire
 from homelab.rehearsal.soap.certificate import self_signed, server_context
@@ -122,7 +123,7 @@ class SoapFace:
         method: Callable[..., Any] | None = getattr(target, request.method, None)
         if method is None:
             raise wire.fault("NotSupported", f"{type(target).__name__}.{request.method} is not part of the rehearsal")
-        if getattr(method, "needs_licence", False) and self.host.licence == "free":
+        if getattr(method, "needs_licence", False) and forbids_changes(self.host):
             message = "Current license or ESXi version prohibits execution of the requested operation."
             raise wire.fault("RestrictedVersion", message)
         arguments = [_argument(request, item) for item in request.info.params]
