@@ -174,6 +174,8 @@ class Volumes:
         self.check_writable(path, label=label)
         self.check_unlocked(path, label=label)
         if path.is_dir():
+            for writes in path.rglob("*.vmdk.d"):
+                _forget(writes)
             shutil.rmtree(path)
         else:
             path.unlink()
@@ -181,7 +183,7 @@ class Volumes:
 
     def forget_writes(self, path: Path) -> None:
         """A disk or its data is gone or new: what a guest wrote on top of it goes as well."""
-        shutil.rmtree(writes_of(path.with_name(path.name.replace("-flat.vmdk", ".vmdk"))), ignore_errors=True)
+        _forget(writes_of(path.with_name(path.name.replace("-flat.vmdk", ".vmdk"))))
 
     def move(self, source: Path, target: Path, *, force: bool, label: str) -> None:
         """Rename a file or folder; a disk's descriptor does not take its data along."""
@@ -284,6 +286,13 @@ def flat_of(path: Path) -> Path:
 def writes_of(path: Path) -> Path:
     """The folder with the guest's writes."""
     return path.with_name(f"{path.name}.d")
+
+
+def _forget(writes: Path) -> None:
+    """Real guests' writes lie on a file system of their own, and what is beside the disk is a link to it."""
+    shutil.rmtree(writes.resolve(), ignore_errors=True)
+    if writes.is_symlink():
+        writes.unlink()
 
 
 def descriptor(stem: str, capacity: int, *, thin: bool) -> str:

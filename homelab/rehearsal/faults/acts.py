@@ -237,6 +237,7 @@ ACTS: Mapping[str, tuple[Act, Act]] = {
     "clock-skew": on_hosts(skew, set_right),
     "power-on-refused": state("power_on_refused", True),
     "guest-never-comes": on_guests(GuestHarm.stillborn, GuestHarm.end_stillborn),
+    "guest-disk-full": on_guests(GuestHarm.full, GuestHarm.end_full),
     "api-server-crashes": signalled(signal.SIGKILL, API_SERVER),
     "api-server-hangs": signalled(signal.SIGSTOP, API_SERVER),
     "api-server-unready": on_guests(GuestHarm.unready, GuestHarm.end_unready),

@@ -56,7 +56,7 @@ FAULTS: Mapping[str, Fault] = {
     "clock-skew": Fault("The host's clock is an hour ahead.", HOSTS),
     "power-on-refused": Fault("VMs do not power on.", HOSTS),
     "guest-never-comes": Fault("A guest that is switched on never boots.", GUESTS),
-    "guest-disk-full": Fault("The guest's disk is full.", GUESTS, "guests share one disk in memory"),
+    "guest-disk-full": Fault("The guest's disk is full.", GUESTS),
     "api-server-crashes": Fault("The API server is killed, again and again.", CONTROL_PLANES),
     "api-server-hangs": Fault("The API server stands still; its port is open.", CONTROL_PLANES),
     "api-server-unready": Fault("The API server runs and says no at /readyz.", CONTROL_PLANES),

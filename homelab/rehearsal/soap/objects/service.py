@@ -22,6 +22,7 @@ MANAGERS = {
     "licenseManager": ("LicenseManager", "ha-license-manager"),
     "searchIndex": ("SearchIndex", "ha-searchindex"),
     "fileManager": ("FileManager", "ha-nfc-file-manager"),
+    "ovfManager": ("OvfManager", "ha-ovf-manager"),
     "virtualDiskManager": ("VirtualDiskManager", "ha-vdiskmanager"),
 }
 
