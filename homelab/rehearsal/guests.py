@@ -108,7 +108,8 @@ class Guests:
         """Leave no room on the disk of a guest that is on; what it frees is taken as well when this is called again."""
         with self._lock:
             guest = self._running.get(name)
-            if guest is None or not guest.spec.disk.is_symlink():
+            # Before it runs its seed is put in, which must not fail.
+            if guest is None or guest.process is None:
                 return
             space = self._filled[name] = guest.spec.disk.resolve()
             for _ in range(FILL_TRIES):
@@ -153,7 +154,6 @@ class Guests:
     def _insert_disk(self, guest: _Guest) -> None:
         disk, lower = guest.spec.disk, self._roots / guest.spec.root_id
         self._give_space(disk)
-        # What is put in here is no guest's writing, and must not fail.
         self.free_disk(guest.spec.name)
         for part in ("upper", "work"):
             (disk / part).mkdir(parents=True, exist_ok=True)

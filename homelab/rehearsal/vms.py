@@ -134,8 +134,6 @@ class VmActions(MoveQuestions):
         for parent in parents:
             with suppress(FileNotFound, FileLocked):
                 self.volumes.delete_disk(parent, label=self._label_of(parent))
-            with suppress(OSError):
-                parent.parent.rmdir()
 
     def parents_of(self, path: str) -> tuple[str, ...]:
         """The datastore paths of the disks that a disk sits on, nearest first."""
