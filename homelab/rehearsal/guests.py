@@ -1,11 +1,14 @@
 """Real guests: each VM that is powered on becomes a Debian container with its own systemd, network and disk.
 
-A guest's disk is an overlay on a cached root. All that is written lies below the work folder or in the disk's folder,
-all processes in the caller's process namespace: when that ends, so do the guests.
+A guest's disk is an overlay on a cached root. What it writes lies on a file system of its own in memory; a link beside
+the disk leads there. All else that is written lies below the work folder, all processes are in the caller's process
+namespace: when that ends, so do the guests.
 """
 
 import contextlib
 import os
+import secrets
+import shutil
 import signal
 import subprocess
 import threading
@@ -23,6 +26,10 @@ from homelab.rehearsal.seeds import read_seed
 SEED_FOLDER = "var/lib/cloud/seed/nocloud"
 # systemd-nspawn's exit code for "start me again" when it was told to keep its unit: the guest was rebooted from within.
 REBOOT = 133
+# What a file system in memory can hold when nobody says otherwise.
+ROOMY = "50%"
+# A guest that writes just then makes the first ones fail.
+FILL_TRIES = 10
 # Moves itself into the groups named before "--" and becomes the program after it.
 ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"'
 
@@ -58,6 +65,8 @@ class Guests:
         self._threads: dict[str, threading.Thread] = {}
         # Machines that are switched on and never come up.
         self.stillborn: set[str] = set()
+        # The file systems that were made full, by the guest's name.
+        self._filled: dict[str, Path] = {}
 
     def init_of(self, name: str) -> int | None:
         """The process that is a running guest's init, as this namespace numbers it."""
@@ -95,6 +104,26 @@ class Guests:
                 # systemd-nspawn passes this on to the guest's init as the signal named by --kill-signal.
                 guest.process.terminate()
 
+    def fill_disk(self, name: str) -> None:
+        """Leave no room on the disk of a guest that is on; what it frees is taken as well when this is called again."""
+        with self._lock:
+            guest = self._running.get(name)
+            # Before it runs its seed is put in, which must not fail.
+            if guest is None or guest.process is None:
+                return
+            space = self._filled[name] = guest.spec.disk.resolve()
+            for _ in range(FILL_TRIES):
+                state = os.statvfs(space)
+                if not state.f_bfree or _resize(space, str((state.f_blocks - state.f_bfree) * state.f_frsize)):
+                    return
+
+    def free_disk(self, name: str) -> None:
+        """Give the room back."""
+        with self._lock:
+            space = self._filled.pop(name, None)
+            if space is not None:
+                _resize(space, ROOMY)
+
     def is_running(self, name: str) -> bool:
         """Whether the machine is on; one that left by itself, or could not start, is not."""
         return name in self._running
@@ -124,9 +153,12 @@ class Guests:
 
     def _insert_disk(self, guest: _Guest) -> None:
         disk, lower = guest.spec.disk, self._roots / guest.spec.root_id
+        self._give_space(disk)
+        self.free_disk(guest.spec.name)
         for part in ("upper", "work"):
             (disk / part).mkdir(parents=True, exist_ok=True)
-        options = f"lowerdir={lower},upperdir={disk / 'upper'},workdir={disk / 'work'}"
+        layers = ":".join(str(layer).replace(":", "\\:") for layer in (*guest.spec.layers, lower))
+        options = f"lowerdir={layers},upperdir={disk / 'upper'},workdir={disk / 'work'}"
         _run(["mount", "-t", "overlay", "-o", options, "rehearsal", str(guest.root)])
         seed = guest.root / SEED_FOLDER
         for old in seed.glob("*"):
@@ -137,6 +169,18 @@ class Guests:
                 (seed / name).touch(mode=0o600)
                 (seed / name).write_bytes(content)
         guest_unit.install(guest.root)
+
+    def _give_space(self, disk: Path) -> None:
+        """Have a disk's writes lie on a file system of their own, so that one can be full and the others not."""
+        if disk.is_symlink():
+            return
+        space = self._work / "disks" / secrets.token_hex(8)
+        space.mkdir(parents=True)
+        _run(["mount", "-t", "tmpfs", "-o", f"mode=755,nr_inodes=0,size={ROOMY}", "rehearsal", str(space)])
+        if disk.is_dir():
+            _run(["cp", "-a", "--", f"{disk}/.", str(space)])
+            shutil.rmtree(disk)
+        disk.symlink_to(space)
 
     def _boot(self, guest: _Guest, console: BinaryIO) -> int:
         """Run the machine until it halts or reboots; systemd-nspawn's exit code."""
@@ -204,6 +248,12 @@ def _children(process: subprocess.Popen[bytes] | None) -> list[int]:
     with contextlib.suppress(OSError):
         return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     return []
+
+
+def _resize(space: Path, size: str) -> bool:
+    """Whether a file system has the wanted size now: none may be smaller than what it holds."""
+    command = ["mount", "-o", f"remount,size={size}", str(space)]
+    return not subprocess.run(command, capture_output=True, check=False).returncode
 
 
 def _run(command: list[str]) -> None:

@@ -35,6 +35,7 @@ class Harm:
     account_locked: bool = False
     task_fails: bool = False
     upload_cut: bool = False
+    lease_dies: bool = False
     power_on_refused: bool = False
     clock_skew: timedelta = timedelta(0)
     met: Callable[[], None] = _nothing
@@ -44,6 +45,11 @@ class Harm:
         """Whether the task that starts now is the one that fails; the next one does not."""
         fails, self.task_fails = self.task_fails, False
         return fails
+
+    def next_lease_dies(self) -> bool:
+        """Whether the lease that something is sent to now is the one that dies; the next one does not."""
+        dies, self.lease_dies = self.lease_dies, False
+        return dies
 
     def answers(self, connection: socket.socket) -> bool:
         """Whether a request that came in by the API is answered: not while mute, late while slow, never when reset."""

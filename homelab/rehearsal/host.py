@@ -8,7 +8,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Interface
 from typing import Any
 
@@ -69,6 +69,7 @@ __all__ = [
 BOOT = "VMkernel.Boot."
 LOGIN_FAILURES = 5
 LOCK_SECONDS = 900.0
+EVALUATION = timedelta(days=60)
 
 
 def _nothing() -> None:
@@ -123,6 +124,7 @@ class Host(NetworkActions, VmActions, UpkeepActions):
         self.settings = Settings(network or _installed(name, address))
         self.stick_uuid = esxi_uuid(name, self.nics[0].mac)
         self.licence = "evaluation"
+        self.evaluation_ends = datetime.now(UTC) + EVALUATION
         self.in_maintenance = False
         self.dirty = False
         self.boots = 0
@@ -325,6 +327,7 @@ class Host(NetworkActions, VmActions, UpkeepActions):
             return
         with self.lock:
             for vm in self.vms.values():
+                vm.question = None
                 if vm.powered_on:
                     self.machines.power_off(vm.name)
                     self._went_off(vm)
@@ -333,7 +336,7 @@ class Host(NetworkActions, VmActions, UpkeepActions):
             else:
                 self._restore()
             for vm in self.vms.values():
-                vm.powered_on, vm.boot_time = False, None
+                vm.powered_on, vm.boot_time, vm.question = False, None, None
             self.state = "down"
             self.touch(dirty=False)
         self.on_down()

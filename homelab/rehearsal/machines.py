@@ -10,7 +10,8 @@ class GuestSpec:
     """One VM as it is powered on.
 
     `disk` is the folder beside the VMDK that holds the guest's writes (upper/, work/), `root_id` names the cached
-    root below it, `mac` is the first NIC's, `seed` the ISO image in the CD-ROM drive if there is one. Memory in MiB.
+    root below it, `layers` are folders with writes between the two, the topmost first; `mac` is the first NIC's, `seed`
+    the ISO image in the CD-ROM drive if there is one. Memory in MiB.
     """
 
     name: str
@@ -20,6 +21,7 @@ class GuestSpec:
     seed: Path | None
     cpus: int
     memory_mib: int
+    layers: tuple[Path, ...] = ()
 
 
 class Machines(Protocol):

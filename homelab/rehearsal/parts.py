@@ -139,7 +139,7 @@ class Account:
 
 @dataclass
 class VmDisk:
-    """A virtual disk: `path` is the descriptor's datastore path, `capacity` in bytes."""
+    """A virtual disk: `path` is the descriptor's datastore path, `capacity` in bytes, `parents` nearest first."""
 
     key: int
     path: str
@@ -147,6 +147,7 @@ class VmDisk:
     unit: int = 0
     thin: bool = True
     controller: int = 1000
+    parents: tuple[str, ...] = ()
 
 
 @dataclass
@@ -174,10 +175,22 @@ class VmCdRom:
 
 
 @dataclass
+class Question:
+    """What a VM asks before it goes on: `choices` are key, label and summary; `answer` is the key that was chosen."""
+
+    id: str
+    text: str
+    choices: tuple[tuple[str, str, str], ...]
+    default: int
+    answer: str | None = None
+
+
+@dataclass
 class Vm:
     """One VM. `moid` is a decimal, and vim-cmd's vmid; `vmx_path` is a datastore path; memory in MiB.
 
-    `controllers` are vSphere's classes by key; a disk's or drive's `controller` is such a key.
+    `controllers` are vSphere's classes by key; a disk's or drive's `controller` is such a key. `location` is a hash of
+    the place that the .vmx was written for.
     """
 
     moid: str
@@ -198,6 +211,9 @@ class Vm:
     annotation: str = ""
     hardware_version: str = "vmx-13"
     firmware: str = "bios"
+    instance_uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
+    location: str = ""
+    question: Question | None = None
 
     @property
     def folder(self) -> str:

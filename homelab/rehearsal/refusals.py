@@ -2,6 +2,7 @@
 
 Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fields` are the fault's own properties
 ├── AlreadyExists          the very same NAS volume is mounted under a name
+├── DiskHasParent          a disk that sits on another one cannot grow
 ├── DuplicateName          the name is taken by another object
 ├── DatastoreAway          the datastore's server does not answer
 ├── FileAlreadyExists      the target file is there
@@ -42,6 +43,12 @@ class AlreadyExists(Refusal):
     """The very same NAS volume is mounted already; `name` is the mount's."""
 
     fault = "AlreadyExists"
+
+
+class DiskHasParent(Refusal):
+    """The disk sits on another one."""
+
+    fault = "InvalidDiskFormat"
 
 
 class DuplicateName(Refusal):

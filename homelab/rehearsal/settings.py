@@ -41,9 +41,11 @@ class NetworkSettings:
 
 @dataclass
 class Settings:
-    """The smaller settings. `cache_mib` is the host cache by datastore; `roles` the vmkernel NICs by traffic.
+    """The smaller settings.
 
-    `dump_file` is the path of the file that a crash would be written to, `dump_active` whether it is in use.
+    `cache_mib` is the host cache by datastore, `roles` the vmkernel NICs by traffic, `licences` the kinds of the keys
+    that were added. `dump_file` is the path of the file that a crash would be written to, `dump_active` whether it is
+    in use.
     """
 
     network: NetworkSettings
@@ -58,6 +60,8 @@ class Settings:
     autostart_enabled: bool = False
     autostart_delay: int = 120
     autostart: dict[str, AutoStart] = field(default_factory=dict)
+    licences: list[str] = field(default_factory=list)
+    licence_labels: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def switch_of(self, port_group: str) -> str:
         """The switch of a port group; what nobody set is on the first one."""

@@ -1,7 +1,7 @@
 """Datastores as folders: NFS volumes that all hosts see, VMFS volumes of one host each, disks, copies, locks.
 
-A disk is a descriptor NAME.vmdk, its data NAME-flat.vmdk and, once a VM booted from it, a folder NAME.vmdk.d with the
-guest's writes. Sizes in bytes. `label` is the datastore path that a refusal names.
+A disk is a descriptor NAME.vmdk, its data NAME-flat.vmdk (a child's: NAME-delta.vmdk, see deltas) and, once a VM booted
+from it, a folder NAME.vmdk.d with the guest's writes. Sizes in bytes. `label` is the datastore path in a refusal.
 """
 
 import copy
@@ -10,10 +10,13 @@ import re
 import shutil
 import subprocess
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from homelab.rehearsal.deltas import ancestors, child_descriptor, delta_of, layers_of, parent_of
 from homelab.rehearsal.refusals import (
+    DiskHasParent,
     FileAlreadyExists,
     FileLocked,
     FileNotFound,
@@ -75,6 +78,7 @@ class Volumes:
         self.client = ""
         self._owners: dict[Path, str] = {}
         self._local: dict[Path, Volume] = {}
+        self._readers: dict[Path, set[str]] = {}
 
     def seen_by(self, client: str) -> "Volumes":
         """The same volumes as one host meets them."""
@@ -144,24 +148,34 @@ class Volumes:
     def _on_nas(self, path: Path) -> bool:
         return path.is_relative_to(self.root) and not path.is_relative_to(self.root / LOCAL)
 
-    def lock_files(self, paths: list[Path], *, owner: str) -> None:
-        """Take all locks or none; FileLocked when another VM holds one."""
+    def lock_files(self, paths: list[Path], *, owner: str, reads: Sequence[Path] = ()) -> None:
+        """Take all locks or none, shared ones on what is only read; FileLocked when another VM holds one."""
         with self.lock:
-            for path in paths:
-                self.check_unlocked(path, label=path.name, but=owner)
+            for path in (*paths, *reads):
+                self.check_unlocked(path, label=path.name, but=owner, reading=path not in paths)
             self._owners.update(dict.fromkeys(paths, owner))
+            for path in reads:
+                self._readers.setdefault(path, set()).add(owner)
 
     def unlock_files(self, *, owner: str) -> None:
         """Give up every lock of an owner."""
         with self.lock:
             for path in [path for path, holder in self._owners.items() if holder == owner]:
                 del self._owners[path]
+            for path, readers in list(self._readers.items()):
+                readers.discard(owner)
+                if not readers:
+                    del self._readers[path]
 
-    def check_unlocked(self, path: Path, *, label: str, but: str = "") -> None:
-        """FileLocked when a running VM holds the disk, its data or a file below it."""
+    def check_unlocked(self, path: Path, *, label: str, but: str = "", reading: bool = False) -> None:
+        """FileLocked when a running VM holds the disk, its data or a file below it.
+
+        A disk that is only the parent of a running VM's may be read.
+        """
         with self.lock:
-            for held, owner in self._owners.items():
-                if owner != but and (path in (held, flat_of(held)) or held.is_relative_to(path)):
+            shared = {held for held, owners in self._readers.items() if owners - {but}}
+            for held in {held for held, owner in self._owners.items() if owner != but} | (set() if reading else shared):
+                if path in (held, flat_of(held), delta_of(held)) or held.is_relative_to(path):
                     raise FileLocked(f"Unable to access file {label} since it is locked", file=label)
 
     def make_directory(self, path: Path, *, parents: bool, label: str) -> None:
@@ -181,6 +195,8 @@ class Volumes:
         self.check_writable(path, label=label)
         self.check_unlocked(path, label=label)
         if path.is_dir():
+            for writes in path.rglob("*.vmdk.d"):
+                _forget(writes)
             shutil.rmtree(path)
         else:
             path.unlink()
@@ -188,7 +204,7 @@ class Volumes:
 
     def forget_writes(self, path: Path) -> None:
         """A disk or its data is gone or new: what a guest wrote on top of it goes as well."""
-        shutil.rmtree(writes_of(path.with_name(path.name.replace("-flat.vmdk", ".vmdk"))), ignore_errors=True)
+        _forget(writes_of(path.with_name(path.name.replace("-flat.vmdk", ".vmdk"))))
 
     def move(self, source: Path, target: Path, *, force: bool, label: str) -> None:
         """Rename a file or folder; a disk's descriptor does not take its data along."""
@@ -214,12 +230,22 @@ class Volumes:
         with flat_of(path).open("wb") as file:
             file.truncate(capacity)
 
+    def create_child(self, path: Path, parent: Path, *, label: str, parent_label: str) -> None:
+        """Make an empty disk on top of another one."""
+        self._must_exist(parent, label=parent_label)
+        self.check_unlocked(parent, label=parent_label, reading=True)
+        self.create_disk(path, 0, label=label)
+        flat_of(path).rename(delta_of(path))
+        path.write_text(child_descriptor(path, parent, self.capacity(parent, label=parent_label)))
+
     def copy_disk(self, source: Path, target: Path, *, force: bool, thin: bool, label: str, target_label: str) -> None:
         """Copy descriptor, data (sparse) and the guest's writes; `force` overwrites."""
-        self._must_exist(flat_of(source), label=label)
-        self._must_exist(source, label=label)
-        self.check_unlocked(source, label=label)
-        size = flat_of(source).stat()
+        chain = [source, *ancestors(source)]
+        for disk in chain:
+            self._must_exist(disk, label=label)
+            self.check_unlocked(disk, label=label, reading=True)
+        self._must_exist(flat_of(chain[-1]), label=label)
+        size = flat_of(chain[-1]).stat()
         self.check_space(target, label=target_label, size=size.st_blocks * SECTOR if thin else size.st_size)
         if not target.parent.is_dir():
             raise FileNotFound(f"File {target_label} was not found", file=target_label)
@@ -230,9 +256,12 @@ class Volumes:
                     file=target_label,
                 )
             self.delete_disk(target, label=target_label)
-        _copy_sparse(flat_of(source), flat_of(target))
-        if writes_of(source).is_dir():
-            _copy_folder(writes_of(source), writes_of(target))
+        _copy_sparse(flat_of(chain[-1]), flat_of(target))
+        layers = [writes_of(source) / "upper", *layers_of(source)]
+        for name, layer in zip(("upper", *(f"below-{n}" for n in range(len(layers)))), layers, strict=False):
+            if layer.is_dir():
+                writes_of(target).mkdir(exist_ok=True)
+                _copy_folder(layer, writes_of(target) / name)
         target.write_text(descriptor(target.stem, flat_of(target).stat().st_size, thin=thin))
 
     def extend_disk(self, path: Path, capacity: int, *, label: str) -> None:
@@ -240,6 +269,8 @@ class Volumes:
         self._must_exist(path, label=label)
         self.check_unlocked(path, label=label)
         self.check_writable(path, label=label)
+        if parent_of(path):
+            raise DiskHasParent(f"The disk {label} has a parent and cannot be extended")
         more = capacity - flat_of(path).stat().st_size
         if more < 0:
             raise InvalidArgument("A specified parameter was not correct: capacity", invalidProperty="newCapacityKb")
@@ -256,12 +287,13 @@ class Volumes:
         self.check_writable(path, label=label)
         path.unlink()
         flat_of(path).unlink(missing_ok=True)
+        delta_of(path).unlink(missing_ok=True)
         self.forget_writes(path)
 
     def capacity(self, path: Path, *, label: str) -> int:
         """A disk's size as its descriptor tells it; FileNotFound without descriptor or data."""
         self._must_exist(path, label=label)
-        self._must_exist(flat_of(path), label=label)
+        self._must_exist(delta_of(path) if parent_of(path) else flat_of(path), label=label)
         found = re.search(r"(?m)^RW (\d+) ", path.read_text(errors="replace"))
         return int(found[1]) * SECTOR if found else flat_of(path).stat().st_size
 
@@ -296,6 +328,13 @@ def used(folder: Path) -> int:
 def writes_of(path: Path) -> Path:
     """The folder with the guest's writes."""
     return path.with_name(f"{path.name}.d")
+
+
+def _forget(writes: Path) -> None:
+    """Real guests' writes lie on a file system of their own, and what is beside the disk is a link to it."""
+    shutil.rmtree(writes.resolve(), ignore_errors=True)
+    if writes.is_symlink():
+        writes.unlink()
 
 
 def descriptor(stem: str, capacity: int, *, thin: bool) -> str:

@@ -8,13 +8,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from homelab.rehearsal.deltas import MODIFIED, ancestors, is_modified, layers_of, renew_content_id
 from homelab.rehearsal.harm import Harm
 from homelab.rehearsal.machines import GuestSpec, Machines
-from homelab.rehearsal.mounts import MountActions
+from homelab.rehearsal.moves import MoveQuestions
 from homelab.rehearsal.parts import Vm
 from homelab.rehearsal.refusals import (
     DuplicateName,
     FileAlreadyExists,
+    FileLocked,
     FileNotFound,
     InvalidArgument,
     InvalidName,
@@ -33,7 +35,7 @@ ROOT_MARK = b"homelab rehearsal root "
 TICK = 0.1
 
 
-class VmActions(MountActions):
+class VmActions(MoveQuestions):
     """What a host can do to its VMs; `Host` inherits it. Every method takes the host's lock."""
 
     changed: threading.Condition
@@ -91,6 +93,9 @@ class VmActions(MountActions):
                 raise FileNotFound(f"File {vmx_path} was not found", file=vmx_path)
             vm = parse_vmx(file.read_text(), vmx_path, self.next_moid())
             vm.name = name or vm.name
+            for disk in vm.disks:
+                with suppress(Refusal):
+                    disk.parents = self.parents_of(disk.path)
             self.check_new_vm(vm)
             self.vms[vm.moid] = vm
             self._note("VmRegisteredEvent", vm, "Registered {vm}")
@@ -106,41 +111,62 @@ class VmActions(MountActions):
             self.touch()
 
     def destroy_vm(self, vm: Vm) -> None:
-        """Forget the VM and delete its disks and its folder."""
+        """Forget the VM and delete its disks, the shared parents of them too, its own files, and an empty folder."""
         with self.lock:
             self._must_be(vm, on=False, wanted="poweredOff")
             for disk in vm.disks:
-                if self.path_of(disk.path).exists():
-                    self.volumes.delete_disk(self.path_of(disk.path), label=disk.path)
-            folder = self.path_of(vm.folder)
-            if folder.exists():
-                self.volumes.delete(folder, label=vm.folder)
+                self.delete_chain(disk.path)
+            own = self.path_of(vm.vmx_path)
+            if own.exists():
+                self.volumes.delete(own, label=vm.vmx_path)
+            with suppress(OSError):
+                own.parent.rmdir()
             del self.vms[vm.moid]
             self._note("VmRemovedEvent", vm, "Removed {vm}")
             self.touch()
 
+    def delete_chain(self, path: str) -> None:
+        """Delete a disk and all that it sits on; a parent that another VM uses just now stays."""
+        top = self.path_of(path)
+        parents = ancestors(top)
+        if top.exists():
+            self.volumes.delete_disk(top, label=path)
+        for parent in parents:
+            with suppress(FileNotFound, FileLocked):
+                self.volumes.delete_disk(parent, label=self._label_of(parent))
+
+    def parents_of(self, path: str) -> tuple[str, ...]:
+        """The datastore paths of the disks that a disk sits on, nearest first."""
+        return tuple(self._label_of(parent) for parent in ancestors(self.path_of(path)))
+
     def update_vm(self, vm: Vm) -> None:
         """Write the VM's .vmx again after a change of its configuration."""
         with self.lock:
+            self.rewrite_vmx(vm)
+            self._note("VmReconfiguredEvent", vm, "Reconfigured {vm}")
+
+    def rewrite_vmx(self, vm: Vm) -> None:
+        """Write the VM's .vmx as it is now."""
+        with self.lock:
             self._give_macs(vm)
             self._write_vmx(vm)
-            self._note("VmReconfiguredEvent", vm, "Reconfigured {vm}")
             self.touch()
 
     def power_on(self, vm: Vm) -> None:
-        """Lock the disks and start the guest; a disk without a known root leaves a VM that runs nothing."""
+        """Lock the disks and start the guest; a disk without a known root leaves a VM that runs nothing.
+
+        A VM that was moved or copied asks first: then this waits for the answer.
+        """
         with self.lock:
+            self._must_be(vm, on=False, wanted="poweredOn")
+            self.settle_move(vm)
             self._must_be(vm, on=False, wanted="poweredOn")
             if self.in_maintenance:
                 raise InvalidState("The operation is not allowed in the current state.")
             if self.harm.power_on_refused:
                 text = "Module 'MonitorLoop' power on failed."
                 raise PowerOnRefused(text, reason=text)
-            disks = [self.path_of(disk.path) for disk in vm.disks]
-            for disk, path in zip(vm.disks, disks, strict=True):
-                if not path.is_file():
-                    raise FileNotFound(f"File {disk.path} was not found", file=disk.path)
-            self.volumes.lock_files(disks, owner=f"{self.name}/{vm.moid}")
+            self._open_disks(vm)
             for drive in vm.cdroms:
                 drive.connected = drive.start_connected
             vm.powered_on, vm.boot_time = True, datetime.now(UTC)
@@ -159,8 +185,19 @@ class VmActions(MountActions):
             wanted = sorted(settings.autostart.items(), key=lambda item: (item[1].order < 0, item[1].order))
             for moid, item in wanted if settings.autostart_enabled else ():
                 if moid in self.vms and item.start_action == "powerOn":
-                    with suppress(Refusal):
-                        self.power_on(self.vms[moid])
+                    self._start_alone(self.vms[moid])
+
+    def _start_alone(self, vm: Vm) -> None:
+        """Switch a VM on; one that asks a question waits by itself."""
+
+        def start() -> None:
+            with suppress(Refusal):
+                self.power_on(vm)
+
+        if self.was_moved(vm):
+            threading.Thread(target=start, name=f"{vm.name} asks", daemon=True).start()
+        else:
+            start()
 
     def power_off(self, vm: Vm) -> None:
         """Pull the VM's plug."""
@@ -194,6 +231,26 @@ class VmActions(MountActions):
         store, path = split(datastore_path)
         return self.volumes.resolve(self._volume(store), path)
 
+    def _open_disks(self, vm: Vm) -> None:
+        """Lock the VM's disks and what they sit on; FileNotFound, FileLocked, PowerOnRefused for a changed parent."""
+        disks = [self.path_of(disk.path) for disk in vm.disks]
+        parents = [parent for path in disks for parent in ancestors(path)]
+        for path in (*disks, *parents):
+            if not path.is_file():
+                raise FileNotFound(f"File {self._label_of(path)} was not found", file=self._label_of(path))
+        if any(map(is_modified, (*disks, *parents))):
+            raise PowerOnRefused(MODIFIED, reason=MODIFIED)
+        self.volumes.lock_files(disks, owner=f"{self.name}/{vm.moid}", reads=parents)
+        for path in disks:
+            renew_content_id(path)
+
+    def _label_of(self, file: Path) -> str:
+        """The datastore path of a file."""
+        for mount in self.mounts.values():
+            if file.is_relative_to(mount.volume.path):
+                return join(mount.name, str(file.relative_to(mount.volume.path)))
+        return file.name
+
     def _watch(self, vm: Vm, boot_time: datetime) -> None:
         """A guest that leaves by itself switches its VM off, whoever asked it to."""
         while vm.powered_on and vm.boot_time == boot_time:
@@ -224,7 +281,8 @@ class VmActions(MountActions):
                 seed = self.path_of(vm.seed) if vm.seed else None
                 mac = vm.nics[0].mac if vm.nics else ""
                 folder = path.with_name(path.name + ".d")
-                return GuestSpec(vm.name, folder, root_id, mac, seed, vm.cpus, vm.memory_mib)
+                layers = tuple(layers_of(path))
+                return GuestSpec(vm.name, folder, root_id, mac, seed, vm.cpus, vm.memory_mib, layers)
         return None
 
     def check_new_vm(self, vm: Vm) -> None:
@@ -247,11 +305,14 @@ class VmActions(MountActions):
 
     def _write_vmx(self, vm: Vm) -> None:
         file = self.path_of(vm.vmx_path)
+        vm.location = vm.location or self.location_of(vm)
         self.volumes.check_space(file, label=vm.vmx_path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(render_vmx(vm))
 
     def _must_be(self, vm: Vm, *, on: bool, wanted: str) -> None:
+        if vm.question and not on:
+            raise InvalidState("The operation is not allowed in the current state.")
         if vm.powered_on != on:
             state = "poweredOn" if vm.powered_on else "poweredOff"
             raise InvalidPowerState(
@@ -271,6 +332,7 @@ class _AlreadyRegistered(FileAlreadyExists):
 
 def read_root_id(descriptor: Path) -> str | None:
     """The root that a rehearsal image's first sector names, or None for any other disk."""
+    descriptor = [descriptor, *ancestors(descriptor)][-1]
     flat = descriptor.with_name(f"{descriptor.stem}-flat.vmdk")
     if not flat.is_file():
         return None

@@ -27,6 +27,8 @@ def render_vmx(vm: Vm) -> str:
         "memSize": str(vm.memory_mib),
         "firmware": vm.firmware,
         "uuid.bios": vm.uuid,
+        "uuid.location": vm.location,
+        "vc.uuid": vm.instance_uuid,
         "annotation": vm.annotation,
     }
     for key, kind in vm.controllers.items():
@@ -65,6 +67,8 @@ def parse_vmx(text: str, vmx_path: str, moid: str) -> Vm:
     vm.memory_mib = int(values.pop("memSize", "1024"))
     vm.guest_id = values.pop("guestOS", "otherlinux-64") + "Guest"
     vm.uuid = values.pop("uuid.bios", vm.uuid)
+    vm.location = values.pop("uuid.location", "")
+    vm.instance_uuid = values.pop("vc.uuid", vm.instance_uuid)
     vm.annotation = values.pop("annotation", "")
     vm.firmware = values.pop("firmware", "bios")
     vm.hardware_version = "vmx-" + values.pop("virtualHW.version", "13")

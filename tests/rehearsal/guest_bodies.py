@@ -13,6 +13,7 @@ from pathlib import Path
 from homelab.errors import HomelabError
 from homelab.lab import Api, ControlPlane, Image, Kubernetes, Lab
 from homelab.lab import Guests as GuestOptions
+from homelab.rehearsal.faults.guests import GuestHarm
 from homelab.rehearsal.guests import Guests
 from homelab.rehearsal.machines import GuestSpec
 from homelab.rehearsal.network import Network
@@ -164,6 +165,51 @@ def power(scene: Scene) -> None:
     assert not any(scene.spec.disk.glob("upper/run/*"))
 
 
+def disk_full(scene: Scene) -> None:
+    """One guest's disk is full, another's is not; afterwards neither is. Switching it off and on does not help."""
+    harm = GuestHarm(scene.guests)
+    scene.guests.power_on(scene.spec)
+    scene.guests.power_on(GuestSpec("cp2", scene.work / "other.d", scene.spec.root_id, MAC[:-1] + "b", None, 2, 2048))
+    write = ("sudo", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=8")
+    scene.answer(*write)
+    harm.full(["cp1"])
+    done = scene.ssh(*write[:3], "of=/more", *write[4:])
+    assert done.returncode != 0
+    assert "No space left on device" in done.stderr, done.stderr
+    until(lambda: scene.guests.init_of("cp2") is not None)
+    Path(f"/proc/{scene.guests.init_of('cp2')}/root/big").write_bytes(bytes(8 << 20))
+    scene.answer("sudo", "rm", "/big")
+    time.sleep(0.5)
+    assert scene.ssh(*write).returncode != 0
+
+    scene.guests.power_off("cp1")
+    scene.guests.power_on(scene.spec)
+    until(lambda: scene.ssh("true").returncode == 0)
+    assert "No space left on device" in scene.ssh(*write).stderr
+    harm.end_full(["cp1"])
+    assert scene.ssh(*write).returncode == 0
+    scene.guests.close()
+
+
+def linked(scene: Scene) -> None:
+    """A child sees what its parent's guest wrote and removed, and leaves it as it was."""
+    scene.guests.power_on(scene.spec)
+    scene.answer("sudo", "touch", "/kept")
+    scene.answer("sudo", "rm", "/etc/issue")
+    scene.guests.power_off("cp1")
+    upper = scene.spec.disk / "upper"
+    child = GuestSpec("cp1", scene.work / "child.d", scene.spec.root_id, MAC, None, 2, 2048, (upper,))
+    scene.guests.power_on(child)
+    assert scene.answer("ls", "/kept") == "/kept"
+    assert scene.ssh("ls", "/etc/issue").returncode != 0
+    scene.answer("sudo", "rm", "/kept")
+    scene.answer("sudo", "touch", "/own")
+    scene.guests.close()
+    assert (upper / "kept").exists()
+    assert not (upper / "own").exists()
+    assert (child.disk / "upper" / "own").exists()
+
+
 def no_root(scene: Scene) -> None:
     scene.guests.power_on(GuestSpec("cp1", scene.spec.disk, "nothing", MAC, None, 2, 2048))
     until(lambda: not scene.is_on())
@@ -224,7 +270,7 @@ def _routed_locally(address: IPv4Address) -> bool:
     return route.stdout.startswith("local ")
 
 
-BODIES = {body.__name__: body for body in (seed_applied, power, no_root, unified, stay)}
+BODIES = {body.__name__: body for body in (seed_applied, power, disk_full, linked, no_root, unified, stay)}
 
 if __name__ == "__main__":
     name, work, cache = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])

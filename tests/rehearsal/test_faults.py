@@ -178,7 +178,7 @@ def test_a_wish(text: str, wish: Wish) -> None:
         ("api-mute@cp1", "brix1, brix2, brix3, brix4"),
         ("nas-vanishes@brix1", "nas"),
         ("balancer-dies", "no --guests none"),
-        ("lease-dies", "no ImportVApp"),
+        ("lease-dies@cp1", "brix1, brix2, brix3, brix4"),
     ],
 )
 def test_a_mistake(text: str, said: str) -> None:
@@ -449,6 +449,16 @@ def test_upload_cut(bench: Bench) -> None:
     bench.faults.clear()
     with bench.session() as session:
         put(session)
+
+
+def test_lease_dies(bench: Bench) -> None:
+    assert not bench.sites["a1"].host.harm.lease_dies
+    bench.fault("lease-dies@a1")
+    assert bench.sites["a1"].host.harm.next_lease_dies()
+    assert not bench.sites["a1"].host.harm.next_lease_dies()
+    bench.fault("lease-dies@a1")
+    bench.faults.clear()
+    assert not bench.sites["a1"].host.harm.lease_dies
 
 
 def test_clock_skew(bench: Bench) -> None:

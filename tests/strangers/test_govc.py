@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 
 from homelab.rehearsal.hardware import MODELS
 from homelab.rehearsal.host import Host
+from homelab.rehearsal.licences import KEYS
 from homelab.rehearsal.machines import NoMachines
 from homelab.rehearsal.soap import SoapFace
 from homelab.rehearsal.storage import Nas, Volumes
 from tests.strangers import tools
+from tests.vmdk_writer import stream_vmdk
 
 VERSION = "v0.18.0"  # the newest that can be built without its repository
 NAS, SHARE = "192.168.1.20", "/volume1/homelab"
@@ -49,18 +52,23 @@ class Rig:
         self.face.start()
         self.program, self.work = program, work
 
-    def run(self, *arguments: str, fails: bool = False) -> str:
-        """What govc prints; its error when it is to fail."""
-        environment = {
+    def command(self, *arguments: str) -> list[str]:
+        return [str(self.program), *arguments]
+
+    def environment(self) -> dict[str, str]:
+        return {
             "GOVC_URL": f"https://root:secret@127.0.0.71:{self.face.port}",
             "GOVC_INSECURE": "1",
             "GOVC_PERSIST_SESSION": "false",
             "HOME": str(self.work),
             "PATH": os.environ["PATH"],
         }
+
+    def run(self, *arguments: str, fails: bool = False) -> str:
+        """What govc prints; its error when it is to fail."""
         done = subprocess.run(
-            [str(self.program), *arguments],
-            env=environment,
+            self.command(*arguments),
+            env=self.environment(),
             cwd=self.work,
             capture_output=True,
             text=True,
@@ -72,7 +80,7 @@ class Rig:
         return done.stderr if fails else done.stdout
 
     def json(self, *arguments: str) -> Any:
-        return json.loads(self.run(*arguments, "-json"))
+        return json.loads(self.run(arguments[0], "-json", *arguments[1:]))
 
     def mount(self) -> None:
         self.host.mount_nas(NAS, SHARE, "NAS")
@@ -177,6 +185,63 @@ def test_the_life_of_a_vm(rig: Rig, govc: Callable[..., str]) -> None:
     govc("vm.destroy", "alpha")
     assert not rig.host.vms
     assert govc("datastore.ls", "-ds", "NAS") == ""
+
+
+def test_a_disk_is_imported_and_stays_without_its_vm(rig: Rig, govc: Callable[..., str]) -> None:
+    rig.mount()
+    content = b"first".ljust(3 << 20, b"\0") + b"last".ljust(1 << 20, b"\0")
+    (rig.work / "golden.vmdk").write_bytes(stream_vmdk(content))
+    govc("import.vmdk", "golden.vmdk")
+    assert not rig.host.vms
+    folder = rig.host.path_of("[NAS] golden")
+    assert sorted(path.name for path in folder.iterdir()) == ["golden-flat.vmdk", "golden.vmdk"]
+    assert (folder / "golden-flat.vmdk").read_bytes() == content
+    assert "exist" in rig.run("import.vmdk", "golden.vmdk", fails=True)
+
+
+def test_a_vm_on_a_shared_base(rig: Rig, govc: Callable[..., str]) -> None:
+    rig.mount()
+    rig.host.path_of("[NAS] base").mkdir()
+    rig.host.volumes.create_disk(rig.host.path_of("[NAS] base/base.vmdk"), 4 << 20, label="[NAS] base/base.vmdk")
+    govc("vm.create", "-m", "64", "-on=false", "-net", "VM Network", "-disk", "base/base.vmdk", "-link=true", "alpha")
+    vm = rig.host.vm_named("alpha")
+    assert vm is not None
+    assert vm.disks[0].parents == ("[NAS] base/base.vmdk",)
+    info = rig.json("device.info", "-vm", "alpha", "disk-*")["Devices"][0]
+    assert info["Backing"]["Parent"]["FileName"] == "[NAS] base/base.vmdk"
+    govc("vm.power", "-on", "alpha")
+    assert "locked" in rig.run("datastore.rm", "base/base.vmdk", fails=True)
+
+
+def test_a_question_and_its_answer(rig: Rig, govc: Callable[..., str]) -> None:
+    rig.mount()
+    rig.create()
+    govc("vm.unregister", "alpha")
+    govc("datastore.mv", "alpha", "beta")
+    govc("vm.register", "beta/alpha.vmx")
+    [vm] = rig.host.vms.values()
+    vm.disks.clear()
+    waiting = subprocess.Popen(rig.command("vm.power", "-on", "alpha"), env=rig.environment(), cwd=rig.work)
+    deadline = time.monotonic() + 20
+    while not vm.question:
+        assert time.monotonic() < deadline
+    assert "msg.uuid.altered" in govc("vm.question", "-vm", "alpha")
+    govc("vm.question", "-vm", "alpha", "-answer", "2")
+    assert waiting.wait(20) == 0
+    assert vm.powered_on
+
+
+def test_licences(rig: Rig, govc: Callable[..., str]) -> None:
+    assert "  eval  " in govc("license.ls")
+    key = KEYS["paid"]
+    assert rig.json("license.decode", key)[0]["EditionKey"] == "esx.standard.cpuPackage"
+    govc("license.add", key)
+    # On a host it calls UpdateLicense.
+    assert rig.host.licence == "paid"
+    assert [row["LicenseKey"] for row in rig.json("license.ls")] == [key]
+    assert [row["LicenseKey"] for row in rig.json("license.ls", "-feature", "vmotion")] == [key]
+    govc("license.remove", key)
+    assert [row["LicenseKey"] for row in rig.json("license.ls")] == [KEYS["evaluation"]]
 
 
 def test_events_and_tasks(rig: Rig, govc: Callable[..., str]) -> None:

@@ -27,6 +27,7 @@ class GuestHarm:
         # (signal, program) and the guests whose program it is sent to.
         self._signals: dict[tuple[signal.Signals, str], set[str]] = {}
         self._unready: set[str] = set()
+        self._full: set[str] = set()
         self._worker: threading.Thread | None = None
 
     def send(self, number: signal.Signals, program: str, names: Iterable[str]) -> None:
@@ -57,6 +58,19 @@ class GuestHarm:
                 if path := self._inside(name, UNREADY):
                     path.unlink(missing_ok=True)
 
+    def full(self, names: Iterable[str]) -> None:
+        """Leave no room on the disks of some guests."""
+        with self._lock:
+            self._full.update(names)
+            self._go_on()
+
+    def end_full(self, names: Iterable[str]) -> None:
+        """Give them their room back."""
+        with self._lock:
+            self._full.difference_update(names)
+            for name in names:
+                self._guests.free_disk(name)
+
     def stillborn(self, names: Iterable[str]) -> None:
         """Have some guests never come up when they are switched on."""
         self._guests.stillborn.update(names)
@@ -76,7 +90,7 @@ class GuestHarm:
         pause = threading.Event()
         while not pause.wait(LOOK_SECONDS):
             with self._lock:
-                if not self._unready and not any(self._signals.values()):
+                if not self._unready and not self._full and not any(self._signals.values()):
                     self._worker = None
                     return
                 self._renew()
@@ -85,6 +99,8 @@ class GuestHarm:
         for (number, program), names in self._signals.items():
             for name in names:
                 self._send(number, program, name)
+        for name in self._full:
+            self._guests.fill_disk(name)
         for name in self._unready:
             if path := self._inside(name, UNREADY):
                 with contextlib.suppress(OSError):

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from homelab.rehearsal import backup
+from homelab.rehearsal import backup, licences
 from homelab.rehearsal.host import Host, Vm
 from homelab.rehearsal.parts import SCRATCH
 from homelab.rehearsal.refusals import InvalidState, Refusal
@@ -108,6 +108,22 @@ def vmsvc_power_reset(host: Host, arguments: Sequence[str]) -> str:
     return "Reset VM:\n"
 
 
+def vmsvc_message(host: Host, arguments: Sequence[str]) -> str:
+    """What a VM asks, or with the question's id and a choice, the answer."""
+    if len(arguments) not in (1, 3):
+        raise _Usage("Insufficient arguments.")
+    vm = _vm(host, arguments[:1])
+    if len(arguments) == 3:
+        host.answer(vm, arguments[1], arguments[2])
+        return ""
+    asked = vm.question
+    if asked is None:
+        return "No message.\n"
+    rows = [f"   {key}. {label} ({summary})" for key, label, summary in asked.choices]
+    rows[asked.default] += " [default]"
+    return "\n".join([f"Virtual machine message {asked.id}:", asked.text, *rows, ""])
+
+
 def vmsvc_unregister(host: Host, arguments: Sequence[str]) -> str:
     """Forget a VM; its files stay."""
     host.unregister_vm(_vm(host, arguments))
@@ -135,17 +151,17 @@ def vimsvc_license(host: Host, arguments: Sequence[str]) -> str:
     """The licence; the layout is that of a recorded free one."""
     if tuple(arguments) != ("--show",):
         raise _Usage("Insufficient arguments.")
+    licence = licences.describe(host, host.licence)
+    serial = licence.key if host.licence == "evaluation" else "XXXX-XXXX-XXXX-XXXX"
+    lines = [f"serial: {serial}", f"vmodl key: {licence.edition}", f"name: {licence.name}", f"total: {licence.total}"]
+    lines += ["used: 1", f"unit: {licence.unit}".rstrip(), "Properties:"]
+    lines += [f"  [ProductName] = {licences.PRODUCT}", f"  [ProductVersion] = {licence.version}"]
+    if licence.unlimited:
+        lines.append("  [count_disabled] = This license is unlimited")
     if host.licence == "evaluation":
-        lines = ["serial: 00000-00000-00000-00000-00000", "vmodl key: eval", "name: Evaluation Mode"]
-        lines += ["total: 0", "used: 0", "unit:"]
-    else:
-        name = f"vSphere {host.version.split('.')[0]} Hypervisor"
-        lines = ["serial: XXXX-XXXX-XXXX-XXXX", "vmodl key: esx.hypervisor.cpuPackageCoreLimited", f"name: {name}"]
-        lines += ["total: 0", "used: 1", "unit: cpuPackage:32core"]
-    version = ".".join(host.version.split(".")[:2])
-    lines += ["Properties:", "  [ProductName] = VMware ESX Server", f"  [ProductVersion] = {version}"]
-    if host.licence != "evaluation":
-        lines += ["  [count_disabled] = This license is unlimited", '  [feature] = vsmp:8 ("Up to 8-way virtual SMP")']
+        hours = max(0, int(licences.time_left(host).total_seconds() // 3600))
+        lines.append(f"  [expirationHours] = {hours}")
+    lines += [f'  [feature] = {name} ("{text}")' for name, text in licence.features]
     return "".join(f"   {line}\n" for line in lines)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from pyVmomi import VmomiSupport
 
 from homelab.rehearsal.host import Host
+from homelab.rehearsal.leases import Leases
+from homelab.rehearsal.licences import forbids_changes
 from homelab.rehearsal.refusals import Refusal
 from homelab.rehearsal.soap import objects, property_collector, versions, wire
 from homelab.rehearsal.soap.certificate import self_signed, server_context
@@ -39,6 +41,7 @@ class SoapFace:
         self.transfers: Counter[str] = Counter()
         self.sessions = Sessions(host.clock, host.now)
         self.tasks = Tasks(host)
+        self.leases = Leases(host)
         self._pair = self_signed(host.name, self.address)
         self.certificate, self._context = self._pair[0], server_context(*self._pair)
         self._classes = _classes()
@@ -72,6 +75,7 @@ class SoapFace:
         self.close()
         self.sessions.clear()
         self.tasks.clear()
+        self.leases.clear()
         self.host.journal.clear()
         self.host.touch(dirty=False)
 
@@ -127,7 +131,7 @@ class SoapFace:
         method: Callable[..., Any] | None = getattr(target, request.method, None)
         if method is None:
             raise wire.fault("NotSupported", f"{type(target).__name__}.{request.method} is not part of the rehearsal")
-        if getattr(method, "needs_licence", False) and self.host.licence == "free":
+        if getattr(method, "needs_licence", False) and forbids_changes(self.host):
             message = "Current license or ESXi version prohibits execution of the requested operation."
             raise wire.fault("RestrictedVersion", message)
         arguments = [_argument(request, item) for item in request.info.params]

@@ -1,4 +1,4 @@
-"""The HTTPS server of one host: /sdk, its list of versions, the datastore browser's /folder and the host's backups."""
+"""The HTTPS server of one host: /sdk, its list of versions, the datastore browser's /folder, imports and backups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from homelab.rehearsal.soap import downloads, folder, versions, wire
+from homelab.rehearsal.soap import downloads, folder, nfc, versions, wire
 from homelab.rehearsal.soap.body import BadBody, Body
 from homelab.rehearsal.soap.sessions import Caller, Session
 
@@ -117,7 +117,10 @@ class Handler(BaseHTTPRequestHandler):
         self._route()
 
     def do_POST(self) -> None:
-        """A call."""
+        """A call, or a disk of an import."""
+        if urlsplit(self.path).path.startswith("/nfc/"):
+            self._route()
+            return
         try:
             request = Body(self.rfile, self.headers)
             body = request.read_all(MAX_REQUEST)
@@ -188,6 +191,9 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/folder" or path.startswith("/folder/"):
             self.face.count_transfer(self.command)
             folder.serve(self, path.removeprefix("/folder").lstrip("/"))
+        elif path.startswith("/nfc/"):
+            self.face.count_transfer(self.command)
+            nfc.serve(self, path.removeprefix("/nfc/"))
         elif path.startswith("/downloads/") and self.command in ("GET", "HEAD"):
             self.face.count_transfer(self.command)
             downloads.serve(self, path)

@@ -101,7 +101,7 @@ def _remove(host: Host, vm: Vm, item: Any, found: Any, devices_of: list[Any]) ->
         )
     devices_of.remove(found)
     if isinstance(found, VmDisk) and item.fileOperation == "destroy":
-        host.volumes.delete_disk(host.path_of(found.path), label=found.path)
+        host.delete_chain(found.path)
 
 
 def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
@@ -114,7 +114,10 @@ def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
         path = f"{vm.folder}/{vm.name}{suffix}.vmdk"
     file = host.path_of(path)
     thin = bool(getattr(device.backing, "thinProvisioned", False))
-    if item.fileOperation == "create":
+    parent = getattr(device.backing, "parent", None)
+    if item.fileOperation == "create" and parent is not None:
+        capacity = _make_child(host, device, path, parent.fileName)
+    elif item.fileOperation == "create":
         capacity = device.capacityInBytes or (device.capacityInKB or 0) * KIB
         if capacity <= 0:
             raise _bad("InvalidDeviceSpec", "capacityInKB")
@@ -124,7 +127,20 @@ def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
     else:
         capacity = host.volumes.capacity(file, label=path)
     key = 2000 + 16 * (controller % 100 if controller >= 1000 else 0) + unit
-    vm.disks.append(VmDisk(key, path, capacity, unit, thin, controller))
+    vm.disks.append(VmDisk(key, path, capacity, unit, thin, controller, host.parents_of(path)))
+
+
+def _make_child(host: Host, device: Any, path: str, parent: str) -> int:
+    """A child is as large as its parent: the size may be left out, and may be no other."""
+    wanted = device.capacityInBytes or (device.capacityInKB or 0) * KIB
+    file = host.path_of(parent)
+    if not file.is_file():
+        raise FileNotFound(f"File {parent} was not found", file=parent)
+    capacity = host.volumes.capacity(file, label=parent)
+    if wanted not in (0, capacity):
+        raise _bad("InvalidDeviceSpec", "capacityInKB")
+    host.volumes.create_child(host.path_of(path), file, label=path, parent_label=parent)
+    return capacity
 
 
 def _add_nic(host: Host, vm: Vm, device: Any) -> None:
@@ -195,7 +211,7 @@ def _controller(key: int, kind: str) -> Any:
 
 def _disk(disk: VmDisk, index: int) -> Any:
     backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
-        fileName=disk.path, diskMode="persistent", thinProvisioned=disk.thin
+        fileName=disk.path, diskMode="persistent", thinProvisioned=disk.thin, parent=_parents(disk.parents)
     )
     made = vim.vm.device.VirtualDisk(
         key=disk.key,
@@ -206,6 +222,14 @@ def _disk(disk: VmDisk, index: int) -> Any:
         capacityInBytes=disk.capacity,
     )
     return _labelled(made, f"Hard disk {index + 1}", f"{disk.capacity // KIB:,} KB")
+
+
+def _parents(paths: tuple[str, ...]) -> Any:
+    if not paths:
+        return None
+    return vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
+        fileName=paths[0], diskMode="persistent", parent=_parents(paths[1:])
+    )
 
 
 def _nic(vm: Vm, nic: VmNic, index: int) -> Any:

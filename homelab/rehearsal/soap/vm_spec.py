@@ -11,10 +11,17 @@ from homelab.rehearsal.soap import vm_devices
 from homelab.rehearsal.storage import join, split
 
 
-def create(host: Host, spec: Any) -> Vm:
-    """A new VM; when a disk cannot be had, nothing stays."""
+def check(host: Host, spec: Any) -> None:
+    """What can be told of a new VM before anything is made: InvalidArgument, DuplicateName, a datastore's faults."""
     if not spec.files or not spec.files.vmPathName:
         raise _wrong("files.vmPathName")
+    host.path_of(spec.files.vmPathName)
+    host.check_new_vm(Vm("", spec.name or "", "", spec.files.vmPathName))
+
+
+def create(host: Host, spec: Any) -> Vm:
+    """A new VM; when a disk cannot be had, nothing stays."""
+    check(host, spec)
     vm = Vm(host.next_moid(), spec.name or "", "", spec.files.vmPathName)
     if spec.guestId:
         vm.guest_id = spec.guestId
@@ -25,7 +32,6 @@ def create(host: Host, spec: Any) -> Vm:
     vm.vmx_path = _own_folder(host, vm)
     folder = host.path_of(split_folder(vm.vmx_path))
     fresh = not folder.exists()
-    host.check_new_vm(vm)
     try:
         host.volumes.check_space(folder, label=vm.vmx_path)
         folder.mkdir(parents=True, exist_ok=True)

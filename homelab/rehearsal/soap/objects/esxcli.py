@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 from pyVmomi import VmomiSupport
 
 from homelab.rehearsal.host import Host
+from homelab.rehearsal.licences import forbids_changes
 from homelab.rehearsal.refusals import Refusal
 from homelab.rehearsal.shell import esxcli
 from homelab.rehearsal.shell.answers import Failure
@@ -47,7 +48,7 @@ class ReflectManagedMethodExecuter(Managed):
         function = esxcli.functions().get(path.replace(".", "_"))
         if function is None:
             raise fault("MethodNotFound", f"{method} is not part of the rehearsal", receiver=self._ref, method=method)
-        if self._host.licence == "free" and path.rpartition(".")[2] not in ("get", "list"):
+        if forbids_changes(self._host) and path.rpartition(".")[2] not in ("get", "list"):
             message = "Current license or ESXi version prohibits execution of the requested operation."
             raise fault("RestrictedVersion", message)
         return self._run(path, function, values)

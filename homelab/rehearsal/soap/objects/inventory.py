@@ -210,6 +210,15 @@ class ResourcePool(Entity):
         """All VMs."""
         return [ref("VirtualMachine", moid) for moid in self._host.vms]
 
+    @writes
+    def ImportVApp(self, spec: Any, folder: Any, host: Any) -> Any:
+        """A new VM whose disks are to be sent; answers with the lease, which says when it is ready."""
+        if not isinstance(spec, vim.vm.VmImportSpec):
+            raise fault("NotSupported", "Only single VMs can be imported in the rehearsal")
+        config = spec.configSpec
+        vm_spec.check(self._host, config)
+        return ref("HttpNfcLease", self._face.leases.open(lambda: vm_spec.create(self._host, config)).id)
+
 
 class Network(Entity):
     """A port group that VMs can use."""

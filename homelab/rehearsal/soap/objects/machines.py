@@ -6,7 +6,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.parts import Vm
+from homelab.rehearsal.parts import Question, Vm
 from homelab.rehearsal.soap import vm_devices, vm_spec
 from homelab.rehearsal.soap.managed import ref, writes
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
@@ -56,6 +56,8 @@ class VirtualMachine(Entity):
             guestFullName=vm.guest_id,
             version=vm.hardware_version,
             uuid=vm.uuid,
+            instanceUuid=vm.instance_uuid,
+            locationId=vm.location,
             template=False,
             guestId=vm.guest_id,
             alternateGuestName="",
@@ -87,6 +89,7 @@ class VirtualMachine(Entity):
             numMksConnections=0,
             recordReplayState="inactive",
             onlineStandby=False,
+            question=_question(vm.question),
             consolidationNeeded=False,
         )
 
@@ -116,6 +119,7 @@ class VirtualMachine(Entity):
                 numEthernetCards=len(vm.nics),
                 numVirtualDisks=len(vm.disks),
                 uuid=vm.uuid,
+                instanceUuid=vm.instance_uuid,
                 guestId=vm.guest_id,
                 annotation=vm.annotation,
             ),
@@ -148,6 +152,11 @@ class VirtualMachine(Entity):
         self._host.power_on(self._vm)
 
     @writes
+    def AnswerVM(self, questionId: str, answerChoice: str) -> None:
+        """Answer what it asks."""
+        self._host.answer(self._vm, questionId, answerChoice)
+
+    @writes
     def PowerOffVM_Task(self) -> None:
         """Pull its plug."""
         self._host.power_off(self._vm)
@@ -177,3 +186,16 @@ class VirtualMachine(Entity):
     def UnregisterVM(self) -> None:
         """Forget it; its files stay."""
         self._host.unregister_vm(self._vm)
+
+
+def _question(asked: Question | None) -> Any:
+    if asked is None:
+        return None
+    choices = [vim.ElementDescription(key=key, label=label, summary=summary) for key, label, summary in asked.choices]
+    identity, _, rest = asked.text.partition(":")
+    return vim.vm.QuestionInfo(
+        id=asked.id,
+        text=asked.text,
+        choice=vim.option.ChoiceOption(choiceInfo=choices, defaultIndex=asked.default),
+        message=[vim.vm.Message(id=identity, text=rest)],
+    )

@@ -1,16 +1,14 @@
-"""The entrance: the service instance, sessions, tasks, licences and search."""
+"""The entrance: the service instance, sessions and tasks."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
 
 from pyVmomi import vim
 
 from homelab.rehearsal.host import Host
 from homelab.rehearsal.soap import versions
 from homelab.rehearsal.soap.managed import Managed, anonymous, ref
-from homelab.rehearsal.soap.objects.inventory import children_of
 from homelab.rehearsal.soap.tasks import TaskState
 from homelab.rehearsal.soap.wire import fault
 
@@ -24,6 +22,7 @@ MANAGERS = {
     "licenseManager": ("LicenseManager", "ha-license-manager"),
     "searchIndex": ("SearchIndex", "ha-searchindex"),
     "fileManager": ("FileManager", "ha-nfc-file-manager"),
+    "ovfManager": ("OvfManager", "ha-ovf-manager"),
     "virtualDiskManager": ("VirtualDiskManager", "ha-vdiskmanager"),
 }
 
@@ -181,60 +180,3 @@ class Task(Managed):
                 raise fault("NotSupported", "The task cannot be canceled.")
             task.cancelled = True
             self._host.touch(dirty=False)
-
-
-class LicenseManager(Managed):
-    """What the host may do."""
-
-    moid = "ha-license-manager"
-
-    @property
-    def licenses(self) -> Any:
-        """The one key in use."""
-        keys = {
-            "evaluation": ("00000-00000-00000-00000-00000", "eval", "Evaluation Mode", 0),
-            "paid": ("AAAAA-BBBBB-CCCCC-DDDDD-EEEEE", "esx.standard.cpuPackage", "vSphere Standard", 2),
-            "free": ("FFFFF-GGGGG-HHHHH-JJJJJ-KKKKK", "esx.hypervisor.cpuPackage", "vSphere Hypervisor", 0),
-        }
-        key, edition, name, total = keys[self._host.licence]
-        major = self._host.version.split(".")[0]
-        return [
-            vim.LicenseManager.LicenseInfo(
-                licenseKey=key,
-                editionKey=edition,
-                name=name.replace("vSphere", f"vSphere {major}"),
-                total=total,
-                used=1,
-                costUnit="cpuPackage",
-            )
-        ]
-
-
-class SearchIndex(Managed):
-    """Finding one object."""
-
-    moid = "ha-searchindex"
-
-    def FindByUuid(self, datacenter: Any, uuid: str, vmSearch: bool, instanceUuid: bool | None) -> Any:
-        """A VM by its BIOS UUID; nothing when there is none."""
-        if not vmSearch or instanceUuid:
-            raise fault("NotSupported", "Only VMs are found, by their BIOS UUID")
-        with self._host.lock:
-            found = [vm.moid for vm in self._host.vms.values() if vm.uuid.lower() == uuid.lower()]
-        return ref("VirtualMachine", found[0]) if found else None
-
-    def FindByInventoryPath(self, inventoryPath: str) -> Any:
-        """An object of the tree by the names on the way to it from the root, `ha-datacenter/vm/cp1`; or nothing."""
-        here = ref("Folder", "ha-folder-root")
-        with self._host.lock:
-            for name in inventoryPath.strip("/").split("/"):
-                below = children_of(self._face, self._caller, here)
-                named = [item for item in below if self._name_of(item) == unquote(name)]
-                if not named:
-                    return None
-                here = named[0]
-        return here
-
-    def _name_of(self, target: Any) -> Any:
-        found = self._face.find(target, self._caller)
-        return found._read("name") if found else None

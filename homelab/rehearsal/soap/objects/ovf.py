@@ -1,0 +1,156 @@
+"""OVF descriptors of single VMs: CPUs, memory, SCSI and SATA controllers, disks and NICs; all else is warned of."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+from pyVmomi import VmomiSupport, vim
+
+from homelab.rehearsal.soap.managed import Managed
+from homelab.rehearsal.soap.wire import fault
+
+CPU, MEMORY, SCSI, ETHERNET, DISK, SATA = 3, 4, 6, 10, 17, 20
+SCSI_KINDS = {
+    "virtualscsi": vim.vm.device.ParaVirtualSCSIController,
+    "lsilogicsas": vim.vm.device.VirtualLsiLogicSASController,
+    "buslogic": vim.vm.device.VirtualBusLogicController,
+}
+NICS = {"e1000": vim.vm.device.VirtualE1000, "e1000e": vim.vm.device.VirtualE1000e}
+KIB, MIB = 1024, 1 << 20
+
+
+class OvfManager(Managed):
+    """Makes import specifications of descriptors."""
+
+    moid = "ha-ovf-manager"
+
+    def CreateImportSpec(self, ovfDescriptor: str, resourcePool: Any, datastore: Any, cisp: Any) -> Any:
+        """What ImportVApp needs, and which file belongs to which disk."""
+        try:
+            root = ElementTree.fromstring(ovfDescriptor)
+        except ElementTree.ParseError as error:
+            line = error.position[0]
+            bad = fault("OvfXmlFormat", f"OVF descriptor is not XML: {error}", lineNumber=line, description=str(error))
+            return vim.OvfManager.CreateImportSpecResult(error=[bad])
+        store = self._face.find(datastore, self._caller)
+        if store is None:
+            raise fault("ManagedObjectNotFound", "The datastore is gone", obj=datastore)
+        return _Reader(root, cisp, str(store._read("name")), self._network_of).result()
+
+    def _network_of(self, network: Any) -> str:
+        found = self._face.find(network, self._caller)
+        return str(found._read("name")) if found else ""
+
+
+class _Reader:
+    """One descriptor on its way to a specification."""
+
+    def __init__(self, root: Any, params: Any, store: str, network_of: Any) -> None:
+        self._root, self._params, self._store = root, params, store
+        self._networks = {item.name: network_of(item.network) for item in params.networkMapping or ()}
+        self._thin = (params.diskProvisioning or "thin").lower() == "thin"
+        self._keys: dict[str, int] = {}
+        self._files: list[Any] = []
+        self._warnings: list[Any] = []
+
+    def result(self) -> Any:
+        system = next(_all(self._root, "VirtualSystem"), None)
+        if system is None:
+            raise fault("NotSupported", "OVF packages of several VMs are not part of the rehearsal")
+        name = self._params.entityName or _text(system, "Name") or _attribute(system, "id")
+        spec = vim.vm.ConfigSpec(name=name, numCPUs=1, memoryMB=1024, guestId="otherLinux64Guest", deviceChange=[])
+        spec.files = vim.vm.FileInfo(vmPathName=f"[{self._store}]")
+        for section in _all(system, "OperatingSystemSection"):
+            spec.guestId = _attribute(section, "osType") or spec.guestId
+        hardware = re.split(r"[\s,]+", next((one.text or "" for one in _all(system, "VirtualSystemType")), ""))
+        spec.version = hardware[-1] if hardware[-1].startswith("vmx-") else None
+        for item in _all(system, "Item"):
+            self._take(spec, item)
+        return vim.OvfManager.CreateImportSpecResult(
+            importSpec=vim.vm.VmImportSpec(configSpec=spec), fileItem=self._files, warning=self._warnings
+        )
+
+    def _take(self, spec: Any, item: Any) -> None:
+        kind, quantity = int(_text(item, "ResourceType") or 0), int(_text(item, "VirtualQuantity") or 0)
+        if kind == CPU:
+            spec.numCPUs = quantity
+        elif kind == MEMORY:
+            spec.memoryMB = quantity * _unit(_text(item, "AllocationUnits") or "byte * 2^20") // MIB
+        elif kind in (SCSI, SATA):
+            self._controller(spec, item, kind)
+        elif kind == DISK:
+            self._disk(spec, item)
+        elif kind == ETHERNET:
+            self._nic(spec, item)
+        else:
+            text = f"Hardware of type {kind} is not part of the rehearsal and is left out"
+            self._warnings.append(fault("NotSupported", text))
+
+    def _controller(self, spec: Any, item: Any, kind: int) -> None:
+        key = -100 - len(self._keys)
+        bus = sum(isinstance(change.device, _base(kind)) for change in spec.deviceChange)
+        self._keys[_text(item, "InstanceID")] = key
+        if kind == SATA:
+            device = vim.vm.device.VirtualAHCIController(key=key, busNumber=bus)
+        else:
+            subtype = _text(item, "ResourceSubType").lower()
+            made = SCSI_KINDS.get(subtype, vim.vm.device.VirtualLsiLogicController)
+            device = made(key=key, busNumber=bus, sharedBus="noSharing")
+        _add(spec, device)
+
+    def _disk(self, spec: Any, item: Any) -> None:
+        wanted = _text(item, "HostResource").rpartition("/")[2]
+        found = next(disk for disk in _all(self._root, "Disk") if _attribute(disk, "diskId") == wanted)
+        size = int(_attribute(found, "capacity")) * _unit(_attribute(found, "capacityAllocationUnits") or "byte")
+        unit, parent = int(_text(item, "AddressOnParent") or 0), self._keys[_text(item, "Parent")]
+        backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
+            fileName="", diskMode="persistent", thinProvisioned=self._thin
+        )
+        disk = vim.vm.device.VirtualDisk(key=-1, controllerKey=parent, unitNumber=unit, backing=backing)
+        disk.capacityInKB = VmomiSupport.long(-(-size // KIB))
+        _add(spec, disk, "create")
+        source = _attribute(found, "fileRef")
+        file = next((one for one in _all(self._root, "File") if source and _attribute(one, "id") == source), None)
+        if file is not None:
+            holder = next(change.device for change in spec.deviceChange if change.device.key == parent)
+            place = f"/{spec.name}/{type(holder)._wsdlName}{holder.busNumber}:{unit}"
+            row = vim.OvfManager.FileItem(deviceId=place, path=_attribute(file, "href"), cimType=DISK, create=False)
+            row.size = VmomiSupport.long(_attribute(file, "size") or 0)
+            self._files.append(row)
+
+    def _nic(self, spec: Any, item: Any) -> None:
+        network = _text(item, "Connection")
+        kind = NICS.get(_text(item, "ResourceSubType").lower(), vim.vm.device.VirtualVmxnet3)
+        name = self._networks.get(network) or network
+        backing = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=name)
+        _add(spec, kind(key=-1, backing=backing, addressType="generated"))
+
+
+def _base(kind: int) -> Any:
+    return vim.vm.device.VirtualSATAController if kind == SATA else vim.vm.device.VirtualSCSIController
+
+
+def _add(spec: Any, device: Any, file: str | None = None) -> None:
+    spec.deviceChange.append(vim.vm.device.VirtualDeviceSpec(operation="add", fileOperation=file, device=device))
+
+
+def _all(top: Any, name: str) -> Iterator[Any]:
+    """The elements of a name below another; whatever their namespace."""
+    return (item for item in top.iter() if item.tag.rpartition("}")[2] == name)
+
+
+def _text(top: Any, name: str) -> str:
+    return next(((item.text or "").strip() for item in top if item.tag.rpartition("}")[2] == name), "")
+
+
+def _attribute(item: Any, name: str) -> str:
+    return next((str(value) for key, value in item.attrib.items() if key.rpartition("}")[2] == name), "")
+
+
+def _unit(text: str) -> int:
+    """`byte * 2^20` in bytes."""
+    found = re.fullmatch(r"bytes?\s*(?:\*\s*2\^(\d+))?", text.strip())
+    if not found:
+        raise fault("NotSupported", f"The unit {text!r} is not part of the rehearsal")
+    return 1 << int(found[1] or 0)
