@@ -4,11 +4,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from homelab.lab import Lab
-from homelab.ports.vsphere import HostLook, ModuleLook, NasLook, NicLook, VmLook
+from homelab.ports.vsphere import HostLook, ModuleLook, NasLook, NetworkLook, NicLook, PortGroupLook, VmLook
+from homelab.ports.vsphere.host_look import CONFIGURED_SCRATCH, CURRENT_SCRATCH, PREFER_VMKLINUX
+from homelab.render.nfs_volume import volume_directory
 
 SHA = "a" * 64
 BOOTED = datetime(2026, 1, 1, tzinfo=UTC)
-NAS = NasLook("nas", "192.168.2.5", "/volume1/homelab", "3", True, True)
+DIRECTORY = volume_directory("192.168.2.5", "/volume1/homelab")
+NAS = NasLook("nas", "192.168.2.5", "/volume1/homelab", "3", True, True, DIRECTORY)
+SCRATCH = f"/vmfs/volumes/{DIRECTORY}/homelab/homelab/hosts/brix3"
+OPTIONS = {CONFIGURED_SCRATCH: "", CURRENT_SCRATCH: "/tmp/scratch", PREFER_VMKLINUX: False, "NFS.MaxVolumes": 8}
+SETTLED = OPTIONS | {CONFIGURED_SCRATCH: SCRATCH, CURRENT_SCRATCH: SCRATCH}
+NETWORK = NetworkLook(
+    hostname="brix3",
+    domain="lab.home.arpa",
+    port_groups=(PortGroupLook("VM Network", 0, "vSwitch0"), PortGroupLook("Management Network", 0, "vSwitch0")),
+    uplinks={"vSwitch0": ("vmnic0",)},
+    management="vSwitch0",
+)
 
 
 def sample_lab(**changes: Any) -> Lab:
@@ -38,19 +51,20 @@ def host_look(
     nas: tuple[NasLook, ...] = (),
     vms: tuple[VmLook, ...] = (),
     boot_time: datetime = BOOTED,
+    **more: Any,
 ) -> HostLook:
-    """A GB-BRi7-8550 as freshly installed; `modules` is NAME -> (loaded, enabled)."""
+    """A GB-BRi7-8550 with its logs on the NAS; `modules` is NAME -> (loaded, enabled), `more` sets further fields."""
     found = {"ne1000": (driver == "ne1000", True), "e1000e": (driver == "e1000e", True)} | (modules or {})
     return HostLook(
         version=version,
         build="8169922",
         boot_time=boot_time,
-        in_maintenance=False,
         nics=(NicLook("vmnic0", driver, "8086:15d8", "00:11:22:33:44:55"),),
         modules={name: ModuleLook(*state) for name, state in found.items()},
         services={"TSM-SSH": False},
         nas=nas,
         vms=vms,
+        **({"in_maintenance": False, "options": SETTLED, "network": NETWORK} | more),
     )
 
 

@@ -65,7 +65,7 @@ def test_no_lab_is_served(tmp_path: Path) -> None:
 
 def test_parts_of_the_list() -> None:
     assert Choice(only="vm").steps(STEP_NAMES) == ("vm",)
-    assert Choice(until="driver-fix").steps(STEP_NAMES) == ("nfs-datastore", "driver-fix")
+    assert Choice(start="usb-housekeeping", until="driver-fix").steps(STEP_NAMES) == ("usb-housekeeping", "driver-fix")
     assert Choice(start="kubernetes").steps(STEP_NAMES) == ("kubernetes",)
     with pytest.raises(UsageError, match="--from vm comes after --until reboot"):
         Choice(start="vm", until="reboot").steps(STEP_NAMES)

@@ -141,6 +141,8 @@ class Host(NetworkActions, VmActions, UpkeepActions):
         self._account = Account()
         self._kept: dict[str, Any] = self._configuration()
         self._stopped = threading.Event()
+        self._button = threading.Event()
+        self._button.set()
         self._boot_physics()
 
     # Configuration
@@ -259,6 +261,15 @@ class Host(NetworkActions, VmActions, UpkeepActions):
         """The plug is pulled and put back; returns at once. What was not kept is lost."""
         self._restart(clean=False)
 
+    def shut_down(self) -> None:
+        """A clean shutdown; returns at once. The host stays off until somebody presses its button."""
+        self._button.clear()
+        self._restart(clean=True)
+
+    def press_button(self) -> None:
+        """Somebody presses the button of a host that is off."""
+        self._button.set()
+
     def stop(self) -> None:
         """End a boot under way at once; the rehearsal is over."""
         self._stopped.set()
@@ -342,7 +353,7 @@ class Host(NetworkActions, VmActions, UpkeepActions):
         self.on_down()
         if self._stopped.wait(self.timing.boot_seconds):
             return
-        while self.harm.reboot_hangs:
+        while self.harm.reboot_hangs or not self._button.is_set():
             if self._stopped.wait(LOOK_SECONDS):
                 return
         with self.lock:

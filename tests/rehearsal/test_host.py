@@ -265,6 +265,15 @@ def test_a_guest_that_leaves_by_itself_switches_its_vm_off(host: Host) -> None:
     until(lambda: not vm.powered_on)
 
 
+def test_a_host_that_was_shut_down_waits_for_its_button(host: Host) -> None:
+    boots = host.boots
+    host.shut_down()
+    until(lambda: host.state == "down")
+    host.press_button()
+    until(lambda: host.boots == boots + 1)
+    assert host.reachable
+
+
 def test_reboot_switches_vms_off_and_keeps_them(host: Host) -> None:
     host.mount_nas(NAS, SHARE, "NAS")
     host.power_on(new_vm(host))

@@ -6,7 +6,7 @@ import pytest
 
 from homelab.errors import Refused
 from homelab.ports.vsphere import HostLook
-from homelab.steps.driver_fix import DisableModule, DriverFix, Drivers, ShutDownVm
+from homelab.steps.driver_fix import DisableModule, DriverFix, Drivers, EnableModule, ShutDownVm
 from tests.sample import host_look, sample_lab, vm_look
 
 LAB = sample_lab()
@@ -14,7 +14,7 @@ VIBS = ("ne1000", "net-e1000e")
 
 
 def plan(look: HostLook, vibs: tuple[str, ...] = VIBS, *, force: bool = False) -> list[object]:
-    return list(DriverFix(force).plan(LAB, "brix3", Drivers(look, vibs)))
+    return list(DriverFix(force=force).plan(LAB, "brix3", Drivers(look, vibs)))
 
 
 def test_e1000e_with_ne1000_disabled_is_left_alone() -> None:
@@ -25,6 +25,7 @@ def test_e1000e_with_ne1000_still_enabled_is_made_to_last() -> None:
     [change] = plan(host_look(driver="e1000e"))
     assert isinstance(change, DisableModule)
     assert change.disruptive
+    assert "driver-fix brix3 --undo" in change.undo
     assert "--enabled=true --module=ne1000" in change.undo
 
 
@@ -85,3 +86,23 @@ def test_the_inventory_can_say_no() -> None:
     hosts = [{"name": "brix3", "address": "192.168.2.13", "password": "x", "disabled_modules": []}]
     lab = sample_lab(esxi=hosts)
     assert list(DriverFix().plan(lab, "brix3", Drivers(host_look(), VIBS))) == []
+
+
+def undo(look: HostLook, *, force: bool = False) -> list[object]:
+    return list(DriverFix(force=force, undo=True).plan(LAB, "brix3", Drivers(look, ())))
+
+
+def test_undo_enables_the_driver_again() -> None:
+    fixed = host_look(driver="e1000e", modules={"ne1000": (False, False)})
+    [change] = undo(fixed)
+    assert change == EnableModule("brix3", "vmnic0")
+    assert "homelab driver-fix brix3" in change.undo
+    assert undo(host_look()) == []
+    assert undo(host_look(driver="e1000e")) == []
+
+
+def test_undo_does_not_reboot_under_running_vms() -> None:
+    fixed = host_look(driver="e1000e", modules={"ne1000": (False, False)}, vms=(vm_look("db"),))
+    with pytest.raises(Refused, match="VMs are running: db"):
+        undo(fixed)
+    assert undo(fixed, force=True) == [ShutDownVm("brix3", "db", "1"), EnableModule("brix3", "vmnic0")]

@@ -120,6 +120,13 @@ class HostSystem(Entity):
         self._host.reboot()
 
     @writes
+    def ShutdownHost_Task(self, force: bool) -> None:
+        """A clean shutdown; outside of maintenance mode only with `force`."""
+        if not force and not self._host.in_maintenance:
+            raise InvalidState("The operation is not allowed in the current state.")
+        self._host.shut_down()
+
+    @writes
     def EnterMaintenanceMode_Task(self, timeout: int, evacuatePoweredOffVms: bool | None, maintenanceSpec: Any) -> None:
         """Wait until no VM runs, and take no new ones."""
         host, task = self._host, self._task
