@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from homelab.checks import Check, run_checks, smoke_tests
@@ -14,6 +13,7 @@ from homelab.errors import UsageError
 from homelab.graph import Graph, chosen_graph, full_graph, one_by_one
 from homelab.inventory import read_lab
 from homelab.lab import EsxiHost, Lab, Vcenter, Vm
+from homelab.options import Options
 from homelab.ports.ansible_inventory import Vault, select_hosts
 from homelab.ports.files import HomeFiles, home_of
 from homelab.ports.record import finish
@@ -29,16 +29,6 @@ DONE, FAILED, USAGE, CHANGES, HANDED_OVER = 0, 1, 2, 3, 4
 VERIFY = "verify"
 VERIFY_SECONDS = 60.0
 HOST_STEPS = ("driver-fix", "reboot")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What every command takes."""
-
-    inventories: tuple[Path, ...]
-    limit: str | None
-    yes: bool
-    ui: Ui
 
 
 @dataclass(frozen=True)
