@@ -184,7 +184,7 @@ KICKSTART = click.option(
 
 @usb.command("build")
 @click.argument("host")
-@click.option("-O", "--output-file", "file", type=click.Path(path_type=Path), help="The image; HOST.img unless told.")
+@click.option("-O", "file", type=click.Path(path_type=Path), help="The image; HOST.img unless told.")
 @KICKSTART
 @with_globals
 def usb_build(options: "Options", host: str, file: Path | None, kickstart: Path | None) -> int:

@@ -1,5 +1,6 @@
 """The one door to pycdlib for reading: the files of an ISO image, by the names that a system would show."""
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,8 +41,11 @@ class Iso:
         self.files[path] = record.get_data_length()
 
     def _plain(self, name: str) -> str:
-        """ISO 9660's own names end with a version; a name without an extension keeps its dot before it."""
-        return name.partition(";")[0].rstrip(".") if self._kind == "iso_path" else name
+        """ISO 9660's own names end with a version, before it a dot even without an extension; Joliet's may."""
+        if self._kind == "rr_path":
+            return name
+        name = re.sub(r";\d+$", "", name)
+        return name.rstrip(".") if self._kind == "iso_path" else name
 
     def chunks(self, path: Names) -> Iterator[bytes]:
         """The content of a file, in pieces of up to 1 MiB; HomelabError when the ISO ends inside it."""

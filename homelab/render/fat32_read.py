@@ -23,6 +23,7 @@ FOLDER, LABEL, LONG = 0x10, 0x08, 0x0F
 DELETED, NO_MORE = 0xE5, 0x00
 # More than any stick of ours has: a broken table must not be read for ever.
 MOST_FILES = 100_000
+LARGEST_TABLE = 64 << 20
 CHUNK = 1 << 20
 
 
@@ -122,6 +123,8 @@ class Fat32:
             raise NoFat32("its partition holds no FAT32 file system")
         if not tables or reserved + tables * table_sectors >= sectors:
             raise NoFat32("the boot sector of its file system is broken")
+        if table_sectors * SECTOR > LARGEST_TABLE:
+            raise NoFat32("its file system is larger than that of any stick")
         cluster = per_cluster * SECTOR
         volume = Volume(start, sectors, reserved, tables, table_sectors, cluster, root, information, backup)
         if (volume.clusters + 2) * 4 > table_sectors * SECTOR:

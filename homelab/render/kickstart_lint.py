@@ -85,7 +85,10 @@ def lint(content: bytes) -> list[Finding]:
                 section = ""
         elif word and not word.startswith("#"):
             command = _command(number, line)
-            commands.append(command) if isinstance(command, Command) else findings.append(command)
+            if isinstance(command, Command):
+                commands.append(command)
+            else:
+                findings.append(command)
     for command in commands:
         findings += _of_command(command)
     findings += _of_file(commands)
@@ -118,9 +121,7 @@ def _script_line(number: int, line: str, section: str) -> Iterator[Finding]:
             number, ERROR, f"%end is no keyword: it and all that follows are lines of the {section} script; delete it"
         )
     elif word.startswith("include") or word == "%include":
-        yield Finding(
-            number, ERROR, f"a line that begins with {word} ends the {section} script; indent nothing, rename it"
-        )
+        yield Finding(number, ERROR, f"a line that begins with {word} ends the {section} script; write it another way")
     elif word.startswith("%"):
         yield Finding(number, WARNING, f"{word} is no section that the installer knows; it is a line of {section}")
     if section == "%post" and re.search(r"\besxcli\s+system\s+module\s+set\b", line):
