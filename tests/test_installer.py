@@ -6,7 +6,7 @@ import pytest
 
 from homelab.errors import HomelabError, Refused, UsageError
 from homelab.lab import EsxiHost
-from homelab.render.boot_media import capitals, media
+from homelab.render.boot_media import capitals, media, stick
 from homelab.render.installer import Installer, installer
 from tests.esxi_iso import esxi_files
 from tests.sample import sample_lab
@@ -118,3 +118,21 @@ def test_boot_options_beyond_what_the_kernel_reads_are_refused() -> None:
     files = esxi_files(options=" x=" + "y" * 4100)
     with pytest.raises(HomelabError, match=r"/BOOT\.CFG of the ISO would have a kernel command line of"):
         media(sample_lab(), host_of(NEW), iso_of(files))
+
+
+def test_a_custom_iso_may_write_its_names_small() -> None:
+    files = {name.lower(): content for name, content in esxi_files().items()}
+    made = media(sample_lab(), host_of(NEW), iso_of(files))
+    assert set(made.own) == {("boot.cfg",), ("efi", "boot", "boot.cfg"), ("KS.CFG",)}
+
+
+def test_a_kickstart_that_the_iso_brings_is_replaced_and_that_is_said() -> None:
+    made = media(sample_lab(), host_of(NEW), iso_of(esxi_files() | {"/ks.cfg": b"theirs"}))
+    assert made.own[("ks.cfg",)].startswith(b"# brix3")
+    assert any("KS.CFG of its own" in warning for warning in made.warnings)
+
+
+def test_two_names_that_fat_cannot_tell_apart_are_refused() -> None:
+    files = {("BOOT.CFG",): 1, ("drivers", "A.V00"): 1, ("drivers", "a.v00"): 1}
+    with pytest.raises(HomelabError, match=r"cannot stand on a FAT32 stick: A\.V00 and a\.v00 are the same name"):
+        stick(files, host_of(NEW), iso_of(esxi_files()))

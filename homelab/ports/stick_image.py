@@ -90,8 +90,11 @@ def _is_ours(path: Path) -> bool:
 
 
 @contextmanager
-def open_medium(path: Path) -> Iterator[tuple[Callable[[int, int], bytes], int]]:
-    """Open an image or a device for reading: (read at an offset, its size in bytes)."""
+def open_medium(path: Path) -> Iterator[tuple[Callable[[int, int], bytes], int | None]]:
+    """Open an image or a device for reading: (read at an offset, its size in bytes or None).
+
+    macOS says 0 for every device.
+    """
     with _told(path), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
 
@@ -99,7 +102,7 @@ def open_medium(path: Path) -> Iterator[tuple[Callable[[int, int], bytes], int]]
             file.seek(offset)
             return file.read(length)
 
-        yield read, size
+        yield read, size or None
 
 
 @contextmanager
