@@ -15,8 +15,9 @@ OLD, NEW = "GB-XM11-3337", "GB-BRi7-8550"
 
 
 def iso_of(files: dict[str, bytes]) -> Installer:
-    contents = {tuple(name.strip("/").split("/")): content for name, content in files.items()}
-    return installer("esxi.iso", contents, {capitals(path): path for path in contents})
+    names = {tuple(name.strip("/").split("/")): content for name, content in files.items()}
+    contents = {capitals(path): content for path, content in names.items()}
+    return installer("esxi.iso", contents, {capitals(path): path for path in names})
 
 
 def host_of(board: str | None, **more: Any) -> EsxiHost:
