@@ -1,5 +1,6 @@
 """The commands `usb build`, `usb verify` and `usb lint`, as processes and on real files."""
 
+import fcntl
 import filecmp
 import json
 import os
@@ -177,7 +178,7 @@ def test_the_linter_needs_no_inventory(tmp_path: Path) -> None:
 
 @pytest.fixture
 def built(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
-    """`usb verify` in this process, with the lab already read."""
+    """`usb verify`, or `usb build` again, in this process, with the lab already read."""
     from homelab import usb_commands
     from homelab.inventory import Reading
     from tests.sample import sample_lab
@@ -188,7 +189,13 @@ def built(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     monkeypatch.chdir(bench.folder)
     options = Options((Path("inventory"),), None, False, Ui(quiet=True))
     assert usb_commands.build(options, "brix3", None, None) == 0
-    yield lambda: usb_commands.verify(options, "brix3", Path("brix3.img"), None)
+
+    def run(*, again: bool = False) -> int:
+        if again:
+            return usb_commands.build(options, "brix3", None, None)
+        return usb_commands.verify(options, "brix3", Path("brix3.img"), None)
+
+    yield run
 
 
 def test_a_cut_image_is_told(built: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,14 +246,40 @@ def test_an_image_of_400_mb_takes_less_than_60_mb_of_memory(bench: Bench) -> Non
     assert (bench.folder / "brix3.img").stat().st_size > 400e6
 
 
-def test_a_build_that_is_interrupted_leaves_nothing(bench: Bench) -> None:
+def begun(bench: Bench) -> "subprocess.Popen[str]":
+    """A build of a large image that has begun to write."""
     write_iso(bench.iso, esxi_files(), zeros={f"/LARGE{n:02}.V00": 50 << 20 for n in range(12)})
     process = bench.start("usb", "build", "brix3")
     deadline = time.monotonic() + 30
-    while not any(name.endswith(".part") for name in bench.left()) and process.poll() is None:
+    while ".brix3.img.part" not in bench.left() and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    return process
+
+
+def test_a_build_that_is_interrupted_leaves_nothing(bench: Bench) -> None:
+    process = begun(bench)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
     assert bench.left() == set()
+
+
+def test_a_build_that_is_killed_leaves_no_image_and_the_next_one_tidies_up(bench: Bench) -> None:
+    process = begun(bench)
+    process.kill()
+    process.communicate(timeout=30)
+    assert bench.left() == {".brix3.img.part"}
+    write_iso(bench.iso, esxi_files())
+    assert bench.run("usb", "build", "brix3").returncode == 0
+    assert bench.left() == {"brix3.img"}
+    assert bench.run("usb", "verify", "brix3", "brix3.img").returncode == 0
+
+
+def test_two_builds_of_one_file_do_not_mix(built: Callable[..., int]) -> None:
+    with Path(".brix3.img.part").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(HomelabError, match="another homelab process writes this file"):
+            built(again=True)
+        assert Path(".brix3.img.part").exists()
+    assert built() == 0

@@ -1,5 +1,6 @@
 """Images of sticks on the disk: written whole or not at all, mode 0600; images and devices read at any offset."""
 
+import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -20,27 +21,49 @@ def write_image(path: Path, plan: Layout, content: Chunks, report: Progress) -> 
     """Write the image; the file gets its name when all of it is on the disk, and what was there before is replaced.
 
     UsageError when `path` is a device, a folder, or a file that is no image of ours; HomelabError when it cannot be
-    written. Nothing of it is left behind then, nor after Ctrl-C.
+    written, or another process is writing it. Nothing of it is left behind then, nor after Ctrl-C; what a kill left
+    behind is used again.
     """
     check_target(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with _told(path):
+    with _told(path), _placed(path) as file:
+        _write(file, plan, content, report)
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file that gets its name when all of it is on the disk, and vanishes when anything goes wrong."""
+    part = path.with_name(f".{path.name}.part")
+    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "wb") as file:
+        _lock(file, part, path)
         try:
-            with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.truncate(plan.size)
-                for offset, data in plan.metadata:
-                    file.seek(offset)
-                    file.write(data)
-                _write_files(file, plan, content, report)
-                file.flush()
-                os.fsync(file.fileno())
+            file.truncate(0)
+            os.fchmod(file.fileno(), 0o600)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-        _keep(path.parent)
+    _keep(path.parent)
 
 
-def _write_files(file: BinaryIO, plan: Layout, content: Chunks, report: Progress) -> None:
+def _lock(file: BinaryIO, part: Path, path: Path) -> None:
+    """Hold the file; the kernel lets go of it however this process ends."""
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = part.exists() and os.path.samestat(part.stat(), os.fstat(file.fileno()))
+    except BlockingIOError:
+        free = False
+    if not free:
+        advice = "Wait until it is done, or end it; then run the same command again"
+        raise HomelabError("another homelab process writes this file", where=str(path), advice=advice)
+
+
+def _write(file: BinaryIO, plan: Layout, content: Chunks, report: Progress) -> None:
+    file.truncate(plan.size)
+    for offset, data in plan.metadata:
+        file.seek(offset)
+        file.write(data)
     total, done = sum(place.size for place in plan.files), 0
     for place in plan.files:
         file.seek(place.offset)
