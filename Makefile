@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Further arguments of `homelab rehearse`, as in: make rehearse ARGS="--guests none"
 ARGS ?=
 
-.PHONY: rehearse test test-all lint lock packages
+.PHONY: rehearse test test-all bench-usb lint lock packages
 
 rehearse: .venv/run.stamp
 	@$(BIN)/homelab rehearse $(ARGS)
@@ -15,7 +15,12 @@ test: .venv/dev.stamp
 
 # Beyond `test`: the checks against what others made, and the quick tests on every other Python that is installed.
 test-all: .venv/dev.stamp
+	@scripts/packages thorough
 	@scripts/check lint quick guests thorough pythons
+
+# How fast an installer stick's image is written, beside cp and fsync of the same bytes.
+bench-usb: .venv/dev.stamp
+	@$(BIN)/python -m tests.bench_usb
 
 lint: .venv/dev.stamp
 	@scripts/check lint

@@ -12,9 +12,9 @@ import click
 from homelab import __version__
 
 if TYPE_CHECKING:
-    from homelab.commands import Options
     from homelab.errors import HomelabError
     from homelab.lab import Lab
+    from homelab.options import Options
     from homelab.rehearsal.launch import Scene
     from homelab.ui import Ui
 
@@ -62,8 +62,8 @@ def with_globals(function: F) -> F:
 
 def guarded(merged: dict[str, Any], command: Callable[["Options"], int]) -> int:
     """Run a command; every error of ours ends as its sentences and its exit code."""
-    from homelab.commands import Options
     from homelab.errors import HomelabError
+    from homelab.options import Options
     from homelab.ui import Ui
 
     quiet, verbose = bool(merged["quiet"]), bool(merged["verbose"])
@@ -139,9 +139,9 @@ def plan(options: "Options") -> int:
 @with_globals
 def bootstrap(options: "Options", only: str | None, start: str | None, until: str | None) -> int:
     """Do the whole job; run it again at any time."""
-    from homelab import commands
+    from homelab import commands, run
 
-    return commands.bootstrap(options, commands.Choice(only, start, until))
+    return commands.bootstrap(options, run.Choice(only, start, until))
 
 
 @cli.command("driver-fix")
@@ -177,6 +177,50 @@ def trust(options: "Options", host: str, forget: bool) -> int:
     from homelab import commands
 
     return commands.trust(options, host, forget=forget)
+
+
+@cli.group()
+def usb() -> None:
+    """Make and check the sticks that hosts are installed from."""
+
+
+KICKSTART = click.option(
+    "--kickstart", type=click.Path(path_type=Path), metavar="FILE", help="A ks.cfg of your own instead of ours."
+)
+
+
+@usb.command("build")
+@click.argument("host")
+@click.option("-O", "file", type=click.Path(path_type=Path), help="The image; HOST.img unless told.")
+@KICKSTART
+@with_globals
+def usb_build(options: "Options", host: str, file: Path | None, kickstart: Path | None) -> int:
+    """Make the image of HOST's installer stick, from your ISO (esxi_iso) and the inventory."""
+    from homelab import usb_commands
+
+    return usb_commands.build(options, host, file, kickstart)
+
+
+@usb.command("verify")
+@click.argument("host")
+@click.argument("medium", type=click.Path(path_type=Path), metavar="FILE-OR-DEVICE")
+@KICKSTART
+@with_globals
+def usb_verify(options: "Options", host: str, medium: Path, kickstart: Path | None) -> int:
+    """Compare an image or a stick, file by file, with the ISO and the inventory."""
+    from homelab import usb_commands
+
+    return usb_commands.verify(options, host, medium, kickstart)
+
+
+@usb.command("lint")
+@click.argument("file", type=click.Path(path_type=Path))
+@with_globals
+def usb_lint(options: "Options", file: Path) -> int:
+    """Check a kickstart file (ks.cfg) of your own; needs no inventory."""
+    from homelab import usb_commands
+
+    return usb_commands.lint_file(options, file)
 
 
 LAB_OPTIONS = (

@@ -17,6 +17,8 @@ HostName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}$")]
 DomainName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}(\.{LABEL})*$")]
 DatastoreName = Annotated[str, StringConstraints(pattern=r"^[^/\\%\[\]]{1,42}$")]
 KernelModule = Literal["ne1000"]
+# The mainboards that we know facts about; homelab.render.installer has them.
+Board = Literal["GB-XM11-3337", "GB-BRi7-8550"]
 
 
 class Model(BaseModel):
@@ -76,6 +78,7 @@ class EsxiHost(Model):
     password: SecretStr = Field(alias="ansible_password")
     api_port: Port = Field(443, alias="vsphere_port")
     iso: str | None = Field(None, alias="esxi_iso")
+    board: Board | None = Field(None, alias="esxi_board")
     disabled_modules: tuple[KernelModule, ...] | None = Field(None, alias="esxi_disabled_modules")
     management_nic: Annotated[str, StringConstraints(pattern=r"^vmnic\d+$")] = Field(
         "vmnic0", alias="esxi_management_nic"

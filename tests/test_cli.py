@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from homelab import cli
-from homelab.commands import Choice, exit_code
 from homelab.errors import UsageError
+from homelab.run import Choice, exit_code
 from homelab.steps import STEP_NAMES
 
 INVALID = Path(__file__).parent / "inventories" / "invalid"

@@ -15,7 +15,9 @@ FILES = sorted((ROOT / "homelab").rglob("*.py"))
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"commands"},
+    {"commands", "usb_commands"},
+    {"run"},
+    {"options"},
     {"runner", "ui", "inventory", "inventory_reader", "inventory_lines", "inventory_values"},
     {"steps", "checks"},
     {"ports"},

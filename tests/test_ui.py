@@ -65,3 +65,24 @@ def test_every_mistake_of_an_inventory_has_its_line(capsys: pytest.CaptureFixtur
     Ui().error(InventoryError(mistakes))
     said = capsys.readouterr().err.splitlines()
     assert said[:2] == ["hosts.yml:3: wrong; write right", "hosts.yml:7: wrong; write right"]
+
+
+def test_a_transfer_is_told_in_lines_where_nobody_sees_a_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("homelab.ui.QUIET_WAIT", timedelta(0))
+    with Ui().progress("writing brix3.img") as report:
+        report(5_000_000, 20_000_000)
+        report(6_000_000, 0)
+    assert capsys.readouterr().err == "writing brix3.img: 5 of 20 MB\nwriting brix3.img: 6 MB\n"
+
+
+def test_a_short_transfer_needs_no_line_and_a_quiet_one_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Ui().progress("writing") as report:
+        report(1, 2)
+    monkeypatch.setattr("homelab.ui.QUIET_WAIT", timedelta(0))
+    with Ui(quiet=True).progress("writing") as report:
+        report(1, 2)
+    assert capsys.readouterr().err == ""

@@ -156,7 +156,7 @@ def test_the_record_counts_what_the_host_counts(bench: Bench) -> None:
     *lines, last = [json.loads(line) for line in text.splitlines()]
     calls = Counter(line["what"] for line in lines if line["kind"] == "soap")
     assert calls == bench.calls
-    assert last["counts"] == {"file": 1, "http": 2, "soap": calls.total(), "writes": 5}
+    assert last["counts"] == {"file": 1, "http": 3, "soap": calls.total(), "writes": 5}
     assert [line["ok"] for line in lines if line["what"] == "Login"] == [True, False]
     assert {line["what"] for line in lines if line["writes"] and line["kind"] == "soap"} == {
         "CreateNasDatastore",

@@ -90,7 +90,7 @@ def test_both_versions_of_nfs_on_one_export_are_refused() -> None:
 
 def test_no_more_volumes_than_the_host_allows() -> None:
     mounts = [replace(NAS, name=f"n{n}", share=f"/other/{n}") for n in range(8)]
-    with pytest.raises(Refused, match="NFS.MaxVolumes allows no more"):
+    with pytest.raises(Refused, match=r"NFS\.MaxVolumes allows no more"):
         plan(*mounts)
     assert plan(*mounts, options=OPTIONS | {"NFS.MaxVolumes": 16}) == [MOUNT]
 
