@@ -78,6 +78,14 @@ def test_a_machine_has_its_ssd_and_the_stick_it_boots_from(tmp_path: Path, model
         met.stop()
 
 
+def test_an_empty_disk_is_one_free_range(met: Met) -> None:
+    disk = internal(met)
+    [table] = met.managers.storageSystem.RetrieveDiskPartitionInfo([disk.device_path])
+    assert not table.spec.partition
+    [free] = table.layout.partition
+    assert (free.type, free.partition, free.start.block, free.end.block) == ("none", None, 0, disk.sectors - 1)
+
+
 def test_the_shell_tells_the_same_disks(met: Met) -> None:
     blocks = met.says("esxcli storage core device list").split("\n\n")
     disk = internal(met)
