@@ -1,6 +1,10 @@
 """The management network of a simulated host: addresses, names, DNS and the way out, through the API and the shell."""
 
+import json
+import shutil
+import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -10,15 +14,20 @@ import pytest
 from pyVim.connect import SmartConnect
 from pyVmomi import vim, vmodl
 
+from homelab.data import data_folder
 from homelab.lab import EsxiHost
 from homelab.ports.esxi_shell import parse_table
+from homelab.rehearsal.faults.acts import ACTS, Stage
 from homelab.rehearsal.host import Timing
+from homelab.rehearsal.launch import namespaces_possible
 from homelab.rehearsal.machines import NoMachines
 from homelab.rehearsal.network import Loopback
 from homelab.rehearsal.overlay import free_ports
 from homelab.rehearsal.site import Lan, Site
 from homelab.rehearsal.storage import Nas, Volumes
+from tests.end_to_end.served import served
 from tests.rehearsal.met import Met, until
+from tests.sample import sample_lab
 
 FIRST, OWN, OTHER = "127.0.0.150", "127.0.0.81", "127.0.0.82"
 LAN = Lan(IPv4Network("127.0.0.0/24"), IPv4Address("127.0.0.254"), (IPv4Address("127.0.0.253"),), "lab.test")
@@ -242,6 +251,25 @@ def test_what_is_configured_of_the_network_is_kept_by_auto_backup(met: Met) -> N
     assert met.host.network.host_name == "kept"
 
 
+def test_the_fault_of_the_clock_ends_where_ntpd_starts_with_a_server(make: Callable[..., Site]) -> None:
+    site = make()
+    stage = Stage(sample_lab(), {"brix1": site}, Nas(), Loopback(), None)
+    begin, end = ACTS["clock-skew"]
+    booted = site.host.boot_time
+    begin(stage, ("brix1",))
+    services = meet(site, OWN).configManager.serviceSystem
+    services.StartService("ntpd")
+    assert site.host.harm.clock_skew == timedelta(hours=1)
+    services.StopService("ntpd")
+    site.host.settings.ntp_servers = ["192.168.2.1"]
+    services.StartService("ntpd")
+    assert site.host.harm.clock_skew == timedelta(0)
+    begin(stage, ("brix1",))
+    assert site.host.harm.clock_skew == timedelta(hours=1)
+    end(stage, ("brix1",))
+    assert site.host.boot_time == booted
+
+
 # What the inventory and a test can have
 
 
@@ -267,3 +295,30 @@ def test_the_inventory_says_what_is_on_the_disk(
     [table] = storage.RetrieveDiskPartitionInfo([path])
     assert [part.type for part in table.spec.partition] == kinds
     assert [one.name for one in system.datastore] == datastores
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(120)
+def test_on_a_lan_of_its_own_a_host_that_moves_falls_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not namespaces_possible():
+        pytest.skip("a LAN of its own needs namespaces")
+    folder = tmp_path / "moving"
+    shutil.copytree(data_folder("inventory"), folder)
+    (folder / "host_vars").mkdir()
+    (folder / "host_vars" / "brix1.yml").write_text("esxi_dhcp_address: 192.168.2.200\n")
+    monkeypatch.setenv("HOMELAB_INVENTORY", str(folder))
+    (tmp_path / "work").mkdir()
+    with served(tmp_path / "work", "--guests", "none") as lab:
+        host = next(host for host in lab.ready["hosts"] if host["name"] == "brix1")
+        own = host["api"].removeprefix("https://")
+        script = Path(__file__).with_name("first_address.py")
+        done = lab.enter(sys.executable, script, "192.168.2.200", own, host["password_file"], timeout=50)
+        assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told == {
+        "own_before": False,
+        "name": "localhost",
+        "answer": "TimeoutError",
+        "first_after": False,
+        "address": own,
+    }
