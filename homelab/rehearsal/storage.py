@@ -5,14 +5,13 @@ guest's writes. Sizes in bytes. `label` is the datastore path that a refusal nam
 """
 
 import copy
-import os
 import re
 import shutil
-import subprocess
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from homelab.rehearsal.disk_files import SECTOR, copy_folder, copy_sparse, is_thin, used
 from homelab.rehearsal.lookup8 import lookup8
 from homelab.rehearsal.refusals import (
     FileAlreadyExists,
@@ -26,7 +25,6 @@ from homelab.rehearsal.refusals import (
     RootSquashed,
 )
 
-SECTOR = 512
 DENIED = "The NFS server denied the mount request"
 NO_CONNECTION = "Unable to connect to NFS server"
 LOCAL = ".local"
@@ -230,9 +228,9 @@ class Volumes:
                     file=target_label,
                 )
             self.delete_disk(target, label=target_label)
-        _copy_sparse(flat_of(source), flat_of(target))
+        copy_sparse(flat_of(source), flat_of(target))
         if writes_of(source).is_dir():
-            _copy_folder(writes_of(source), writes_of(target))
+            copy_folder(writes_of(source), writes_of(target))
         target.write_text(descriptor(target.stem, flat_of(target).stat().st_size, thin=thin))
 
     def extend_disk(self, path: Path, capacity: int, *, label: str) -> None:
@@ -273,24 +271,6 @@ class Volumes:
 def flat_of(path: Path) -> Path:
     """The data of a disk."""
     return path.with_name(f"{path.stem}-flat.vmdk")
-
-
-def is_thin(path: Path) -> bool:
-    """Whether a disk's descriptor says that it is thin."""
-    return path.is_file() and 'ddb.thinProvisioned = "1"' in path.read_text(errors="replace")
-
-
-def used(folder: Path) -> int:
-    """The bytes that the files below a folder take: thin disks what was written, all else its whole size."""
-    total = 0
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            # What a guest wrote beside its disk lives in the rehearsal's memory, not on the datastore.
-            total += 0 if entry.name.endswith(".vmdk.d") else used(Path(entry.path))
-        else:
-            thin = entry.name.endswith("-flat.vmdk") and is_thin(Path(entry.path.removesuffix("-flat.vmdk") + ".vmdk"))
-            total += entry.stat().st_blocks * SECTOR if thin else entry.stat().st_size
-    return total
 
 
 def writes_of(path: Path) -> Path:
@@ -337,22 +317,3 @@ def volume_directory(server: str, share: str) -> str:
     """An NFSv3 volume's name under /vmfs/volumes: lookup8 of the share, seeded by lookup8 of the host, seeded 42."""
     value = lookup8(share.encode(), lookup8(server.encode(), 42))
     return f"{value & 0xFFFFFFFF:08x}-{value >> 32:08x}"
-
-
-BLOCK = 1 << 16
-
-
-def _copy_sparse(source: Path, target: Path) -> None:
-    """Copy a file; blocks of zeros become holes."""
-    with source.open("rb") as data, target.open("wb") as copy:
-        while block := data.read(BLOCK):
-            if block.strip(b"\0"):
-                copy.write(block)
-            else:
-                copy.seek(len(block), os.SEEK_CUR)
-        copy.truncate(data.tell())
-
-
-def _copy_folder(source: Path, target: Path) -> None:
-    """Copy a guest's writes, which are made of device nodes and extended attributes too: only cp keeps them all."""
-    subprocess.run(["cp", "-a", "--", str(source), str(target)], check=True, capture_output=True)
