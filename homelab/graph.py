@@ -1,8 +1,7 @@
 """The graph of a run: which node waits for which. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 
 from homelab.lab import Lab
 from homelab.step import Node, Step
@@ -10,15 +9,19 @@ from homelab.step import Node, Step
 
 @dataclass
 class Edges:
-    """What one node waits for: `after` must be done, `settled` must only have ended."""
+    """What one node waits for: `after` must be done, `settled` must only have ended, `unharmed` ended without harm.
+
+    A node that failed or was handed to a person may have left harm behind; one that was blocked never began.
+    """
 
     after: set[Node] = field(default_factory=set)
     settled: set[Node] = field(default_factory=set)
+    unharmed: set[Node] = field(default_factory=set)
 
     @property
     def all(self) -> set[Node]:
         """Every node that is waited for."""
-        return self.after | self.settled
+        return self.after | self.settled | self.unharmed
 
 
 Graph = dict[Node, Edges]
@@ -66,14 +69,17 @@ def chosen_graph(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
 def one_by_one(graph: Graph, steps: Iterable[str], targets: Sequence[str]) -> Graph:
     """The same graph with `steps` done for one target before they begin for the next; a failure stops the rest.
 
-    A host that does not come back from its reboot must not be followed by another one.
+    A host that does not come back from its reboot must not be followed by another one. One that never began, because
+    what it waits for is not there, holds nobody up.
     """
     names = tuple(steps)
-    result = {node: Edges(set(edges.after), set(edges.settled)) for node, edges in graph.items()}
-    rows = [[Node(name, target) for name in names if Node(name, target) in graph] for target in targets]
-    for row, following in pairwise(rows):
-        for node in following:
-            result[node].after |= set(row)
+    result = {node: replace(edges) for node, edges in graph.items()}
+    before: set[Node] = set()
+    for target in targets:
+        row = {node for name in names if (node := Node(name, target)) in graph}
+        for node in row:
+            result[node] = replace(result[node], unharmed=before - row)
+        before = before | row
     return result
 
 

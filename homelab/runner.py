@@ -18,6 +18,7 @@ from homelab.ports.world import World
 from homelab.step import Blocked, Change, HandOver, Node, Planned, Step
 
 WORKERS = 8
+HARMFUL = ("failed", "handed_over")
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,9 @@ class Runner:
         self, node: Node, outcomes: Mapping[Node, Outcome], consented: Callable[[Node, Change], bool]
     ) -> Outcome:
         """One node from looking to looking again; every failure becomes an event and an outcome."""
-        held_by = [str(before) for before in sorted(self.graph[node].after) if outcomes[before].status != "done"]
+        edges = self.graph[node]
+        held_by = [str(before) for before in sorted(edges.after) if outcomes[before].status != "done"]
+        held_by += [str(before) for before in sorted(edges.unharmed) if outcomes[before].status in HARMFUL]
         if held_by:
             self.emit("blocked", node, until=f"{', '.join(held_by)} is done")
             return Outcome("blocked")

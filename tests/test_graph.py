@@ -26,13 +26,18 @@ def test_the_balancer_stands_before_the_first_server() -> None:
 def test_what_waited_for_a_left_out_node_waits_for_what_came_before_it() -> None:
     graph = chosen_graph(GRAPH, lambda node: node.step in ("nfs-datastore", "driver-fix", "vm"))
     edges = graph[Node("vm", "cp1")]
-    assert Node("driver-fix", "brix1") in edges.settled
+    assert Node("driver-fix", "brix1") in edges.after
     assert Node("nfs-datastore", "brix1") in edges.after
     assert Node("nfs-datastore", "brix4") in edges.settled
 
 
 def test_one_by_one_chains_hosts() -> None:
     graph = one_by_one(GRAPH, ("driver-fix", "reboot"), ["brix3", "brix4"])
-    assert Node("reboot", "brix3") in graph[Node("driver-fix", "brix4")].after
-    assert Node("reboot", "brix3") not in GRAPH[Node("driver-fix", "brix4")].after
-    assert not graph[Node("driver-fix", "brix3")].after
+    assert Node("reboot", "brix3") in graph[Node("driver-fix", "brix4")].unharmed
+    assert not GRAPH[Node("driver-fix", "brix4")].unharmed
+    assert not graph[Node("driver-fix", "brix3")].unharmed
+
+
+def test_one_by_one_holds_over_a_host_that_never_began() -> None:
+    graph = one_by_one(GRAPH, ("driver-fix", "reboot"), ["brix1", "brix2", "brix3"])
+    assert Node("reboot", "brix1") in graph[Node("driver-fix", "brix3")].unharmed

@@ -5,16 +5,15 @@ from it, a folder NAME.vmdk.d with the guest's writes. Sizes in bytes. `label` i
 """
 
 import copy
-import os
 import re
 import shutil
-import subprocess
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from homelab.rehearsal.deltas import ancestors, child_descriptor, delta_of, layers_of, parent_of
+from homelab.rehearsal.disk_files import SECTOR, copy_folder, copy_sparse, is_thin, used
 from homelab.rehearsal.refusals import (
     DiskHasParent,
     FileAlreadyExists,
@@ -29,7 +28,6 @@ from homelab.rehearsal.refusals import (
 )
 from homelab.render.nfs_volume import volume_directory
 
-SECTOR = 512
 DENIED = "The NFS server denied the mount request"
 NO_CONNECTION = "Unable to connect to NFS server"
 LOCAL = ".local"
@@ -256,12 +254,12 @@ class Volumes:
                     file=target_label,
                 )
             self.delete_disk(target, label=target_label)
-        _copy_sparse(flat_of(chain[-1]), flat_of(target))
+        copy_sparse(flat_of(chain[-1]), flat_of(target))
         layers = [writes_of(source) / "upper", *layers_of(source)]
         for name, layer in zip(("upper", *(f"below-{n}" for n in range(len(layers)))), layers, strict=False):
             if layer.is_dir():
                 writes_of(target).mkdir(exist_ok=True)
-                _copy_folder(layer, writes_of(target) / name)
+                copy_folder(layer, writes_of(target) / name)
         target.write_text(descriptor(target.stem, flat_of(target).stat().st_size, thin=thin))
 
     def extend_disk(self, path: Path, capacity: int, *, label: str) -> None:
@@ -305,24 +303,6 @@ class Volumes:
 def flat_of(path: Path) -> Path:
     """The data of a disk."""
     return path.with_name(f"{path.stem}-flat.vmdk")
-
-
-def is_thin(path: Path) -> bool:
-    """Whether a disk's descriptor says that it is thin."""
-    return path.is_file() and 'ddb.thinProvisioned = "1"' in path.read_text(errors="replace")
-
-
-def used(folder: Path) -> int:
-    """The bytes that the files below a folder take: thin disks what was written, all else its whole size."""
-    total = 0
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            # What a guest wrote beside its disk lives in the rehearsal's memory, not on the datastore.
-            total += 0 if entry.name.endswith(".vmdk.d") else used(Path(entry.path))
-        else:
-            thin = entry.name.endswith("-flat.vmdk") and is_thin(Path(entry.path.removesuffix("-flat.vmdk") + ".vmdk"))
-            total += entry.stat().st_blocks * SECTOR if thin else entry.stat().st_size
-    return total
 
 
 def writes_of(path: Path) -> Path:
@@ -370,22 +350,3 @@ def split(datastore_path: str) -> tuple[str, str]:
 def join(datastore: str, path: str) -> str:
     """("NAME", "a/b") as `[NAME] a/b`."""
     return f"[{datastore}] {path}".rstrip()
-
-
-BLOCK = 1 << 16
-
-
-def _copy_sparse(source: Path, target: Path) -> None:
-    """Copy a file; blocks of zeros become holes."""
-    with source.open("rb") as data, target.open("wb") as copy:
-        while block := data.read(BLOCK):
-            if block.strip(b"\0"):
-                copy.write(block)
-            else:
-                copy.seek(len(block), os.SEEK_CUR)
-        copy.truncate(data.tell())
-
-
-def _copy_folder(source: Path, target: Path) -> None:
-    """Copy a guest's writes, which are made of device nodes and extended attributes too: only cp keeps them all."""
-    subprocess.run(["cp", "-a", "--", str(source), str(target)], check=True, capture_output=True)

@@ -104,9 +104,13 @@ class Reboot(Step):
         """Every ESXi host."""
         return [host.name for host in lab.esxi]
 
+    def after(self, lab: Lab, target: str) -> Sequence[Node]:
+        """No host reboots whose drivers are in doubt."""
+        return [Node("driver-fix", target)]
+
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
-        """All that configures the host comes first; what failed of it does not keep the rest from taking effect."""
-        return [Node("usb-housekeeping", target), Node("driver-fix", target)]
+        """Logs that found no place do not keep the drivers from taking effect."""
+        return [Node("usb-housekeeping", target)]
 
     def observe(self, world: World, target: str) -> Boot:
         """The host's look, and our note about its maintenance mode."""

@@ -20,6 +20,8 @@ def main() -> None:
         [system] = instance.content.rootFolder.childEntity[0].hostFolder.childEntity[0].host
         found[host["name"]] = {
             "booted": system.runtime.bootTime.timestamp(),
+            "maintenance": system.runtime.inMaintenanceMode,
+            "scratch": {o.key: o.value for o in system.config.option}["ScratchConfig.CurrentScratchLocation"],
             "driver": system.config.network.pnic[0].driver,
             "modules": {m.name: [m.loaded, m.enabled] for m in system.configManager.kernelModuleSystem.QueryModules()},
             "ssh": {s.key: s.running for s in system.config.service.service}["TSM-SSH"],

@@ -27,7 +27,7 @@ def test_a_silent_host_does_not_hold_the_others_up(host_lab: Lab) -> None:
     options = host_lab.variant("silent", brix2={"ansible_host": "192.168.2.99"})
     done = bootstrap(host_lab, *options)
     assert done.returncode == 1
-    failure = failures(done.stdout)["nfs-datastore", "brix2"]
+    failure = failures(done.stdout)["first-boot", "brix2"]
     assert "192.168.2.99:443" in failure["where"]
     assert "Check the address in the inventory" in failure["advice"]
     assert {("nfs-datastore", "brix1"), ("reboot", "brix3"), ("reboot", "brix4"), ("vm", "cp1")} <= changed(done.stdout)
@@ -42,7 +42,7 @@ def test_a_wrong_password_is_tried_once_only(host_lab: Lab) -> None:
     for _ in range(2):
         done = bootstrap(host_lab, *options, until="reboot")
         assert done.returncode == 1
-        failure = failures(done.stdout)["nfs-datastore", "brix2"]
+        failure = failures(done.stdout)["first-boot", "brix2"]
         assert "login of root was refused" in failure["what"]
         assert "five failures lock the account" in failure["advice"]
         assert "not-this-one" not in done.stdout + done.stderr
@@ -53,12 +53,13 @@ def test_a_wrong_password_is_tried_once_only(host_lab: Lab) -> None:
     assert "not-this-one" not in logs
 
 
-def test_a_nas_that_refuses_is_said_in_esxi_s_words(host_lab: Lab) -> None:
-    options = host_lab.variant("refused", nas={"nfs_export": "/volume1/other"})
+def test_an_export_that_is_not_there_is_told_before_a_host_is_asked(host_lab: Lab) -> None:
+    options = host_lab.variant("refused", nas={"nfs_export": "/volume2/homelab"})
     done = bootstrap(host_lab, *options)
     assert done.returncode == 1
     failure = failures(done.stdout)["nfs-datastore", "brix1"]
-    assert "The NFS server denied the mount request" in failure["what"]
+    assert "/volume2/homelab is not exported; the NAS exports /volume1/homelab" in failure["what"]
+    assert "Did you mean /volume1/homelab?" in failure["advice"]
     assert {("driver-fix", "brix3"), ("reboot", "brix3")} <= changed(done.stdout)
     assert summary(done.stdout)["blocked"] > 0
     assert bootstrap(host_lab).returncode == 0
@@ -159,3 +160,4 @@ def test_the_record_counts_what_arrives_at_the_wire(tmp_path: Path) -> None:
             assert asked[host, kind] - lost[host, kind] <= count <= asked[host, kind], (host, kind, count)
     assert last["counts"]["soap"] == sum(count for (_, kind), count in asked.items() if kind == "soap")
     assert {line["step"] for line in lines if line["kind"] == "ssh"} == {"driver-fix"}
+    assert {line["step"] for line in lines if line["kind"] == "nfs"} == {"nfs-datastore"}

@@ -60,14 +60,17 @@ def test_bootstrap_brings_the_lab_up(guest_lab: Lab) -> None:
     assert (end["failed"], end["blocked"], end["left_out"]) == (0, 0, [])
     after = hosts(guest_lab)
     rebooted = [e["target"] for e in events(done.stdout) if e["event"] == "changed" and e["step"] == "reboot"]
-    assert sorted(rebooted) == ["brix3", "brix4"]
+    assert sorted(rebooted) == ["brix1", "brix2", "brix3", "brix4"]
     for name in ("brix3", "brix4"):
         assert after[name]["modules"]["ne1000"] == [False, False]
         assert after[name]["driver"] == "e1000e"
         assert after[name]["booted"] > before[name]["booted"]
     for name in ("brix1", "brix2"):
-        assert after[name]["booted"] == before[name]["booted"]
+        assert after[name]["booted"] > before[name]["booted"]
         assert after[name]["modules"] == before[name]["modules"]
+    assert not any(state["maintenance"] for state in after.values())
+    assert len({state["scratch"] for state in after.values()}) == 4
+    assert all(state["scratch"].startswith("/vmfs/volumes/") for state in after.values())
     assert len({tuple(map(tuple, state["mounts"])) for state in after.values()}) == 1
     assert not any(state["ssh"] for state in after.values())
     assert not any(state["seeds"] for state in after.values())

@@ -78,6 +78,14 @@ def test_a_machine_has_its_ssd_and_the_stick_it_boots_from(tmp_path: Path, model
         met.stop()
 
 
+def test_an_empty_disk_is_one_free_range(met: Met) -> None:
+    disk = internal(met)
+    [table] = met.managers.storageSystem.RetrieveDiskPartitionInfo([disk.device_path])
+    assert not table.spec.partition
+    [free] = table.layout.partition
+    assert (free.type, free.partition, free.start.block, free.end.block) == ("none", None, 0, disk.sectors - 1)
+
+
 def test_the_shell_tells_the_same_disks(met: Met) -> None:
     blocks = met.says("esxcli storage core device list").split("\n\n")
     disk = internal(met)
@@ -278,6 +286,53 @@ def test_space_ends_where_the_disk_ends(met: Met) -> None:
         transfer(met, "PUT", "big.iso", bytes(12 * MIB))
     met.says(f"vmkfstools -U {folder}/thick.vmdk")
     assert free - datastore.summary.freeSpace < MIB
+
+
+def test_a_vm_lives_on_a_vmfs(met: Met) -> None:
+    datastore = create(met)
+    disk = vim.vm.device.VirtualDisk(
+        key=-1,
+        unitNumber=0,
+        controllerKey=-2,
+        capacityInKB=1 << 20,
+        backing=vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
+            fileName="[local]", diskMode="persistent", thinProvisioned=True
+        ),
+    )
+    controller = vim.vm.device.ParaVirtualSCSIController(key=-2, busNumber=0, sharedBus="noSharing")
+    change = vim.vm.device.VirtualDeviceSpec
+    devices = [
+        change(operation="add", device=controller),
+        change(operation="add", fileOperation="create", device=disk),
+    ]
+    config = vim.vm.ConfigSpec(
+        name="alpha", memoryMB=64, files=vim.vm.FileInfo(vmPathName="[local]"), deviceChange=devices
+    )
+    pool = vim.ResourcePool("ha-root-pool", met.instance._stub)
+    vm = met.result(vim.Folder("ha-folder-vm", met.instance._stub).CreateVM_Task(config, pool))
+    met.result(vm.PowerOnVM_Task())
+    assert [one.name for one in vm.datastore] == ["local"]
+    assert [one.name for one in datastore.vm] == ["alpha"]
+    folder = "/vmfs/volumes/local/alpha"
+    assert {"alpha.vmx", "alpha.vmdk", "alpha-flat.vmdk"} <= set(met.says(f"ls {folder}").split())
+    assert met.shell(f"rm {folder}/alpha.vmdk")[1].endswith("Device or resource busy\n")
+    met.boot(clean=False)
+    assert "[local] alpha/alpha.vmx" not in met.says("vim-cmd vmsvc/getallvms")
+    assert met.says(f"vim-cmd solo/registervm {folder}/alpha.vmx").strip().isdecimal()
+
+
+def test_what_ails_the_nas_does_not_ail_the_disk(met: Met) -> None:
+    create(met)
+    met.host.mount_nas(NAS, SHARE, "NAS")
+    nas = met.host.volumes.nas
+    nas.full = nas.read_only = True
+    assert met.shell("touch /vmfs/volumes/NAS/a")[1] == "touch: /vmfs/volumes/NAS/a: Read-only file system\n"
+    met.says("touch /vmfs/volumes/local/a")
+    nas.read_only = False
+    assert met.shell("touch /vmfs/volumes/NAS/a")[1].endswith("No space left on device\n")
+    nas.away = True
+    assert met.shell("ls /vmfs/volumes/NAS/a")[2] == 1
+    assert met.says("ls /vmfs/volumes/local") == "a\n"
 
 
 def test_a_vmfs_is_its_hosts_own(met: Met) -> None:

@@ -263,3 +263,30 @@ def test_advanced_settings(rig: Rig, govc: Callable[..., str]) -> None:
     govc("host.option.set", "UserVars.SuppressShellWarning", "1")
     assert rig.host.advanced["UserVars.SuppressShellWarning"] == 1
     assert "not valid" in rig.run("host.option.ls", "No.Such", fails=True)
+
+
+def test_a_vmfs_on_the_local_disk(rig: Rig, govc: Callable[..., str]) -> None:
+    disk = next(iter(rig.host.disks.values()))
+    assert disk.device_path in govc("host.storage.info", "-t", "lun")
+    assert "vmhba0" in govc("host.storage.info", "-t", "hba")
+    govc("datastore.create", "-type", "vmfs", "-name", "local", "-disk", disk.canonical_name, "*")
+    assert [part.kind for part in disk.partitions] == ["vmfs"]
+    assert "vmfs" in govc("host.storage.partition", disk.device_path)
+    info = dict(line.strip().split(":", 1) for line in govc("datastore.info", "local").splitlines() if ":" in line)
+    assert (info["Type"].strip(), info["URL"].strip()) == ("VMFS", f"/vmfs/volumes/{rig.host.mounts['local'].moref}/")
+    assert float(info["Capacity"].strip().split()[0]) == 931.5
+    (rig.work / "up.txt").write_text("hello\n")
+    govc("datastore.upload", "-ds", "local", "up.txt", "up.txt")
+    assert govc("datastore.ls", "-ds", "local").split() == ["up.txt"]
+    govc("datastore.remove", "-ds", "local", "*")
+    assert not rig.host.mounts
+
+
+def test_network_and_clock(rig: Rig, govc: Callable[..., str]) -> None:
+    nic = govc("host.vnic.info")
+    assert "vmk0" in nic
+    assert "127.0.0.71" in nic
+    govc("host.date.change", "-server", "192.168.1.1")
+    assert "192.168.1.1" in govc("host.date.info")
+    govc("host.service", "start", "ntpd")
+    assert "127.0.0.1" in govc("host.esxcli", "network", "ip", "dns", "server", "list")

@@ -51,6 +51,7 @@ SHORT = {
     "server": "s",
     "setting": "s",
     "share": "s",
+    "size": "s",
     "string_value": "s",
     "timeout": "t",
     "type": "t",

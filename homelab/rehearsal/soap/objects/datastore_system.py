@@ -137,7 +137,7 @@ def _option(disk: Disk, wanted: list[Partition], chosen: Partition, version: int
         layout=layout,
         # What is no GPT becomes one.
         partitionFormatChange=disk.format != "gpt",
-        vmfsExtent=layout.partition[-1],
+        vmfsExtent=next(one for one in layout.partition if one.partition == chosen.number),
     )
     spec = vim.host.VmfsDatastoreCreateSpec(
         diskUuid=disk.uuid,

@@ -4,7 +4,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.disks import SECTOR, Disk, Partition
+from homelab.rehearsal.disks import FIRST_SECTOR, SECTOR, Disk, Partition
 from homelab.rehearsal.host import Host
 from homelab.rehearsal.refusals import NotFound
 from homelab.rehearsal.soap.managed import ref
@@ -41,7 +41,7 @@ def lun(disk: Disk) -> Any:
         vStorageSupport="vStorageUnsupported" if disk.model.usb else "vStorageUnknown",
         protocolEndpoint=False,
         perenniallyReserved=False,
-        capacity=vim.host.DiskDimensions.Lba(blockSize=SECTOR, block=disk.sectors),
+        capacity=_lba(disk.sectors),
         devicePath=disk.device_path,
         ssd=disk.ssd,
         localDisk=True,
@@ -93,18 +93,24 @@ def specification(disk: Disk, wanted: list[Partition], kind: str) -> Any:
 
 
 def layout(disk: Disk, wanted: list[Partition]) -> Any:
-    """A partition table as ranges of blocks."""
-    lba = vim.host.DiskDimensions.Lba
-    ranges = [
-        vim.host.DiskPartitionInfo.BlockRange(
-            partition=one.number,
-            type=one.kind,
-            start=lba(blockSize=SECTOR, block=one.start),
-            end=lba(blockSize=SECTOR, block=one.end),
-        )
-        for one in wanted
-    ]
-    return vim.host.DiskPartitionInfo.Layout(total=lba(blockSize=SECTOR, block=disk.sectors), partition=ranges)
+    """A partition table as ranges of blocks; what is free is a range of type `none`."""
+    ranges, start = [], 0
+    for one in sorted(wanted, key=lambda item: item.start):
+        if one.start - start > FIRST_SECTOR:
+            ranges.append(_range("none", start, one.start - 1))
+        ranges.append(_range(one.kind, one.start, one.end, one.number))
+        start = one.end + 1
+    if disk.sectors - start > FIRST_SECTOR:
+        ranges.append(_range("none", start, disk.sectors - 1))
+    return vim.host.DiskPartitionInfo.Layout(total=_lba(disk.sectors), partition=ranges)
+
+
+def _range(kind: str, start: int, end: int, number: int | None = None) -> Any:
+    return vim.host.DiskPartitionInfo.BlockRange(partition=number, type=kind, start=_lba(start), end=_lba(end))
+
+
+def _lba(block: int) -> Any:
+    return vim.host.DiskDimensions.Lba(blockSize=SECTOR, block=block)
 
 
 def cache(host: Host) -> Any:

@@ -1,0 +1,45 @@
+"""The files that a disk is made of: how much room they take, and how they are copied."""
+
+import os
+import subprocess
+from pathlib import Path
+
+SECTOR = 512
+BLOCK = 1 << 16
+
+
+def is_thin(path: Path) -> bool:
+    """Whether a disk's descriptor says that it is thin."""
+    return path.is_file() and 'ddb.thinProvisioned = "1"' in path.read_text(errors="replace")
+
+
+def used(folder: Path) -> int:
+    """The bytes that the files below a folder take: thin disks what was written, all else its whole size."""
+    total = 0
+    for entry in os.scandir(folder):
+        # What a guest wrote beside its disk lives in the rehearsal's memory, not on the datastore.
+        if not entry.name.endswith(".vmdk.d"):
+            total += used(Path(entry.path)) if entry.is_dir() else _size(entry)
+    return total
+
+
+def _size(entry: "os.DirEntry[str]") -> int:
+    name = entry.path.removesuffix("-flat.vmdk")
+    thin = entry.name.endswith("-delta.vmdk") or (name != entry.path and is_thin(Path(f"{name}.vmdk")))
+    return entry.stat().st_blocks * SECTOR if thin else entry.stat().st_size
+
+
+def copy_sparse(source: Path, target: Path) -> None:
+    """Copy a file; blocks of zeros become holes."""
+    with source.open("rb") as data, target.open("wb") as copy:
+        while block := data.read(BLOCK):
+            if block.strip(b"\0"):
+                copy.write(block)
+            else:
+                copy.seek(len(block), os.SEEK_CUR)
+        copy.truncate(data.tell())
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a guest's writes, which are made of device nodes and extended attributes too: only cp keeps them all."""
+    subprocess.run(["cp", "-a", "--", str(source), str(target)], check=True, capture_output=True)
