@@ -52,7 +52,7 @@ def chosen_hosts(options: Options, hosts: Sequence[str]) -> tuple[Lab, list[str]
     nameless = len(addresses) == len(hosts) and not any(source.exists() for source in options.inventories)
     lab = None if nameless else lab_of(options, vault_of(options))
     known = {str(host.address): host.name for host in lab.esxi} if lab else {}
-    names = [known.get(host, host) for host in hosts]
+    names = list(dict.fromkeys(known.get(host, host) for host in hosts))
     unknown = [name for name in names if name not in known.values() and name not in addresses]
     if unknown:
         raise UsageError(

@@ -11,7 +11,7 @@ from homelab.step import Node, Step
 class Edges:
     """What one node waits for: `after` must be done, `settled` must only have ended, `unharmed` ended without harm.
 
-    A node that failed or was handed to a person may have left harm behind; one that was blocked never began.
+    A node that began to write and failed, or was handed to a person, may have left harm behind; a refused one has not.
     """
 
     after: set[Node] = field(default_factory=set)
@@ -66,19 +66,20 @@ def chosen_graph(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
     return reduced
 
 
-def one_by_one(graph: Graph, steps: Iterable[str], targets: Sequence[str]) -> Graph:
-    """The same graph with `steps` done for one target before they begin for the next; a failure stops the rest.
+def one_by_one(graph: Graph, steps: Iterable[str], targets: Sequence[str], *, strict: bool = False) -> Graph:
+    """The same graph with `steps` done for one target before they begin for the next.
 
     A host that does not come back from its reboot must not be followed by another one. One that never began, because
-    what it waits for is not there, holds nobody up.
+    it was refused or what it waits for is not there, holds nobody up unless `strict`.
     """
     names = tuple(steps)
-    result = {node: replace(edges) for node, edges in graph.items()}
+    result = dict(graph)
     before: set[Node] = set()
     for target in targets:
         row = {node for name in names if (node := Node(name, target)) in graph}
         for node in row:
-            result[node] = replace(result[node], unharmed=before - row)
+            edges = graph[node]
+            result[node] = replace(edges, after=edges.after | before) if strict else replace(edges, unharmed=before)
         before = before | row
     return result
 

@@ -92,7 +92,7 @@ class Run:
         self.world: World = open_world(lab, options.inventories, vault, self.files, self._note)
         graph = chosen_graph(full_graph(lab, steps), self._chosen)
         if one_after_another:
-            graph = one_by_one(graph, HOST_STEPS, one_after_another)
+            graph = one_by_one(graph, HOST_STEPS, one_after_another, strict=True)
         self.runner = Runner(lab, steps, graph, self.world, self._emit)
 
     def _chosen(self, node: Node) -> bool:

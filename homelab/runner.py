@@ -18,7 +18,6 @@ from homelab.ports.world import World
 from homelab.step import Blocked, Change, HandOver, Node, Planned, Step
 
 WORKERS = 8
-HARMFUL = ("failed", "handed_over")
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,15 @@ def _fields(node: Node, **more: Any) -> dict[str, Any]:
 
 @dataclass
 class Outcome:
-    """How one node ended: done, failed, blocked or handed_over; `changed` when something was written."""
+    """How one node ended: done, failed, blocked or handed_over; `began` when something was or may have been written."""
 
     status: str
-    changed: bool = False
+    began: bool = False
+
+    @property
+    def harmful(self) -> bool:
+        """Whether it may have left something half done behind."""
+        return self.began and self.status != "done"
 
 
 class Runner:
@@ -101,6 +105,7 @@ class Runner:
         self._emitting = threading.Lock()
         self.stop = world.stop
         self.made: list[Change] = []
+        self._began: set[Node] = set()
 
     def emit(self, kind: str, node: Node | None = None, **data: Any) -> None:
         """Send one event out, stamped with the time; events never interleave."""
@@ -126,6 +131,7 @@ class Runner:
         return step.plan(self.lab, node.target, observed)
 
     def _apply(self, node: Node, change: Change) -> None:
+        self._began.add(node)
         with during(node.step):
             self.steps[node.step].apply(self._world_at(node), change)
         self.made.append(change)
@@ -164,7 +170,7 @@ class Runner:
         """One node from looking to looking again; every failure becomes an event and an outcome."""
         edges = self.graph[node]
         held_by = [str(before) for before in sorted(edges.after) if outcomes[before].status != "done"]
-        held_by += [str(before) for before in sorted(edges.unharmed) if outcomes[before].status in HARMFUL]
+        held_by += [str(before) for before in sorted(edges.unharmed) if outcomes[before].harmful]
         if held_by:
             self.emit("blocked", node, until=f"{', '.join(held_by)} is done")
             return Outcome("blocked")
@@ -172,7 +178,7 @@ class Runner:
             return self._carry_out(node, consented)
         except PersonNeeded as error:
             self.emit("hand_over", node, do=f"{error.where}: {error.what}. {error.advice}")
-            return Outcome("handed_over")
+            return Outcome("handed_over", began=node in self._began)
         except HomelabError as error:
             self.emit("failed", node, what=error.what, where=error.where, advice=error.advice)
         except Exception as error:
@@ -184,7 +190,7 @@ class Runner:
                 where=str(node),
                 advice=f"The whole story is in {self.world.files.log}; please report it",
             )
-        return Outcome("failed")
+        return Outcome("failed", began=node in self._began)
 
     def _carry_out(self, node: Node, consented: Callable[[Node, Change], bool]) -> Outcome:
         self.emit("start", node)
@@ -230,6 +236,6 @@ def _counts(outcomes: Mapping[Node, Outcome], made: int) -> Counter[str]:
     for outcome in outcomes.values():
         if outcome.status != "done":
             counts[outcome.status] += 1
-        elif not outcome.changed:
+        elif not outcome.began:
             counts["unchanged"] += 1
     return counts

@@ -41,3 +41,5 @@ def test_one_by_one_chains_hosts() -> None:
 def test_one_by_one_holds_over_a_host_that_never_began() -> None:
     graph = one_by_one(GRAPH, ("driver-fix", "reboot"), ["brix1", "brix2", "brix3"])
     assert Node("reboot", "brix1") in graph[Node("driver-fix", "brix3")].unharmed
+    strict = one_by_one(GRAPH, ("driver-fix", "reboot"), ["brix1", "brix3"], strict=True)
+    assert Node("reboot", "brix1") in strict[Node("driver-fix", "brix3")].after

@@ -59,9 +59,12 @@ class Lab:
 
 
 @contextmanager
-def served(folder: Path, *options: str) -> Iterator[Lab]:
-    """Serve the sample lab from a folder of its own; ended by SIGTERM, as a service manager would."""
+def served(folder: Path, *options: str, **hosts: dict[str, Any]) -> Iterator[Lab]:
+    """Serve the sample lab from a folder of its own, with further variables of `hosts`; ended by SIGTERM."""
     shutil.copytree(data_folder("inventory"), folder / "inventory")
+    for host, variables in hosts.items():
+        (folder / "inventory" / "host_vars").mkdir(exist_ok=True)
+        (folder / "inventory" / "host_vars" / f"{host}.yml").write_text(yaml.safe_dump(variables))
     command = [*HOMELAB, "-o", "json", "rehearsal", "serve", *options]
     with (folder / "serve.err").open("w") as errors:
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.served import HOMELAB, Lab, events, failures, processes_with, summary, until
+from tests.end_to_end.served import HOMELAB, Lab, events, failures, processes_with, served, summary, until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -85,6 +85,72 @@ def test_driver_fix_refuses_while_vms_run_and_force_shuts_them_down(host_lab: La
     assert "VMs are running: cp3" in failures(refused.stdout)["driver-fix", "brix3"]["what"]
     forced = host_lab.homelab("--yes", "-o", "json", "driver-fix", "--force", "brix3")
     assert forced.returncode == 0, forced.stdout
+
+
+def test_driver_fix_takes_an_address_with_a_password_from_the_environment(host_lab: Lab, tmp_path: Path) -> None:
+    [brix4] = [host for host in host_lab.ready["hosts"] if host["name"] == "brix4"]
+    password = Path(brix4["password_file"]).read_text().strip()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    words = ["-u", "HOMELAB_INVENTORY", "-C", str(elsewhere)]
+    fix = ["homelab", "--yes", "-o", "json", "driver-fix", "192.168.2.14"]
+    refused = host_lab.enter("env", *words, *fix)
+    assert refused.returncode == 2
+    assert "VMWARE_USER and VMWARE_PASSWORD" in refused.stderr
+    done = host_lab.enter("env", *words, "VMWARE_USER=root", f"VMWARE_PASSWORD={password}", *fix)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert changed(done.stdout) == {("driver-fix", "192.168.2.14"), ("reboot", "192.168.2.14")}
+    by_name = host_lab.homelab("-o", "json", "driver-fix", "192.168.2.14", "brix4")
+    assert by_name.returncode == 0
+    assert summary(by_name.stdout)["changed"] == 0
+
+
+def test_driver_fix_can_be_undone(host_lab: Lab) -> None:
+    assert host_lab.homelab("--yes", "driver-fix", "brix3").returncode == 0
+    refused = host_lab.homelab("driver-fix", "brix3", "--undo")
+    assert refused.returncode == 2
+    done = host_lab.homelab("--yes", "-o", "json", "driver-fix", "brix3", "--undo")
+    assert done.returncode == 0, done.stdout
+    assert changed(done.stdout) == {("driver-fix", "brix3"), ("reboot", "brix3")}
+    plan = json.loads(host_lab.homelab("-o", "json", "plan").stdout)
+    assert {c["target"] for c in plan["changes"] if c["step"] == "driver-fix"} == {"brix3", "brix4"}
+
+
+def test_a_host_that_does_not_come_back_needs_a_person_and_stops_the_others(host_lab: Lab) -> None:
+    ordered = subprocess.run(
+        [*HOMELAB, "rehearsal", "fault", "reboot-hangs@brix3"], cwd=host_lab.folder, capture_output=True, check=False
+    )
+    assert ordered.returncode == 0
+    options = host_lab.variant("hasty", brix3={"esxi_reboot_timeout": 5})
+    done = host_lab.homelab(*options, "--yes", "-o", "json", "driver-fix", "brix3", "brix4")
+    assert done.returncode == 4, done.stdout
+    [handed] = [e for e in events(done.stdout) if e["event"] == "hand_over"]
+    assert "Alt+F1" in handed["do"]
+    end = summary(done.stdout)
+    assert (end["handed_over"], end["blocked"], end["failed"]) == (1, 2, 0)
+
+
+def test_a_host_on_dhcp_is_given_its_own_address(tmp_path: Path) -> None:
+    with served(tmp_path, "--guests", "none", brix2={"esxi_dhcp_address": "192.168.2.112"}) as lab:
+        done = bootstrap(lab, until="reboot")
+        assert done.returncode == 0, failures(done.stdout)
+        sentences = [e["sentence"] for e in events(done.stdout) if e["event"] == "changed" and e["target"] == "brix2"]
+        assert sentences[0] == "give brix2 its own address 192.168.2.12 and wait until it answers there"
+        assert "name brix2 brix2.lab.home.arpa (DNS 192.168.2.1)" in sentences
+        assert lab.homelab("-o", "json", "plan").returncode == 3  # the VMs
+        assert lab.enter("curl", "-sk", "-m", "2", "https://192.168.2.112/").returncode != 0
+
+
+def test_a_disk_of_its_own_takes_logs_core_dumps_and_cache(tmp_path: Path) -> None:
+    local = {"esxi_local_datastore": "ssd4", "esxi_host_cache_mib": 4096}
+    with served(tmp_path, "--guests", "none", brix4=local) as lab:
+        done = bootstrap(lab, until="reboot")
+        assert done.returncode == 0, failures(done.stdout)
+        assert {("local-datastore", "brix4"), ("usb-housekeeping", "brix4")} <= changed(done.stdout)
+        said = [e["sentence"] for e in events(done.stdout) if e["event"] == "changed" and e["target"] == "brix4"]
+        assert any("scratch, logs and core dumps of brix4 in [ssd4]" in sentence for sentence in said)
+        again = bootstrap(lab, until="reboot")
+        assert summary(again.stdout)["changed"] == 0
 
 
 def test_an_unknown_host_is_a_usage_mistake(host_lab: Lab) -> None:
