@@ -19,7 +19,7 @@ import yaml
 from homelab.lab import NfsServer
 from homelab.ports.files import HomeFiles
 from homelab.ports.nfs import ExportLook, look_at_export
-from homelab.rehearsal import roots
+from homelab.rehearsal import guests, roots
 from tests.playbooks.conftest import CHECKOUT
 from tests.rehearsal.guest_bodies import GATEWAY, Scene, until
 
@@ -39,17 +39,31 @@ def make_root(cache: Path) -> Path:
     return roots.ensure_root(cache, lambda _: None).path
 
 
+def allow_handles() -> None:
+    """Let guests open files by their handles, as every NFS server does; systemd-nspawn's filter forbids it (EPERM)."""
+    plain = guests._nspawn
+
+    def nspawn(root: Path, name: str, namespace: Path) -> list[str]:
+        words = plain(root, name, namespace)
+        return [f"{word} open_by_handle_at" if word.startswith("--system-call-filter=") else word for word in words]
+
+    guests._nspawn = nspawn
+
+
 class Nas(Scene):
     """The guest as a NAS with a file system of its own at EXPORT: an overlay such as its root cannot be exported."""
 
     def __init__(self, work: Path, cache: Path) -> None:
         self.root = make_root(cache)
+        allow_handles()
         super().__init__(work, cache)
         self.address = str(self.vm.address)
         self.files = HomeFiles(work / "home")
         self.guests.power_on(self.spec)
-        self.answer("sudo", "mkdir", EXPORT)
-        self.answer("sudo", "mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", EXPORT)
+        layers = {"lowerdir": "/run/nfs/lower", "upperdir": "/run/nfs/upper", "workdir": "/run/nfs/work"}
+        options = ",".join(["index=on", "nfs_export=on", *(f"{name}={path}" for name, path in layers.items())])
+        self.answer("sudo", "mkdir", "-p", EXPORT, *layers.values())
+        self.answer("sudo", "mount", "-t", "overlay", "-o", options, "overlay", EXPORT)
 
     def play(self, clients: Sequence[str]) -> tuple[int, str]:
         """Run the playbook with these ESXi hosts; how many tasks changed something, and its output."""
@@ -94,18 +108,19 @@ def main(nas: Nas) -> None:
     assert changed > 0, said
 
     seen = nas.look("3", GATEWAY)
-    assert (seen.versions, seen.exported, seen.clients) == (("3", "4.1"), True, (str(GATEWAY),)), (seen, nas.log())
+    assert (seen.versions, seen.exported, seen.clients) == (("3", "4.1"), True, (f"{GATEWAY}/32",)), (seen, nas.log())
     assert (seen.problem, seen.doubt) == (None, None), seen
     assert nas.look("4.1", GATEWAY).problem is None
     stranger = nas.look("3", IPv4Address(STRANGER)).problem
     assert stranger is not None
     assert STRANGER in stranger.what
 
-    for version in (3, 4):
-        copied = nas.client("nfs-cp", "/etc/debian_version", nas.url(f"written-{version}", version))
-        assert copied.returncode == 0, (copied, nas.log())
-        assert nas.answer("stat", "-c", "%u:%g", f"{EXPORT}/written-{version}") == "0:0"
-        assert nas.answer("cat", f"{EXPORT}/written-{version}") == (nas.root / "etc/debian_version").read_text().strip()
+    copied = nas.client("nfs-cp", "/etc/debian_version", nas.url("written", 3))
+    assert copied.returncode == 0, (copied, nas.log())
+    assert nas.answer("stat", "-c", "%u:%g", f"{EXPORT}/written") == "0:0"
+    assert nas.answer("sudo", "cat", f"{EXPORT}/written") == (nas.root / "etc/debian_version").read_text().strip()
+    # libnfs speaks no 4.1; ESXi speaks no 4.0.
+    assert "MINOR_VERS_MISMATCH" in nas.client("nfs-ls", nas.url("", 4)).stderr
 
     receipt = json.loads(nas.answer("cat", "/var/lib/homelab/nfs_server.json"))
     assert receipt["units"] == ["nfs-ganesha.service"]
@@ -114,7 +129,7 @@ def main(nas: Nas) -> None:
 
     changed, said = nas.play([STRANGER])
     assert changed > 0, said
-    until(lambda: nas.look("3").clients == (STRANGER,))
+    until(lambda: nas.look("3").clients == ())
     assert nas.client("nfs-ls", nas.url("", 3)).returncode != 0
     assert nas.answer("systemctl", "show", "-P", "ExecMainStartTimestampMonotonic", "nfs-ganesha") == started
     nas.guests.close()

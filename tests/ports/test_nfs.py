@@ -297,6 +297,13 @@ def test_a_path_below_an_export_is_not_called_missing() -> None:
     assert problem_of(below, f"{EXPORT}2", "3", HOSTS) is not None
 
 
+def test_an_empty_list_of_exports_says_nothing() -> None:
+    """Ganesha leaves out what the asker may not mount, and the laptop may mount nothing."""
+    hidden = replace(WELL, exports=(), mount=13)
+    assert problem_of(hidden, EXPORT, "3", HOSTS) is None
+    assert doubt_of(hidden, EXPORT, "3") is not None
+
+
 def test_mountd_behind_a_firewall_and_version_3_for_4_1() -> None:
     shut = replace(WELL, mountd="registered for port 892: no answer within 5 s", exports=None, mount=None)
     problem = problem_of(shut, EXPORT, "3", HOSTS)
