@@ -65,7 +65,7 @@ def look_at_export(
     line = line_of(answers, nas.export)
     problem = problem_of(answers, nas.export, nas.version, hosts)
     exported = True if line or answers.mount == OK else None
-    if exported is None and answers.exports is not None and problem and nas.version == "3":
+    if exported is None and answers.exports and problem and nas.version == "3":
         exported = False
     return ExportLook(
         answers=answers.anything,

@@ -155,15 +155,14 @@ def _problem_with_path(answers: Answers, path: str) -> Finding | None:
     if answers.mount in MOUNT_STATUSES:
         what = f"{path} cannot be mounted: {MOUNT_STATUSES[answers.mount]}"
         return Finding(f"{what}; {_told(answers.exports)}", _advice_for(path, answers.exports))
-    if answers.mount == OK or answers.exports is None or line_of(answers, path) or _below(answers.exports, path):
+    # An empty list says nothing: some servers leave out what the asker may not mount.
+    if answers.mount == OK or not answers.exports or line_of(answers, path) or _below(answers.exports, path):
         return None
     return Finding(f"{path} is not exported; {_told(answers.exports)}", _advice_for(path, answers.exports))
 
 
 def _told(exports: Sequence[Export] | None) -> str:
-    if exports is None:
-        return "it does not list what it exports"
-    return f"the NAS exports {', '.join(map(str, exports))}" if exports else "the NAS exports nothing"
+    return f"the NAS exports {', '.join(map(str, exports))}" if exports else "it lists no exports to this machine"
 
 
 def _advice_for(path: str, exports: Sequence[Export] | None) -> str:

@@ -97,6 +97,11 @@ def apply_playbook(world: World, change: RunPlaybook) -> None:
     world.play(change.playbook, change.target, {"receipt_inputs": dict(change.inputs)}, skip=change.skip)
 
 
+def nas_values(lab: Lab) -> dict[str, Any]:
+    """What the role nfs_server reads: the folder, and the hosts that may mount it."""
+    return {"export": lab.nfs[0].export, "clients": [host.address for host in lab.esxi]}
+
+
 def node_values(lab: Lab, bundle: str | None) -> dict[str, Any]:
     """What the role kubernetes_node reads: names, addresses, and where the programs come from."""
     return {

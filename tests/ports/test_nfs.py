@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -243,6 +244,33 @@ def test_bytes_that_are_no_answer_are_told_and_not_raised(ports: list[int], file
     assert seen.problem is not None
 
 
+def test_another_protocol_is_called_by_its_name(ports: list[int], files: HomeFiles) -> None:
+    end = serve(ports[2], lambda xid, call: b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    seen = look_at_export(WANTED, HOSTS, files, timeout=5)
+    end.set()
+    socket.create_connection((ADDRESS, ports[2])).close()
+    assert seen.problem is not None
+    assert "NFS: it does not speak RPC" in seen.problem.what
+
+
+def test_an_answer_that_never_ends_meets_the_deadline(ports: list[int], files: HomeFiles) -> None:
+    listener, enough = socket.create_server((ADDRESS, ports[2])), threading.Event()
+
+    def trickle() -> None:
+        with listener, listener.accept()[0] as connection, contextlib.suppress(OSError):
+            connection.sendall(uint(0x80000000 | 1000))
+            while not enough.wait(0.05):
+                connection.sendall(b"x")
+
+    threading.Thread(target=trickle, daemon=True).start()
+    began = time.monotonic()
+    seen = look_at_export(WANTED, HOSTS, files, timeout=0.3)
+    enough.set()
+    assert time.monotonic() - began < 5
+    assert seen.problem is not None
+    assert "NFS: no answer within 0.3 s" in seen.problem.what
+
+
 def test_a_refusal_of_the_caller_says_nothing_about_the_hosts(ports: list[int], files: HomeFiles) -> None:
     """AUTH_TOOWEAK for MNT and EXPORT; all else is well."""
 
@@ -295,6 +323,13 @@ def test_a_path_below_an_export_is_not_called_missing() -> None:
     assert problem_of(below, f"{EXPORT}/esxi", "3", HOSTS) is None
     assert doubt_of(below, f"{EXPORT}/esxi", "3") is not None
     assert problem_of(below, f"{EXPORT}2", "3", HOSTS) is not None
+
+
+def test_an_empty_list_of_exports_says_nothing() -> None:
+    """Ganesha leaves out what the asker may not mount, and the laptop may mount nothing."""
+    hidden = replace(WELL, exports=(), mount=13)
+    assert problem_of(hidden, EXPORT, "3", HOSTS) is None
+    assert doubt_of(hidden, EXPORT, "3") is not None
 
 
 def test_mountd_behind_a_firewall_and_version_3_for_4_1() -> None:
