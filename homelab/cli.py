@@ -144,9 +144,19 @@ def bootstrap(options: "Options", only: str | None, start: str | None, until: st
 @cli.command("driver-fix")
 @click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
 @click.option("--force", is_flag=True, help="Shut running VMs down first; overrides no other guard.")
+@click.option("--stick", metavar="DEVICE", help="Mend the host's stick (a device, or its image) instead of the host.")
+@click.option("--undo", is_flag=True, help="Take the fix away again.")
 @with_globals
-def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool) -> int:
+def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool, stick: str | None, undo: bool) -> int:
     """Repair the NIC driver of one or more hosts, one after another."""
+    if stick is not None:
+        from homelab import stick_commands
+
+        return stick_commands.offline_fix(options, hosts, stick, undo=undo)
+    if undo:
+        from homelab.errors import UsageError
+
+        raise UsageError("--undo is for sticks", where="command line", advice="Name the stick with --stick DEVICE")
     from homelab import commands
 
     return commands.driver_fix(options, hosts, force=force)
@@ -170,6 +180,23 @@ def trust(options: "Options", host: str, forget: bool) -> int:
     from homelab import commands
 
     return commands.trust(options, host, forget=forget)
+
+
+@cli.group()
+def usb() -> None:
+    """Make and check the sticks that hosts are installed from."""
+
+
+@usb.command("write")
+@click.argument("host")
+@click.argument("device", required=False)
+@click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="The image; HOST.img unless told.")
+@with_globals
+def usb_write(options: "Options", host: str, device: str | None, image: Path | None) -> int:
+    """Write HOST's image to the USB stick DEVICE (as in sdb) and read it back; without DEVICE list the sticks."""
+    from homelab import stick_commands
+
+    return stick_commands.write(options, host, device, image)
 
 
 LAB_OPTIONS = (

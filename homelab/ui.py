@@ -5,7 +5,9 @@ The result goes to stdout, all else to stderr.
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from getpass import getpass
 from typing import TYPE_CHECKING, Any
@@ -129,6 +131,30 @@ class Ui:
             else f"{numbers['changes']} changes, {numbers['blocked']} blocked, {numbers['hand_overs']} for your hands, "
             f"{len(failures)} that could not be looked at"
         )
+
+    @contextmanager
+    def progress(self, sentence: str) -> Iterator[Callable[[int, int], None]]:
+        """How far a transfer is: a bar on a terminal, elsewhere a line now and then. Called with (done, in all)."""
+        if self.quiet or not self._err.is_terminal:
+            yield self._now_and_then(sentence)
+            return
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=self._err, transient=True) as bars:
+            task = bars.add_task(escape(sentence), total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total or None)
+
+    def _now_and_then(self, sentence: str) -> Callable[[int, int], None]:
+        said = time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            nonlocal said
+            if time.monotonic() - said >= QUIET_WAIT.total_seconds():
+                said = time.monotonic()
+                self.note(f"{sentence}: {done / 1e6:.0f}" + (f" of {total / 1e6:.0f} MB" if total else " MB"))
+
+        return report
 
     def ask_secret(self) -> str:
         """The vault's password, typed unseen."""
