@@ -160,7 +160,7 @@ class Medium:
         """Bytes at an offset, whatever its border; fewer at the end."""
         first, last = offset // SECTOR * SECTOR, -(-(offset + size) // SECTOR) * SECTOR
         pieces, at = [], first
-        with self._told("read", offset):
+        with self._told("reading", offset):
             while at < last and (piece := os.pread(self.descriptor, last - at, at)):
                 pieces.append(piece)
                 at += len(piece)
@@ -174,14 +174,14 @@ class Medium:
             content = before + content + self.read(offset + len(content), tail)
             offset -= head
         view = memoryview(content)
-        with self._told("write", offset):
+        with self._told("writing", offset):
             while view:
                 count = os.pwrite(self.descriptor, view, offset)
                 view, offset = view[count:], offset + count
 
     def sync(self) -> None:
         """Return when all that was written is on the medium."""
-        with self._told("write", self.place):
+        with self._told("writing", self.place):
             os.fsync(self.descriptor)
 
     def forget(self) -> None:
@@ -199,7 +199,7 @@ class Medium:
         try:
             yield
         except OSError as error:
-            far = f"{what}ing stopped at {offset / 1e6:.0f} MB"
+            far = f"{what} stopped at {offset / 1e6:.0f} MB"
             if error.errno in GONE or not self.path.exists():
                 advice = "Plug it in again, into another port, and run it again; take another stick if it happens twice"
                 raise HomelabError(f"{self.name} vanished: {far}", where=str(self.path), advice=advice) from None
