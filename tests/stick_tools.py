@@ -25,7 +25,9 @@ PARTITIONS = {
     7: (DIAGNOSTIC, 1032224, 1257471),
     8: (BASIC, 1257504, 1843199),
 }
-END = 1843200
+# The same with small boot banks, for what has to be copied.
+SMALL = {1: (ESP, 64, 8191), 5: (BASIC, 8224, 48191), 6: (BASIC, 48224, 88191), 8: (BASIC, 88224, 98303)}
+SMALL_SIZE = 50 << 20
 
 
 def boot_cfg(build: str = "6.7.0-1.28.10302608", *, updated: int = 1, state: int = 0, options: str = "") -> bytes:
@@ -169,13 +171,18 @@ def put_gpt(file: BinaryIO, size: int, partitions: Mapping[int, tuple[uuid.UUID,
     file.write(mbr)
 
 
-def installed(path: Path, banks: Mapping[int, bytes | None], size: int = GIB) -> Path:
+def installed(
+    path: Path,
+    banks: Mapping[int, bytes | None],
+    size: int = GIB,
+    partitions: Mapping[int, tuple[uuid.UUID, int, int]] = PARTITIONS,
+) -> Path:
     """An installed stick: for each boot bank its boot.cfg, None for a bank without one."""
     with path.open("wb") as file:
         file.truncate(size)
-        put_gpt(file, size)
+        put_gpt(file, size, partitions)
         for number, text in banks.items():
-            _, first, last = PARTITIONS[number]
+            _, first, last = partitions[number]
             files = {"/B.B00": b"kernel" * 3000, "/S.V00": b"s" * 10_000}
             files |= {"/BOOT.CFG": text} if text is not None else {}
             put_fat(file, first * SECTOR, last - first + 1, files | {"/STATE.TGZ": b"state" * 2000})
