@@ -199,6 +199,24 @@ def usb_write(options: "Options", host: str, device: str | None, image: Path | N
     return stick_commands.write(options, host, device, image)
 
 
+@usb.command("install")
+@click.argument("host")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="The installer; HOST.img unless told.")
+@click.option(
+    "--size", type=float, metavar="GB", help="The stick's size; the least that the release wants unless told."
+)
+@click.option("--minutes", type=float, help="How long it may take; an hour, ten without KVM.")
+@with_globals
+def usb_install(
+    options: "Options", host: str, file: Path, image: Path | None, size: float | None, minutes: float | None
+) -> int:
+    """Install ESXi for HOST inside QEMU, unattended; FILE is the image of a stick that boots by itself."""
+    from homelab import install_commands
+
+    return install_commands.install(options, host, file, image, size, minutes)
+
+
 LAB_OPTIONS = (
     click.option("--guests", type=click.Choice(["auto", "real", "none"]), default="auto", show_default=True),
     click.option("--kubernetes", type=click.Choice(["auto", "real", "stand-in"]), default="auto", show_default=True),

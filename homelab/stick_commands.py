@@ -231,10 +231,7 @@ def _put(medium: Medium, path: Path, bank: Bank, wanted: bytes) -> None:
     except FatError as error:
         what = f"{bank}: {error}; nothing was written"
         raise Refused(what, where=str(path), advice="Take the console: docs/hardware.md") from None
-    for batch in batches:
-        for offset, content in batch:
-            medium.write(offset, content)
-        medium.sync()
+    medium.put(batches)
     medium.forget()
     again = active(medium.read)
     if (again.number, again.text) != (bank.number, wanted):

@@ -15,7 +15,7 @@ FILES = sorted((ROOT / "homelab").rglob("*.py"))
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"commands", "stick_commands"},
+    {"commands", "install_commands", "stick_commands"},
     {"runner", "ui", "inventory", "inventory_reader", "inventory_lines", "inventory_values"},
     {"steps", "checks"},
     {"ports"},

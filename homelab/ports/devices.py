@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from homelab.errors import HomelabError, Refused, UsageError
 from homelab.render.devices import Device, Use, from_diskutil
+from homelab.render.fat import Batches
 
 SECTOR = 512
 # What the kernel makes up itself: no disk that one could hold in the hand.
@@ -183,6 +184,13 @@ class Medium:
         """Return when all that was written is on the medium."""
         with self._told("writing", self.place):
             os.fsync(self.descriptor)
+
+    def put(self, batches: Batches) -> None:
+        """Write batches, each on the medium before the next."""
+        for batch in batches:
+            for offset, content in batch:
+                self.write(offset, content)
+            self.sync()
 
     def forget(self) -> None:
         """Have the system drop what it keeps of the medium, so that reading asks the medium itself."""
