@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from homelab.errors import HomelabError, UsageError
 from homelab.ports.devices import opened
 from homelab.ports.qemu import IGNORE_MSRS, Emulator, Machine, find_emulator, msrs_matter, run_until_reboot
-from homelab.ports.stick_file import copy, part_of
+from homelab.ports.stick_file import check_new, copy, part_of
 from homelab.render.boot_bank import NoEsxi, active, release_of, values_of, with_options, without_options
 from homelab.render.console import stopped
 from homelab.render.devices import human, least_stick
@@ -41,6 +41,7 @@ def install(
 ) -> int:
     """Make FILE, the image of an installed stick that boots by itself."""
     source = image or Path(f"{host}.img")
+    check_new(file)
     known = recognised(source)
     if known.kind != "installer":
         advice = f"It can be written as it is: homelab usb write {host} DEVICE --image {source}"
@@ -94,7 +95,7 @@ class _News:
     """Tells the console's last line, and ends the run where the installer stops for good."""
 
     def __init__(self, ui: "Ui", host: str, seconds: float) -> None:
-        self.last = "nothing yet"
+        self.last = ""
         self._ui, self._node = ui, Node("boot-media", host)
         self._deadline = datetime.now(UTC) + timedelta(seconds=seconds)
         self._told = datetime.now(UTC)

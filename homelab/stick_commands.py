@@ -42,17 +42,13 @@ def write(options: "Options", host: str, device: str | None, image: Path | None,
     with opened(chosen.name, Path(chosen.path), write=True, size=chosen.size) as medium:
         _refuse(too_small(replace(chosen, size=medium.size), known.size, 0, ""), chosen)
         try:
-            done = _write(options.ui, path, medium)
+            with options.ui.progress(f"{chosen.name}, written and read back") as report:
+                done = write_stick(path, medium, report)
         except BaseException:
             options.ui.warn(f"{chosen.name} is half written: no machine starts from it; the next write begins anew")
             raise
     _say_written(options.ui, host, chosen, done)
     return DONE
-
-
-def _write(ui: "Ui", path: Path, medium: Medium) -> Written:
-    with ui.progress(f"writing {medium.name}") as written, ui.progress(f"reading {medium.name} back") as compared:
-        return write_stick(path, medium, written, compared)
 
 
 def recognised(path: Path) -> StickImage:
@@ -93,8 +89,10 @@ def _fields(device: Device) -> dict[str, Any]:
 
 def _chosen(found: list[Device], named: str) -> Device:
     short = named.removeprefix("/dev/")
+    # A path such as /dev/disk/by-id/usb-... is a link.
+    path = str(Path(named).resolve())
     for device in found:
-        if short in (device.name, f"r{device.name}") or named == device.path:
+        if short in (device.name, f"r{device.name}") or path == device.path:
             return device
         if short in device.parts:
             advice = f"Name the whole disk: {device.name}"

@@ -72,6 +72,11 @@ def test_the_name_that_was_typed_is_consent(
     assert "the same" in shown.out
 
 
+def test_a_link_to_the_device_is_the_device(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "usb-SanDisk").symlink_to(machine.node("sdb"))
+    assert write(machine, str(tmp_path / "usb-SanDisk")) == 0
+
+
 @pytest.mark.parametrize("typed", ["", "y\n", "yes\n", "sda\n", "sdb1\n"])
 def test_any_other_answer_touches_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(typed))

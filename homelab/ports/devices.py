@@ -165,6 +165,9 @@ class Medium:
             while at < last and (piece := os.pread(self.descriptor, last - at, at)):
                 pieces.append(piece)
                 at += len(piece)
+            if at < min(last, self.size):
+                # So ends a disk that is no longer there.
+                raise OSError(errno.ENXIO, "it ends early")
         return b"".join(pieces)[offset - first : offset - first + size]
 
     def write(self, offset: int, content: bytes) -> None:
@@ -178,6 +181,8 @@ class Medium:
         with self._told("writing", offset):
             while view:
                 count = os.pwrite(self.descriptor, view, offset)
+                if not count:
+                    raise OSError(errno.ENXIO, "it takes no more")
                 view, offset = view[count:], offset + count
 
     def sync(self) -> None:

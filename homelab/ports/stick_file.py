@@ -12,14 +12,19 @@ CHUNK = 1 << 20
 ZEROS = bytes(CHUNK)
 
 
-@contextmanager
-def part_of(path: Path) -> Iterator[Path]:
-    """FILE.part, new and empty; it becomes FILE when the block ends well, else it is removed."""
-    part = path.with_name(f"{path.name}.part")
+def check_new(path: Path) -> None:
+    """Refuse a file that is there already, and one without a folder."""
     if path.exists():
         raise UsageError("this file is there already", where=str(path), advice="Name another, or remove it")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", where=str(path), advice="Make it, or name another")
+
+
+@contextmanager
+def part_of(path: Path) -> Iterator[Path]:
+    """FILE.part, new and empty; it becomes FILE when the block ends well, else it is removed."""
+    part = path.with_name(f"{path.name}.part")
+    check_new(path)
     try:
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

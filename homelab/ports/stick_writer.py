@@ -5,7 +5,7 @@ the head but for the first sector, and last the first sector in the mark's place
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,8 +53,11 @@ class Written:
     reading: float
 
 
-def write_stick(image: Path, target: Target, written: Progress, compared: Progress) -> Written:
-    """Write the image and read it back. HomelabError when they differ, or the stick fails; it carries the mark then."""
+def write_stick(image: Path, target: Target, report: Progress) -> Written:
+    """Write the image and read it back. HomelabError when they differ, or the stick fails; it carries the mark then.
+
+    `report` counts every byte twice: written, and read back.
+    """
     with image.open("rb") as file:
         size = image.stat().st_size
         began = time.monotonic()
@@ -62,10 +65,10 @@ def write_stick(image: Path, target: Target, written: Progress, compared: Progre
         target.write(0, mark.sector())
         target.sync()
         _wipe(target, size)
-        _body(file, target, mark, written)
+        _body(file, target, mark, report)
         middle = time.monotonic()
         target.forget()
-        _compare(file, target, mark, (HEAD, size), compared)
+        _compare(file, target, mark, (HEAD, size), lambda done: report(size + done, 2 * size))
         between = time.monotonic()
         head = _piece(file, 0, min(HEAD, size))
         target.write(SECTOR, head[SECTOR:])
@@ -73,8 +76,7 @@ def write_stick(image: Path, target: Target, written: Progress, compared: Progre
         target.write(0, head[:SECTOR])
         target.sync()
         target.forget()
-        _compare(file, target, mark, (0, min(HEAD, size)), lambda done, total: None)
-    written(size, size)
+        _compare(file, target, mark, (0, min(HEAD, size)), lambda done: report(2 * size, 2 * size))
     return Written(size, time.monotonic() - between + middle - began, between - middle)
 
 
@@ -95,7 +97,7 @@ def _body(file: BinaryIO, target: Target, mark: Marker, report: Progress) -> Non
             target.sync()
             target.write(0, replace(mark, done=done - HEAD).sector())
             safe = done
-        report(done, mark.size)
+        report(done, 2 * mark.size)
     target.sync()
 
 
@@ -112,7 +114,9 @@ def _piece(file: BinaryIO, offset: int, size: int) -> bytes:
     return content
 
 
-def _compare(file: BinaryIO, target: Target, mark: Marker, span: tuple[int, int], report: Progress) -> None:
+def _compare(
+    file: BinaryIO, target: Target, mark: Marker, span: tuple[int, int], report: Callable[[int], None]
+) -> None:
     for offset, piece in _pieces(file, *span):
         found = target.read(offset, len(piece))
         if found != piece:
@@ -122,4 +126,4 @@ def _compare(file: BinaryIO, target: Target, mark: Marker, span: tuple[int, int]
             target.sync()
             advice = "Take another stick: this one is worn, or smaller than it says"
             raise HomelabError(fault, where=target.name, advice=advice)
-        report(offset + len(piece), span[1])
+        report(offset + len(piece))

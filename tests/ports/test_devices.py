@@ -194,6 +194,16 @@ def test_a_device_that_vanishes_is_told(tmp_path: Path, monkeypatch: pytest.Monk
             medium.write(4 << 20, bytes(512))
 
 
+def test_a_device_that_ends_early_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "sdb"
+    path.write_bytes(bytes(8 << 20))
+    with opened("sdb", path, write=False) as medium:
+        path.write_bytes(bytes(4 << 20))
+        assert len(medium.read(0, 4 << 20)) == 4 << 20
+        with pytest.raises(HomelabError, match="sdb vanished: reading stopped at 4 MB"):
+            medium.read(4 << 20, 512)
+
+
 @pytest.mark.parametrize(("number", "said"), [(errno.EBUSY, "in use"), (errno.EACCES, "sudo"), (errno.ENXIO, "there")])
 def test_why_a_disk_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str) -> None:
     def fails(*_: object) -> int:

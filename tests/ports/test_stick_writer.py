@@ -105,7 +105,7 @@ def silent(done: int, total: int) -> None:
 
 
 def write(image: Path, stick: Stick) -> None:
-    write_stick(image, stick, silent, silent)
+    write_stick(image, stick, silent)
 
 
 def steps(image: Path) -> int:
@@ -143,6 +143,13 @@ def test_a_cut_at_every_step_is_told(image: Path) -> None:
             with pytest.raises(PowerCut):
                 write(image, stick)
             told(stick.after(Random(seed) if seed else None))
+
+
+def test_the_progress_counts_every_byte_twice(image: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    write_stick(image, Stick(), lambda done, total: seen.append((done, total)))
+    assert seen == sorted(seen)
+    assert seen[-1] == (2 * SIZE, 2 * SIZE)
 
 
 @settings(max_examples=200, deadline=None)
@@ -197,7 +204,7 @@ def test_an_image_that_becomes_shorter_is_told(image: Path, tmp_path: Path) -> N
         os.truncate(short, done)
 
     with pytest.raises(HomelabError, match="became shorter"):
-        write_stick(short, stick, cut, silent)
+        write_stick(short, stick, cut)
     assert read_marker(bytes(stick.kept[:SECTOR]))
 
 
@@ -225,7 +232,7 @@ def test_a_block_device_is_written_and_held_alone(tmp_path: Path, image: Path) -
             assert medium.size == STICK
             with pytest.raises(HomelabError, match="in use"), opened("loop", device, write=True):
                 pass
-            write_stick(image, medium, silent, silent)
+            write_stick(image, medium, silent)
     finally:
         subprocess.run(["losetup", "--detach", device], check=True)
     assert backing.read_bytes()[:SIZE] == IMAGE
