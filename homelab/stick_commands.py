@@ -240,7 +240,8 @@ def _put(medium: Medium, path: Path, bank: Bank, wanted: bytes) -> None:
 def _answer(ui: "Ui", host: str, path: Path, bank: Bank, *, changed: bool, undo: bool) -> int:
     if ui.json:
         wanted = not undo
-        ui.document({"host": host, "stick": str(path), "bank": bank.number, "changed": changed, OPTION: wanted})
+        fields = {"host": host, "stick": str(path), "bank": bank.number, "changed": changed, "preferVmklinux": wanted}
+        ui.document(fields)
         return DONE
     if not changed:
         state = "has" if has_option(bank.text) else "lacks"

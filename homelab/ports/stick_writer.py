@@ -98,7 +98,6 @@ def _body(file: BinaryIO, target: Target, mark: Marker, report: Progress) -> Non
             target.write(0, replace(mark, done=done - HEAD).sector())
             safe = done
         report(done, 2 * mark.size)
-    target.sync()
 
 
 def _pieces(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes]]:
