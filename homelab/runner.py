@@ -219,11 +219,11 @@ class Runner:
         return Outcome("done", bool(changes))
 
     def _check_taken(self, node: Node) -> None:
-        left = self._look(node)
+        left = [item for item in self._look(node) if not isinstance(item, Blocked)]
         if not left:
             return
         item = left[0]
-        wanted = item.sentence if isinstance(item, Change) else item.until if isinstance(item, Blocked) else item.do
+        wanted = item.sentence if isinstance(item, Change) else item.do
         raise NotTaken(
             f"the change was made but did not take: {wanted}",
             where=str(node),

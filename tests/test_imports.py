@@ -15,7 +15,7 @@ FILES = sorted((ROOT / "homelab").rglob("*.py"))
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"commands", "usb_commands"},
+    {"commands", "install_commands", "stick_commands", "usb_commands"},
     {"run"},
     {"options"},
     {"runner", "ui", "inventory", "inventory_reader", "inventory_lines", "inventory_values"},

@@ -1,0 +1,99 @@
+"""Arguments in, exit code out; no logic. Heavy modules are imported by the command that needs them."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from homelab import __version__
+from homelab.cli.options import GLOBALS, STEPS, with_globals
+from homelab.cli.rehearsal import rehearsal_group, rehearse
+from homelab.cli.usb import usb
+
+if TYPE_CHECKING:
+    from homelab.options import Options
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="homelab")
+@click.pass_context
+def cli(context: click.Context, /, **given: Any) -> None:
+    """Takes small machines from an empty USB port to a highly available Kubernetes API."""
+    context.obj = given
+
+
+for _option in reversed(GLOBALS):
+    cli = _option(cli)
+
+
+@cli.command()
+@with_globals
+def plan(options: "Options") -> int:
+    """Show what bootstrap would change, and why."""
+    from homelab import commands
+
+    return commands.plan(options)
+
+
+@cli.command()
+@click.option("--only", type=click.Choice(STEPS), help="Only this step.")
+@click.option("--from", "start", type=click.Choice(STEPS), help="Begin with this step.")
+@click.option("--until", type=click.Choice(STEPS), help="End with this step.")
+@with_globals
+def bootstrap(options: "Options", only: str | None, start: str | None, until: str | None) -> int:
+    """Do the whole job; run it again at any time."""
+    from homelab import commands, run
+
+    return commands.bootstrap(options, run.Choice(only, start, until))
+
+
+@cli.command("driver-fix")
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.option("--force", is_flag=True, help="Shut running VMs down first; overrides no other guard.")
+@click.option("--undo", is_flag=True, help="Give the NIC back to ne1000, as an upgrade to 7.0 needs it.")
+@click.option("--stick", metavar="DEVICE", help="Mend the host's stick (a device, or its image) instead of the host.")
+@with_globals
+def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool, undo: bool, stick: str | None) -> int:
+    """Repair the NIC driver of one or more hosts, one after another.
+
+    HOST is a host of the inventory, or an address; then VMWARE_USER and VMWARE_PASSWORD, or a prompt.
+    """
+    if stick is not None:
+        from homelab import stick_commands
+
+        return stick_commands.offline_fix(options, hosts, stick, undo=undo)
+    from homelab import commands
+
+    return commands.driver_fix(options, hosts, force=force, undo=undo)
+
+
+@cli.command()
+@with_globals
+def verify(options: "Options") -> int:
+    """Run the smoke tests; the plan must be empty."""
+    from homelab import commands
+
+    return commands.verify(options)
+
+
+@cli.command()
+@click.argument("host")
+@click.option("--forget", is_flag=True, help="Forget it; the next contact is the first again.")
+@with_globals
+def trust(options: "Options", host: str, forget: bool) -> int:
+    """Show or forget the pinned certificate and SSH host key of a host."""
+    from homelab import commands
+
+    return commands.trust(options, host, forget=forget)
+
+
+for _command in (usb, rehearse, rehearsal_group):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="homelab")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What every command takes, before or after its name, and how a command's errors end."""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from homelab.errors import HomelabError
+    from homelab.options import Options
+    from homelab.ui import Ui
+
+F = TypeVar("F", bound=Callable[..., Any])
+STEPS = (
+    "first-boot",
+    "nfs-datastore",
+    "local-datastore",
+    "usb-housekeeping",
+    "driver-fix",
+    "reboot",
+    "image",
+    "vm",
+    "guest",
+    "cluster-ca",
+    "load-balancer",
+    "kubernetes",
+)
+GLOBALS = (
+    click.option("-i", "--inventory", multiple=True, metavar="INVENTORY", help="An inventory; repeatable."),
+    click.option("-l", "--limit", metavar="HOSTS", help="Only these hosts (Ansible's patterns)."),
+    click.option("-o", "--output", type=click.Choice(["text", "json"]), help="What stdout gets."),
+    click.option("-q", "--quiet", is_flag=True, help="Say less."),
+    click.option("-v", "--verbose", is_flag=True, help="Say more."),
+    click.option("--no-color", is_flag=True, help="No colours."),
+    click.option("-y", "--yes", is_flag=True, help="Agree to the plan."),
+)
+GLOBAL_NAMES = ("inventory", "limit", "output", "quiet", "verbose", "no_color", "yes")
+
+
+def with_globals(function: F) -> F:
+    """Take the global options, which may stand before or after the command, and hand over an `Options`."""
+
+    @wraps(function)
+    def run(*args: Any, **given: Any) -> None:
+        context = click.get_current_context()
+        own = {name: given.pop(name) for name in GLOBAL_NAMES}
+        merged = {name: own[name] or (context.obj or {}).get(name) for name in own}
+        context.exit(guarded(merged, lambda options: function(options, *args, **given)))
+
+    for option in reversed(GLOBALS):
+        run = option(run)
+    return run  # type: ignore[return-value]
+
+
+def guarded(merged: dict[str, Any], command: Callable[["Options"], int]) -> int:
+    """Run a command; every error of ours ends as its sentences and its exit code."""
+    from homelab.errors import HomelabError
+    from homelab.options import Options
+    from homelab.ui import Ui
+
+    quiet, verbose = bool(merged["quiet"]), bool(merged["verbose"])
+    ui = Ui(merged["output"] or "text", quiet=quiet, verbose=verbose, color=not merged["no_color"])
+    try:
+        return command(Options(inventories(merged["inventory"]), merged["limit"], bool(merged["yes"]), ui))
+    except HomelabError as error:
+        ui.error(error)
+        return error.exit_code
+    except Exception as error:
+        if ui.verbose:
+            raise
+        ui.error(mistake_of_ours(error))
+        return 1
+    except KeyboardInterrupt:
+        ui.warn("interrupted; run again, it goes on where it stopped")
+        return 130
+
+
+def mistake_of_ours(error: Exception) -> "HomelabError":
+    """An exception that nobody expected, as a sentence with the place in the code."""
+    from homelab.errors import HomelabError
+
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "unknown"
+    what = f"a mistake of homelab itself: {type(error).__name__}: {error}"
+    return HomelabError(what, where=place, advice="Run again with -v to see the whole story, and please report it")
+
+
+def inventories(named: Sequence[str]) -> tuple[Path, ...]:
+    """The named sources, else HOMELAB_INVENTORY, else ./inventory."""
+    listed = [name for name in os.environ.get("HOMELAB_INVENTORY", "").split(",") if name]
+    return tuple(Path(name) for name in named or listed or ["inventory"])
+
+
+def or_sample(sources: tuple[Path, ...], ui: "Ui") -> tuple[Path, ...]:
+    """The packaged sample lab, when none was named and ./inventory does not exist; says so."""
+    from homelab.data import data_folder
+
+    if sources != (Path("inventory"),) or sources[0].exists():
+        return sources
+    ui.note("no inventory here; the packaged sample lab is used")
+    return (data_folder("inventory"),)
