@@ -32,9 +32,9 @@ def plan(options: Options) -> int:
     return DONE if found.empty else CHANGES
 
 
-def bootstrap(options: Options, choice: Choice) -> int:
-    """The whole job, again and again; ends with verify."""
-    return Run(options, all_steps(), choice).carry_out(verify=True)
+def bootstrap(options: Options, choice: Choice, *, wait: float) -> int:
+    """The whole job, again and again; ends with verify. `wait` in seconds, for hosts that need a person."""
+    return Run(options, all_steps(wait=wait), choice).carry_out(verify=True)
 
 
 def driver_fix(options: Options, hosts: Sequence[str], *, force: bool, undo: bool) -> int:

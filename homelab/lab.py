@@ -116,7 +116,7 @@ class NfsServer(Model):
     export: Annotated[str, StringConstraints(pattern=r"^/\S*$")] = Field(alias="nfs_export")
     datastore: DatastoreName = Field(alias="nfs_datastore")
     version: Literal["3", "4.1"] = Field("3", alias="nfs_version")
-    user: str = Field("root", alias="ansible_user", min_length=1)
+    user: str | None = Field(None, alias="ansible_user", min_length=1)
     managed: bool = Field(False, alias="nfs_managed")
 
 

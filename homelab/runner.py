@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from typing import Any
 
-from homelab.errors import HomelabError, NotTaken, PersonNeeded
+from homelab.errors import HomelabError, NotTaken, PersonNeeded, Unreachable
 from homelab.graph import Graph, order
 from homelab.lab import Lab
 from homelab.ports.record import during
@@ -122,7 +122,16 @@ class Runner:
                     plan.items[node] = future.result()
                 except HomelabError as error:
                     plan.failures[node] = error
+        self._excuse(plan)
         return plan
+
+    def _excuse(self, plan: Plan) -> None:
+        """Silence is no failure where something has to be done first, as a person switching the machine on."""
+        for node in self.graph:
+            held_by = [before for before in sorted(self.graph[node].after) if plan.items.get(before)]
+            if held_by and isinstance(plan.failures.get(node), Unreachable):
+                del plan.failures[node]
+                plan.items[node] = [Blocked(node.target, f"{held_by[0]} is done")]
 
     def _look(self, node: Node) -> Sequence[Planned]:
         step = self.steps[node.step]

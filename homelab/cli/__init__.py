@@ -38,12 +38,16 @@ def plan(options: "Options") -> int:
 @click.option("--only", type=click.Choice(STEPS), help="Only this step.")
 @click.option("--from", "start", type=click.Choice(STEPS), help="Begin with this step.")
 @click.option("--until", type=click.Choice(STEPS), help="End with this step.")
+@click.option("--wait", type=click.FloatRange(0), default=0, metavar="MINUTES", help="For hosts that need your hands.")
 @with_globals
-def bootstrap(options: "Options", only: str | None, start: str | None, until: str | None) -> int:
-    """Do the whole job; run it again at any time."""
+def bootstrap(options: "Options", only: str | None, start: str | None, until: str | None, wait: float) -> int:
+    """Do the whole job; run it again at any time.
+
+    A host that never answered needs its stick: what to do is told, and with --wait it is waited for.
+    """
     from homelab import commands, run
 
-    return commands.bootstrap(options, run.Choice(only, start, until))
+    return commands.bootstrap(options, run.Choice(only, start, until), wait=60 * wait)
 
 
 @cli.command("driver-fix")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 STEPS = (
+    "boot-media",
     "first-boot",
     "nfs-datastore",
     "local-datastore",

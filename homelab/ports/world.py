@@ -209,7 +209,8 @@ class World:
 
     def play(self, playbook: str, target: str, variables: Mapping[str, Any], *, skip: Sequence[str] = ()) -> int:
         """Run one of our playbooks for one guest, without some of its roles; how many tasks changed something."""
-        key = {} if self.lab.guests.authorized_keys else {"ansible_ssh_private_key_file": str(self.files.key)}
+        ours = any(vm.name == target for vm in self.lab.vms) and not self.lab.guests.authorized_keys
+        key = {"ansible_ssh_private_key_file": str(self.files.key)} if ours else {}
         play = ansible.Play(
             playbook=data_folder("playbooks") / playbook,
             limit=target,
@@ -344,7 +345,8 @@ def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
     """A managed guest's host key is known before the first contact: it is in the VM's mark."""
     lab = world.lab
     server = next((nas for nas in lab.nfs if nas.name == name), None)
-    address, user = (server.server, server.user) if server else (str(lab.vm(name).address), lab.guests.user)
+    address = server.server if server else str(lab.vm(name).address)
+    user = (server.user if server else None) or lab.guests.user
     if server is None and lab.vm(name).managed:
         found = world.vm(name)
         if found is None:

@@ -1,6 +1,7 @@
 """The product, read aloud: its steps in their order."""
 
 from homelab.step import Step
+from homelab.steps.boot_media import BootMedia
 from homelab.steps.cluster_ca import ClusterCa
 from homelab.steps.driver_fix import DriverFix
 from homelab.steps.first_boot import FirstBoot
@@ -15,9 +16,10 @@ from homelab.steps.usb_housekeeping import UsbHousekeeping
 from homelab.steps.vm import VmStep
 
 
-def all_steps() -> tuple[Step, ...]:
-    """Every step of bootstrap, in order."""
+def all_steps(*, wait: float = 0.0) -> tuple[Step, ...]:
+    """Every step of bootstrap, in order; `wait` in seconds for a person who boots a host from its stick."""
     return (
+        BootMedia(wait),
         FirstBoot(),
         NfsDatastore(),
         LocalDatastore(),

@@ -151,6 +151,10 @@ class DriverFix(Step):
         """Every ESXi host."""
         return [host.name for host in lab.esxi]
 
+    def after(self, lab: Lab, target: str) -> Sequence[Node]:
+        """The host has answered."""
+        return [Node("boot-media", target)]
+
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
         """Logs have found their place before; it does not matter how that went."""
         return [Node("usb-housekeeping", target)]

@@ -8,7 +8,7 @@ from homelab.lab import EsxiHost, Lab
 from homelab.ports.vsphere import HostLook
 from homelab.ports.vsphere.management import move_to
 from homelab.ports.world import World
-from homelab.step import Change, Planned, Step
+from homelab.step import Change, Node, Planned, Step
 from homelab.steps.first_boot_changes import (
     AddPortGroup,
     GiveAddress,
@@ -43,6 +43,10 @@ class FirstBoot(Step):
     def targets(self, lab: Lab) -> Sequence[str]:
         """Every ESXi host."""
         return [host.name for host in lab.esxi]
+
+    def after(self, lab: Lab, target: str) -> Sequence[Node]:
+        """The host has answered."""
+        return [Node("boot-media", target)]
 
     def observe(self, world: World, target: str) -> Met:
         """The host's look; where only the address that it got by DHCP answers, at that one."""

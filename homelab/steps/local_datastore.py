@@ -103,6 +103,10 @@ class LocalDatastore(Step):
         """Every ESXi host with esxi_local_datastore."""
         return [host.name for host in lab.esxi if host.local_datastore]
 
+    def after(self, lab: Lab, target: str) -> Sequence[Node]:
+        """The host has answered."""
+        return [Node("boot-media", target)]
+
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
         """The host has been met."""
         return [Node("first-boot", target)]

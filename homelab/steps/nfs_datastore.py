@@ -10,7 +10,7 @@ from homelab.ports.vsphere import HostLook, NasLook
 from homelab.ports.world import World
 from homelab.render.nfs_volume import volume_directory
 from homelab.step import Change, Node, Planned, Step
-from homelab.steps.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
+from homelab.steps.roles import Roles, RunPlaybook, apply_playbook, nas_values, observe_roles, plan_roles
 
 MAX_VOLUMES = "NFS.MaxVolumes"
 ROLE, PLAYBOOK = "nfs_server", "nfs_server.yml"
@@ -113,8 +113,9 @@ class NfsDatastore(Step):
         return [*(nas.name for nas in lab.nfs if nas.managed), *(host.name for host in lab.esxi if lab.nfs)]
 
     def after(self, lab: Lab, target: str) -> Sequence[Node]:
-        """A NAS of ours is there first."""
-        return [Node(self.name, nas.name) for nas in lab.nfs if nas.managed and nas.name != target]
+        """The host has answered, and a NAS of ours is there."""
+        ours = [Node(self.name, nas.name) for nas in lab.nfs if nas.managed and nas.name != target]
+        return [Node("boot-media", target), *ours]
 
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
         """The host has been met."""
@@ -135,7 +136,7 @@ class NfsDatastore(Step):
         """Mount what is missing; move what is there under other strings, if nothing uses it."""
         nas = lab.nfs[0]
         if isinstance(observed, Roles):
-            values = {ROLE: server_values(lab)}
+            values = {ROLE: nas_values(lab)}
             return plan_roles(target, observed, PLAYBOOK, "lay an NFS server down", values)
         found = observed.look.nas_named(nas.datastore)
         if found and _same(found, nas):
@@ -157,11 +158,6 @@ class NfsDatastore(Step):
             except Exception:
                 writer.unmount(change.datastore)
                 raise
-
-
-def server_values(lab: Lab) -> dict[str, object]:
-    """What the role nfs_server reads."""
-    return {"export": lab.nfs[0].export, "clients": [host.address for host in lab.esxi]}
 
 
 def _same(found: NasLook, nas: NfsServer) -> bool:

@@ -76,6 +76,10 @@ class UsbHousekeeping(Step):
         """Every ESXi host, when there is a datastore for its logs."""
         return [host.name for host in lab.esxi if log_store(lab, host.name)]
 
+    def after(self, lab: Lab, target: str) -> Sequence[Node]:
+        """The host has answered."""
+        return [Node("boot-media", target)]
+
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
         """The datastores have been tried."""
         return [Node("nfs-datastore", target), Node("local-datastore", target)]
