@@ -60,9 +60,11 @@ def test_nothing_else_fails_while_a_person_is_needed(tmp_path: Path) -> None:
 def test_bootstrap_goes_on_by_itself_when_the_host_answers(tmp_path: Path) -> None:
     here = lab_of(iso=ISO)
     with standing(here, tmp_path) as site:
-        site.host.on_down()
+        site.host.shut_down()
+        with site.host.changed:
+            assert site.host.changed.wait_for(lambda: site.host.state == "down", 5)
         steps = tuple(step for step in all_steps(wait=30) if step.name in (*HOST_STEPS, "boot-media"))
-        switched_on = threading.Timer(1.0, site.host.on_up)
+        switched_on = threading.Timer(1.0, site.host.press_button)
         switched_on.start()
         ended = bring(here, tmp_path / "home", steps)
         switched_on.join()
