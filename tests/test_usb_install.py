@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +104,9 @@ def test_the_installer_is_told_to_speak_on_the_serial_console(tmp_path: Path, na
 
 # --- with QEMU
 
+MISSING = [name for name in ("qemu-system-x86_64", "gcc") if shutil.which(name) is None]
+real = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
@@ -114,6 +118,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.thorough
+@real
 @pytest.mark.timeout(TIMEOUT)
 def test_a_stick_is_installed_to_its_end_and_boots_by_itself(folder: Path) -> None:
     efi_tools.standin(folder / "brix3.img", SIZE)
@@ -135,6 +140,7 @@ def test_a_stick_is_installed_to_its_end_and_boots_by_itself(folder: Path) -> No
 
 
 @pytest.mark.thorough
+@real
 @pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize(
     ("make", "minutes", "said"),
@@ -157,6 +163,7 @@ def test_an_installation_that_fails_leaves_no_image(
 
 
 @pytest.mark.thorough
+@real
 @pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_installation_leaves_no_image_and_no_emulator(folder: Path, number: signal.Signals) -> None:
