@@ -94,6 +94,11 @@ def verify(options: Options) -> int:
     return Run(options, all_steps()).verify_only()
 
 
+def doctor(options: Options) -> int:
+    """Preflight: this machine, then every host, NAS, image and address; changes nothing."""
+    return Run(options, all_steps()).doctor()
+
+
 def trust(options: Options, host: str, *, forget: bool) -> int:
     """Show or forget what is pinned for one host or guest."""
     lab = read_lab(options.inventories).lab

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from homelab.checks import Check, run_checks, smoke_tests
+from homelab.checks import Check, Result, run_checks, smoke_tests
 from homelab.data import data_folder
 from homelab.errors import UsageError
 from homelab.graph import Graph, chosen_graph, full_graph, one_by_one
@@ -18,6 +18,7 @@ from homelab.ports.ansible_inventory import Vault, select_hosts
 from homelab.ports.files import HomeFiles, home_of
 from homelab.ports.record import finish
 from homelab.ports.world import World, at, open_world
+from homelab.preflight import preflight
 from homelab.runner import Event, Plan, Runner
 from homelab.step import Blocked, Change, Node, Step
 from homelab.ui import Ui, event_fields
@@ -191,17 +192,29 @@ class Run:
         """The smoke tests, and the plan must be empty."""
         plan = self.runner.plan()
         results = run_checks(self.world, smoke_tests(self.lab), 5.0, lambda check, answer: None)
+        ok = self._show_checks(results, plan, must_be_empty=True)
+        if not self.ui.json:
+            self.show_plan(plan)
+        return DONE if ok else FAILED
+
+    def doctor(self) -> int:
+        """The preflight checks, each asked once; what would be changed is counted and not judged."""
+        chosen = [check for check in preflight(self.lab) if self.limit is None or check.target in self.limit]
+        results = run_checks(self.world, chosen, 0.0, lambda check, answer: None)
+        return DONE if self._show_checks(results, self.runner.plan(), must_be_empty=False) else FAILED
+
+    def _show_checks(self, results: Sequence[Result], plan: Plan, *, must_be_empty: bool) -> bool:
         changes = sum(len(items) for items in plan.items.values())
-        ok = plan.empty and not plan.failures and all(result.answer.ok for result in results)
+        ok = all(result.answer.ok for result in results)
+        ok = ok and (not must_be_empty or (plan.empty and not plan.failures))
         if self.ui.json:
             self.ui.document({"ok": ok, "checks": [result.fields() for result in results], "changes": changes})
-            return DONE if ok else FAILED
+            return ok
         for result in results:
             self.ui.say(f"{'ok    ' if result.answer.ok else 'FAILED'} {result.check.sentence}: {result.answer.text}")
             if not result.answer.ok:
                 self.ui.say(f"       to do: {result.check.advice}")
-        self.show_plan(plan)
-        return DONE if ok else FAILED
+        return ok
 
 
 class _Shown:

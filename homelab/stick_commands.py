@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from homelab.errors import Refused, UsageError
 from homelab.ports.devices import Disks, Medium, here, opened
 from homelab.ports.stick_writer import Written, write_stick
-from homelab.render.boot_bank import FIXABLE, OPTION, Bank, NoEsxi, active, fixed, has_option, unfixed
+from homelab.render.boot_bank import FIXABLE, OPTION, UPGRADING, Bank, NoEsxi, active, fixed, has_option, unfixed
 from homelab.render.devices import Device, human, least_stick, refusal, too_small
 from homelab.render.fat import FatError
 from homelab.render.stick_image import NotOurs, StickImage, recognise
@@ -38,6 +38,7 @@ def write(options: "Options", host: str, device: str | None, image: Path | None,
     if not _agreed(options, chosen.name):
         options.ui.warn("nothing was touched")
         return USAGE
+    _look_again(disks, chosen)
     disks.free(chosen)
     with opened(chosen.name, Path(chosen.path), write=True, size=chosen.size) as medium:
         _refuse(too_small(replace(chosen, size=medium.size), known.size, 0, ""), chosen)
@@ -106,6 +107,14 @@ def _chosen(found: list[Device], named: str) -> Device:
     raise UsageError(what, where=named, advice=advice)
 
 
+def _look_again(disks: Disks, chosen: Device) -> None:
+    """A person may take minutes to answer: what has that name now must be the disk that was shown."""
+    now = _chosen(disks.all(), chosen.name)
+    if (now.model, now.serial, now.size) != (chosen.model, chosen.serial, chosen.size):
+        _refuse((f"{chosen.name} is another disk now: {now}", "Run it again, and read what it shows"), chosen)
+    _refuse(refusal(now), chosen)
+
+
 def _refuse(reason: tuple[str, str] | None, device: Device) -> None:
     if reason:
         raise Refused(f"{reason[0]}; nothing was written", where=device.path, advice=reason[1])
@@ -167,6 +176,7 @@ def offline_fix(
         options.ui.warn("nothing was touched")
         return USAGE
     if disk:
+        _look_again(disks or here(), disk)
         (disks or here()).free(disk)
     with opened(path.name, path, write=True, size=disk.size if disk else 0) as medium:
         _put(medium, path, bank, wanted)
@@ -210,6 +220,8 @@ def _show_fix(ui: "Ui", host: str, device: str, bank: Bank, *, undo: bool) -> No
     what = f"takes {OPTION} out of" if undo else f"appends {OPTION} to"
     ui.note(f"{what} kernelopt= of boot.cfg in the active {bank} of the stick of {host}")
     ui.note(f"why: vmklinux drivers (e1000e) {'no longer ' if undo else ''}go before native ones (ne1000)")
+    if bank.state == UPGRADING:
+        ui.warn("this bank is tried once after an upgrade; if that fails, the other one is started, without the option")
     ui.note(f"undo: homelab driver-fix {host} --stick {device}{back}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from tests.stick_tools import PARTITIONS, SECTOR, boot_cfg, installed, put_fat
+from tests.stick_tools import PARTITIONS, SECTOR, Partition, boot_cfg, installed, put_fat
 
 SOURCE = Path(__file__).parent / "standin_efi" / "program.c"
 # Behind the installer's partition, where nothing of the installed stick comes to lie.
@@ -49,16 +49,24 @@ INSTALLED = "Stand-in ESXi, started from the installed stick"
 BANKS = {5: boot_cfg(options="a logPort=com1 gdbPort=none"), 6: None}
 
 
+def starting(
+    path: Path, banks: Mapping[int, bytes | None], size: int, partitions: Mapping[int, Partition] = PARTITIONS
+) -> Path:
+    """An installed stick that firmware can start; it says so and switches off."""
+    installed(path, banks, size, partitions)
+    _, first, last = partitions[1]
+    loader = program(path.parent, INSTALLED, installs=False)
+    with path.open("r+b") as file:
+        put_fat(file, first * SECTOR, last - first + 1, {"/EFI/BOOT/BOOTX64.EFI": loader}, per_cluster=1)
+    return path
+
+
 def standin(
     path: Path, size: int, *, banks: Mapping[int, bytes | None] = BANKS, says: str = INSTALLER, idle: bool = False
 ) -> Path:
     """An installer's image that lays an installed stick of `size` bytes over itself; an idle one writes nothing."""
     loader = program(path.parent, says, installs=True)
-    started = program(path.parent, INSTALLED, installs=False)
-    whole = installed(path.with_suffix(".whole"), banks, size)
-    _, first, last = PARTITIONS[1]
-    with whole.open("r+b") as file:
-        put_fat(file, first * SECTOR, last - first + 1, {"/EFI/BOOT/BOOTX64.EFI": started}, per_cluster=1)
+    whole = starting(path.with_suffix(".whole"), banks, size)
     cfg = boot_cfg("6.7.0-8169922", options="runweasel ks=usb:/KS.CFG")
     files = {"/BOOT.CFG": cfg, "/EFI/BOOT/BOOT.CFG": cfg, "/EFI/BOOT/BOOTX64.EFI": loader}
     sectors = 48 * 2048

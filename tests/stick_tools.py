@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+Partition = tuple[uuid.UUID, int, int]
 SECTOR = 512
 GIB = 1 << 30
 ESP, BASIC, DIAGNOSTIC = (
@@ -137,7 +138,7 @@ def _row(name: bytes, first: int, size: int, kind: int) -> bytes:
     return row
 
 
-def put_gpt(file: BinaryIO, size: int, partitions: Mapping[int, tuple[uuid.UUID, int, int]] = PARTITIONS) -> None:
+def put_gpt(file: BinaryIO, size: int, partitions: Mapping[int, Partition] = PARTITIONS) -> None:
     """Lay a protective MBR, a GPT and its copy on a disk of `size` bytes."""
     last = size // SECTOR - 1
     rows = bytearray(128 * 128)
@@ -175,7 +176,7 @@ def installed(
     path: Path,
     banks: Mapping[int, bytes | None],
     size: int = GIB,
-    partitions: Mapping[int, tuple[uuid.UUID, int, int]] = PARTITIONS,
+    partitions: Mapping[int, Partition] = PARTITIONS,
 ) -> Path:
     """An installed stick: for each boot bank its boot.cfg, None for a bank without one."""
     with path.open("wb") as file:

@@ -17,6 +17,7 @@ LAYERS = (
     {"cli"},
     {"commands", "install_commands", "stick_commands", "usb_commands"},
     {"run"},
+    {"preflight"},
     {"options"},
     {"runner", "ui", "inventory", "inventory_reader", "inventory_lines", "inventory_values"},
     {"steps", "checks"},

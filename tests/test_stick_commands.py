@@ -72,6 +72,33 @@ def test_the_name_that_was_typed_is_consent(
     assert "the same" in shown.out
 
 
+def test_another_stick_that_took_the_name_meanwhile_is_not_written(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Terminal):
+        def readline(self, size: int | None = -1) -> str:
+            (machine.root / "sys/block/sdb/device/model").write_text("Backup Disk\n")
+            return "sdb\n"
+
+    monkeypatch.setattr(sys, "stdin", Slow())
+    with pytest.raises(Refused, match="sdb is another disk now: sdb: SanDisk Backup Disk"):
+        write(machine, "sdb", yes=False)
+    assert untouched(machine)
+
+
+def test_a_stick_that_was_mounted_meanwhile_is_not_written(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Terminal):
+        def readline(self, size: int | None = -1) -> str:
+            machine.mount("8:17", "/media/me/STICK")
+            assert machine.disks
+            return "sdb\n"
+
+    monkeypatch.setattr(sys, "stdin", Slow())
+    with pytest.raises(Refused, match="sdb1 is mounted at /media/me/STICK"):
+        write(machine, "sdb", yes=False)
+    assert untouched(machine)
+
+
 def test_a_link_to_the_device_is_the_device(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "usb-SanDisk").symlink_to(machine.node("sdb"))
     assert write(machine, str(tmp_path / "usb-SanDisk")) == 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import pytest
 
 from homelab import install_commands
 from homelab.install_commands import mac_of
+from homelab.ports.devices import Medium, opened
 from homelab.ports.qemu import Machine, find_emulator, run_until_reboot
+from homelab.ports.stick_writer import write_stick
 from homelab.render.boot_bank import active, values_of
 from homelab.render.fat import Read, open_volume
 from homelab.render.stick_image import BOOT_CFGS, recognise
@@ -103,6 +106,9 @@ def test_the_installer_is_told_to_speak_on_the_serial_console(tmp_path: Path, na
 
 # --- with QEMU
 
+MISSING = [name for name in ("qemu-system-x86_64", "gcc") if shutil.which(name) is None]
+real = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
@@ -114,6 +120,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.thorough
+@real
 @pytest.mark.timeout(TIMEOUT)
 def test_a_stick_is_installed_to_its_end_and_boots_by_itself(folder: Path) -> None:
     efi_tools.standin(folder / "brix3.img", SIZE)
@@ -135,6 +142,7 @@ def test_a_stick_is_installed_to_its_end_and_boots_by_itself(folder: Path) -> No
 
 
 @pytest.mark.thorough
+@real
 @pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize(
     ("make", "minutes", "said"),
@@ -157,6 +165,7 @@ def test_an_installation_that_fails_leaves_no_image(
 
 
 @pytest.mark.thorough
+@real
 @pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_installation_leaves_no_image_and_no_emulator(folder: Path, number: signal.Signals) -> None:
@@ -170,3 +179,63 @@ def test_an_interrupted_installation_leaves_no_image_and_no_emulator(folder: Pat
         process.send_signal(number)
         assert process.wait(30) == 130
     assert not list(folder.glob("whole.img")) + list(folder.glob("*.part"))
+
+
+class Pulled(Exception):
+    """The stick was pulled out."""
+
+
+class NotStarted(Exception):
+    """The firmware went on to its own shell."""
+
+
+def write_but(stick: Path, image: Path, left: int) -> None:
+    """Write an image, but for the last `left` writes."""
+
+    class Stick(Medium):
+        writes = 0
+        most = 10**9
+
+        def write(self, offset: int, content: bytes) -> None:
+            self.writes += 1
+            if self.writes > self.most:
+                raise Pulled
+            super().write(offset, content)
+
+    with opened("stick", stick, write=True) as medium:
+        target = Stick(medium.name, medium.path, medium.descriptor, medium.size)
+        write_stick(image, target, lambda done, total: None)
+        target.most, target.writes = target.writes - left, 0
+        if left:
+            with pytest.raises(Pulled):
+                write_stick(image, target, lambda done, total: None)
+
+
+@pytest.mark.thorough
+@real
+@pytest.mark.timeout(TIMEOUT)
+@pytest.mark.parametrize("left", [0, 1, 4])
+@pytest.mark.parametrize("kind", ["installer", "installed"])
+def test_firmware_starts_a_whole_stick_and_no_half_one(folder: Path, kind: str, left: int) -> None:
+    """Of a stick that held the same image before, so that what is missing may lie there still."""
+    if kind == "installer":
+        image, says = efi_tools.standin(folder / "image.img", SIZE), efi_tools.INSTALLER
+    else:
+        image, says = efi_tools.starting(folder / "image.img", efi_tools.BANKS, SMALL_SIZE, SMALL), efi_tools.INSTALLED
+    stick = folder / "stick.img"
+    with stick.open("wb") as file:
+        file.truncate(256 << 20)
+    write_but(stick, image, left)
+
+    def watch(line: str) -> None:
+        if "Shell>" in line:
+            raise NotStarted
+
+    machine = Machine(stick, folder / "console.log", mac_of("brix3"), memory_mib=512)
+    emulator = find_emulator()
+    if left:
+        with pytest.raises(NotStarted):
+            run_until_reboot(emulator, machine, 120, watch, "the firmware's shell")
+    else:
+        run_until_reboot(emulator, machine, 120, watch, "the stick to start")
+    assert (says in machine.log.read_text(errors="replace")) == (not left)

@@ -27,6 +27,15 @@ for _option in reversed(GLOBALS):
 
 @cli.command()
 @with_globals
+def doctor(options: "Options") -> int:
+    """Check this machine, every host, the NAS, the image and the addresses; change nothing."""
+    from homelab import commands
+
+    return commands.doctor(options)
+
+
+@cli.command()
+@with_globals
 def plan(options: "Options") -> int:
     """Show what bootstrap would change, and why."""
     from homelab import commands

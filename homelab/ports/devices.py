@@ -27,6 +27,7 @@ SECTOR = 512
 MADE_UP = re.compile(r"(loop|ram|zram|dm-|md|nbd|sr|fd)\d*")
 SYSTEM = ("/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/home")
 BLKFLSBUF = 0x1261
+UNCACHED = {errno.ENOTTY, errno.EINVAL, errno.ENOTSUP}
 GONE = {errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM if hasattr(errno, "ENOMEDIUM") else errno.ENODEV}
 
 
@@ -188,7 +189,12 @@ class Medium:
     def sync(self) -> None:
         """Return when all that was written is on the medium."""
         with self._told("writing", self.place):
-            os.fsync(self.descriptor)
+            try:
+                os.fsync(self.descriptor)
+            except OSError as error:
+                # A raw disk of macOS has no cache to force out, and may say so.
+                if not stat.S_ISCHR(os.fstat(self.descriptor).st_mode) or error.errno not in UNCACHED:
+                    raise
 
     def put(self, batches: Batches) -> None:
         """Write batches, each on the medium before the next."""

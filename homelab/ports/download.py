@@ -14,6 +14,7 @@ Progress = Callable[[int, int], None]
 
 CHUNK = 1 << 20
 SILENCE_SECONDS = 60.0
+HEAD_SECONDS = 10.0
 
 
 def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SECONDS) -> None:
@@ -63,3 +64,23 @@ def _unreachable(url: str, what: str) -> Unreachable:
     return Unreachable(
         what, where=url, advice="Check the address and this machine's way to it, then run the same command again"
     )
+
+
+def offered(source: str) -> str:
+    """How a file stands that a path or an http(s) URL names, without fetching it. HomelabError when it is not there."""
+    if not source.startswith(("http://", "https://")):
+        path = Path(source).expanduser()
+        if not path.is_file():
+            raise HomelabError("there is no such file", where=source, advice="Correct the path")
+        return f"{path.name}, {path.stat().st_size / 1e6:.0f} MB"
+    try:
+        request = urllib.request.Request(source, method="HEAD")
+        with urllib.request.urlopen(request, timeout=HEAD_SECONDS) as response:
+            return f"{int(response.headers.get('Content-Length') or 0) / 1e6:.0f} MB at the server"
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise HomelabError(
+            f"the server answered {error.code} {error.reason}", where=source, advice="Check the address in a browser"
+        ) from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _unreachable(source, f"it cannot be had ({getattr(error, 'reason', None) or error})") from None

@@ -20,7 +20,7 @@ SECTOR = 512
 HEAD = 1 << 20
 CHUNK = 4 << 20
 # So often the data is forced out and the mark says how far it is.
-STRIDE = 64 << 20
+STRIDE = 32 << 20
 # The copy of the GPT that an earlier use left at the end.
 BACKUP_GPT = 33 * SECTOR
 

@@ -28,7 +28,7 @@ from homelab.ports.record import recorded
 from homelab.ports.shell_writer import ShellWriter
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
-from homelab.ports.vsphere.hosts import configuration_backup, installed_vibs
+from homelab.ports.vsphere.hosts import configuration_backup, installation_id, installed_vibs
 from homelab.ports.vsphere.local_storage import PartitionLook, partitions_of
 from homelab.ports.vsphere.storage import download, file_size
 
@@ -134,6 +134,11 @@ class World:
         """What is on a disk of a host; asked for only when a datastore is to be made of it."""
         with open_session(self.lab.host(host), self.files, self.note) as session:
             return partitions_of(session, device_path)
+
+    def installation_id(self, host: str) -> str:
+        """The id that an installation got on its boot medium; a copied stick has its original's."""
+        with open_session(self.lab.host(host), self.files, self.note) as session:
+            return installation_id(session)
 
     def has_file(self, host: str, datastore: str, path: str) -> bool:
         """Whether a datastore, seen through a host, has a file with something in it."""

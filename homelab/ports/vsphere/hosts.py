@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from homelab.ports.vsphere.esxcli import esxcli
 from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.storage import download
 
@@ -31,3 +32,9 @@ def configuration_backup(session: Session) -> bytes:
 def reboot(session: Session) -> None:
     """Begin a clean reboot, which keeps the configuration; the session dies with it."""
     session.host_system.RebootHost_Task(force=True)
+
+
+def installation_id(session: Session) -> str:
+    """What `esxcli system uuid get` answers: made once by the installer, and copied with the stick."""
+    rows = esxcli(session, "system uuid get")
+    return next((value for row in rows for value in row.values()), "")
