@@ -28,6 +28,9 @@ class HostWriter(Protocol):
     def make_folder(self, datastore: str, path: str) -> None:
         """Make a folder and its parents; nothing happens when it is there."""
 
+    def add_coredump_file(self, datastore: str, name: str) -> None:
+        """Have core dumps written to a file on a VMFS datastore; nothing happens where a file is in use already."""
+
     def set_options(self, options: Mapping[str, Option]) -> None:
         """Set advanced settings."""
 

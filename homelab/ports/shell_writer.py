@@ -1,5 +1,6 @@
 """Writes to a host in its own shell, where no licence forbids them."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from homelab.errors import HostFault
@@ -10,8 +11,6 @@ from homelab.ports.host_writer import Option, Progress
 from homelab.ports.vsphere.storage import mount_refused
 
 VOLUMES = "/vmfs/volumes"
-# A small text that every host has.
-PROBE = "/etc/vmware/version"
 
 
 class ShellWriter:
@@ -39,21 +38,23 @@ class ShellWriter:
         keep_configuration(self.shell)
 
     def probe(self, datastore: str) -> None:
-        """`cp`, `cat` and `rm`."""
+        """`touch`, `cat` and `rm`."""
         path = f"{VOLUMES}/{datastore}/.homelab-probe-{self.shell.login.name}"
-        self.shell.must(["cp", PROBE, path], writes=True)
-        read = self.shell.must(["cat", path])
+        self.shell.must(["touch", path], writes=True)
+        self.shell.must(["cat", path])
         self.shell.must(["rm", path], writes=True)
-        if read != self.shell.must(["cat", PROBE]):
-            raise HostFault(
-                f"the probe file {path} was written, and reading it back gives something else",
-                where=self.shell.login.where,
-                advice="Check the NAS; a datastore that forgets what was written must not be used",
-            )
 
     def make_folder(self, datastore: str, path: str) -> None:
         """`mkdir -p`."""
         self.shell.must(["mkdir", "-p", f"{VOLUMES}/{datastore}/{path}"], writes=True)
+
+    def add_coredump_file(self, datastore: str, name: str) -> None:
+        """`esxcli system coredump file`."""
+        if re.search(r"(?m)^ *Active: *\S", self.shell.must(["esxcli", "system", "coredump", "file", "get"])):
+            return
+        if name not in self.shell.must(["esxcli", "system", "coredump", "file", "list"]):
+            self._esxcli("system", "coredump", "file", "add", "--datastore", datastore, "--file", name)
+        self._esxcli("system", "coredump", "file", "set", "--enable=true", "--smart")
 
     def set_options(self, options: Mapping[str, Option]) -> None:
         """`vim-cmd hostsvc/advopt/update`."""

@@ -32,6 +32,11 @@ def log_store(lab: Lab, target: str) -> str | None:
     return lab.host(target).local_datastore or next((nas.datastore for nas in lab.nfs), None)
 
 
+def log_folder(lab: Lab, target: str) -> str:
+    """The folder of a host's own for scratch and logs, on whatever datastore they lie."""
+    return f"homelab/{lab.name}/hosts/{target}"
+
+
 def awaits_scratch(lab: Lab, target: str, look: HostLook) -> bool:
     """Whether the host keeps its logs in memory and is not told otherwise yet; a place of its own choice is left."""
     known = CURRENT_SCRATCH in look.options

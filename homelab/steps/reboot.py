@@ -6,11 +6,22 @@ from datetime import datetime
 
 from homelab.errors import DeadlinePassed, HomelabError, LoginRefused, PersonNeeded, Refused
 from homelab.lab import Lab
+from homelab.ports.host_writer import HostWriter
 from homelab.ports.vsphere import HostLook
-from homelab.ports.vsphere.host_look import PREFER_VMKLINUX
+from homelab.ports.vsphere.host_look import CONFIGURED_SCRATCH, PREFER_VMKLINUX
 from homelab.ports.world import World
 from homelab.step import Blocked, Change, Node, Planned, Step
-from homelab.steps.host_state import RIGHT, WRONG, awaits_scratch, differences, fixable, needs_fix
+from homelab.steps.host_state import (
+    RIGHT,
+    WRONG,
+    awaits_scratch,
+    differences,
+    fixable,
+    log_folder,
+    log_store,
+    needs_fix,
+    scratch_pending,
+)
 
 MAINTENANCE_SECONDS = 120.0
 
@@ -165,6 +176,7 @@ def _reboot(world: World, change: RebootHost) -> None:
         if look.prefers_vmklinux and not look.modules[WRONG].enabled:
             # It would prefer legacy drivers for every device, and is not needed any more (esxi-facts, The driver fix).
             writer.set_options({PREFER_VMKLINUX: False})
+        _find_scratch(world, look, writer, change.target)
         writer.reboot()
     host = world.lab.host(change.target)
     where = f"{change.target} ({host.address})"
@@ -178,6 +190,14 @@ def _reboot(world: World, change: RebootHost) -> None:
         )
     except DeadlinePassed as error:
         raise PersonNeeded(error.what, where=where, advice=console_steps(change)) from error
+
+
+def _find_scratch(world: World, look: HostLook, writer: HostWriter, target: str) -> None:
+    """A boot that does not find the folder for scratch leaves the logs in memory, and would be asked for again."""
+    store, folder = log_store(world.lab, target), log_folder(world.lab, target)
+    ours = str(look.options.get(CONFIGURED_SCRATCH, "")).endswith(folder)
+    if store and ours and scratch_pending(look) and look.directory_of(store):
+        writer.make_folder(store, folder)
 
 
 def console_steps(change: RebootHost) -> str:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.vsphere import HostLook
-from homelab.ports.vsphere.coredump import add_coredump_file
 from homelab.ports.vsphere.host_look import CONFIGURED_SCRATCH
 from homelab.ports.world import World
 from homelab.step import Blocked, Change, Node, Planned, Step
-from homelab.steps.host_state import awaits_scratch, log_store
+from homelab.steps.host_state import awaits_scratch, log_folder, log_store
 
 LOG_DIR, LOG_DIR_UNIQUE = "Syslog.global.logDir", "Syslog.global.logDirUnique"
 VOLUMES = "/vmfs/volumes"
@@ -106,17 +105,16 @@ class UsbHousekeeping(Step):
         directory = look.directory_of(store)
         if directory is None:
             return [Blocked(target, f"the datastore {store} is mounted on {target} and answers")]
-        folder = f"homelab/{lab.name}/hosts/{target}"
+        folder = log_folder(lab, target)
         on_vmfs = look.vmfs_named(store) is not None
         worn_out = int(look.version.split(".")[0]) >= 7
         return [KeepLogs(target, store, directory, folder, core_dumps=on_vmfs, worn_out=worn_out)]
 
     def apply(self, world: World, change: KeepLogs) -> None:
         """Core dumps and logs first, scratch last: its setting is what the next look goes by."""
-        if change.core_dumps:
-            with world.session(change.target) as session:
-                add_coredump_file(session, change.datastore, f"homelab-{change.target}")
         with world.writer(change.target) as writer:
+            if change.core_dumps:
+                writer.add_coredump_file(change.datastore, f"homelab-{change.target}")
             writer.make_folder(change.datastore, change.folder)
             writer.set_options({LOG_DIR: f"[{change.datastore}] {change.folder}/logs", LOG_DIR_UNIQUE: True})
             writer.set_options({CONFIGURED_SCRATCH: f"{VOLUMES}/{change.directory}/{change.folder}"})

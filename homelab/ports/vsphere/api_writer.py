@@ -7,6 +7,7 @@ from pyVmomi import VmomiSupport, vim
 from homelab.lab import NfsServer
 from homelab.ports.host_writer import Option, Progress
 from homelab.ports.vsphere import storage
+from homelab.ports.vsphere.coredump import add_coredump_file
 from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.tasks import wait_for
 
@@ -34,6 +35,10 @@ class ApiWriter:
     def make_folder(self, datastore: str, path: str) -> None:
         """MakeDirectory."""
         storage.make_folder(self.session, datastore, path)
+
+    def add_coredump_file(self, datastore: str, name: str) -> None:
+        """Esxcli over 443: the API has no call for it."""
+        add_coredump_file(self.session, datastore, name)
 
     def set_options(self, options: Mapping[str, Option]) -> None:
         """UpdateOptions; a number has to be an xsd:long."""

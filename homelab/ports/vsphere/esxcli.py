@@ -30,7 +30,7 @@ ARGUMENT = "<argument><name>{name}</name><val>{value}</val></argument>"
 
 
 def esxcli(session: Session, command: str, *, writes: bool = False, **options: str | bool) -> list[dict[str, str]]:
-    """Run a command such as `system module set`; one mapping of fields a row, empty for a command that only sets.
+    """Run a command such as `system module set`; one mapping of fields a row.
 
     Options are named as on the wire: without hyphens. Raises HostFault with the command's own words.
     """
@@ -103,11 +103,13 @@ def _refused(session: Session, command: str, detail: str) -> HostFault:
 
 
 def _rows(tree: ElementTree.Element) -> list[dict[str, str]]:
-    """A list's objects, or the single object's fields as one row."""
+    """A list's objects, or the single object's fields as one row; a bare text is the field `value`."""
     rows = [node for node in tree if _name(node) == "DataObject"]
     if rows:
         return [_fields(row) for row in rows]
-    return [_fields(tree)] if len(tree) else []
+    if len(tree):
+        return [_fields(tree)]
+    return [{"value": tree.text}] if tree.text else []
 
 
 def _fields(node: ElementTree.Element) -> dict[str, str]:

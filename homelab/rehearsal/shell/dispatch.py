@@ -32,7 +32,6 @@ WRITING_VERBS = {
 }
 WRITING_PROGRAMS = {
     "auto-backup.sh",
-    "cp",
     "halt",
     "kill",
     "mkdir",

@@ -56,25 +56,6 @@ def touch(call: Call) -> Answer:
     return _each(call, paths, make, "touch: {}: {}")
 
 
-def cp(call: Call) -> Answer:
-    """Copy one text file onto a datastore."""
-    flags, paths = flags_of(call.arguments)
-    if flags or len(paths) != 2:
-        return usage("cp", flags, "")
-    try:
-        text = files.read(call.host, paths[0])
-    except OSError:
-        return Answer(err=f"cp: can't stat '{paths[0]}': No such file or directory\n", status=1)
-
-    def make(file: Path, label: str) -> None:
-        call.host.volumes.check_space(file, label=label)
-        if not file.parent.is_dir():
-            raise _No("No such file or directory")
-        file.write_text(text)
-
-    return _each(call, paths[1:], make, "cp: can't create '{}': {}")
-
-
 def rm(call: Call) -> Answer:
     """Remove files; -r folders with all in them, -f takes what is not there."""
     flags, paths = flags_of(call.arguments)
