@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from homelab.rehearsal import harm
 from homelab.rehearsal.faults.acts import Stage
 from homelab.rehearsal.faults.orders import Faults
 from homelab.rehearsal.faults.table import parse
@@ -167,7 +168,8 @@ def test_a_host_that_cannot_be_looked_at_is_told_once_a_step_and_asked_once(
         bench.faults.clear()
 
 
-def test_a_slow_api_is_waited_for(tmp_path: Path) -> None:
+def test_a_slow_api_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harm, "SLOW_SECONDS", 0.1)
     with standing_bench(tmp_path) as bench:
         bench.harm("api-slow")
         ended = bench.bring(DriverFix())

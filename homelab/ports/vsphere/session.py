@@ -34,7 +34,7 @@ READS = frozenset(
         "ContinueRetrievePropertiesEx",
         "BackupFirmwareConfiguration",
         "QueryModules",
-        "FetchSoftwarePackages",
+        "fetchSoftwarePackages",
         "CreatePropertyCollector",
         "DestroyPropertyFilter",
         "CreateFilter",
