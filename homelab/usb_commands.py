@@ -18,6 +18,7 @@ from homelab.render.boot_media import Media, capitals, media, stick
 from homelab.render.fat32_read import Fat32, NoFat32
 from homelab.render.installer import BOOT_CFG, EFI_BOOT_CFG, Installer, installer
 from homelab.render.kickstart_lint import errors, lint
+from homelab.render.stick_marker import SECTOR, read_marker
 
 DONE, FAILED = 0, 1
 Names = tuple[str, ...]
@@ -119,10 +120,11 @@ def verify(options: Options, name: str, medium: Path, own_kickstart: Path | None
     differences: list[str] = []
     litter: list[str] = []
     with _source(options, name, own_kickstart) as source, open_medium(medium) as (read, size):
+        cut_off = read_marker(read(0, SECTOR))
         try:
             found = Fat32(read, size)
         except NoFat32 as error:
-            differences.append(str(error))
+            differences.append(str(cut_off or error))
         else:
             with options.ui.progress(f"reading {medium}") as report:
                 differences += found.problems

@@ -196,6 +196,12 @@ def _open(client: paramiko.SSHClient, login: Login) -> None:
         ) from error
     except HomelabError:
         raise
+    except paramiko.ssh_exception.IncompatiblePeer as error:
+        raise HostFault(
+            f"its SSH offers SHA-1 only, as ESXi 5.x or an early 6.0 does: {_said(error)}",
+            where=login.where,
+            advice="Signatures with SHA-1 are not accepted any more: update the host to 6.5 or newer",
+        ) from error
     except (OSError, paramiko.SSHException, EOFError) as error:
         raise Unreachable(
             f"no SSH connection: {_said(error)}",

@@ -82,10 +82,11 @@ class PowerOnVm(Change):
 
 @dataclass(frozen=True)
 class VmPlace:
-    """Where the VM is, if a host that answers has it."""
+    """Where the VM is, if a host that answers has it; `resting` when its host is in maintenance mode."""
 
     host: str | None
     vm: VmLook | None
+    resting: bool = False
 
 
 def placement(lab: Lab) -> Mapping[str, str]:
@@ -128,12 +129,19 @@ class VmStep(Step):
         """Look for our mark on every host that answers."""
         found = world.vm(target)
         if found:
-            return VmPlace(*found)
-        world.host(placement(world.lab)[target])  # raises when that very host is the one that does not answer
-        return VmPlace(None, None)
+            return VmPlace(*found, world.host(found[0]).in_maintenance)
+        # Raises when that very host is the one that does not answer.
+        return VmPlace(None, None, world.host(placement(world.lab)[target]).in_maintenance)
 
     def plan(self, lab: Lab, target: str, observed: VmPlace) -> Sequence[Planned]:
-        """Create and switch on what is missing."""
+        """Create and switch on what is missing; a host that its owner put into maintenance mode is left in peace."""
+        if observed.resting and not (observed.vm and observed.vm.powered_on):
+            host = observed.host or placement(lab)[target]
+            raise Refused(
+                f"{host} is in maintenance mode, so {target} cannot run there",
+                where=target,
+                advice=f"When you are done with {host}: esxcli system maintenanceMode set --enable=false; run again",
+            )
         if observed.vm is None or observed.host is None:
             host = placement(lab)[target]
             datastore = lab.datastore_of(lab.vm(target))

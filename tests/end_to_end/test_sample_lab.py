@@ -40,7 +40,8 @@ def test_a_plan_of_the_bare_lab_names_every_step(guest_lab: Lab) -> None:
     assert done.returncode == 3, done.stderr
     plan = json.loads(done.stdout)
     named = {item["step"] for rows in plan.values() for item in rows}
-    assert named == set(STEP_NAMES)
+    # The sample's hosts run already, and have no datastore of their own.
+    assert named == set(STEP_NAMES) - {"boot-media", "local-datastore"}
     assert {c["target"] for c in plan["changes"] if c["step"] == "driver-fix"} == {"brix3", "brix4"}
     assert all(change["sentence"] and change["reason"] and change["undo"] for change in plan["changes"])
 

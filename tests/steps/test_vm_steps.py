@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from homelab.errors import HostFault
+from homelab.errors import HostFault, Refused
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.step import Blocked
 from homelab.steps.guest import AwaitGuest, Guest, GuestState, RemoveSeed
@@ -55,6 +55,12 @@ def test_a_vm_that_is_off_is_switched_on_where_it_is() -> None:
     place = VmPlace("brix4", vm_look("cp1", powered_on=False))
     assert list(VmStep().plan(LAB, "cp1", place)) == [PowerOnVm("cp1", "brix4")]
     assert list(VmStep().plan(LAB, "cp1", VmPlace("brix4", vm_look("cp1")))) == []
+
+
+def test_no_vm_is_started_on_a_host_that_its_owner_put_into_maintenance_mode() -> None:
+    with pytest.raises(Refused, match="is in maintenance mode, so cp1 cannot run there"):
+        VmStep().plan(LAB, "cp1", VmPlace("brix4", vm_look("cp1", powered_on=False), resting=True))
+    assert list(VmStep().plan(LAB, "cp1", VmPlace("brix4", vm_look("cp1"), resting=True))) == []
 
 
 def test_the_image_waits_for_a_mount_and_lies_under_its_hash() -> None:
