@@ -124,8 +124,8 @@ class VmfsMount(Mount):
 class Timing:
     """How long things take, in seconds: the host is gone, its services answer later than sshd, it shuts down."""
 
-    boot_seconds: float = 2.0
-    api_delay_seconds: float = 1.0
+    boot_seconds: float = 1.0
+    api_delay_seconds: float = 0.5
     shut_down_seconds: float = 0.2
 
 

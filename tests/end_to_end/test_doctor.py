@@ -31,6 +31,7 @@ def test_a_fresh_lab_is_fit_and_nothing_is_changed(host_lab: Lab) -> None:
     assert not [line for line in lines if line.get("writes") and line["kind"] != "file"]
 
 
+@pytest.mark.thorough
 def test_doctor_tells_every_mistake_at_once_with_what_to_do(host_lab: Lab) -> None:
     assert host_lab.homelab("--yes", "bootstrap", "--only", "first-boot").returncode == 0
     _, checks = doctor(host_lab)

@@ -54,6 +54,7 @@ def test_a_rehearsal_with_a_nas_that_refuses_one_host(tmp_path: Path) -> None:
     assert_the_nas_refused_one_host(done.stdout)
 
 
+@pytest.mark.thorough
 def test_after_clear_a_second_bootstrap_completes_what_was_missing(host_lab: Lab) -> None:
     [ordered] = fault(host_lab, "nas-refuses@brix3")
     assert (ordered["targets"], ordered["begun"]) == (["brix3"], True)
@@ -68,6 +69,7 @@ def test_after_clear_a_second_bootstrap_completes_what_was_missing(host_lab: Lab
     assert changed(again.stdout) == {("nfs-datastore", "brix3"), ("vm", "cp3")} | late
 
 
+@pytest.mark.thorough
 def test_a_fault_that_begins_with_a_step(host_lab: Lab) -> None:
     [ordered] = fault(host_lab, "wrong-password@brix4:driver-fix")
     assert ordered["begun"] is False
