@@ -57,7 +57,10 @@ class Order:
 
 def main() -> None:
     """Build the lab, say so, stay, take it down."""
-    order = Order.parse(json.loads(sys.stdin.readline()))
+    line = sys.stdin.readline()
+    if not line:
+        return  # the caller ended before it knew what to order
+    order = Order.parse(json.loads(line))
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())

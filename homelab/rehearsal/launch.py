@@ -89,11 +89,12 @@ def lab(scene: Scene, read_lab: Callable[[Sequence[Path]], Lab], report: Report)
     with terminated_like_interrupted(), one_at_a_time(scene.home) as lock:
         overlay = write_overlay(scene, report)
         report(f"rehearsal: {'real guests, Kubernetes is a stand-in' if scene.guests else 'no guests'}")
-        wanted = read_lab((*scene.sources, overlay.folder))
-        for wish in scene.faults:
-            targets(wish, wanted, guests=scene.guests)
-        with control.open_door(scene.folder) as door, serve(scene, overlay, wanted, lock, door) as served:
-            yield served
+        # The lab's process loads its libraries while the inventory is read, and then waits for its order.
+        with control.open_door(scene.folder) as door, started(scene, door) as process:
+            wanted = read_lab((*scene.sources, overlay.folder))
+            for wish in scene.faults:
+                targets(wish, wanted, guests=scene.guests)
+            yield serve(process, scene, overlay, wanted, lock, door)
 
 
 def choose_guests(wish: str, warn: Report) -> bool:
@@ -115,14 +116,11 @@ def kubernetes_version(hostvars: Mapping[str, Mapping[str, Any]], wish: str) -> 
 
 
 @contextmanager
-def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str], door: control.Door) -> Iterator[Served]:
+def started(scene: Scene, door: control.Door) -> Iterator["subprocess.Popen[str]"]:
     """The lab's process, for as long as the context lasts; with it everything in its namespaces ends."""
-    work = scene.folder / "lab"
-    work.mkdir(mode=0o700)
-    namespaces = ("root" if os.geteuid() == 0 else "user") if scene.namespaces else "none"
     with (scene.folder / "lab.log").open("w") as log:
         process = subprocess.Popen(
-            _command(namespaces),
+            _command(_namespaces(scene)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -131,22 +129,41 @@ def serve(scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str], door: control
             pass_fds=[door.listener.fileno()],
         )
     try:
-        _give_order(process, scene, lab, work, door)
-        if not _ready(process):
-            raise HomelabError(
-                f"the simulated lab did not start: {_last_line(scene.folder / 'lab.log')}",
-                where=str(scene.folder / "lab.log"),
-                advice="The log has the whole story; root, or user namespaces, are needed for it",
-            )
-        inventories = tuple(str(path.resolve()) for path in (*scene.sources, overlay.folder))
-        leader = process.pid if namespaces == "none" else child_of(process.pid)
-        served = Served(os.getpid(), leader, inventories, str(work), namespaces, _hosts(lab, overlay), str(door.path))
-        lock.write(json.dumps(served.__dict__))
-        lock.flush()
-        yield served
+        yield process
     finally:
         _end(process)
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(_work(scene), ignore_errors=True)
+
+
+def serve(
+    process: "subprocess.Popen[str]", scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str], door: control.Door
+) -> Served:
+    """Tell the lab's process what to be, and wait until all of it answers."""
+    _work(scene).mkdir(mode=0o700)
+    _give_order(process, scene, lab, _work(scene), door)
+    if not _ready(process):
+        raise HomelabError(
+            f"the simulated lab did not start: {_last_line(scene.folder / 'lab.log')}",
+            where=str(scene.folder / "lab.log"),
+            advice="The log has the whole story; root, or user namespaces, are needed for it",
+        )
+    inventories = tuple(str(path.resolve()) for path in (*scene.sources, overlay.folder))
+    namespaces = _namespaces(scene)
+    leader = process.pid if namespaces == "none" else child_of(process.pid)
+    hosts = _hosts(lab, overlay)
+    served = Served(os.getpid(), leader, inventories, str(_work(scene)), namespaces, hosts, str(door.path))
+    lock.write(json.dumps(served.__dict__))
+    lock.flush()
+    return served
+
+
+def _namespaces(scene: Scene) -> str:
+    return ("root" if os.geteuid() == 0 else "user") if scene.namespaces else "none"
+
+
+def _work(scene: Scene) -> Path:
+    """The lab's own folder."""
+    return scene.folder / "lab"
 
 
 def _command(namespaces: str) -> list[str]:
