@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from homelab.errors import HostFault
+from homelab.errors import HostFault, Unreachable
 from homelab.lab import NfsServer
 from homelab.ports import ssh
 from homelab.ports.esxi_shell import keep_configuration
@@ -103,7 +104,8 @@ class ShellWriter:
 
     def reboot(self) -> None:
         """`reboot`; the channel may drop before it answers, which is success (esxi-facts, The driver fix)."""
-        self.shell.run(["reboot"], writes=True)
+        with suppress(Unreachable):
+            self.shell.run(["reboot"], writes=True)
 
     def _by_hand(self, what: str, where: str) -> HostFault:
         return HostFault(

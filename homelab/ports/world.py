@@ -234,6 +234,7 @@ class World:
                 return ansible.run_play(play, self.log, lambda last: self._say_waiting(sentence, deadline, last))
         finally:
             self._guests.forget(target)
+            self._exports.forget(target)
 
     def _pinned_keys(self) -> str:
         return f"-o UserKnownHostsFile={self.files.known_hosts} -o StrictHostKeyChecking=yes"

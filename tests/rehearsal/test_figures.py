@@ -19,6 +19,9 @@ from tests.end_to_end.served import Lab, served
 READY_SECONDS = 3.0
 PEAK_MIB = 300
 LOOK_CPU_MS = 10
+# The figure is meant for a core on which pyVmomi's own serializer needs so long for the same answer. A shared machine is
+# several times slower from one day to the next, so the floor is measured in the same run.
+SERIALIZER_MS = 1.5
 NAS = {"server": "192.168.2.5", "export": "/volume1/homelab"}
 
 
@@ -47,7 +50,7 @@ def test_a_lab_of_eight_hosts_and_fifty_vms_is_cheap(eight_hosts: Path, tmp_path
     figures = json.loads(found.stdout)
     assert figures["vms"] == 20
     assert figures["peak_mib"] < PEAK_MIB
-    assert figures["cpu_ms"] < LOOK_CPU_MS
+    assert figures["cpu_ms"] < LOOK_CPU_MS * max(1.0, figures["serializer_ms"] / SERIALIZER_MS), figures
 
 
 @contextmanager
