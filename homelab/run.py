@@ -16,8 +16,9 @@ from homelab.lab import EsxiHost, Lab, Vcenter
 from homelab.options import Options
 from homelab.ports.ansible_inventory import Vault, select_hosts
 from homelab.ports.files import HomeFiles, home_of
+from homelab.ports.open_world import open_world
 from homelab.ports.record import finish
-from homelab.ports.world import World, at, open_world
+from homelab.ports.world import World, at
 from homelab.preflight import preflight
 from homelab.runner import Event, Plan, Runner
 from homelab.step import Blocked, Change, Node, Step

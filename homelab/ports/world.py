@@ -1,7 +1,5 @@
 """The world as steps see it: looks, sessions, shells and plays, all by the inventory's names."""
 
-import functools
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,27 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from homelab.data import data_folder
-from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused, Unreachable, UsageError
+from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused
 from homelab.lab import EsxiHost, Lab
-from homelab.ports import ansible, guest, ssh
+from homelab.ports import ansible, ssh
 from homelab.ports.ansible_inventory import Vault
 from homelab.ports.esxi_shell import SERVICE as SSH
-from homelab.ports.esxi_shell import backup_path, esxi_shell
-from homelab.ports.files import HomeFiles, known_host_name, tree_digest
+from homelab.ports.esxi_shell import esxi_shell
+from homelab.ports.files import HomeFiles
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.host_writer import HostWriter
 from homelab.ports.looks import Looks
-from homelab.ports.nfs import ExportLook, look_at_export
+from homelab.ports.nfs import ExportLook
 from homelab.ports.record import recorded
 from homelab.ports.shell_writer import ShellWriter
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
-from homelab.ports.vsphere.hosts import configuration_backup, installation_id, installed_vibs
+from homelab.ports.vsphere.hosts import installation_id, installed_vibs
 from homelab.ports.vsphere.local_storage import PartitionLook, partitions_of
-from homelab.ports.vsphere.storage import download, file_size
+from homelab.ports.vsphere.storage import file_size
 
-GUEST_SSH_PORT = 22
-GUEST_SSH_TIMEOUT = 15.0
 PLAY_SECONDS = 1800.0
 # How often a wait says that it still waits, when its answer stays the same.
 REPEAT_SECONDS = 10.0
@@ -280,93 +276,3 @@ class Copies:
 def at(seconds: float) -> str:
     """The moment so many seconds from now, RFC 3339."""
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
-
-
-def open_world(
-    lab: Lab, inventories: Sequence[Path], vault: Vault, files: HomeFiles, note: Callable[[str], None]
-) -> World:
-    """The world of one run. Nothing is asked before a step asks."""
-    hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, note))
-    world: World
-
-    def look_at_guest(name: str) -> GuestLook | GuestAway:
-        return _look_at_guest(world, name)
-
-    world = World(
-        lab=lab,
-        inventories=tuple(inventories),
-        files=files,
-        note=note,
-        waiting=lambda **_: None,
-        stop=threading.Event(),
-        _vault=vault,
-        _vm_hosts={},
-        _hosts=hosts,
-        _guests=Looks(look_at_guest),
-        _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts)),
-        _role_digests=Looks(lambda role: tree_digest(data_folder("playbooks") / "roles" / role)),
-        _file_digests=Looks(functools.partial(_file_digest, inventories[0])),
-        _exports=Looks(lambda _: look_at_export(lab.nfs[0], [host.address for host in lab.esxi], files)),
-        _copies=Copies(),
-        _told=set(),
-    )
-    return world
-
-
-def _file_digest(inventory: Path, path: str) -> str:
-    file = (inventory if inventory.is_dir() else inventory.parent) / Path(path).expanduser()
-    try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(
-            f"the file cannot be read: {error.strerror}", where=str(file), advice="Mend the path in the inventory"
-        ) from error
-
-
-def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts: Looks[HostLook], name: str) -> Path:
-    """Before the first write ever to a host its configuration is kept here: sticks die."""
-    if kept := files.backups_of(name):
-        return kept[-1]
-    host, found = lab.host(name), hosts.get(name)
-    if found.api_writes:
-        with open_session(host, files, note) as session:
-            path = files.keep_backup(name, configuration_backup(session))
-    else:
-        with esxi_shell(host, True, files, note) as shell:
-            made = backup_path(shell)
-        with open_session(host, files, note) as session:
-            path = files.keep_backup(name, download(session, made))
-    note(f"{name} is about to be changed for the first time; its configuration is kept in {path}")
-    return path
-
-
-def _look_at_host(lab: Lab, files: HomeFiles, note: Callable[[str], None], name: str) -> HostLook:
-    host: EsxiHost = lab.host(name)
-    with open_session(host, files, note) as session:
-        return look(session)
-
-
-def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
-    """A managed guest's host key is known before the first contact: it is in the VM's mark."""
-    lab = world.lab
-    server = next((nas for nas in lab.nfs if nas.name == name), None)
-    address = server.server if server else str(lab.vm(name).address)
-    user = (server.user if server else None) or lab.guests.user
-    if server is None and lab.vm(name).managed:
-        found = world.vm(name)
-        if found is None:
-            return GuestAway(f"VM {name} exists")
-        if not found[1].powered_on:
-            return GuestAway(f"VM {name} is switched on")
-        if key := found[1].marks.get("homelab.host_key"):
-            world.files.set_host_key(known_host_name(address, GUEST_SSH_PORT), key)
-    key_file = None if lab.guests.authorized_keys or server else world.files.key
-    if key_file:
-        world.files.own_key()
-    login = ssh.Login(name, address, GUEST_SSH_PORT, user, GUEST_SSH_TIMEOUT, key=key_file)
-    try:
-        with ssh.connect(login, world.files, world.note) as shell:
-            return guest.look(shell)
-    except Unreachable as error:
-        return GuestAway(f"{name} answers on SSH ({error.what})")

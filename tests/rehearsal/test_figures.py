@@ -19,8 +19,8 @@ from tests.end_to_end.served import Lab, served
 READY_SECONDS = 3.0
 PEAK_MIB = 300
 LOOK_CPU_MS = 10
-# The figure is meant for a core on which pyVmomi's own serializer needs so long for the same answer. A shared machine is
-# several times slower from one day to the next, so the floor is measured in the same run.
+# The figure is meant for a core on which pyVmomi's own serializer needs so long for the same answer. A shared machine
+# is several times slower from one day to the next, so the floor is measured in the same run.
 SERIALIZER_MS = 1.5
 NAS = {"server": "192.168.2.5", "export": "/volume1/homelab"}
 

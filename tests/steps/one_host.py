@@ -20,7 +20,7 @@ from homelab.lab import Lab
 from homelab.ports import record
 from homelab.ports.ansible_inventory import Vault
 from homelab.ports.files import HomeFiles
-from homelab.ports.world import open_world
+from homelab.ports.open_world import open_world
 from homelab.rehearsal.host import Host, Timing, Vm
 from homelab.rehearsal.machines import GuestSpec, NoMachines
 from homelab.rehearsal.network import Loopback

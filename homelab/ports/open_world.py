@@ -1,0 +1,115 @@
+"""The world of one run, put together: what is asked for once, and how."""
+
+import functools
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from homelab.data import data_folder
+from homelab.errors import Unreachable, UsageError
+from homelab.lab import EsxiHost, Lab
+from homelab.ports import guest, ssh
+from homelab.ports.ansible_inventory import Vault
+from homelab.ports.esxi_shell import backup_path, esxi_shell
+from homelab.ports.files import HomeFiles, known_host_name, tree_digest
+from homelab.ports.guest import GuestAway, GuestLook
+from homelab.ports.looks import Looks
+from homelab.ports.nfs import look_at_export
+from homelab.ports.vsphere import HostLook, look, open_session
+from homelab.ports.vsphere.hosts import configuration_backup
+from homelab.ports.vsphere.storage import download
+from homelab.ports.world import Copies, World
+
+GUEST_SSH_PORT = 22
+GUEST_SSH_TIMEOUT = 15.0
+
+
+def open_world(
+    lab: Lab, inventories: Sequence[Path], vault: Vault, files: HomeFiles, note: Callable[[str], None]
+) -> World:
+    """The world of one run. Nothing is asked before a step asks."""
+    hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, note))
+    world: World
+
+    def look_at_guest(name: str) -> GuestLook | GuestAway:
+        return _look_at_guest(world, name)
+
+    world = World(
+        lab=lab,
+        inventories=tuple(inventories),
+        files=files,
+        note=note,
+        waiting=lambda **_: None,
+        stop=threading.Event(),
+        _vault=vault,
+        _vm_hosts={},
+        _hosts=hosts,
+        _guests=Looks(look_at_guest),
+        _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts)),
+        _role_digests=Looks(lambda role: tree_digest(data_folder("playbooks") / "roles" / role)),
+        _file_digests=Looks(functools.partial(_file_digest, inventories[0])),
+        _exports=Looks(lambda _: look_at_export(lab.nfs[0], [host.address for host in lab.esxi], files)),
+        _copies=Copies(),
+        _told=set(),
+    )
+    return world
+
+
+def _file_digest(inventory: Path, path: str) -> str:
+    file = (inventory if inventory.is_dir() else inventory.parent) / Path(path).expanduser()
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"the file cannot be read: {error.strerror}", where=str(file), advice="Mend the path in the inventory"
+        ) from error
+
+
+def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts: Looks[HostLook], name: str) -> Path:
+    """Before the first write ever to a host its configuration is kept here: sticks die."""
+    if kept := files.backups_of(name):
+        return kept[-1]
+    host, found = lab.host(name), hosts.get(name)
+    if found.api_writes:
+        with open_session(host, files, note) as session:
+            path = files.keep_backup(name, configuration_backup(session))
+    else:
+        with esxi_shell(host, True, files, note) as shell:
+            made = backup_path(shell)
+        with open_session(host, files, note) as session:
+            path = files.keep_backup(name, download(session, made))
+    note(f"{name} is about to be changed for the first time; its configuration is kept in {path}")
+    return path
+
+
+def _look_at_host(lab: Lab, files: HomeFiles, note: Callable[[str], None], name: str) -> HostLook:
+    host: EsxiHost = lab.host(name)
+    with open_session(host, files, note) as session:
+        return look(session)
+
+
+def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
+    """A managed guest's host key is known before the first contact: it is in the VM's mark."""
+    lab = world.lab
+    server = next((nas for nas in lab.nfs if nas.name == name), None)
+    address = server.server if server else str(lab.vm(name).address)
+    user = (server.user if server else None) or lab.guests.user
+    if server is None and lab.vm(name).managed:
+        found = world.vm(name)
+        if found is None:
+            return GuestAway(f"VM {name} exists")
+        if not found[1].powered_on:
+            return GuestAway(f"VM {name} is switched on")
+        if key := found[1].marks.get("homelab.host_key"):
+            world.files.set_host_key(known_host_name(address, GUEST_SSH_PORT), key)
+    key_file = None if lab.guests.authorized_keys or server else world.files.key
+    if key_file:
+        world.files.own_key()
+    login = ssh.Login(name, address, GUEST_SSH_PORT, user, GUEST_SSH_TIMEOUT, key=key_file)
+    try:
+        with ssh.connect(login, world.files, world.note) as shell:
+            return guest.look(shell)
+    except Unreachable as error:
+        return GuestAway(f"{name} answers on SSH ({error.what})")
