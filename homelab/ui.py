@@ -92,7 +92,7 @@ class Ui:
         if not self.verbose and (event.kind == "start" or (event.kind == "waiting" and not self._worth_a_line(event))):
             return
         style = STYLES.get(event.kind, "")
-        head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<14} {event.node.target:<8} {event.kind:<9}"
+        head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<16} {event.node.target:<8} {event.kind:<9}"
         line = f"{escape(head)} {escape(text)}"
         self._err.print(f"[{style}]{line}[/{style}]" if style else line)
 
@@ -111,15 +111,15 @@ class Ui:
         """The plan for people."""
         for change in document["changes"]:
             mark = " [bold yellow](disruptive)[/bold yellow]" if change["disruptive"] else ""
-            self._out.print(f"{change['step']:<14} {change['target']:<8} {escape(change['sentence'])}{mark}")
-            self._out.print(f"[dim]{'':<24}why: {escape(change['reason'])}; undo: {escape(change['undo'])}[/dim]")
+            self._out.print(f"{change['step']:<16} {change['target']:<8} {escape(change['sentence'])}{mark}")
+            self._out.print(f"[dim]{'':<26}why: {escape(change['reason'])}; undo: {escape(change['undo'])}[/dim]")
         for item in document["blocked"]:
             self._out.print(
-                f"[yellow]{item['step']:<14} {item['target']:<8} blocked until {escape(item['until'])}[/yellow]"
+                f"[yellow]{item['step']:<16} {item['target']:<8} blocked until {escape(item['until'])}[/yellow]"
             )
         for item in document["hand_overs"]:
             self._out.print(
-                f"[magenta]{item['step']:<14} {item['target']:<8} your hands: {escape(item['do'])}[/magenta]"
+                f"[magenta]{item['step']:<16} {item['target']:<8} your hands: {escape(item['do'])}[/magenta]"
             )
         for node, error in failures:
             self._err.print(f"[bold red]{escape(node)}: {escape(error.what)}[/bold red]")
