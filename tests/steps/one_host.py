@@ -116,10 +116,13 @@ def kill_at(number: int, moment: str) -> None:
             due = writes and count == number
         if due and moment == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        with original(files, kind, target, what, writes=writes):
-            yield
-        if due:
-            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            with original(files, kind, target, what, writes=writes):
+                yield
+        finally:
+            # Also after an answer that is a fault, such as that a folder is there already.
+            if due:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     for module in list(sys.modules.values()):
         if getattr(module, "recorded", None) is original:
