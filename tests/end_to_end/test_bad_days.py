@@ -212,6 +212,7 @@ def test_without_namespaces_the_hosts_are_rehearsed_on_the_loopback(tmp_path: Pa
     until(lambda: not processes_with(str(tmp_path)), 15, "every process of the rehearsal is gone")
 
 
+@pytest.mark.thorough
 def test_the_record_counts_what_arrives_at_the_wire(tmp_path: Path) -> None:
     """A whole run: what the toolkit says it asked is what the simulated hosts were asked."""
     command = [*HOMELAB, "-o", "json", "rehearse", "--guests", "none"]

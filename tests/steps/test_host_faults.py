@@ -89,6 +89,11 @@ def only_failure(ended: Ended, step: str) -> dict[str, Any]:
             "the NAS nas was not mounted: Unable to connect to NFS server",
             "Check that nas is on, that its NFS service runs, and its address in the inventory",
         ),
+        (
+            "datastore-full",
+            "Insufficient disk space on datastore 'nas'",
+            "check that the export is writable for this host and has no_root_squash, and that it is not full",
+        ),
     ],
 )
 def test_a_nas_that_does_not_serve_is_told_with_what_to_do_there(
