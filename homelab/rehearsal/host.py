@@ -14,7 +14,7 @@ from typing import Any
 
 from homelab.rehearsal.disks import esxi_uuid, fresh_disks
 from homelab.rehearsal.hardware import HardwareModel
-from homelab.rehearsal.harm import LOOK_SECONDS, Harm
+from homelab.rehearsal.harm import Harm
 from homelab.rehearsal.host_network import NetworkActions, installed
 from homelab.rehearsal.journal import Journal
 from homelab.rehearsal.machines import Machines
@@ -40,6 +40,7 @@ from homelab.rehearsal.parts import (
     fresh_services,
     fresh_vibs,
 )
+from homelab.rehearsal.power import PowerActions
 from homelab.rehearsal.refusals import (
     InvalidState,
     NotFound,
@@ -48,8 +49,6 @@ from homelab.rehearsal.refusals import (
 )
 from homelab.rehearsal.settings import NetworkSettings, Settings
 from homelab.rehearsal.storage import Volumes
-from homelab.rehearsal.upkeep import UpkeepActions
-from homelab.rehearsal.vms import VmActions
 
 __all__ = [
     "Host",
@@ -82,7 +81,7 @@ def _installed(name: str, address: str) -> NetworkSettings:
     return installed(name, address, lan, str(lan[1]), [str(lan[1])], "")
 
 
-class Host(NetworkActions, VmActions, UpkeepActions):
+class Host(NetworkActions, PowerActions):
     """One host. `clock` counts seconds and may run faster than the wall; the lock-out is measured on it.
 
     `address` is the one that the DHCP server would give it; `network` tells how it is configured, unless as a host
@@ -127,23 +126,14 @@ class Host(NetworkActions, VmActions, UpkeepActions):
         self.evaluation_ends = datetime.now(UTC) + EVALUATION
         self.in_maintenance = False
         self.dirty = False
-        self.boots = 0
-        self.state = "down"
         self.harm = Harm()
         self.backups: dict[str, bytes] = {}
         self.journal = Journal(self.now)
         self.boot_time = self.now()
-        self.on_down: Callable[[], None] = _nothing
-        self.on_up: Callable[[], None] = _nothing
         self.on_move: Callable[[], None] = _nothing
-        self._hostd_at = 0.0
-        self._restarting = False
         self._account = Account()
         self._kept: dict[str, Any] = self._configuration()
-        self._stopped = threading.Event()
-        self._button = threading.Event()
-        self._button.set()
-        self._boot_physics()
+        self.plug_in()
 
     # Configuration
 
@@ -204,12 +194,6 @@ class Host(NetworkActions, VmActions, UpkeepActions):
                 self.read_time()
             self.touch(dirty=policy is not None)
 
-    def keep_configuration(self) -> None:
-        """What /sbin/auto-backup.sh does: what is configured now survives a power cut."""
-        with self.lock:
-            self._kept = self._configuration()
-            self.dirty = False
-
     # Logins
 
     def login(self, user: str, password: str) -> bool:
@@ -235,44 +219,7 @@ class Host(NetworkActions, VmActions, UpkeepActions):
         """The time, by the host's own clock."""
         return datetime.now(UTC) + self.harm.clock_skew
 
-    # Power
-
-    @property
-    def reachable(self) -> bool:
-        """Whether the management network is up."""
-        return self.state == "up"
-
-    @property
-    def api_ready(self) -> bool:
-        """Whether hostd answers: later than sshd after a boot."""
-        return self.reachable and self.clock() >= self._hostd_at
-
-    def answer_now(self) -> None:
-        """End hostd's wait."""
-        with self.lock:
-            self._hostd_at = min(self._hostd_at, self.clock())
-            self.touch(dirty=False)
-
-    def reboot(self) -> None:
-        """A clean reboot; returns at once. VMs go off, the configuration is kept."""
-        self._restart(clean=True)
-
-    def power_cut(self) -> None:
-        """The plug is pulled and put back; returns at once. What was not kept is lost."""
-        self._restart(clean=False)
-
-    def shut_down(self) -> None:
-        """A clean shutdown; returns at once. The host stays off until somebody presses its button."""
-        self._button.clear()
-        self._restart(clean=True)
-
-    def press_button(self) -> None:
-        """Somebody presses the button of a host that is off."""
-        self._button.set()
-
-    def stop(self) -> None:
-        """End a boot under way at once; the rehearsal is over."""
-        self._stopped.set()
+    # Maintenance mode
 
     def enter_maintenance(self, timeout: float = 0) -> None:
         """Wait until no VM runs, then enter maintenance mode; Timedout after `timeout` seconds, 0 waits for ever."""
@@ -294,7 +241,16 @@ class Host(NetworkActions, VmActions, UpkeepActions):
             self.journal.add("ExitMaintenanceModeEvent", f"Host {self.name} has exited maintenance mode")
             self.touch()
 
-    # Physics
+    def _quiet(self) -> bool:
+        return not any(vm.powered_on for vm in self.vms.values())
+
+    # What auto-backup keeps
+
+    def keep_configuration(self) -> None:
+        """What /sbin/auto-backup.sh does: what is configured now survives a power cut."""
+        with self.lock:
+            self._kept = self._configuration()
+            self.dirty = False
 
     def _configuration(self) -> dict[str, Any]:
         """What auto-backup keeps: settings, mounts, and the list of VMs (not their power)."""
@@ -312,7 +268,8 @@ class Host(NetworkActions, VmActions, UpkeepActions):
             "in_maintenance": self.in_maintenance,
         }
 
-    def _restore(self) -> None:
+    def restore(self) -> None:
+        """What a boot finds after a power cut: the configuration that was kept last."""
         kept = copy.deepcopy(self._kept)
         for name, (enabled, options) in kept["modules"].items():
             self.modules[name].enabled, self.modules[name].options = enabled, options
@@ -325,73 +282,3 @@ class Host(NetworkActions, VmActions, UpkeepActions):
         self.rulesets, self.vms = kept["rulesets"], kept["vms"]
         self.port_groups, self.settings = kept["port_groups"], kept["settings"]
         self.dirty = False
-
-    def _restart(self, *, clean: bool) -> None:
-        with self.lock:
-            if self._restarting:
-                return
-            self._restarting = True
-        threading.Thread(target=self._cycle, kwargs={"clean": clean}, name=f"{self.name} boots", daemon=True).start()
-
-    def _cycle(self, *, clean: bool) -> None:
-        if clean and self._stopped.wait(self.timing.shut_down_seconds):
-            return
-        with self.lock:
-            for vm in self.vms.values():
-                vm.question = None
-                if vm.powered_on:
-                    self.machines.power_off(vm.name)
-                    self._went_off(vm)
-            if clean:
-                self.keep_configuration()
-            else:
-                self._restore()
-            for vm in self.vms.values():
-                vm.powered_on, vm.boot_time, vm.question = False, None, None
-            self.state = "down"
-            self.touch(dirty=False)
-        self.on_down()
-        if self._stopped.wait(self.timing.boot_seconds):
-            return
-        while self.harm.reboot_hangs or not self._button.is_set():
-            if self._stopped.wait(LOOK_SECONDS):
-                return
-        with self.lock:
-            self._boot_physics()
-            self._restarting = False
-            up = self.reachable
-        if up:
-            self.on_up()
-        self.start_with_host()
-
-    def _boot_physics(self) -> None:
-        """Load drivers as configured: native ones first, unless preferVmklinux; no driver, no network."""
-        for setting in self.kernel_settings.values():
-            setting.runtime = setting.configured
-        self.find_scratch()
-        legacy_first = self.kernel_settings["preferVmklinux"].runtime == "TRUE"
-        order = sorted(self.modules.values(), key=lambda module: module.native == legacy_first)
-        for module in order:
-            module.loaded = module.enabled and not module.claims
-        for nic in self.nics:
-            held = next((module for module in order if module.enabled and nic.pci_id in module.claims), None)
-            held = None if self.harm.no_driver else held
-            nic.driver, nic.link_up = (held.name if held else None), held is not None
-            if held:
-                held.loaded = True
-        for device in self.model.pci:
-            held = next((module for module in order if module.enabled and device.pci_id in module.claims), None)
-            if held:
-                held.loaded = True
-        for service in self.services.values():
-            service.running = service.policy == "on"
-        self.boots += 1
-        self.boot_time = self.now()
-        self.read_time()
-        self.state = "up" if self.nics[0].driver else "unreachable"
-        first = self.boots == 1
-        self._hostd_at = self.clock() + (0 if first else self.timing.api_delay_seconds + self.harm.api_delay_seconds)
-        self.touch(dirty=False)
-
-    def _quiet(self) -> bool:
-        return not any(vm.powered_on for vm in self.vms.values())

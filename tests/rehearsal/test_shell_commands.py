@@ -63,7 +63,7 @@ def test_settings_survive_the_next_boot_only_when_kept(host: Host) -> None:
     assert host.dirty
     host.keep_configuration()
     assert ask(host, "esxcli system settings advanced set -o /UserVars/SuppressShellWarning --default")[2] == 0
-    host._restore()
+    host.restore()
     assert host.advanced["UserVars.SuppressShellWarning"] == 1
     assert host.rulesets["syslog"]
 
@@ -73,7 +73,7 @@ def test_scratch_is_on_the_datastore_from_the_next_boot_on(host: Host) -> None:
     (host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nas").volume.path / "logs").mkdir()
     host.advanced["ScratchConfig.ConfiguredScratchLocation"] = "/vmfs/volumes/nas/logs"
     assert "Local Log Output Is Persistent: false" in ask(host, "esxcli system syslog config get")[0]
-    host._boot_physics()
+    host.boot_physics()
     assert "Local Log Output Is Persistent: true" in ask(host, "esxcli system syslog config get")[0]
 
 

@@ -49,7 +49,7 @@ class State:
         host.services["TSM-SSH"].policy = "on" if self.ssh else "off"
         host.licence = self.licence
         host.keep_configuration()
-        host._boot_physics()
+        host.boot_physics()
         host.services["TSM-SSH"].running = self.ssh
         if self.vm_running:
             run_a_vm(host)
@@ -112,7 +112,7 @@ def check(state: State) -> None:
 
 def next_boot(host: Host) -> None:
     """Whatever happens next, a power cut among it: the host finds a driver."""
-    host._boot_physics()
+    host.boot_physics()
     assert host.nics[0].driver is not None, "the next boot loses the network"
 
 
