@@ -15,10 +15,11 @@ from homelab.errors import HomelabError, UsageError
 from homelab.ports.devices import opened
 from homelab.ports.qemu import IGNORE_MSRS, Emulator, Machine, find_emulator, msrs_matter, run_until_reboot
 from homelab.ports.stick_file import check_new, copy, part_of
-from homelab.render.boot_bank import NoEsxi, active, release_of, values_of, with_options, without_options
+from homelab.render.boot_bank import NoEsxi, active, release_of
+from homelab.render.boot_cfg import BootCfgError, values_of, with_options, without_options
 from homelab.render.console import stopped
 from homelab.render.devices import human, least_stick
-from homelab.render.fat import Batches, FatError, Read, open_volume
+from homelab.render.fat_volume import Batches, FatError, Read, open_volume
 from homelab.render.stick_image import BOOT_CFGS, NotOurs, StickImage, recognise
 from homelab.runner import Event
 from homelab.step import Node
@@ -124,6 +125,8 @@ def _change(path: Path, plan: Callable[[Read], Batches]) -> bool:
             batches = plan(medium.read)
         except (FatError, NoEsxi) as error:
             raise HomelabError(str(error), where=str(path), advice="Make the image again") from None
+        except BootCfgError as error:
+            raise HomelabError(f"its boot.cfg {error}", where=str(path), advice="Make the image again") from None
         medium.put(batches)
         return bool(batches)
 

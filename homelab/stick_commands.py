@@ -9,8 +9,9 @@ from homelab.errors import Refused, UsageError
 from homelab.ports.devices import Disks, Medium, here, opened
 from homelab.ports.stick_writer import Written, write_stick
 from homelab.render.boot_bank import FIXABLE, OPTION, UPGRADING, Bank, NoEsxi, active, fixed, has_option, unfixed
+from homelab.render.boot_cfg import BootCfgError
 from homelab.render.devices import Device, human, least_stick, refusal, too_small
-from homelab.render.fat import FatError
+from homelab.render.fat_volume import FatError
 from homelab.render.stick_image import NotOurs, StickImage, recognise
 from homelab.render.stick_marker import read_marker
 
@@ -211,8 +212,9 @@ def _wanted(bank: Bank, path: Path, *, undo: bool) -> bytes:
         raise Refused(what, where=str(path), advice=advice)
     try:
         return unfixed(bank.text) if undo else fixed(bank.text)
-    except NoEsxi as error:
-        raise Refused(f"{error}; nothing was written", where=str(path), advice="Look at the stick's boot.cfg") from None
+    except BootCfgError as error:
+        what = f"boot.cfg of the active {bank} {error}; nothing was written"
+        raise Refused(what, where=str(path), advice="Look at the stick's boot.cfg") from None
 
 
 def _show_fix(ui: "Ui", host: str, device: str, bank: Bank, *, undo: bool) -> None:

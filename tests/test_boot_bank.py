@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homelab.render.boot_bank import NoEsxi, active, banks, fixed, has_option, partitions, unfixed
-from homelab.render.fat import Batches, FatError, Volume, open_volume
+from homelab.render.boot_cfg import BootCfgError
+from homelab.render.fat_volume import Batches, FatError, Volume, open_volume
 from tests.stick_tools import PARTITIONS, SECTOR, boot_cfg, installed, installer, put_fat
 
 Read = Callable[[int, int], bytes]
@@ -99,13 +100,13 @@ def test_an_option_that_says_otherwise_is_replaced() -> None:
 
 
 def test_a_command_line_that_the_kernel_would_cut_is_refused() -> None:
-    with pytest.raises(NoEsxi, match="4096"):
+    with pytest.raises(BootCfgError, match="4096"):
         fixed(boot_cfg(options="x" * 4080))
 
 
 @pytest.mark.parametrize("text", [b"kernel=b.b00\n", b"kernelopt=a\r\n"])
 def test_a_boot_cfg_of_another_shape_is_refused(text: bytes) -> None:
-    with pytest.raises(NoEsxi):
+    with pytest.raises(BootCfgError):
         fixed(text)
 
 

@@ -17,8 +17,9 @@ from homelab.install_commands import mac_of
 from homelab.ports.devices import Medium, opened
 from homelab.ports.qemu import Machine, find_emulator, run_until_reboot
 from homelab.ports.stick_writer import write_stick
-from homelab.render.boot_bank import active, values_of
-from homelab.render.fat import Read, open_volume
+from homelab.render.boot_bank import active
+from homelab.render.boot_cfg import values_of
+from homelab.render.fat_volume import Read, open_volume
 from homelab.render.stick_image import BOOT_CFGS, recognise
 from tests import efi_tools
 from tests.stick_tools import SMALL, SMALL_SIZE, boot_cfg, installed, installer

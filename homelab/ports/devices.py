@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from homelab.errors import HomelabError, Refused, UsageError
 from homelab.render.devices import Device, Use, from_diskutil
-from homelab.render.fat import Batches
+from homelab.render.fat_volume import Batches
 
 SECTOR = 512
 # What the kernel makes up itself: no disk that one could hold in the hand.

@@ -10,14 +10,14 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 
-from homelab.render.fat import Entry, FatError, Read, Volume, open_volume
+from homelab.render.boot_cfg import values_of, with_options, without_options
+from homelab.render.fat_volume import Entry, FatError, Read, Volume, open_volume
 
 SECTOR = 512
 BANKS = (5, 6)
 VALID, UPGRADING = 0, 1
 STATES = {0: "valid", 1: "to be tried once", 2: "failed", 3: "empty"}
 FIXABLE = ("6.5", "6.7")
-COMMAND_LINE = 4096
 OPTION = "preferVmklinux=TRUE"
 
 
@@ -68,12 +68,6 @@ def release_of(build: str) -> str:
     """6.7 of 6.7.0-8169922; empty when it begins otherwise."""
     found = re.match(r"(\d+\.\d+)\.\d+", build)
     return found[1] if found else ""
-
-
-def values_of(text: bytes) -> dict[str, str]:
-    """A boot.cfg's values by lower-case key; of a key that stands twice the last counts."""
-    rows = (line.partition("=") for line in text.decode("latin-1").split("\n") if not line.startswith("#"))
-    return {key.strip().lower(): value.strip() for key, equals, value in rows if equals}
 
 
 # --- the banks
@@ -138,39 +132,11 @@ def has_option(text: bytes) -> bool:
     return OPTION.lower() in values_of(text).get("kernelopt", "").lower().split()
 
 
-def with_options(text: bytes, *options: str) -> bytes:
-    """Append options to the last kernelopt=; all else stays byte for byte. NoEsxi when that cannot be."""
-    lines, at = _kernelopt(text)
-    head, _, value = lines[at].partition("=")
-    lines[at] = f"{head}={' '.join((value, *options) if value else options)}"
-    if len(values_of(text).get("kernel", "")) + 1 + len(lines[at].partition("=")[2]) > COMMAND_LINE:
-        raise NoEsxi(f"the kernel's command line would be longer than {COMMAND_LINE} characters")
-    return "\n".join(lines).encode("latin-1")
-
-
-def without_options(text: bytes, *names: str) -> bytes:
-    """Take options of these names (`preferVmklinux`), whatever their value, out of the last kernelopt=."""
-    lines, at = _kernelopt(text)
-    head, _, value = lines[at].partition("=")
-    for name in names:
-        value = re.sub(rf"(?i)(?:^| )(?:{re.escape(name)})(?:=\S*)?(?= |$)", "", value)
-    lines[at] = f"{head}={value}"
-    return "\n".join(lines).encode("latin-1")
-
-
 def fixed(text: bytes) -> bytes:
-    """The boot.cfg with the option that prefers vmklinux drivers."""
+    """The boot.cfg with the option that prefers vmklinux drivers; BootCfgError when that cannot be."""
     return text if has_option(text) else with_options(without_options(text, "preferVmklinux"), OPTION)
 
 
 def unfixed(text: bytes) -> bytes:
-    """The boot.cfg without it."""
+    """The boot.cfg without it; BootCfgError when that cannot be."""
     return without_options(text, "preferVmklinux")
-
-
-def _kernelopt(text: bytes) -> tuple[list[str], int]:
-    lines = text.decode("latin-1").split("\n")
-    found = [at for at, line in enumerate(lines) if line.partition("=")[0].strip().lower() == "kernelopt"]
-    if not found or b"\r" in text:
-        raise NoEsxi("its boot.cfg has no kernelopt=, or line ends of another system")
-    return lines, found[-1]

@@ -43,39 +43,70 @@ class BootCfg:
         return found[1] if found and self.version else None
 
 
+def values_of(text: bytes) -> dict[str, str]:
+    """The values by lower-case key; of a key that stands twice the last counts."""
+    lines = [line for line in text.decode(ENCODING).split("\n") if not line.lstrip().startswith("#")]
+    rows = (line.partition("=") for line in lines)
+    return {key.strip().lower(): value.strip() for key, equals, value in rows if equals}
+
+
 def parse(text: bytes) -> BootCfg:
     """Read the file; BootCfgError when it has CR line ends or is no boot.cfg."""
-    if b"\r" in text:
-        raise BootCfgError("has CR at line ends, which the boot loader takes for part of the values")
-    values = {}
-    for line in text.decode(ENCODING).split("\n"):
-        key, equals, value = line.partition("=")
-        if equals and not line.lstrip().startswith("#"):
-            values[key.strip().lower()] = value.strip()
+    _refuse_cr(text)
+    values = values_of(text)
     if "kernel" not in values or "modules" not in values:
         raise BootCfgError("names no kernel and modules")
     return BootCfg(text, values)
 
 
-def with_options(cfg: BootCfg, *options: str) -> bytes:
-    """Return the file with these boot options added; one of the same name (`ks=...`) is replaced.
+def with_installer_options(cfg: BootCfg, *options: str) -> bytes:
+    """Return the installer's file with these boot options added; one of the same name (`ks=...`) is replaced.
 
-    BootCfgError when the file starts no installer, an option holds a line end or a blank, or the kernel's command line
-    would be longer than 4096 characters.
+    BootCfgError when the file starts no installer, and as `with_options`.
     """
-    old = cfg.values.get("kernelopt", "").split()
-    if INSTALLER not in old:
+    if INSTALLER not in cfg.values.get("kernelopt", "").split():
         raise BootCfgError(f"starts no installer: kernelopt= lacks {INSTALLER}")
+    return with_options(without_options(cfg.text, *(option.partition("=")[0] for option in options)), *options)
+
+
+def with_options(text: bytes, *options: str) -> bytes:
+    """Append options to the last kernelopt=.
+
+    BootCfgError when there is none, an option holds a line end or a blank, or the kernel's command line would be longer
+    than 4096 characters.
+    """
     for option in options:
         if not option.isascii() or not option.isprintable() or " " in option:
             raise BootCfgError(f"cannot hold the boot option {option!r}: it has a blank, a line end or no ASCII")
-    names = {option.partition("=")[0].lower() for option in options}
-    kept = [option for option in old if option.partition("=")[0].lower() not in names]
-    line = " ".join((*kept, *options))
-    length = len(cfg.values["kernel"]) + 1 + len(line)
+    lines, at = _kernelopt(text)
+    head, _, value = lines[at].partition("=")
+    value = " ".join((value, *options) if value.strip() else options)
+    length = len(values_of(text).get("kernel", "")) + 1 + len(value.strip())
     if length > COMMAND_LINE:
         raise BootCfgError(f"would have a kernel command line of {length} characters; the kernel reads {COMMAND_LINE}")
-    lines = cfg.text.decode(ENCODING).split("\n")
-    last = max(index for index, text in enumerate(lines) if text.partition("=")[0].strip().lower() == "kernelopt")
-    lines[last] = f"{lines[last].partition('=')[0]}={line}"
+    lines[at] = f"{head}={value}"
     return "\n".join(lines).encode(ENCODING)
+
+
+def without_options(text: bytes, *names: str) -> bytes:
+    """Take options of these names (`preferVmklinux`), whatever their value, out of the last kernelopt=."""
+    lines, at = _kernelopt(text)
+    head, _, value = lines[at].partition("=")
+    for name in names:
+        value = re.sub(rf"(?i)(?:^| )(?:{re.escape(name)})(?:=\S*)?(?= |$)", "", value)
+    lines[at] = f"{head}={value}"
+    return "\n".join(lines).encode(ENCODING)
+
+
+def _kernelopt(text: bytes) -> tuple[list[str], int]:
+    _refuse_cr(text)
+    lines = text.decode(ENCODING).split("\n")
+    found = [at for at, line in enumerate(lines) if line.partition("=")[0].strip().lower() == "kernelopt"]
+    if not found:
+        raise BootCfgError("has no kernelopt=")
+    return lines, found[-1]
+
+
+def _refuse_cr(text: bytes) -> None:
+    if b"\r" in text:
+        raise BootCfgError("has CR at line ends, which the boot loader takes for part of the values")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from homelab.errors import HomelabError, UsageError
 from homelab.lab import EsxiHost, Lab
-from homelab.render.boot_cfg import BootCfg, BootCfgError, with_options
+from homelab.render.boot_cfg import BootCfg, BootCfgError, with_installer_options
 from homelab.render.fat32 import Layout, layout
 from homelab.render.fat32_names import FatError, folded
 from homelab.render.installer import (
@@ -67,7 +67,7 @@ def _place(where: str, line: int) -> str:
 
 def _with_options(iso: Installer, name: str, cfg: BootCfg, options: tuple[str, ...]) -> bytes:
     try:
-        return with_options(cfg, *options)
+        return with_installer_options(cfg, *options)
     except BootCfgError as error:
         raise HomelabError(
             f"/{name} of the ISO {error}",

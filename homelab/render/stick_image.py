@@ -3,8 +3,9 @@
 import struct
 from dataclasses import dataclass
 
-from homelab.render.boot_bank import NoEsxi, active, partitions, values_of
-from homelab.render.fat import FatError, Read, open_volume
+from homelab.render.boot_bank import NoEsxi, active, partitions
+from homelab.render.boot_cfg import values_of
+from homelab.render.fat_volume import FatError, Read, open_volume
 
 SECTOR = 512
 # The mark of `usb build` in the boot sector of its partition.
