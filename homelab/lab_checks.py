@@ -47,7 +47,19 @@ class Facts:
 
 def check(facts: Facts) -> list[Mistake]:
     """Every mistake that shows only when hosts are looked at together."""
-    checks = (one_group, addresses, macs, lan, virtual_address, networks, placed, datastores, balancers, one_nas)
+    checks = (
+        one_group,
+        addresses,
+        macs,
+        lan,
+        virtual_address,
+        networks,
+        hosted,
+        placed,
+        datastores,
+        balancers,
+        one_nas,
+    )
     return [mistake for one in checks for mistake in one(facts)]
 
 
@@ -151,6 +163,15 @@ def networks(facts: Facts) -> Iterator[Mistake]:
                 here, there, one, other, first, second = there, "", other, one, second, first
             what = f"{other}: {second} overlaps {one} {first} ({there or 'its default'})"
             yield Mistake(here, what, "write another private network, such as 10.32.0.0/16")
+
+
+def hosted(facts: Facts) -> Iterator[Mistake]:
+    """VMs that are to be made need a host."""
+    made = [vm for vm in facts.of(*VMS) if vm.values.get("vm_managed") is not False]
+    if made and not facts.of("esxi"):
+        what = f"{', '.join(vm.name for vm in made)} cannot be made, for the group esxi is empty"
+        fix = "add the ESXi hosts to the group esxi, or write vm_managed: false where a machine exists already"
+        yield Mistake(facts.where(made[0].name, ""), what, fix)
 
 
 def placed(facts: Facts) -> Iterator[Mistake]:

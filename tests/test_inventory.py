@@ -1,11 +1,13 @@
 """Reading the inventory: the sample, its vaults, and every mistake at its line."""
 
+import shutil
 import time
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+import yaml
 
 from homelab.errors import InventoryError, Mistake, UsageError
 from homelab.inventory import raw_variables, read_lab
@@ -81,6 +83,31 @@ def test_even_number_of_control_planes_is_a_warning(tmp_path: Path) -> None:
     warnings = read_lab([SAMPLE, PASSWORD, write(tmp_path, {"hosts.yml": hosts})]).warnings
     what = "4 control planes survive no more failures than 3"
     assert warnings == (Mistake(f"{tmp_path}/hosts.yml:3", what, "make them 3 or 5: etcd needs a majority"),)
+
+
+@pytest.fixture
+def no_esxi(tmp_path: Path) -> Path:
+    """The sample without its mini-PCs."""
+    shutil.copytree(SAMPLE, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("esxi", "gb_*"))
+    hosts = yaml.safe_load((tmp_path / "hosts.yml").read_text())
+    del hosts["all"]["children"]["esxi"]
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    return tmp_path
+
+
+def test_vms_that_no_host_can_hold_are_a_mistake(no_esxi: Path) -> None:
+    [mistake] = mistakes_of(no_esxi)
+    assert mistake.startswith(f"{no_esxi}/hosts.yml:")
+    assert mistake.endswith(
+        "cp1, cp2, cp3, lb1, lb2 cannot be made, for the group esxi is empty; add the ESXi hosts to the group esxi, "
+        "or write vm_managed: false where a machine exists already"
+    )
+
+
+def test_machines_that_exist_already_need_no_host(no_esxi: Path) -> None:
+    with (no_esxi / "group_vars" / "all.yml").open("a") as file:
+        file.write("vm_managed: false\n")
+    assert not read_lab([no_esxi]).lab.esxi
 
 
 def test_ini_inventory_names_its_file(tmp_path: Path) -> None:

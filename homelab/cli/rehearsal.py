@@ -131,6 +131,7 @@ def _home_of(options: "Options") -> Path:
 
 def scene_of(options: "Options", guests: str, kubernetes: str, faults: Sequence[str] = ()) -> "Scene":
     """What the rehearsal is made of; the packaged sample lab where there is no inventory."""
+    from homelab.errors import UsageError
     from homelab.inventory import raw_variables
     from homelab.ports.files import cache_folder
     from homelab.rehearsal import launch, overlay
@@ -139,6 +140,12 @@ def scene_of(options: "Options", guests: str, kubernetes: str, faults: Sequence[
     wishes = tuple(table.parse(text, STEPS) for text in faults)
     options = replace(options, inventories=or_sample(options.inventories, options.ui))
     raw = raw_variables(options.inventories)
+    if not raw.members("esxi"):
+        raise UsageError(
+            "there is nothing to rehearse: the inventory has no ESXi host",
+            where=", ".join(map(str, options.inventories)),
+            advice="Add the hosts to the group esxi; machines that exist already (vm_managed: false) are not simulated",
+        )
     return launch.Scene(
         home=_home_of(options),
         cache=cache_folder(),

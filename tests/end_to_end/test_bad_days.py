@@ -167,6 +167,15 @@ def test_a_second_lab_is_refused_with_the_pid_of_the_first(host_lab: Lab) -> Non
     assert str(host_lab.ready["pid"]) in done.stderr
 
 
+def test_a_rehearsal_of_no_hosts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("control_plane:\n  hosts:\n    cp1:\n      ansible_host: 192.168.2.21\n")
+    command = [*HOMELAB, "-i", "hosts.yml", "rehearse"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "there is nothing to rehearse: the inventory has no ESXi host" in done.stderr
+    assert not (tmp_path / ".homelab").exists()
+
+
 def test_the_certificate_of_a_new_lab_is_not_the_old_one(host_lab: Lab, tmp_path: Path) -> None:
     """The pins of another lab with the same addresses do not fit this one."""
     assert host_lab.homelab("plan").returncode == 3
