@@ -12,7 +12,7 @@ import pytest
 
 from tests.end_to_end.served import HOMELAB, Lab, events, failures, processes_with, served, summary, until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 def changed(output: str) -> set[tuple[str, str]]:

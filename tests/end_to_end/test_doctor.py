@@ -7,7 +7,7 @@ import pytest
 
 from tests.end_to_end.served import HOMELAB, Lab
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 def doctor(lab: Lab, *options: str) -> tuple[int, dict[str, dict[str, object]]]:

@@ -11,7 +11,7 @@ import pytest
 from homelab.rehearsal.launch import guests_possible
 from tests.end_to_end.served import HOMELAB, Lab, events, failures, served, summary, until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 GUESTS = [pytest.mark.e2e, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 

@@ -307,7 +307,7 @@ def test_the_boot_option_that_did_its_work_leaves_with_the_reboot(tmp_path: Path
     def option(host: Host) -> None:
         host.kernel_settings["preferVmklinux"].configured = "TRUE"
         host.keep_configuration()
-        host._boot_physics()
+        host.boot_physics()
 
     with standing_bench(tmp_path, option) as bench:
         assert bench.host.nics[0].driver == "e1000e"
