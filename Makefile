@@ -18,7 +18,7 @@ test-all: .venv/dev.stamp
 	@scripts/packages thorough
 	@scripts/check lint quick guests thorough pythons
 
-# How fast an installer stick's image is written, beside cp and fsync of the same bytes.
+# How fast a stick's image is built and written, beside cp and dd of the same bytes.
 bench-usb: .venv/dev.stamp
 	@$(BIN)/python -m tests.bench_usb
 

@@ -22,7 +22,7 @@ from homelab.options import Options
 from homelab.ui import Ui
 from tests import fat32_tools as tools
 from tests.esxi_iso import esxi_files, write_iso
-from tests.usb_bench import Bench
+from tests.stick_bench import Bench
 
 # Not getrusage: its peak counts the process that forked this one as well.
 MEASURED = """

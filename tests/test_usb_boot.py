@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import fat32_tools as tools
-from tests.usb_bench import Bench
+from tests.stick_bench import Bench
 
 FIRMWARE = Path("/usr/share/OVMF/OVMF_CODE.fd")
 SECONDS = 120
