@@ -1,8 +1,8 @@
 """How fast images are built and sticks written, beside `cp` and `dd` of the same bytes, in turns: `make bench-usb`.
 
 Building: the ISO has 420 MB; all write to the same folder and end with fsync. `image` is the image alone; `command` is
-all of `homelab usb build`, which first has Ansible read the inventory. Writing: that image onto one loop device (as root;
-a file elsewhere), by `dd bs=4M` with fsync and by the port of `usb write`, which also reads it back.
+all of `homelab usb build`, which first has Ansible read the inventory. Writing: that image onto a loop device (as root,
+else a file), by `dd bs=4M` with fsync and by the port of `usb write`, which also reads it back.
 """
 
 import os
