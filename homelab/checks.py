@@ -2,6 +2,7 @@
 
 import json
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -106,9 +107,20 @@ def run_checks(
     end = time.monotonic() + seconds
     results = []
     for check in checks:
-        answer = check.probe(world)
+        answer = _asked(check, world)
         while not answer.ok and time.monotonic() < end and not world.stop.wait(0.5):
             waiting(check, answer.text)
-            answer = check.probe(world)
+            answer = _asked(check, world)
         results.append(Result(check, answer))
     return results
+
+
+def _asked(check: Check, world: World) -> Answer:
+    """One answer; a probe that breaks costs its own check, and nothing else."""
+    try:
+        return check.probe(world)
+    except HomelabError as error:
+        return Answer(False, f"{error.what} ({error.where}); {error.advice}")
+    except Exception as error:
+        world.log("".join(traceback.format_exception(error)))
+        return Answer(False, f"a mistake of homelab itself: {type(error).__name__}: {error}; see {world.files.log}")

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from homelab.checks import Answer, Check
-from homelab.errors import HomelabError
 from homelab.lab import EsxiHost, Lab
 from homelab.ports.addresses import in_use
 from homelab.ports.download import offered
@@ -45,13 +44,7 @@ def preflight(lab: Lab) -> list[Check]:
 
 
 def _check(sentence: str, target: str, advice: str, probe: Callable[[World], Answer]) -> Check:
-    def safe(world: World) -> Answer:
-        try:
-            return probe(world)
-        except HomelabError as error:
-            return Answer(False, f"{error.what} ({error.where}); {error.advice}")
-
-    return Check(sentence, target, DOCTOR, advice, safe)
+    return Check(sentence, target, DOCTOR, advice, probe)
 
 
 def _laptop() -> Check:

@@ -9,7 +9,7 @@ from typing import Any
 
 from homelab.checks import Check, Result, run_checks, smoke_tests
 from homelab.data import data_folder
-from homelab.errors import UsageError
+from homelab.errors import Interrupted, UsageError
 from homelab.graph import Graph, chosen_graph, full_graph, one_by_one
 from homelab.inventory import read_lab
 from homelab.lab import EsxiHost, Lab, Vcenter
@@ -129,18 +129,24 @@ class Run:
             self.ui.warn("nothing was touched")
             return USAGE
         self.runner.graph = self._hosts_one_by_one(plan)
-        shown = _Shown(plan, self.yes, self.ui)
-        counts = self.runner.run(shown)
-        numbers: dict[str, Any] = dict(counts)
-        if verify and not counts["failed"] + counts["blocked"] + counts["handed_over"]:
+        shown = _Shown(plan, self.ui)
+        try:
+            numbers: dict[str, Any] = dict(self.runner.run(shown))
+        except Interrupted:
+            self._sum_up(dict(self.runner.counts()))
+            raise
+        if verify and not numbers["failed"] + numbers["blocked"] + numbers["handed_over"]:
             numbers["failed"] += self._verify()
+        self._sum_up(numbers)
+        return exit_code(numbers)
+
+    def _sum_up(self, numbers: dict[str, Any]) -> None:
         numbers["seconds"] = round(time.monotonic() - self.began, 1)
         numbers["left_out"] = self.left_out
         self.runner.emit("summary", None, **numbers)
         finish(self.files)
         if not self.ui.json:
             self.ui.say(summary_sentence(numbers))
-        return exit_code(numbers)
 
     def _consents(self, plan: Plan) -> bool:
         if self.yes or not plan.of(Change):
@@ -219,18 +225,21 @@ class Run:
 
 
 class _Shown:
-    """Consent to a disruptive change: it was shown, or its node was shown as blocked, or it is agreed to now."""
+    """Consent to a disruptive change: it was shown, or its node was shown as blocked, or a person agrees to it now.
 
-    def __init__(self, plan: Plan, yes: bool, ui: Ui) -> None:
+    `--yes` answered for what was shown, and for nothing that comes up later.
+    """
+
+    def __init__(self, plan: Plan, ui: Ui) -> None:
         self._changes = set(plan.disruptive)
         self._blocked = {node for node, _ in plan.of(Blocked)}
-        self._yes = yes
         self._ui = ui
 
     def __call__(self, node: Node, change: Change) -> bool:
-        if self._yes or change in self._changes or node in self._blocked:
+        if change in self._changes or node in self._blocked:
             return True
-        return sys.stdin.isatty() and self._ui.confirm(f"{change.sentence} ({change.reason})?")
+        question = f"{change.sentence} ({change.reason}; now: {change.before})?"
+        return sys.stdin.isatty() and self._ui.confirm(question)
 
 
 def _secrets(lab: Lab) -> tuple[str, ...]:

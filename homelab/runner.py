@@ -10,14 +10,18 @@ from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from typing import Any
 
-from homelab.errors import HomelabError, NotTaken, PersonNeeded, Unreachable
+from homelab.errors import HomelabError, Interrupted, NotTaken, PersonNeeded, Refused, Unreachable
 from homelab.graph import Graph, order
 from homelab.lab import Lab
+from homelab.ports.looks import afresh
 from homelab.ports.record import during
+from homelab.ports.signals import stopping
 from homelab.ports.world import World
 from homelab.step import Blocked, Change, HandOver, Node, Planned, Step
 
 WORKERS = 8
+# How many nodes are named when a run is interrupted.
+NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Event:
 
 
 Emit = Callable[[Event], None]
+Consented = Callable[[Node, Change], bool]
 
 
 @dataclass
@@ -82,7 +87,10 @@ def _fields(node: Node, **more: Any) -> dict[str, Any]:
 
 @dataclass
 class Outcome:
-    """How one node ended: done, failed, blocked or handed_over; `began` when something was or may have been written."""
+    """How one node ended: done, failed, blocked, handed_over or interrupted.
+
+    `began` when something was or may have been written.
+    """
 
     status: str
     began: bool = False
@@ -105,6 +113,7 @@ class Runner:
         self._emitting = threading.Lock()
         self.stop = world.stop
         self.made: list[Change] = []
+        self.outcomes: dict[Node, Outcome] = {}
         self._began: set[Node] = set()
 
     def emit(self, kind: str, node: Node | None = None, **data: Any) -> None:
@@ -120,8 +129,12 @@ class Runner:
             for node, future in futures.items():
                 try:
                     plan.items[node] = future.result()
-                except HomelabError as error:
-                    plan.failures[node] = error
+                except KeyboardInterrupt:
+                    self.stop.set()
+                    pool.shutdown(cancel_futures=True)
+                    raise
+                except Exception as error:
+                    plan.failures[node] = self._told(node, error)
         self._excuse(plan)
         return plan
 
@@ -148,38 +161,62 @@ class Runner:
     def _world_at(self, node: Node) -> World:
         return self.world.at(lambda **data: self.emit("waiting", node, **data))
 
-    def run(self, consented: Callable[[Node, Change], bool]) -> Counter[str]:
+    def _told(self, node: Node, error: Exception) -> HomelabError:
+        """An error as one of ours: one that nobody expected costs its own node, and nothing else."""
+        if isinstance(error, HomelabError):
+            return error
+        self.world.log("".join(traceback.format_exception(error)))
+        return HomelabError(
+            f"a mistake of homelab itself: {type(error).__name__}: {error}",
+            where=str(node),
+            advice=f"The whole story is in {self.world.files.log}; please report it",
+        )
+
+    def run(self, consented: Consented) -> Counter[str]:
         """Bring every node into the wanted state; the counts of the summary.
 
-        `consented` is asked for each disruptive change. After KeyboardInterrupt no node begins any more; it is raised
-        again when those under way have seen `stop`.
+        `consented` is asked for each disruptive change. After Ctrl-C or SIGTERM nothing begins any more; what is under
+        way comes to its end, and Interrupted tells what is left.
         """
         sorter = TopologicalSorter(order(self.graph))
         sorter.prepare()
-        outcomes: dict[Node, Outcome] = {}
         running: dict[Future[Outcome], Node] = {}
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with stopping(self.stop), ThreadPoolExecutor(WORKERS) as pool:
             try:
-                while sorter.is_active():
+                while sorter.is_active() and not self.stop.is_set():
                     for node in sorter.get_ready():
-                        running[pool.submit(self._bring, node, outcomes, consented)] = node
+                        running[pool.submit(self._bring, node, consented)] = node
                     done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
                     for future in done:
-                        node = running.pop(future)
-                        outcomes[node] = future.result()
-                        sorter.done(node)
+                        future.result()
+                        sorter.done(running.pop(future))
             except BaseException:
                 self.stop.set()
                 raise
-        return _counts(outcomes, len(self.made))
+        if self.stop.is_set():
+            raise self._interrupted()
+        return self.counts()
 
-    def _bring(
-        self, node: Node, outcomes: Mapping[Node, Outcome], consented: Callable[[Node, Change], bool]
-    ) -> Outcome:
+    def _interrupted(self) -> Interrupted:
+        left = [node for node in self.graph if node not in self.outcomes or self.outcomes[node].status != "done"]
+        names = ", ".join(map(str, left[:NAMED])) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
+        return Interrupted(
+            f"interrupted; left undone: {names or 'nothing'}",
+            where="this run",
+            advice="Run again; it goes on where it stopped",
+        )
+
+    def _bring(self, node: Node, consented: Consented) -> Outcome:
         """One node from looking to looking again; every failure becomes an event and an outcome."""
+        outcome = self.outcomes[node] = self._brought(node, consented)
+        return outcome
+
+    def _brought(self, node: Node, consented: Consented) -> Outcome:
+        if self.stop.is_set():
+            return Outcome("interrupted")
         edges = self.graph[node]
-        held_by = [str(before) for before in sorted(edges.after) if outcomes[before].status != "done"]
-        held_by += [str(before) for before in sorted(edges.unharmed) if outcomes[before].harmful]
+        held_by = [str(before) for before in sorted(edges.after) if self.outcomes[before].status != "done"]
+        held_by += [str(before) for before in sorted(edges.unharmed) if self.outcomes[before].harmful]
         if held_by:
             self.emit("blocked", node, until=f"{', '.join(held_by)} is done")
             return Outcome("blocked")
@@ -188,20 +225,15 @@ class Runner:
         except PersonNeeded as error:
             self.emit("hand_over", node, do=f"{error.where}: {error.what}. {error.advice}")
             return Outcome("handed_over", began=node in self._began)
-        except HomelabError as error:
+        except Interrupted as error:
             self.emit("failed", node, what=error.what, where=error.where, advice=error.advice)
+            return Outcome("interrupted", began=node in self._began)
         except Exception as error:
-            self.world.log(traceback.format_exc())
-            self.emit(
-                "failed",
-                node,
-                what=f"a mistake of homelab itself: {type(error).__name__}: {error}",
-                where=str(node),
-                advice=f"The whole story is in {self.world.files.log}; please report it",
-            )
+            told = self._told(node, error)
+            self.emit("failed", node, what=told.what, where=told.where, advice=told.advice)
         return Outcome("failed", began=node in self._began)
 
-    def _carry_out(self, node: Node, consented: Callable[[Node, Change], bool]) -> Outcome:
+    def _carry_out(self, node: Node, consented: Consented) -> Outcome:
         self.emit("start", node)
         planned = self._look(node)
         for item in planned:
@@ -213,12 +245,9 @@ class Runner:
                 return Outcome("handed_over")
         changes = [item for item in planned if isinstance(item, Change)]
         for change in changes:
-            if change.disruptive and not consented(node, change):
-                raise HomelabError(
-                    f"not consented: {change.sentence}",
-                    where=str(node),
-                    advice="The plan that was agreed to did not show it; run again and look at the plan",
-                )
+            self._check_may_write(node, change)
+            if change.disruptive:
+                self._check_agreed(node, change, consented)
             self._apply(node, change)
             self.emit("changed", node, **change_fields(node, change))
         if changes:
@@ -226,6 +255,33 @@ class Runner:
         else:
             self.emit("unchanged", node)
         return Outcome("done", bool(changes))
+
+    def _check_may_write(self, node: Node, change: Change) -> None:
+        """Nothing new is begun once the run was interrupted."""
+        if self.stop.is_set():
+            raise Interrupted(
+                f"interrupted before this was done: {change.sentence}",
+                where=str(node),
+                advice="Run again; it goes on where it stopped",
+            )
+
+    def _check_agreed(self, node: Node, change: Change, consented: Consented) -> None:
+        """A disruptive change was agreed to, and is still what is planned when the target is looked at afresh."""
+        if not consented(node, change):
+            raise HomelabError(
+                f"not consented: {change.sentence}",
+                where=str(node),
+                advice="The plan that was agreed to did not show it; run again and look at the plan",
+            )
+        with afresh():
+            now = self._look(node)
+        if change not in now:
+            raise Refused(
+                f"this was agreed to and is not planned any more, so it was not done: {_at_length(change)}. "
+                f"Planned now: {'; '.join(map(_at_length, now)) or 'nothing'}",
+                where=str(node),
+                advice="Something changed since the plan was shown; run again and look at the new plan",
+            )
 
     def _check_taken(self, node: Node) -> None:
         left = [item for item in self._look(node) if not isinstance(item, Blocked)]
@@ -239,12 +295,18 @@ class Runner:
             advice="Something else may be changing it back; run again, and look at the target by hand if it stays",
         )
 
+    def counts(self) -> Counter[str]:
+        """The numbers of the summary, as they are by now."""
+        counts = Counter({"changed": len(self.made), "unchanged": 0, "failed": 0, "blocked": 0, "handed_over": 0})
+        for outcome in list(self.outcomes.values()):
+            if outcome.status == "done":
+                counts["unchanged"] += not outcome.began
+            elif outcome.status in counts:
+                counts[outcome.status] += 1
+        return counts
 
-def _counts(outcomes: Mapping[Node, Outcome], made: int) -> Counter[str]:
-    counts = Counter({"changed": made, "unchanged": 0, "failed": 0, "blocked": 0, "handed_over": 0})
-    for outcome in outcomes.values():
-        if outcome.status != "done":
-            counts[outcome.status] += 1
-        elif not outcome.began:
-            counts["unchanged"] += 1
-    return counts
+
+def _at_length(item: Planned) -> str:
+    if isinstance(item, Change):
+        return f"{item.sentence} (now: {item.before})"
+    return f"blocked until {item.until}" if isinstance(item, Blocked) else f"your hands: {item.do}"

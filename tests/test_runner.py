@@ -1,5 +1,7 @@
 """The runner, with steps that work on a dict instead of machines."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from homelab.errors import HomelabError
+from homelab.errors import HomelabError, Interrupted
 from homelab.graph import full_graph
 from homelab.runner import Event, Runner
 from homelab.step import Blocked, Change, HandOver, Node, Planned, Step
@@ -191,3 +193,56 @@ def test_the_plan_reads_only_and_keeps_failures_apart() -> None:
         "undo": "undo it",
     }
     assert shelf.done == set()
+
+
+def test_a_step_that_breaks_while_it_looks_costs_its_own_node_alone() -> None:
+    def plan(target: str) -> Sequence[Planned]:
+        if target == "a":
+            raise KeyError("runtime.bootTime")
+        return [Do("b", "first b")]
+
+    shelf = Shelf()
+    steps = (Doing("first", plan_as=plan),)
+    found = Runner(LAB, steps, full_graph(LAB, steps), shelf, lambda event: None).plan()  # type: ignore[arg-type]
+    assert "a mistake of homelab itself: KeyError" in found.failures[Node("first", "a")].what
+    assert "Traceback" in shelf.logged[0]
+    assert [node for node, _ in found.of(Change)] == [Node("first", "b")]
+
+
+def test_a_disruptive_change_that_is_not_planned_any_more_is_refused_and_the_new_plan_shown() -> None:
+    looks: list[str] = []
+
+    def plan(target: str) -> Sequence[Planned]:
+        looks.append(target)
+        # Between the question and the act somebody puts something on the disk.
+        return [Do(target, "format it" if looks.count(target) == 1 else "format it with a file on it", True)]
+
+    counts, events, shelf = run(Doing("first", plan_as=plan, disruptive=True))
+    assert counts["failed"] == 2
+    assert shelf.done == set()
+    failed = next(event for event in events if event.kind == "failed")
+    assert "do format it (now: absent)" in failed.data["what"]
+    assert "Planned now: do format it with a file on it" in failed.data["what"]
+
+
+def test_after_an_interruption_nothing_begins_and_what_is_left_is_named() -> None:
+    shelf = Shelf()
+
+    def interrupt(world: Shelf, change: Do) -> None:
+        if change.target == "a":
+            os.kill(os.getpid(), signal.SIGINT)
+            assert world.stop.wait(10)
+        world.done.add(change.name)
+
+    # Where the tests run in the background SIGINT is ignored by inheritance.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        steps = (Doing("first", apply_as=interrupt), Doing("second", after="first"))
+        with pytest.raises(Interrupted) as told:
+            run(*steps, shelf=shelf)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    # The write that was under way came to its end.
+    assert "first a" in shelf.done
+    assert "second a" not in shelf.done
+    assert "second a" in told.value.what

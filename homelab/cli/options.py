@@ -1,6 +1,7 @@
 """What every command takes, before or after its name, and how a command's errors end."""
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -64,6 +65,8 @@ def guarded(merged: dict[str, Any], command: Callable[["Options"], int]) -> int:
 
     quiet, verbose = bool(merged["quiet"]), bool(merged["verbose"])
     ui = Ui(merged["output"] or "text", quiet=quiet, verbose=verbose, color=not merged["no_color"])
+    # Being told to end is an interruption like Ctrl-C: what is under way comes to its safe end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return command(Options(inventories(merged["inventory"]), merged["limit"], bool(merged["yes"]), ui))
     except HomelabError as error:

@@ -1,12 +1,26 @@
 """Looks are asked for once: a cache of answers and of failures, one question at a time for each name."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Generic, TypeVar
 
-from homelab.errors import HomelabError
+from homelab.errors import HomelabError, LoginRefused
 
 T = TypeVar("T")
+_NOT_BEFORE: ContextVar[float] = ContextVar("not_before", default=0.0)
+
+
+@contextmanager
+def afresh() -> Iterator[None]:
+    """In this context and thread no look counts that was asked for before it began; each is asked for once more."""
+    token = _NOT_BEFORE.set(time.monotonic())
+    try:
+        yield
+    finally:
+        _NOT_BEFORE.reset(token)
 
 
 class Looks(Generic[T]):
@@ -15,13 +29,15 @@ class Looks(Generic[T]):
     def __init__(self, ask: Callable[[str], T]) -> None:
         self._ask = ask
         self._answers: dict[str, T | HomelabError] = {}
+        self._asked: dict[str, float] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
     def get(self, name: str) -> T:
         """The answer for a name; raises the HomelabError that asking raised."""
         with self._lock(name):
-            if name not in self._answers:
+            if self._is_due(name):
+                self._asked[name] = time.monotonic()
                 try:
                     self._answers[name] = self._ask(name)
                 except HomelabError as error:
@@ -30,6 +46,12 @@ class Looks(Generic[T]):
         if isinstance(answer, HomelabError):
             raise answer
         return answer
+
+    def _is_due(self, name: str) -> bool:
+        answer = self._answers.get(name)
+        if answer is None or isinstance(answer, LoginRefused):
+            return answer is None
+        return self._asked[name] < _NOT_BEFORE.get()
 
     def forget(self, name: str) -> None:
         """Ask anew the next time."""

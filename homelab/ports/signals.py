@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM: the first asks a run to stop, the second ends it at once."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+INTERRUPTED = 130
+
+
+@contextmanager
+def stopping(stop: threading.Event) -> Iterator[None]:
+    """In this context the first signal sets `stop`, so that what is under way comes to its end; nothing is raised.
+
+    SIGINT stays ignored where it was ignored by inheritance, as in the background. Elsewhere than in the main thread,
+    where no handler can be set, nothing happens.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def told(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os.write(2, b"ended at once; run again, it goes on where it stopped\n")
+            os._exit(INTERRUPTED)
+        stop.set()
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        numbers.append(signal.SIGINT)
+    before = {number: signal.signal(number, told) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
