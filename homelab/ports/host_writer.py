@@ -5,25 +5,58 @@ has ended, refuse every write over the API and none there (esxi-facts, Licence).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from homelab.errors import Refused
 from homelab.lab import NfsServer
 
 Progress = Callable[[str], None]
 Option = str | int | bool
 
 
+@dataclass(frozen=True)
+class NfsMount:
+    """An export as one datastore, letter by letter as the host is given it; `nas` names the server to people."""
+
+    nas: str
+    server: str
+    share: str
+    datastore: str
+    version: str = "3"
+    writable: bool = True
+
+    @classmethod
+    def of(cls, nas: NfsServer) -> "NfsMount":
+        """The mount that the inventory asks for."""
+        return cls(nas.name, nas.server, nas.export, nas.datastore, nas.version)
+
+
+def check_no_vmkernel(where: str, port_group: str, nics: Sequence[str]) -> None:
+    """Refused when vmkernel NICs are on a port group that is to change its VLAN: the host would be cut off."""
+    if nics:
+        raise Refused(
+            f"the port group {port_group} carries {', '.join(nics)} of the host itself; another VLAN would cut it off",
+            where=where,
+            advice="Give the VMs a port group of their own (vm_network), or change the VLAN at the console "
+            "(F2, Configure Management Network)",
+        )
+
+
 class HostWriter(Protocol):
     """Writes to one host. Every method raises HostFault with the host's own words, or Unreachable."""
 
-    def mount_nfs(self, nas: NfsServer) -> None:
-        """Mount the export under the datastore's name, with the very strings of the inventory."""
+    def mount_nfs(self, mount: NfsMount) -> None:
+        """Mount an export under the datastore's name, with these very strings."""
 
-    def unmount(self, datastore: str) -> None:
-        """Unmount a datastore by its name; files on it stay."""
+    def unmount(self, mount: NfsMount) -> None:
+        """Unmount a datastore, if it still is this very mount; files on it stay. Raises Refused when it is another."""
 
     def probe(self, datastore: str) -> None:
-        """Write, read and delete a small file: a mount can succeed where writing fails."""
+        """Write, read and delete a small file: a mount can succeed where writing fails.
+
+        Raises Refused where somebody else's file has its name.
+        """
 
     def make_folder(self, datastore: str, path: str) -> None:
         """Make a folder and its parents; nothing happens when it is there."""
@@ -35,7 +68,7 @@ class HostWriter(Protocol):
         """Set advanced settings."""
 
     def set_names(self, hostname: str, domain: str, nameservers: Sequence[str]) -> None:
-        """Name the host, and say whom it asks for other names."""
+        """Name the host, and say whom it asks for other names; the domains that it searches stay."""
 
     def set_time_servers(self, servers: Sequence[str]) -> None:
         """Say whom the host asks for the time; the service starts anew, and with the host from now on."""
@@ -47,7 +80,10 @@ class HostWriter(Protocol):
         """Add a port group to a standard switch."""
 
     def set_vlan(self, name: str, switch: str, vlan: int) -> None:
-        """Put a port group on a VLAN."""
+        """Put a port group on a VLAN; its other settings stay.
+
+        Raises Refused for one that carries a vmkernel NIC: the host would be cut off.
+        """
 
     def enter_maintenance(self, seconds: float, progress: Progress) -> None:
         """Enter maintenance mode; no VM runs."""

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from homelab.errors import HostFault, Unreachable
-from homelab.lab import NfsServer
 from homelab.ports import ssh
-from homelab.ports.esxi_shell import keep_configuration
-from homelab.ports.host_writer import Option, Progress
-from homelab.ports.vsphere.storage import mount_refused
+from homelab.ports.esxi_shell import keep_configuration, parse_table
+from homelab.ports.host_writer import NfsMount, Option, Progress, check_no_vmkernel
+from homelab.ports.vsphere.storage import check_own_probe, check_same_mount, mount_refused
 
 VOLUMES = "/vmfs/volumes"
 
@@ -23,24 +22,35 @@ class ShellWriter:
     def _esxcli(self, *words: str) -> None:
         self.shell.must(["esxcli", *words], writes=True)
 
-    def mount_nfs(self, nas: NfsServer) -> None:
+    def mount_nfs(self, mount: NfsMount) -> None:
         """`esxcli storage nfs add`, or `nfs41 add`."""
-        space, host = ("nfs", "--host") if nas.version == "3" else ("nfs41", "--hosts")
-        words = ["storage", space, "add", host, nas.server, "--share", nas.export, "--volume-name", nas.datastore]
+        space, host = ("nfs", "--host") if mount.version == "3" else ("nfs41", "--hosts")
+        words = ["storage", space, "add", host, mount.server, "--share", mount.share]
+        words += ["--volume-name", mount.datastore, *([] if mount.writable else ["--readonly"])]
         try:
             self._esxcli(*words)
         except HostFault as fault:
-            raise mount_refused(fault, self.shell.login.address, nas) from fault
+            raise mount_refused(fault, self.shell.login.address, mount) from fault
         keep_configuration(self.shell)
 
-    def unmount(self, datastore: str) -> None:
-        """`esxcli storage nfs remove`."""
-        self._esxcli("storage", "nfs", "remove", "--volume-name", datastore)
+    def unmount(self, mount: NfsMount) -> None:
+        """`esxcli storage nfs remove`, or `nfs41 remove`."""
+        space, host = ("nfs", "Host") if mount.version == "3" else ("nfs41", "Host(s)")
+        rows = parse_table(self.shell.must(["esxcli", "storage", space, "list"]))
+        row = next((row for row in rows if row["Volume Name"] == mount.datastore), None)
+        if row is None:
+            return
+        check_same_mount(self.shell.login.where, mount, (row[host], row["Share"]))
+        self._esxcli("storage", space, "remove", "--volume-name", mount.datastore)
         keep_configuration(self.shell)
 
     def probe(self, datastore: str) -> None:
         """`touch`, `cat` and `rm`."""
-        path = f"{VOLUMES}/{datastore}/.homelab-probe-{self.shell.login.name}"
+        name = f".homelab-probe-{self.shell.login.name}"
+        path = f"{VOLUMES}/{datastore}/{name}"
+        there = self.shell.run(["cat", path])
+        if there.status == 0:
+            check_own_probe(self.shell.login.where, datastore, name, there.stdout.encode())
         self.shell.must(["touch", path], writes=True)
         self.shell.must(["cat", path])
         self.shell.must(["rm", path], writes=True)
@@ -90,7 +100,9 @@ class ShellWriter:
         keep_configuration(self.shell)
 
     def set_vlan(self, name: str, switch: str, vlan: int) -> None:
-        """`esxcli network vswitch standard portgroup set`."""
+        """`esxcli network vswitch standard portgroup set`, which leaves all other settings."""
+        listed = self.shell.must(["esxcli", "network", "ip", "interface", "list"])
+        check_no_vmkernel(self.shell.login.where, name, _interfaces_on(listed, name))
         self._esxcli("network", "vswitch", "standard", "portgroup", "set", "-p", name, "--vlan-id", str(vlan))
         keep_configuration(self.shell)
 
@@ -113,3 +125,14 @@ class ShellWriter:
             where=self.shell.login.where,
             advice=f"Set it in the host's web page ({where}), or assign a licence, and run again",
         )
+
+
+def _interfaces_on(listed: str, port_group: str) -> list[str]:
+    """The vmkernel NICs on a port group, from blocks of `Key: value` lines (esxi-recordings)."""
+    found, name = [], ""
+    for line in listed.splitlines():
+        key, _, value = (part.strip() for part in line.partition(":"))
+        name = value if key == "Name" else name
+        if key == "Portgroup" and value == port_group:
+            found.append(name)
+    return found

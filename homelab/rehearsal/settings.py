@@ -43,15 +43,16 @@ class NetworkSettings:
 class Settings:
     """The smaller settings.
 
-    `cache_mib` is the host cache by datastore, `roles` the vmkernel NICs by traffic, `licences` the kinds of the keys
-    that were added. `dump_file` is the path of the file that a crash would be written to, `dump_active` whether it is
-    in use.
+    `group_security` is what port groups say otherwise than their switch, `cache_mib` the host cache by datastore,
+    `roles` the vmkernel NICs by traffic, `licences` the kinds of the keys that were added. `dump_file` is the path of
+    the file that a crash would be written to, `dump_active` whether it is in use.
     """
 
     network: NetworkSettings
 
     switches: dict[str, list[str]] = field(default_factory=lambda: {"vSwitch0": ["vmnic0"]})
     group_switch: dict[str, str] = field(default_factory=dict)
+    group_security: dict[str, dict[str, bool]] = field(default_factory=dict)
     roles: dict[str, list[str]] = field(default_factory=lambda: {"management": ["vmk0"]})
     ntp_servers: list[str] = field(default_factory=list)
     cache_mib: dict[str, int] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from homelab.errors import DeadlinePassed, HomelabError, LoginRefused, PersonNeeded, Refused
 from homelab.lab import EsxiHost, Lab
+from homelab.ports.host_writer import check_no_vmkernel
 from homelab.ports.vsphere import HostLook
 from homelab.ports.vsphere.management import move_to
 from homelab.ports.world import World
@@ -162,6 +163,7 @@ def _networks(lab: Lab, target: str, look: HostLook) -> list[Planned]:
         if group is None:
             changes.append(AddPortGroup(target, name, network.management, vlan))
         elif vlan and group.vlan != vlan:
+            check_no_vmkernel(target, name, group.vmkernel)
             changes.append(SetVlan(target, name, group.switch, vlan, group.vlan))
     return changes
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from homelab.errors import Refused
+from homelab.errors import HomelabError, Refused
 from homelab.lab import Lab, NfsServer
+from homelab.ports.host_writer import HostWriter, NfsMount
 from homelab.ports.nfs import ExportLook
 from homelab.ports.vsphere import HostLook, NasLook
 from homelab.ports.world import World
@@ -20,47 +21,46 @@ ROLE, PLAYBOOK = "nfs_server", "nfs_server.yml"
 class MountNfs(Change):
     """Mount an export on one host."""
 
-    server: str
-    share: str
-    datastore: str
+    wanted: NfsMount
 
     @property
     def sentence(self) -> str:
         """What will be done."""
-        return f"mount {self.server}:{self.share} as datastore {self.datastore} on {self.target} and write a probe file"
+        wanted = self.wanted
+        what = f"{wanted.server}:{wanted.share} as datastore {wanted.datastore}"
+        return f"mount {what} on {self.target} and write a probe file"
 
     @property
     def reason(self) -> str:
         """Why."""
-        return f"{self.target} has no datastore {self.datastore}"
+        return f"{self.target} has no datastore {self.wanted.datastore}"
 
     @property
     def after(self) -> str:
         """The wanted mount, and the volume that its letters make."""
-        return _told(self.server, self.share)
+        return _told(self.wanted)
 
     @property
     def undo(self) -> str:
         """How to go back."""
-        return f"esxcli storage nfs remove --volume-name={self.datastore} on {self.target}"
+        return f"{_removal(self.wanted)} on {self.target}"
 
 
 @dataclass(frozen=True)
 class Remount(Change):
     """Unmount what is mounted under other strings, and mount the inventory's; nothing uses it."""
 
-    found: NasLook
-    server: str
-    share: str
-    datastore: str
+    found: NfsMount
+    wanted: NfsMount
     disruptive = True
 
     @property
     def sentence(self) -> str:
         """What will be done."""
+        wanted = self.wanted
         return (
-            f"unmount {self.found.name} on {self.target} and mount {self.server}:{self.share} as {self.datastore} "
-            "in its place; nothing uses it, and no file is lost"
+            f"unmount {self.found.datastore} on {self.target} and mount {wanted.server}:{wanted.share} as "
+            f"{wanted.datastore} in its place; nothing uses it, and no file is lost"
         )
 
     @property
@@ -71,27 +71,30 @@ class Remount(Change):
     @property
     def before(self) -> str:
         """The mount as found."""
-        found = self.found
-        return f"{found.name}: {_told(found.server, found.share)}, NFS {found.version}"
+        return f"{self.found.datastore}: {_told(self.found)}, NFS {self.found.version}"
 
     @property
     def after(self) -> str:
         """The wanted mount, and the volume that its letters make."""
-        return f"{self.datastore}: {_told(self.server, self.share)}"
+        return f"{self.wanted.datastore}: {_told(self.wanted)}"
 
     @property
     def undo(self) -> str:
         """How to go back."""
-        found = self.found
-        space, host = ("nfs", "--host") if found.version == "3" else ("nfs41", "--hosts")
-        return (
-            f"esxcli storage nfs remove --volume-name={self.datastore}, then esxcli storage {space} add "
-            f"{host}={found.server} --share={found.share} --volume-name={found.name}"
-        )
+        return f"{_removal(self.wanted)}, then {_addition(self.found)}"
 
 
-def _told(server: str, share: str) -> str:
-    return f"{server}:{share} (volume {volume_directory(server, share)})"
+def _told(mount: NfsMount) -> str:
+    return f"{mount.server}:{mount.share} (volume {volume_directory(mount.server, mount.share)})"
+
+
+def _removal(mount: NfsMount) -> str:
+    return f"esxcli storage {'nfs' if mount.version == '3' else 'nfs41'} remove --volume-name={mount.datastore}"
+
+
+def _addition(mount: NfsMount) -> str:
+    space, host = ("nfs", "--host") if mount.version == "3" else ("nfs41", "--hosts")
+    return f"esxcli storage {space} add {host}={mount.server} --share={mount.share} --volume-name={mount.datastore}"
 
 
 @dataclass(frozen=True)
@@ -151,13 +154,38 @@ class NfsDatastore(Step):
             return
         with world.writer(change.target) as writer:
             if isinstance(change, Remount):
-                writer.unmount(change.found.name)
-            writer.mount_nfs(world.lab.nfs[0])
-            try:
-                writer.probe(change.datastore)
-            except Exception:
-                writer.unmount(change.datastore)
-                raise
+                _remount(writer, change)
+            else:
+                _mount_and_prove(writer, change.wanted)
+
+
+def _mount_and_prove(writer: HostWriter, wanted: NfsMount) -> None:
+    writer.mount_nfs(wanted)
+    try:
+        writer.probe(wanted.datastore)
+    except Exception:
+        writer.unmount(wanted)
+        raise
+
+
+def _remount(writer: HostWriter, change: Remount) -> None:
+    """When the new mount fails the old one is put back: a host is not left with neither."""
+    writer.unmount(change.found)
+    try:
+        _mount_and_prove(writer, change.wanted)
+    except HomelabError as error:
+        error.what += f"; {_put_back(writer, change.found)}"
+        raise
+
+
+def _put_back(writer: HostWriter, found: NfsMount) -> str:
+    try:
+        writer.mount_nfs(found)
+    except HomelabError as error:
+        return (
+            f"and {found.datastore} could not be put back either ({error.what}); to do it by hand: {_addition(found)}"
+        )
+    return f"{found.datastore} was put back as it was"
 
 
 def _same(found: NasLook, nas: NfsServer) -> bool:
@@ -188,9 +216,10 @@ def _mount(target: str, nas: NfsServer, observed: Mounts) -> Sequence[Planned]:
             advice="Give one of them another name: nfs_datastore in the inventory, or rename it in the host's web page",
         )
     _check_export(nas, observed.export)
+    wanted = NfsMount.of(nas)
     if wrong:
         _check_unused(target, look, wrong[0])
-        return [Remount(target, wrong[0], nas.server, nas.export, nas.datastore)]
+        return [Remount(target, _as_found(wrong[0]), wanted)]
     most = int(look.options.get(MAX_VOLUMES, 8))
     if len(look.nas) >= most:
         raise Refused(
@@ -198,7 +227,11 @@ def _mount(target: str, nas: NfsServer, observed: Mounts) -> Sequence[Planned]:
             where=target,
             advice=f"Unmount one, or raise it: esxcli system settings advanced set -o /NFS/MaxVolumes -i {most * 2}",
         )
-    return [MountNfs(target, nas.server, nas.export, nas.datastore)]
+    return [MountNfs(target, wanted)]
+
+
+def _as_found(found: NasLook) -> NfsMount:
+    return NfsMount(found.server, found.server, found.share, found.name, found.version, found.writable)
 
 
 def _check_others(target: str, nas: NfsServer, others: Mapping[str, tuple[NasLook, ...]]) -> None:
@@ -221,12 +254,21 @@ def _check_export(nas: NfsServer, export: ExportLook | None) -> None:
 
 
 def _check_unused(target: str, look: HostLook, found: NasLook) -> None:
+    unreadable = [vm.name for vm in look.vms if not vm.readable]
+    if unreadable:
+        raise Refused(
+            f"the datastore {found.name} is {_told(_as_found(found))}, not what the inventory says, and the host "
+            f"cannot read the files of {', '.join(unreadable)}, so nobody knows whether they lie on it",
+            where=target,
+            advice=f"If the NAS has another address now: give it its old one ({found.server}) again, or unregister "
+            "those VMs (their files stay) and register them after the new mount; then run again",
+        )
     used = [vm.name for vm in look.vms if vm.uses(found.name)]
     places = [key for key, value in look.options.items() if found.directory and found.directory in str(value)]
     logs = [key for key, value in look.options.items() if str(value).startswith(f"[{found.name}]")]
     if used or places or logs:
         raise Refused(
-            f"the datastore {found.name} is {_told(found.server, found.share)} (NFS {found.version}), not what the "
+            f"the datastore {found.name} is {_told(_as_found(found))} (NFS {found.version}), not what the "
             f"inventory says, and is in use by {', '.join([*used, *places, *logs])}",
             where=target,
             advice="Change the inventory to these very letters; or move what uses it away, and run again",
@@ -249,7 +291,8 @@ def _check_health(found: NasLook, nas: NfsServer, target: str) -> None:
     expected = volume_directory(nas.server, nas.export)
     if nas.version == "3" and found.directory and found.directory != expected:
         raise Refused(
-            f"datastore {nas.datastore} is the volume {found.directory}, not {_told(nas.server, nas.export)}",
+            f"datastore {nas.datastore} is the volume {found.directory}, not {nas.server}:{nas.export} (volume "
+            f"{expected})",
             where=target,
             advice="The host holds other letters than it shows; unmount it there, and run again",
         )

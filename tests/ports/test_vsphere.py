@@ -16,6 +16,7 @@ from pyVmomi import vim
 from homelab.errors import HostFault, LoginRefused, TrustError, Unreachable
 from homelab.lab import EsxiHost
 from homelab.ports.files import HomeFiles
+from homelab.ports.host_writer import NfsMount
 from homelab.ports.record import finish
 from homelab.ports.vsphere import Session, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup, installed_vibs, reboot, start_service, stop_service
@@ -146,7 +147,7 @@ def test_one_look_is_five_calls(bench: Bench) -> None:
 def test_the_record_counts_what_the_host_counts(bench: Bench) -> None:
     bench.needs("StartService", "DELETE /folder")
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         probe_writable(session, "nas")
         start_service(session, "TSM-SSH")
     with pytest.raises(LoginRefused), bench.session("wrong-one"):
@@ -156,7 +157,7 @@ def test_the_record_counts_what_the_host_counts(bench: Bench) -> None:
     *lines, last = [json.loads(line) for line in text.splitlines()]
     calls = Counter(line["what"] for line in lines if line["kind"] == "soap")
     assert calls == bench.calls
-    assert last["counts"] == {"file": 1, "http": 3, "soap": calls.total(), "writes": 5}
+    assert last["counts"] == {"file": 1, "http": 4, "soap": calls.total(), "writes": 5}
     assert [line["ok"] for line in lines if line["what"] == "Login"] == [True, False]
     assert {line["what"] for line in lines if line["writes"] and line["kind"] == "soap"} == {
         "CreateNasDatastore",
@@ -197,7 +198,7 @@ def test_a_mute_port_is_given_up_after_the_deadline(tmp_path: Path) -> None:
 
 def test_a_mount_is_probed_and_seen(bench: Bench) -> None:
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         probe_writable(session, "nas")
         [seen] = look(session).nas
         assert (seen.name, seen.server, seen.share, seen.version) == ("nas", "192.168.2.5", "/volume1/homelab", "3")
@@ -207,7 +208,7 @@ def test_a_mount_is_probed_and_seen(bench: Bench) -> None:
 def test_a_mount_tells_that_it_is_writable(bench: Bench) -> None:
     bench.needs("Datastore.host")
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         [seen] = look(session).nas
         assert seen.writable
 
@@ -215,7 +216,7 @@ def test_a_mount_tells_that_it_is_writable(bench: Bench) -> None:
 def test_a_probe_leaves_nothing_behind(bench: Bench) -> None:
     bench.needs("DELETE /folder")
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         probe_writable(session, "nas")
         assert file_size(session, "nas", ".homelab-probe-brix3") is None
 
@@ -223,8 +224,8 @@ def test_a_probe_leaves_nothing_behind(bench: Bench) -> None:
 def test_an_unmounted_datastore_is_gone(bench: Bench) -> None:
     bench.needs("RemoveDatastore")
     with bench.session() as session:
-        mount_nfs(session, NAS)
-        unmount(session, "nas")
+        mount_nfs(session, NfsMount.of(NAS))
+        unmount(session, NfsMount.of(NAS))
         assert look(session).nas == ()
 
 
@@ -239,21 +240,21 @@ def test_a_refused_mount_has_esxi_s_own_words(bench: Bench) -> None:
     bench.needs("CreateNasDatastore that fails")
     other = NAS.model_copy(update={"export": "/other"})
     with pytest.raises(HostFault, match="The NFS server denied the mount request"), bench.session() as session:
-        mount_nfs(session, other)
+        mount_nfs(session, NfsMount.of(other))
 
 
 def test_a_read_only_export_fails_the_probe(bench: Bench) -> None:
     bench.needs("CreateNasDatastore that fails")
     bench.ours.volumes.nas.read_only = True
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         with pytest.raises(HostFault, match="could not be written"):
             probe_writable(session, "nas")
 
 
 def test_deleting_what_is_not_there_is_no_error(bench: Bench) -> None:
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         delete_file(session, "nas", "not/there", seconds=10, progress=silent)
 
 
@@ -281,7 +282,7 @@ def test_a_disk_grows(bench: Bench) -> None:
     flat = bytes(1 << 20)
     text = descriptor("disk", len(flat)).encode()
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         make_folder(session, "nas", "disk")
         upload(session, "nas", "disk/disk-flat.vmdk", io.BytesIO(flat), len(flat))
         upload(session, "nas", "disk/disk.vmdk", io.BytesIO(text), len(text))
@@ -293,7 +294,7 @@ def test_a_vm_from_an_uploaded_image_and_its_seed(bench: Bench) -> None:
     flat = b"homelab rehearsal root abc\n".ljust(1 << 20, b"\0")
     text = descriptor("image", len(flat)).encode()
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         make_folder(session, "nas", "images")
         make_folder(session, "nas", "images")
         done: list[tuple[int, int]] = []

@@ -20,6 +20,7 @@ from homelab.lab import EsxiHost
 from homelab.ports import ssh
 from homelab.ports.esxi_shell import login_of
 from homelab.ports.files import HomeFiles
+from homelab.ports.host_writer import NfsMount
 from homelab.ports.vsphere import Session, look, open_session
 from homelab.ports.vsphere.hosts import reboot, start_service
 from homelab.ports.vsphere.storage import delete_file, make_folder, mount_nfs, probe_writable, upload
@@ -120,7 +121,7 @@ class Bench:
 
     def mount(self, name: str = "a1") -> None:
         with self.session(name) as session:
-            mount_nfs(session, self.lab.nfs[0])
+            mount_nfs(session, NfsMount.of(self.lab.nfs[0]))
 
     def failure(self, kind: type[HomelabError], act: Callable[[Session], Any], name: str = "a1") -> HomelabError:
         with pytest.raises(kind) as caught, self.session(name) as session:
@@ -264,7 +265,7 @@ def test_the_lab_is_told_through_its_door(bench: Bench, tmp_path: Path) -> None:
 def test_nas_refuses(bench: Bench) -> None:
     bench.fault("nas-refuses@a1")
     bench.mount("a2")
-    error = bench.failure(HostFault, lambda session: mount_nfs(session, bench.lab.nfs[0]))
+    error = bench.failure(HostFault, lambda session: mount_nfs(session, NfsMount.of(bench.lab.nfs[0])))
     assert "The NFS server denied the mount request" in error.what
     assert "nas (192.168.2.5:/volume1/homelab)" in error.where
     assert "export this path to 127.0.0.1" in error.advice
@@ -413,7 +414,7 @@ def test_logins_fail(bench: Bench, fault: str) -> None:
 
 def test_free_licence(bench: Bench) -> None:
     bench.fault("free-licence@a1")
-    assert "licence" in bench.failure(HostFault, lambda session: mount_nfs(session, bench.lab.nfs[0])).what
+    assert "licence" in bench.failure(HostFault, lambda session: mount_nfs(session, NfsMount.of(bench.lab.nfs[0]))).what
     with bench.session() as session:
         assert session.content.licenseManager.licenses[0].editionKey.startswith("esx.hypervisor")
     bench.faults.clear()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from homelab.errors import Refused
+from homelab.ports.host_writer import NfsMount
 from homelab.ports.nfs import ExportLook
 from homelab.ports.vsphere import NasLook
 from homelab.render.nfs_export import Finding
@@ -14,7 +15,8 @@ from homelab.steps.nfs_datastore import MountNfs, Mounts, NfsDatastore, Remount
 from tests.sample import DIRECTORY, NAS, OPTIONS, host_look, sample_lab, vm_look
 
 LAB = sample_lab()
-MOUNT = MountNfs("brix1", "192.168.2.5", "/volume1/homelab", "nas")
+WANTED = NfsMount("nas", "192.168.2.5", "/volume1/homelab", "nas")
+MOUNT = MountNfs("brix1", WANTED)
 
 
 def plan(*mounts: NasLook, others: dict[str, tuple[NasLook, ...]] | None = None, **more: Any) -> list[object]:
@@ -50,7 +52,8 @@ def test_a_right_mount_needs_nothing() -> None:
 )
 def test_a_mount_under_another_spelling_is_moved_when_nothing_uses_it(found: NasLook) -> None:
     [change] = plan(found)
-    assert change == Remount("brix1", found, "192.168.2.5", "/volume1/homelab", "nas")
+    as_found = NfsMount(found.server, found.server, found.share, found.name, found.version)
+    assert change == Remount("brix1", as_found, WANTED)
     assert change.disruptive
     assert f"{found.server}:{found.share}" in change.before
     assert f"--volume-name={found.name}" in change.undo
@@ -63,6 +66,14 @@ def test_a_wrong_mount_in_use_is_refused_with_what_uses_it() -> None:
     with pytest.raises(Refused, match="in use by ScratchConfig"):
         used = OPTIONS | {"ScratchConfig.CurrentScratchLocation": f"/vmfs/volumes/{DIRECTORY}/x"}
         plan(wrong, options=used)
+
+
+def test_a_wrong_mount_is_not_moved_while_the_host_cannot_read_a_vm_s_files() -> None:
+    """A NAS with a new address: its VMs are still registered, and the host knows nothing of them but their names."""
+    wrong = replace(NAS, server="192.168.2.6", accessible=False)
+    lost = replace(vm_look("db"), path="", marks={}, readable=False)
+    with pytest.raises(Refused, match=r"cannot read the files of db"):
+        plan(wrong, vms=(lost,))
 
 
 def test_two_spellings_at_once_are_for_a_person() -> None:

@@ -11,6 +11,7 @@ from pyVmomi import vim, vmodl
 
 from homelab.errors import HostFault
 from homelab.lab import NfsServer
+from homelab.ports.host_writer import NfsMount
 from homelab.ports.vsphere import Session
 from homelab.ports.vsphere.hosts import configuration_backup, installed_vibs, reboot, start_service, stop_service
 from homelab.ports.vsphere.storage import (
@@ -80,7 +81,7 @@ def _deletes(session: Session) -> bool:
 
 def _asks_the_nas(session: Session) -> bool:
     try:
-        mount_nfs(session, NAS.model_copy(update={"export": "/other", "datastore": "other"}))
+        mount_nfs(session, NfsMount.of(NAS.model_copy(update={"export": "/other", "datastore": "other"})))
     except HostFault:
         return True
     return False
@@ -122,7 +123,7 @@ LACKS = {
     "StartService": Lack("there is no HostServiceSystem", _has(lambda s: start_service(s, "TSM-SSH"))),
     "StopService": Lack("there is no HostServiceSystem", _has(lambda s: stop_service(s, "TSM-SSH"))),
     "RebootHost_Task": Lack("a host never reboots", _has(reboot)),
-    "RemoveDatastore": Lack("a datastore cannot be unmounted", _has(lambda s: unmount(s, "nas"))),
+    "RemoveDatastore": Lack("a datastore cannot be unmounted", _has(lambda s: unmount(s, NfsMount.of(NAS)))),
     "CreateNasDatastore that fails": Lack("no NAS is asked: a mount never fails, nor is it read-only", _asks_the_nas),
     "Datastore.host": Lack("an NFS datastore does not tell how it is mounted", _tells_how_it_is_mounted),
     "DELETE /folder": Lack("answers 200 as to GET, and the file stays", _deletes),

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from pyVmomi import VmomiSupport, vim
 
-from homelab.lab import NfsServer
-from homelab.ports.host_writer import Option, Progress
+from homelab.errors import HostFault
+from homelab.ports.host_writer import NfsMount, Option, Progress, check_no_vmkernel
 from homelab.ports.vsphere import storage
 from homelab.ports.vsphere.coredump import add_coredump_file
 from homelab.ports.vsphere.session import Session
@@ -20,13 +20,13 @@ class ApiWriter:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def mount_nfs(self, nas: NfsServer) -> None:
+    def mount_nfs(self, mount: NfsMount) -> None:
         """CreateNasDatastore."""
-        storage.mount_nfs(self.session, nas)
+        storage.mount_nfs(self.session, mount)
 
-    def unmount(self, datastore: str) -> None:
+    def unmount(self, mount: NfsMount) -> None:
         """RemoveDatastore."""
-        storage.unmount(self.session, datastore)
+        storage.unmount(self.session, mount)
 
     def probe(self, datastore: str) -> None:
         """PUT, GET and DELETE below /folder."""
@@ -48,10 +48,16 @@ class ApiWriter:
 
     def set_names(self, hostname: str, domain: str, nameservers: Sequence[str]) -> None:
         """UpdateDnsConfig."""
+        system = self.session.managers.networkSystem
+        searched = list(system.dnsConfig.searchDomain or [])
         config = vim.host.DnsConfig(
-            dhcp=False, hostName=hostname, domainName=domain, address=list(nameservers), searchDomain=[domain]
+            dhcp=False,
+            hostName=hostname,
+            domainName=domain,
+            address=list(nameservers),
+            searchDomain=searched if domain in searched else [domain, *searched],
         )
-        self.session.managers.networkSystem.UpdateDnsConfig(config)
+        system.UpdateDnsConfig(config)
 
     def set_time_servers(self, servers: Sequence[str]) -> None:
         """UpdateDateTimeConfig, and the service ntpd."""
@@ -67,11 +73,23 @@ class ApiWriter:
 
     def add_port_group(self, name: str, switch: str, vlan: int) -> None:
         """AddPortGroup."""
-        self.session.managers.networkSystem.AddPortGroup(_port_group(name, switch, vlan))
+        group = vim.host.PortGroup.Specification
+        policy = vim.host.NetworkPolicy()
+        self.session.managers.networkSystem.AddPortGroup(
+            group(name=name, vlanId=vlan, vswitchName=switch, policy=policy)
+        )
 
     def set_vlan(self, name: str, switch: str, vlan: int) -> None:
-        """UpdatePortGroup."""
-        self.session.managers.networkSystem.UpdatePortGroup(name, _port_group(name, switch, vlan))
+        """UpdatePortGroup with the specification that it has: a policy that is left out is taken away."""
+        system = self.session.managers.networkSystem
+        network = system.networkInfo
+        nics = [nic.device for nic in network.vnic or [] if nic.portgroup == name]
+        check_no_vmkernel(self.session.where, name, nics)
+        spec = next((group.spec for group in network.portgroup or [] if group.spec.name == name), None)
+        if spec is None:
+            raise HostFault(f"there is no port group {name} any more", where=self.session.where, advice="Run again")
+        spec.vlanId = vlan
+        system.UpdatePortGroup(name, spec)
 
     def enter_maintenance(self, seconds: float, progress: Progress) -> None:
         """EnterMaintenanceMode_Task."""
@@ -90,7 +108,3 @@ class ApiWriter:
 
 def _typed(value: Option) -> object:
     return VmomiSupport.long(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _port_group(name: str, switch: str, vlan: int) -> object:
-    return vim.host.PortGroup.Specification(name=name, vlanId=vlan, vswitchName=switch, policy=vim.host.NetworkPolicy())

@@ -70,11 +70,12 @@ class DiskLook:
 
 @dataclass(frozen=True)
 class PortGroupLook:
-    """A port group of a standard switch."""
+    """A port group of a standard switch; `vmkernel` are the host's own NICs on it."""
 
     name: str
     vlan: int
     switch: str
+    vmkernel: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ class NetworkLook:
 class VmLook:
     """A VM. `marks` are its extraConfig keys that begin with `homelab.`; `seed` is the file in its CD-ROM, if any.
 
-    `files` are the datastore paths of its .vmx, disks and images.
+    `files` are the datastore paths of its .vmx, disks with all their parents, and images; not all of them are known
+    unless it is `readable`: a host that cannot reach a VM's files knows neither its disks nor its marks.
     """
 
     moid: str
@@ -112,6 +114,7 @@ class VmLook:
     seed: str | None
     macs: tuple[str, ...]
     files: tuple[str, ...] = ()
+    readable: bool = True
 
     def uses(self, datastore: str) -> bool:
         """Whether any of its files lies on a datastore."""

@@ -1,6 +1,6 @@
 """One look at a host: five calls, all that the steps want to know about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pyVmomi import vim, vmodl
@@ -39,7 +39,9 @@ VM_PATHS = [
     "config.extraConfig",
     "config.files.vmPathName",
     "config.hardware.device",
+    "runtime.connectionState",
     "runtime.powerState",
+    "summary.config.vmPathName",
 ]
 MARK = "homelab."
 VOLUMES = "/vmfs/volumes/"
@@ -134,7 +136,7 @@ def _nics(host: Mapping[str, Any]) -> tuple[NicLook, ...]:
 def _network(info: Any) -> NetworkLook:
     """The first vmkernel NIC is the management's, as the installer makes it."""
     dns, route = info.dnsConfig, info.ipRouteConfig
-    groups = tuple(PortGroupLook(g.spec.name, g.spec.vlanId, g.spec.vswitchName) for g in info.portgroup or [])
+    groups = tuple(_port_group(group.spec, info.vnic or []) for group in info.portgroup or [])
     nics = {nic.key: nic.device for nic in info.pnic or []}
     first = next(iter(info.vnic or []), None)
     ip = first.spec.ip if first else None
@@ -150,6 +152,11 @@ def _network(info: Any) -> NetworkLook:
         uplinks={s.name: tuple(nics[key] for key in s.pnic or [] if key in nics) for s in info.vswitch or []},
         management=next((g.switch for g in groups if first and g.name == first.portgroup), ""),
     )
+
+
+def _port_group(spec: Any, vnics: Sequence[Any]) -> PortGroupLook:
+    own = tuple(nic.device for nic in vnics if nic.portgroup == spec.name)
+    return PortGroupLook(spec.name, spec.vlanId, spec.vswitchName, own)
 
 
 def _directory(info: Any) -> str:
@@ -212,9 +219,17 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
         moid=ref._moId,
         name=row.get("name", ""),
         powered_on=row.get("runtime.powerState") == "poweredOn",
-        path=row.get("config.files.vmPathName", ""),
+        path=row.get("config.files.vmPathName") or row.get("summary.config.vmPathName") or "",
         marks={o.key: o.value for o in row.get("config.extraConfig") or [] if o.key.startswith(MARK)},
         seed=seeds[0] if seeds else None,
         macs=tuple(d.macAddress or "" for d in devices if isinstance(d, vim.vm.device.VirtualEthernetCard)),
-        files=tuple(backing.fileName for backing in backings),
+        files=tuple(name for backing in backings for name in _chain(backing)),
+        readable=row.get("runtime.connectionState", "connected") == "connected" and bool(devices),
     )
+
+
+def _chain(backing: Any) -> Iterator[str]:
+    """The file of a disk, and those of its parents down to the base."""
+    while backing is not None:
+        yield backing.fileName
+        backing = getattr(backing, "parent", None)

@@ -17,7 +17,10 @@ def move_to(session: Session, address: str, netmask: str, gateway: str) -> None:
     """
     system = session.managers.networkSystem
     if gateway:
-        system.UpdateIpRouteConfig(vim.host.IpRouteConfig(defaultGateway=gateway))
+        # What else is configured there, as a way out for IPv6, stays.
+        routes = system.ipRouteConfig or vim.host.IpRouteConfig()
+        routes.defaultGateway = gateway
+        system.UpdateIpRouteConfig(routes)
     spec = vim.host.VirtualNic.Specification(ip=vim.host.IpConfig(dhcp=False, ipAddress=address, subnetMask=netmask))
     # Whether the answer still comes is a matter of luck; whether the host has moved is asked at its new address.
     with suppress(Unreachable), translated(session.where):

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from pyVmomi import vim
 
-from homelab.errors import HomelabError, HostFault, Unreachable
-from homelab.lab import NfsServer
+from homelab.errors import HomelabError, HostFault, Refused, Unreachable
+from homelab.ports.host_writer import NfsMount
 from homelab.ports.record import recorded
 from homelab.ports.vsphere.session import DATACENTER, Session, fault_error
 from homelab.ports.vsphere.tasks import Progress, wait_for
@@ -31,45 +31,71 @@ MOUNT_ADVICE = {
 }
 
 
-def mount_nfs(session: Session, nas: NfsServer) -> None:
-    """Mount the export under the datastore's name, with the very strings of the inventory."""
+def mount_nfs(session: Session, mount: NfsMount) -> None:
+    """Mount an export under the datastore's name, with these very strings."""
     spec = vim.host.NasVolume.Specification(
-        remoteHost=nas.server,
-        remotePath=nas.export,
-        localPath=nas.datastore,
-        accessMode="readWrite",
-        type="NFS" if nas.version == "3" else "NFS41",
+        remoteHost=mount.server,
+        remotePath=mount.share,
+        localPath=mount.datastore,
+        accessMode="readWrite" if mount.writable else "readOnly",
+        type="NFS" if mount.version == "3" else "NFS41",
     )
-    if nas.version == "4.1":
-        spec.remoteHostNames = [nas.server]
+    if mount.version == "4.1":
+        spec.remoteHostNames = [mount.server]
     try:
         session.managers.datastoreSystem.CreateNasDatastore(spec)
     except vim.fault.HostConfigFault as fault:
-        raise mount_refused(fault_error(fault, session.where), str(session.host.address), nas) from fault
+        raise mount_refused(fault_error(fault, session.where), str(session.host.address), mount) from fault
 
 
-def mount_refused(error: HomelabError, address: str, nas: NfsServer) -> HomelabError:
+def mount_refused(error: HomelabError, address: str, mount: NfsMount) -> HomelabError:
     """What the host at `address` said of a mount, with the NAS's name and what to do there."""
     # The cause stands between two sentences that say nothing (esxi-recordings).
     cause = error.what.partition("Sysinfo error: ")[2].partition("See VMkernel log")[0].rstrip(". ") or error.what
     advice = next((do for words, do in MOUNT_ADVICE.items() if words in cause), error.advice)
     return HostFault(
-        f"the NAS {nas.name} was not mounted: {cause}",
-        where=f"{error.where}, NAS {nas.name} ({nas.server}:{nas.export})",
-        advice=advice.format(host=address, nas=nas.name),
+        f"the NAS {mount.nas} was not mounted: {cause}",
+        where=f"{error.where}, NAS {mount.nas} ({mount.server}:{mount.share})",
+        advice=advice.format(host=address, nas=mount.nas),
     )
 
 
-def unmount(session: Session, datastore: str) -> None:
-    """Unmount a datastore by its name; files on it stay."""
-    for ref in session.host_system.datastore:
-        if ref.name == datastore:
-            session.managers.datastoreSystem.RemoveDatastore(ref)
+def unmount(session: Session, mount: NfsMount) -> None:
+    """Unmount a datastore, if it still is this very mount; files on it stay. Raises Refused when it is another."""
+    ref = next((one for one in session.host_system.datastore if one.name == mount.datastore), None)
+    if ref is None:
+        return
+    nas = getattr(ref.info, "nas", None)
+    check_same_mount(session.where, mount, nas and (nas.remoteHost, nas.remotePath))
+    session.managers.datastoreSystem.RemoveDatastore(ref)
+
+
+def check_same_mount(where: str, mount: NfsMount, found: tuple[str, str] | None) -> None:
+    """Refused when the datastore of that name is not this server and path."""
+    if found != (mount.server, mount.share):
+        what = f"{found[0]}:{found[1]}" if found else "no NFS datastore"
+        raise Refused(
+            f"the datastore {mount.datastore} is {what} now, not {mount.server}:{mount.share}; it was not unmounted",
+            where=where,
+            advice="Somebody mounted another one under its name; run again and look at the plan",
+        )
+
+
+def check_own_probe(where: str, datastore: str, name: str, content: bytes) -> None:
+    """Refused when a file with the probe's name holds something else than a probe of ours, whole or cut."""
+    if not PROBE.startswith(content):
+        raise Refused(
+            f"[{datastore}] {name} is not a probe file of ours, and is left alone",
+            where=where,
+            advice="Move or rename that file, then run again",
+        )
 
 
 def probe_writable(session: Session, datastore: str) -> None:
-    """Write, read and delete a small file: a mount can succeed where writing fails. Raises HostFault."""
+    """Write, read and delete a small file: a mount can succeed where writing fails. Raises HostFault, Refused."""
     name = f".homelab-probe-{session.host.name}"
+    if file_size(session, datastore, name):
+        check_own_probe(session.where, datastore, name, download(session, _url(datastore, name)))
     upload(session, datastore, name, io.BytesIO(PROBE), len(PROBE))
     read = download(session, _url(datastore, name))
     answer = _request(session, "DELETE", datastore, name)

@@ -14,6 +14,7 @@ from homelab.rehearsal.soap.objects.service import about
 MIB = 1024 * 1024
 MANAGEMENT = "Management Network"
 VMK = "vmk0"
+SECURITY = ("allowPromiscuous", "macChanges", "forgedTransmits")
 
 
 def summary(host: Host) -> Any:
@@ -162,7 +163,8 @@ def _pnic(nic: Nic) -> Any:
 
 
 def _port_group(host: Host, name: str, vlan: int) -> Any:
-    policy = vim.host.NetworkPolicy()
+    security = host.settings.group_security.get(name, {})
+    policy = vim.host.NetworkPolicy(security=vim.host.NetworkPolicy.SecurityPolicy(**security) if security else None)
     switch = host.settings.switch_of(name)
     return vim.host.PortGroup(
         key=f"key-vim.host.PortGroup-{name}",

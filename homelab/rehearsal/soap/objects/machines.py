@@ -45,8 +45,16 @@ class VirtualMachine(Entity):
         return ref("ResourcePool", "ha-root-pool")
 
     @property
+    def _is_readable(self) -> bool:
+        """Whether the host can reach its files; what a running VM is configured to be is in memory."""
+        found = self._host.located(self._vm.vmx_path)
+        return self._vm.powered_on or (found is not None and self._host.accessible(found[0]))
+
+    @property
     def config(self) -> Any:
-        """How it is configured."""
+        """How it is configured; unset where the host cannot reach its files (vSphere API, VirtualMachine.config)."""
+        if not self._is_readable:
+            return None
         vm = self._vm
         options = [vim.option.OptionValue(key=key, value=value) for key, value in vm.extra_config.items()]
         return vim.vm.ConfigInfo(
@@ -81,7 +89,7 @@ class VirtualMachine(Entity):
         vm = self._vm
         return vim.vm.RuntimeInfo(
             host=ref("HostSystem", "ha-host"),
-            connectionState="connected",
+            connectionState="connected" if self._is_readable else "inaccessible",
             powerState="poweredOn" if vm.powered_on else "poweredOff",
             faultToleranceState="notConfigured",
             toolsInstallerMounted=False,

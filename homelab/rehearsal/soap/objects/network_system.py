@@ -105,6 +105,7 @@ class HostNetworkSystem(Managed):
         """A port group; AlreadyExists, NotFound for its switch, InvalidArgument for its VLAN."""
         with self._host.lock:
             self._host.add_port_group(portgrp.name, portgrp.vswitchName, portgrp.vlanId)
+            self._keep_security(portgrp)
 
     @writes
     def UpdatePortGroup(self, pgName: str, portgrp: Any) -> None:
@@ -115,6 +116,14 @@ class HostNetworkSystem(Managed):
             if (portgrp.name, portgrp.vswitchName) != (pgName, self._host.settings.switch_of(pgName)):
                 raise fault("NotSupported", "Moving or renaming a port group is not part of the rehearsal")
             self._host.set_vlan(pgName, portgrp.vlanId)
+            self._keep_security(portgrp)
+
+    def _keep_security(self, portgrp: Any) -> None:
+        """What the policy leaves out is the switch's from now on, whatever the port group said before."""
+        security = portgrp.policy.security if portgrp.policy else None
+        said = {name: getattr(security, name) for name in host_config.SECURITY} if security else {}
+        kept = {name: value for name, value in said.items() if value is not None}
+        self._host.settings.group_security[portgrp.name] = kept
 
     @writes
     def RemovePortGroup(self, pgName: str) -> None:
