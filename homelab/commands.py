@@ -3,14 +3,17 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 
 from homelab.data import data_folder
 from homelab.errors import UsageError
 from homelab.inventory import read_lab
-from homelab.lab import EsxiHost, Lab, Vcenter, Vm, lone_host
+from homelab.lab import Lab, lone_host, machines
 from homelab.options import Options
 from homelab.ports.files import HomeFiles, home_of
+from homelab.render.known_hosts import known_host_name
+from homelab.render.pins import ever_at, named
 from homelab.run import CHANGES, DONE, FAILED, HANDED_OVER, Choice, Run, lab_of, vault_of
 from homelab.step import HandOver
 from homelab.steps import all_steps
@@ -43,7 +46,7 @@ def driver_fix(options: Options, hosts: Sequence[str], *, force: bool, undo: boo
     steps = (DriverFix(force=force, undo=undo), Reboot(undo=undo, logs=False))
     run = Run(options, steps, lab=lab, one_after_another=names)
     run.runner.graph = {node: edges for node, edges in run.runner.graph.items() if node.target in names}
-    return run.carry_out(verify=False)
+    return run.carry_out(verify=False, command=" ".join(("driver-fix", *hosts)))
 
 
 def chosen_hosts(options: Options, hosts: Sequence[str]) -> tuple[Lab, list[str]]:
@@ -100,25 +103,67 @@ def doctor(options: Options) -> int:
 
 
 def trust(options: Options, host: str, *, forget: bool) -> int:
-    """Show or forget what is pinned for one host or guest."""
-    lab = read_lab(options.inventories).lab
-    machines: tuple[EsxiHost | Vcenter | Vm, ...] = (*lab.esxi, *lab.vcenter, *lab.vms)
-    addresses = {machine.name: str(machine.address) for machine in machines}
-    if host not in addresses:
-        raise UsageError(
-            f"the inventory has no host {host}", where="command line", advice=f"Known: {', '.join(sorted(addresses))}"
-        )
+    """Show or forget what is pinned for a machine: by its name, or by an address that was ever pinned."""
     files = HomeFiles(home_of(options.inventories, data_folder("inventory")))
-    names = {name: key for name, key in files.host_keys().items() if addresses[host] == name.strip("[").split("]")[0]}
+    found = _trusted(options, files, host)
     if forget:
-        files.set_pin(host, None)
-        for name in names:
-            files.set_host_key(name, None)
-        options.ui.say(f"{host}: forgotten; it is met for the first time at the next contact")
-        return DONE
-    pin = files.pins().get(host, {}).get("certificate", "none")
+        return _forget(options, files, host, found)
+    pins = files.pins()
+    certificate = pins[found.names[0]].certificate if found.names else "none"
+    keys = files.host_keys_of(found.ssh_names)
     if options.ui.json:
-        options.ui.document({"host": host, "certificate": pin, "host_keys": list(names.values())})
-    else:
-        options.ui.say(f"{host}: certificate {pin}; SSH host keys: {', '.join(names.values()) or 'none'}")
+        fields = {"host": host, "certificate": certificate, "host_keys": keys, "pinned_as": found.names}
+        options.ui.document(fields)
+        return DONE
+    options.ui.say(
+        f"{host}: certificate {certificate}{found.other_names(host)}; SSH host keys: {', '.join(keys) or 'none'}"
+    )
     return DONE
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """The names under which a machine's certificates are pinned, its own first, and its names in known_hosts."""
+
+    names: tuple[str, ...]
+    ssh_names: frozenset[str]
+
+    def other_names(self, host: str) -> str:
+        """The names beside the one that was asked for, to be put behind it."""
+        others = [name for name in self.names if name != host]
+        return f" (pinned as {', '.join(others)})" if others else ""
+
+
+def _forget(options: Options, files: HomeFiles, host: str, found: Trusted) -> int:
+    if not found.names and not files.host_keys_of(found.ssh_names):
+        options.ui.say(f"{host}: nothing is pinned; it is met for the first time at the next contact")
+        return DONE
+    with files.alone(f"trust {host} --forget", options.ui.warn):
+        files.forget_pins(found.names)
+        files.forget_host_keys(found.ssh_names)
+    options.ui.say(f"{host}{found.other_names(host)}: forgotten; it is met for the first time at the next contact")
+    return DONE
+
+
+def _trusted(options: Options, files: HomeFiles, host: str) -> Trusted:
+    """What belongs to a name of the inventory, to an address, or to a name that only the pins know."""
+    pins, address = files.pins(), _address(host)
+    nameless = address is not None and not any(source.exists() for source in options.inventories)
+    known = [] if nameless else machines(read_lab(options.inventories, vault_of(options)).lab)
+    meant = [machine for machine in known if host in (machine.name, machine.address)]
+    names = [name for machine in meant for name in named(pins, machine.name, machine.place)]
+    ssh_names = {known_host_name(machine.address, machine.ssh_port) for machine in meant}
+    if address is not None:
+        names += ever_at(pins, host)
+        ssh_names |= {known_host_name(host, 22), *files.host_key_names(host)}
+    elif not meant and host in pins:
+        names.append(host)
+        for place in pins[host].addresses[:1]:
+            ssh_names |= files.host_key_names(place.rpartition(":")[0])
+    if not meant and not names and not files.host_keys_of(ssh_names):
+        raise UsageError(
+            f"neither the inventory nor the pins know {host}",
+            where="command line",
+            advice=f"Known: {', '.join(sorted({machine.name for machine in known} | set(pins))) or 'none'}",
+        )
+    return Trusted(tuple(sorted(dict.fromkeys(names), key=lambda name: name != host)), frozenset(ssh_names))

@@ -4,6 +4,7 @@ Every field that a user sets carries the inventory's variable as its alias, so t
 documentation speak the user's names. Addresses are IPv4: the lab is one flat LAN.
 """
 
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, TypeVar
 
@@ -219,6 +220,31 @@ def lone_host(address: IPv4Address, user: str, password: str) -> Lab:
     host = EsxiHost(name="host", address=address, user=user, password=SecretStr(password))
     named = host.model_copy(update={"name": str(address)})
     return Lab.model_construct(name="homelab", domain="", esxi=(named,))  # type: ignore[call-arg]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How one machine of the lab is reached: over TLS at `api_port`, if at all, and over SSH at `ssh_port`."""
+
+    name: str
+    address: str
+    api_port: int | None
+    ssh_port: int = 22
+
+    @property
+    def place(self) -> str | None:
+        """ADDRESS:PORT of its API."""
+        return f"{self.address}:{self.api_port}" if self.api_port else None
+
+
+def machines(lab: Lab) -> list[Machine]:
+    """Every machine that is spoken to: hosts, vCenter, NAS, VMs."""
+    return [
+        *(Machine(host.name, str(host.address), host.api_port, host.ssh_port) for host in lab.esxi),
+        *(Machine(vcenter.name, str(vcenter.address), vcenter.api_port) for vcenter in lab.vcenter),
+        *(Machine(nas.name, nas.server, None) for nas in lab.nfs),
+        *(Machine(vm.name, str(vm.address), None) for vm in lab.vms),
+    ]
 
 
 Named = TypeVar("Named", EsxiHost, Vm)

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from homelab.checks import Check, Result, run_checks, smoke_tests
@@ -53,8 +54,9 @@ class Choice:
         return tuple(names[first : last + 1])
 
 
+@cache
 def vault_of(options: Options) -> Vault:
-    """The vault's password is asked for on a terminal only."""
+    """The vault of a command: its password is asked for once, on a terminal only."""
     return Vault(options.ui.ask_secret if sys.stdin.isatty() else None)
 
 
@@ -90,12 +92,21 @@ class Run:
         self.limit = set(select_hosts(options.inventories, options.limit, vault)) if options.limit else None
         self.lab = lab
         home = home_of(options.inventories, data_folder("inventory"))
-        self.files = HomeFiles(home, secrets=_secrets(lab))
+        self.files = HomeFiles(home, secrets=_secrets(lab, vault))
+        self.ui.hide(self.files.masks)
         self.world: World = open_world(lab, options.inventories, vault, self.files, self._note)
         graph = chosen_graph(full_graph(lab, steps), self._chosen)
         if one_after_another:
             graph = one_by_one(graph, HOST_STEPS, one_after_another, strict=True)
         self.runner = Runner(lab, steps, graph, self.world, self._emit)
+        self._make_safe()
+
+    def _make_safe(self) -> None:
+        """The folder of keys and logs is ours alone before anything is asked."""
+        for sentence in self.files.close_up():
+            self._note(sentence)
+        if self.files.masks.short:
+            self.ui.warn("a password has fewer than 4 characters: logs hide it only where it stands alone")
 
     def _chosen(self, node: Node) -> bool:
         return node.step in self.chosen_steps and (self.limit is None or node.target in self.limit)
@@ -119,8 +130,12 @@ class Run:
             return
         self.ui.plan(plan.document(), [(str(node), error) for node, error in plan.failures.items()])
 
-    def carry_out(self, *, verify: bool) -> int:
-        """Plan, consent, apply, verify; the exit code."""
+    def carry_out(self, *, verify: bool, command: str = "bootstrap") -> int:
+        """Plan, consent, apply, verify, as the only run that writes; the exit code."""
+        with self.files.alone(command, self._note):
+            return self._carry_out(verify=verify)
+
+    def _carry_out(self, *, verify: bool) -> int:
         plan = self.runner.plan()
         self.runner.emit("plan", None, **plan.document())
         if not self.ui.json and not plan.empty:
@@ -242,9 +257,10 @@ class _Shown:
         return sys.stdin.isatty() and self._ui.confirm(question)
 
 
-def _secrets(lab: Lab) -> tuple[str, ...]:
+def _secrets(lab: Lab, vault: Vault) -> tuple[str, ...]:
+    """Every password of the lab, whoever it is for, and what opens the vault."""
     hosts: tuple[EsxiHost | Vcenter, ...] = (*lab.esxi, *lab.vcenter)
-    return tuple({host.password.get_secret_value() for host in hosts})
+    return tuple({host.password.get_secret_value() for host in hosts} | vault.secrets)
 
 
 def summary_sentence(numbers: Mapping[str, Any]) -> str:

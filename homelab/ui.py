@@ -1,6 +1,7 @@
 """What a person or a script sees: the same events as plain lines or as JSON lines.
 
-The result goes to stdout, all else to stderr.
+The result goes to stdout, all else to stderr. Every text passes `escape`, or is JSON: what came from a host, a file's
+name or an argument cannot act on the terminal, be taken for markup, or fail to be printed.
 """
 
 import json
@@ -13,9 +14,11 @@ from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as without_markup
 
 from homelab.errors import HomelabError, InventoryError
+from homelab.render.masks import Masks
+from homelab.render.visible import visible
 from homelab.step import Node
 
 if TYPE_CHECKING:
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
 STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
 
 QUIET_WAIT = timedelta(seconds=2)
+
+
+def escape(text: str) -> str:
+    """A text as the terminal may have it: control characters shown, markup taken as it is written."""
+    return without_markup(visible(text))
 
 
 class Ui:
@@ -40,6 +48,15 @@ class Ui:
         self._out = Console(**options)
         self._err = Console(stderr=True, **options)
         self._waits: dict[tuple[Node, str], tuple[datetime, bool]] = {}
+        self._masks = Masks()
+
+    def hide(self, masks: Masks) -> None:
+        """Mask these secrets from now on."""
+        self._masks = masks
+
+    def _fit(self, text: str, *, lines: bool = True) -> str:
+        """A text masked and escaped; on one line unless `lines`, so that a name cannot write a line of its own."""
+        return without_markup(visible(self._masks.text(text), lines=lines))
 
     @property
     def json(self) -> bool:
@@ -54,30 +71,34 @@ class Ui:
     def note(self, text: str) -> None:
         """A sentence on the way."""
         if not self.quiet:
-            self._err.print(escape(text))
+            self._err.print(self._fit(text))
 
     def warn(self, text: str) -> None:
         """A sentence that should not be missed."""
-        self._err.print(f"[yellow]warning:[/yellow] {escape(text)}")
+        self._err.print(f"[yellow]warning:[/yellow] {self._fit(text)}")
 
     def error(self, error: HomelabError) -> None:
         """What happened, where, what to do; for an inventory every mistake."""
         if isinstance(error, InventoryError):
             for mistake in error.mistakes:
-                self._err.print(escape(str(mistake)))
+                self._err.print(self._fit(str(mistake)))
             self._err.print(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched")
             return
-        self._err.print(f"[bold red]{escape(error.what)}[/bold red]")
-        self._err.print(f"  where: {escape(error.where)}\n  to do: {escape(error.advice)}")
+        self._err.print(f"[bold red]{self._fit(error.what)}[/bold red]")
+        self._err.print(f"  where: {self._fit(error.where, lines=False)}\n  to do: {self._fit(error.advice)}")
+
+    def trace(self, text: str) -> None:
+        """The whole story of a mistake of ours, for -v."""
+        self._err.print(self._fit(text))
 
     def document(self, data: Mapping[str, Any]) -> None:
         """A JSON document as the result."""
-        sys.stdout.write(json.dumps(data, default=str) + "\n")
+        sys.stdout.write(self._masks.line(json.dumps(data, default=str)) + "\n")
         sys.stdout.flush()
 
     def say(self, text: str) -> None:
         """A line of the result."""
-        self._out.print(escape(text))
+        self._out.print(self._fit(text))
 
     def event(self, event: "Event") -> None:
         """One event of a run."""
@@ -93,7 +114,7 @@ class Ui:
             return
         style = STYLES.get(event.kind, "")
         head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<16} {event.node.target:<8} {event.kind:<9}"
-        line = f"{escape(head)} {escape(text)}"
+        line = f"{self._fit(head)} {self._fit(text)}"
         self._err.print(f"[{style}]{line}[/{style}]" if style else line)
 
     def _worth_a_line(self, event: "Event") -> bool:
@@ -142,7 +163,7 @@ class Ui:
 
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=self._err, transient=True) as bars:
-            task = bars.add_task(escape(sentence), total=None)
+            task = bars.add_task(self._fit(sentence), total=None)
             yield lambda done, total: bars.update(task, completed=done, total=total or None)
 
     def _now_and_then(self, sentence: str) -> Callable[[int, int], None]:
@@ -162,7 +183,7 @@ class Ui:
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""
-        self._err.print(escape(f"{question} [y/N] "), end="")
+        self._err.print(self._fit(f"{question} [y/N] "), end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -182,5 +203,6 @@ def _sentence(kind: str, data: Mapping[str, Any]) -> str:
         deadline = datetime.fromisoformat(data["deadline"]).astimezone()
         return f"{data['for']}: {data['last']} (until {deadline:%H:%M:%S})"
     if kind == "failed":
-        return f"{data['what']}\n  where: {data['where']}\n  to do: {data['advice']}"
+        what, where, advice = (visible(str(data[key]), lines=False) for key in ("what", "where", "advice"))
+        return f"{what}\n  where: {where}\n  to do: {advice}"
     return str(data.get("sentence") or data.get("until") or data.get("do") or data.get("answer") or "")

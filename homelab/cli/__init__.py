@@ -1,5 +1,7 @@
 """Arguments in, exit code out; no logic. Heavy modules are imported by the command that needs them."""
 
+import io
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -104,7 +106,10 @@ for _command in (usb, rehearse, rehearsal_group):
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. What a terminal of another encoding cannot show is escaped: no text ends a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     cli(prog_name="homelab")
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+import traceback
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -72,14 +74,22 @@ def guarded(merged: dict[str, Any], command: Callable[["Options"], int]) -> int:
     except HomelabError as error:
         ui.error(error)
         return error.exit_code
+    except BrokenPipeError:
+        return _nobody_reads()
     except Exception as error:
         if ui.verbose:
-            raise
+            ui.trace("".join(traceback.format_exception(error)))
         ui.error(mistake_of_ours(error))
         return 1
     except KeyboardInterrupt:
         ui.warn("interrupted; run again, it goes on where it stopped")
         return 130
+
+
+def _nobody_reads() -> int:
+    """Whoever read our output has gone (`homelab plan | head`): Python must not try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def mistake_of_ours(error: Exception) -> "HomelabError":

@@ -134,6 +134,7 @@ def scene_of(options: "Options", guests: str, kubernetes: str, faults: Sequence[
     from homelab.errors import UsageError
     from homelab.inventory import raw_variables
     from homelab.ports.files import cache_folder
+    from homelab.ports.home_folder import close_home
     from homelab.rehearsal import launch, overlay
     from homelab.rehearsal.faults import table
 
@@ -146,8 +147,11 @@ def scene_of(options: "Options", guests: str, kubernetes: str, faults: Sequence[
             where=", ".join(map(str, options.inventories)),
             advice="Add the hosts to the group esxi; machines that exist already (vm_managed: false) are not simulated",
         )
+    home = _home_of(options)
+    for sentence in close_home(home):
+        options.ui.note(sentence)
     return launch.Scene(
-        home=_home_of(options),
+        home=home,
         cache=cache_folder(),
         sources=options.inventories,
         groups={group: raw.members(group) for group in overlay.GROUPS},

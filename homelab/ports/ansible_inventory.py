@@ -34,6 +34,8 @@ SETTINGS = {
     "ANSIBLE_NOCOLOR": "true",
     "ANSIBLE_FORCE_COLOR": "false",
 }
+# What a variable is called whose value must not be seen: ansible_password, ansible_become_pass, vault_nas_password...
+SECRET = re.compile(r"(pass|passwd|password|passphrase|secret|token)$", re.IGNORECASE)
 NO_PASSWORD = ("no vault secrets found", "no vault secrets were found", "vault password")
 
 
@@ -73,6 +75,18 @@ class Vault:
         self._password: str | None = None
         self._configured: bool | None = None
         self._plain: dict[str, str] = {}
+        self._met: set[str] = set()
+
+    @property
+    def secrets(self) -> set[str]:
+        """What must not be seen anywhere: its own password, what it opened, and the inventory's passwords so far."""
+        return {*self._met, *self._plain.values(), *_own_password(), self._password or ""} - {""}
+
+    def learn(self, hostvars: Mapping[str, Mapping[str, Any]]) -> None:
+        """Remember the secrets among the variables of all hosts, those that we have no use for, too."""
+        for variables in hostvars.values():
+            values = (value for name, value in variables.items() if SECRET.search(name))
+            self._met |= {str(value) for value in values if isinstance(value, str | int | float) and "{{" not in str(value)}
 
     @contextmanager
     def handed_over(self) -> Iterator[tuple[list[str], tuple[int, ...]]]:
@@ -134,7 +148,9 @@ def list_hosts(sources: Sequence[Path], limit: str | None = None, vault: Vault |
         done = _run(["inventory"], arguments, vault)
     if done.returncode:
         raise _translated(done.stderr, sources, limit)
-    return _parsed(done.stdout)
+    raw = _parsed(done.stdout)
+    vault.learn(raw.hostvars)
+    return raw
 
 
 def require(sources: Sequence[Path]) -> None:
@@ -185,6 +201,16 @@ def _parsed(text: str) -> RawInventory:
     hosts = {name: tuple(group.get("hosts", ())) for name, group in listed.items()}
     children = {name: tuple(group.get("children", ())) for name, group in listed.items()}
     return RawInventory(hosts_of=hosts, children_of=children, hostvars=hostvars)
+
+
+def _own_password() -> set[str]:
+    """The vault's password where it lies in a file that the environment names; a program is not run for it."""
+    path = Path(os.environ.get("ANSIBLE_VAULT_PASSWORD_FILE") or os.devnull).expanduser()
+    try:
+        readable = path.is_file() and not os.access(path, os.X_OK)
+        return {path.read_bytes().decode(errors="surrogateescape").strip()} if readable else set()
+    except OSError:
+        return set()
 
 
 def _wants_password(stderr: str) -> bool:

@@ -1,31 +1,22 @@
 """The folder `.homelab/`: pins, known host keys, a key of our own, and the logs of runs."""
 
 import hashlib
-import json
 import os
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from homelab.ports.home_folder import HOME, close_home, home_of, make_home
+from homelab.ports.locks import run_lock
+from homelab.ports.private import told, write_private
 from homelab.ports.record import recorded
-from homelab.render.ssh_key import new_key
+from homelab.ports.trust_files import TrustFiles
+from homelab.render.masks import Masks
+from homelab.render.visible import visible
 
-HOME = ".homelab"
-
-
-def home_of(inventories: Sequence[Path], packaged: Path) -> Path:
-    """Where `.homelab/` lies: beside the first inventory, in the working directory for the packaged sample.
-
-    When the last inventory is a rehearsal's overlay (`.homelab/rehearsal/inventory`), its own folder takes the place.
-    """
-    last = inventories[-1].resolve()
-    if last.name == "inventory" and last.parent.name == "rehearsal" and last.parent.parent.name == HOME:
-        return last.parent
-    if inventories[0].resolve() == packaged.resolve():
-        return Path.cwd() / HOME
-    return inventories[0].resolve().parent / HOME
+__all__ = ["HOME", "HomeFiles", "cache_folder", "home_of", "tree_digest", "write_private"]
 
 
 def cache_folder() -> Path:
@@ -33,32 +24,29 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homelab"
 
 
-def write_private(path: Path, content: str | bytes) -> None:
-    """Write a file of mode 0600 whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content if isinstance(content, bytes) else content.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-
-
 @dataclass
-class HomeFiles:
-    """Paths and small writes below one `.homelab/`; made with mode 0700 on first use."""
+class HomeFiles(TrustFiles):
+    """Paths and small writes below one `.homelab/`; made with mode 0700 at the first write. Errors come in words."""
 
-    home: Path
     secrets: tuple[str, ...] = ()
     run: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ"))
-    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.masks = Masks(self.secrets)
 
-    @property
-    def trust(self) -> Path:
-        """Pinned certificates: {HOST: {"certificate": "SHA256:...", "since": RFC 3339}}."""
-        return self.home / "trust.json"
+    def close_up(self) -> list[str]:
+        """Make the folder, and close what in it is open to others; a sentence for a person when something was."""
+        return close_home(self.home)
+
+    @contextmanager
+    def alone(self, command: str, warn: Callable[[str], None]) -> Iterator[None]:
+        """The only run of this lab that writes, for as long as the context lasts. Raises UsageError with the other."""
+        make_home(self.home)
+        path = self.home / "lock"
+        with ExitStack() as held:
+            with told(path, "locked"):
+                held.enter_context(run_lock(path, command, warn))
+            yield
 
     def backups_of(self, host: str) -> list[Path]:
         """The kept configurations of a host, oldest first."""
@@ -89,16 +77,6 @@ class HomeFiles:
         return self.home / "maintenance" / host
 
     @property
-    def known_hosts(self) -> Path:
-        """SSH host keys, in OpenSSH's format."""
-        return self.home / "known_hosts"
-
-    @property
-    def key(self) -> Path:
-        """The private key that guests are reached with."""
-        return self.home / "id_ed25519"
-
-    @property
     def log_folder(self) -> Path:
         """`logs/RUN/`, RUN being the UTC time the run began."""
         return self.home / "logs" / self.run
@@ -110,65 +88,21 @@ class HomeFiles:
 
     def append(self, name: str, text: str) -> None:
         """Add text to a file of this run, secrets masked, mode 0600, flushed before the call returns."""
-        for secret in self.secrets:
-            text = text.replace(secret, "********")
+        # In JSON, control characters are escaped already.
+        masked = f"{self.masks.line(text.rstrip())}\n" if name.endswith(".jsonl") else visible(self.masks.text(text))
         with self._lock:
-            self.log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_home(self.home)
             path = self.log_folder / name
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as file:
-                file.write(text)
+            with told(path, "written"):
+                for folder in (path.parent.parent, path.parent):
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                with os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(masked)
 
     def _write(self, path: Path, text: str) -> None:
-        with recorded(self, "file", "laptop", f"write {path.name}", writes=True):
+        with recorded(self, "file", "laptop", f"write {path.name}", writes=True), told(path, "written"):
             write_private(path, text)
-
-    def pins(self) -> dict[str, dict[str, str]]:
-        """What is trusted so far."""
-        with self._lock:
-            return json.loads(self.trust.read_text()) if self.trust.exists() else {}
-
-    def set_pin(self, name: str, fingerprint: str | None) -> None:
-        """Trust a certificate from now on; None forgets it."""
-        with self._lock:
-            pins = self.pins()
-            pins.pop(name, None)
-            if fingerprint is not None:
-                pins[name] = {"certificate": fingerprint, "since": datetime.now(UTC).isoformat(timespec="seconds")}
-            self._write(self.trust, json.dumps(pins, indent=2, sort_keys=True) + "\n")
-
-    def host_keys(self) -> dict[str, str]:
-        """Known SSH host keys: {address as OpenSSH writes it: "TYPE BASE64"}."""
-        with self._lock:
-            if not self.known_hosts.exists():
-                return {}
-            rows = (line.split(maxsplit=1) for line in self.known_hosts.read_text().splitlines() if line.strip())
-            return {address: key.strip() for address, key in rows}
-
-    def set_host_key(self, address: str, key: str | None) -> None:
-        """Trust an SSH host key from now on; None forgets it. Nothing is written when nothing changes."""
-        with self._lock:
-            keys = self.host_keys()
-            if keys.get(address) == key:
-                return
-            keys.pop(address, None)
-            if key is not None:
-                keys[address] = key
-            self._write(self.known_hosts, "".join(f"{name} {value}\n" for name, value in sorted(keys.items())))
-
-    def own_key(self) -> str:
-        """The public half of our own key in OpenSSH's format, made when it is not there yet."""
-        with self._lock:
-            public = self.key.with_suffix(".pub")
-            if not self.key.exists() or not public.exists():
-                pair = new_key("homelab")
-                self._write(self.key, pair.private)
-                self._write(public, pair.public + "\n")
-            return public.read_text().strip()
-
-
-def known_host_name(address: str, port: int) -> str:
-    """An address as OpenSSH writes it into known_hosts: plain for port 22, else `[ADDRESS]:PORT`."""
-    return address if port == 22 else f"[{address}]:{port}"
 
 
 def tree_digest(folder: Path) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from homelab.data import data_folder
-from homelab.errors import Unreachable, UsageError
+from homelab.errors import TrustError, Unreachable, UsageError
 from homelab.lab import EsxiHost, Lab
 from homelab.ports import guest, ssh
 from homelab.ports.ansible_inventory import Vault
 from homelab.ports.esxi_shell import backup_path, esxi_shell
-from homelab.ports.files import HomeFiles, known_host_name, tree_digest
+from homelab.ports.files import HomeFiles, tree_digest
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.looks import Looks
 from homelab.ports.nfs import look_at_export
@@ -20,6 +20,8 @@ from homelab.ports.vsphere import HostLook, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup
 from homelab.ports.vsphere.storage import download
 from homelab.ports.world import Copies, World
+from homelab.render.known_hosts import known_host_name
+from homelab.render.ssh_key import BadKey, host_key
 
 GUEST_SSH_PORT = 22
 GUEST_SSH_TIMEOUT = 15.0
@@ -102,8 +104,8 @@ def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
             return GuestAway(f"VM {name} exists")
         if not found[1].powered_on:
             return GuestAway(f"VM {name} is switched on")
-        if key := found[1].marks.get("homelab.host_key"):
-            world.files.set_host_key(known_host_name(address, GUEST_SSH_PORT), key)
+        if mark := found[1].marks.get("homelab.host_key"):
+            _trust_mark(world.files, name, address, mark, host=found[0])
     key_file = None if lab.guests.authorized_keys or server else world.files.key
     if key_file:
         world.files.own_key()
@@ -113,3 +115,20 @@ def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
             return guest.look(shell)
     except Unreachable as error:
         return GuestAway(f"{name} answers on SSH ({error.what})")
+
+
+def _trust_mark(files: HomeFiles, name: str, address: str, mark: str, *, host: str) -> None:
+    """The key in a VM's mark is this VM's alone. The mark is a host's answer, so it is checked like any other's.
+
+    Raises TrustError when it is no key, or another one than is known for that address.
+    """
+    where = f"the mark homelab.host_key of the VM {name} on {host}"
+    try:
+        key = host_key(mark)
+    except BadKey as error:
+        raise TrustError(
+            f"the mark {error}, so nothing is trusted because of it",
+            where=where,
+            advice=f"Somebody changed it: look at the VM's settings on {host}, or have the VM made anew",
+        ) from error
+    files.meet_host_key(known_host_name(address, GUEST_SSH_PORT), key, machine=name, where=where)

@@ -6,16 +6,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 from paramiko.ssh_exception import NoValidConnectionsError
 
-from homelab.errors import HomelabError, HostFault, LoginRefused, TrustError, Unreachable
-from homelab.ports.files import HomeFiles, known_host_name
+from homelab.errors import HomelabError, HostFault, LoginRefused, Unreachable
+from homelab.ports.files import HomeFiles
 from homelab.ports.record import recorded
+from homelab.ports.trust_files import host_key_changed
+from homelab.render.known_hosts import known_host_name
 
 # Without a handler of ours, paramiko's threads would write to a person's terminal by themselves.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -37,6 +39,11 @@ class Login:
     def where(self) -> str:
         """The name and address as errors show them."""
         return f"{self.name} ({self.address}:{self.port}, SSH)"
+
+    @property
+    def known_as(self) -> str:
+        """Its name in known_hosts."""
+        return known_host_name(self.address, self.port)
 
 
 @dataclass(frozen=True)
@@ -111,8 +118,7 @@ def connect(login: Login, files: HomeFiles, report: Callable[[str], None]) -> It
     """
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(_Pin(login, files, report))
-    if files.known_hosts.exists():
-        client.load_host_keys(str(files.known_hosts))
+    _load_known(client, login, files)
     try:
         _open(client, login)
         _without_delay(client)
@@ -145,6 +151,16 @@ def _without_delay(client: paramiko.SSHClient) -> None:
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+def _load_known(client: paramiko.SSHClient, login: Login, files: HomeFiles) -> None:
+    """The keys of this one machine; whatever else stands in the file is no business of this connection."""
+    for key in files.host_keys_of({login.known_as}):
+        # One that paramiko cannot read stays unknown to it, and _Pin refuses whatever is shown instead.
+        with suppress(paramiko.SSHException, ValueError):
+            entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{login.known_as} {key}")
+            if entry is not None and entry.key is not None:
+                client.get_host_keys().add(login.known_as, entry.key.get_name(), entry.key)
+
+
 class _Pin(paramiko.MissingHostKeyPolicy):
     """Trust on first use, kept in `.homelab/known_hosts`."""
 
@@ -152,21 +168,10 @@ class _Pin(paramiko.MissingHostKeyPolicy):
         self._login, self._files, self._report = login, files, report
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        """Keep the key of a host that is met for the first time."""
-        name = known_host_name(self._login.address, self._login.port)
-        known = self._files.host_keys().get(name)
-        if known is not None:
-            raise _changed(self._login, key.fingerprint, "a key of another kind")
-        self._files.set_host_key(name, f"{key.get_name()} {key.get_base64()}")
-        self._report(f"{self._login.where} is met for the first time; its key is trusted now: {key.fingerprint}")
-
-
-def _changed(login: Login, seen: str, expected: str) -> TrustError:
-    return TrustError(
-        f"the SSH host key changed: {seen}, expected {expected}",
-        where=login.where,
-        advice=f"If you reinstalled this machine, forget the old key with: homelab trust {login.name} --forget",
-    )
+        """Keep the key of a host that is met for the first time; one of another kind than the known one is refused."""
+        login, line = self._login, f"{key.get_name()} {key.get_base64()}"
+        if self._files.meet_host_key(login.known_as, line, machine=login.name, where=login.where):
+            self._report(f"{login.where} is met for the first time; its key is trusted now: {key.fingerprint}")
 
 
 def _open(client: paramiko.SSHClient, login: Login) -> None:
@@ -186,7 +191,8 @@ def _open(client: paramiko.SSHClient, login: Login) -> None:
             channel_timeout=login.timeout,
         )
     except paramiko.BadHostKeyException as error:
-        raise _changed(login, error.key.fingerprint, error.expected_key.fingerprint) from error
+        seen, expected = error.key.fingerprint, error.expected_key.fingerprint
+        raise host_key_changed(login.name, login.where, seen, expected) from error
     except paramiko.AuthenticationException as error:
         raise LoginRefused(
             f"the login of {login.user} was refused",

@@ -3,10 +3,11 @@
 import hashlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from homelab.errors import TrustError, Unreachable
+from homelab.errors import Unreachable
 from homelab.ports.files import HomeFiles
+from homelab.render.pins import doubles
 
 
 def fingerprint(der: bytes) -> str:
@@ -49,18 +50,29 @@ def pinned_context(
     Raises Unreachable, and TrustError when the certificate is not the pinned one.
     """
     der = presented_certificate(address, port, timeout=timeout)
-    seen = fingerprint(der)
-    pinned = files.pins().get(name, {}).get("certificate")
-    if pinned is None:
-        files.set_pin(name, seen)
-        report(f"{name} ({address}:{port}) is met for the first time; its certificate is trusted now: {seen}")
-    elif pinned != seen:
-        raise TrustError(
-            f"the certificate changed: {seen}, expected {pinned}",
-            where=f"{name} ({address}:{port})",
-            advice=f"If you reinstalled this host, forget the old one with: homelab trust {name} --forget",
-        )
+    if news := files.meet_certificate(name, address, port, fingerprint(der)):
+        report(news)
     return context_for(der)
+
+
+def twin_of(name: str, inventory: Collection[str], files: HomeFiles, *, timeout: float) -> str | None:
+    """Another machine with the pinned certificate of `name`, at another address: one's boot medium is a copy.
+
+    What is pinned under a name that the inventory has no more may be this very machine as it was called before. It is
+    another one only when that certificate is still shown there.
+    """
+    for other, place in doubles(files.pins(), name).items():
+        if other in inventory or (place and _shown_at(place, files.pins()[name].certificate, timeout)):
+            return other
+    return None
+
+
+def _shown_at(place: str, certificate: str, timeout: float) -> bool:
+    address, _, port = place.rpartition(":")
+    try:
+        return fingerprint(presented_certificate(address, int(port), timeout=timeout)) == certificate
+    except Unreachable:
+        return False
 
 
 def context_for(der: bytes) -> ssl.SSLContext:

@@ -24,6 +24,7 @@ from homelab.ports.looks import Looks
 from homelab.ports.nfs import ExportLook
 from homelab.ports.record import recorded
 from homelab.ports.shell_writer import ShellWriter
+from homelab.ports.tls import twin_of
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
 from homelab.ports.vsphere.hosts import installation_id, installed_vibs
@@ -135,6 +136,11 @@ class World:
         """The id that an installation got on its boot medium; a copied stick has its original's."""
         with open_session(self.lab.host(host), self.files, self.note) as session:
             return installation_id(session)
+
+    def twin(self, host: str) -> str | None:
+        """Another machine that shows this host's certificate: the stick of one is a copy of the other's."""
+        known = {each.name for each in self.lab.esxi} | {each.name for each in self.lab.vcenter}
+        return twin_of(host, known, self.files, timeout=self.lab.host(host).api_timeout)
 
     def has_file(self, host: str, datastore: str, path: str) -> bool:
         """Whether a datastore, seen through a host, has a file with something in it."""

@@ -66,7 +66,8 @@ class BootMedia(Step):
 
     def observe(self, world: World, target: str) -> Presence:
         """Whether it answers; any answer but silence is one, and a pinned certificate tells of an earlier one."""
-        known = target in world.files.pins()
+        host = world.lab.host(target)
+        known = world.files.knows(target, str(host.address), host.api_port)
         try:
             world.host(target)
         except Unreachable as error:

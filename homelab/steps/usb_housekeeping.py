@@ -85,10 +85,7 @@ class UsbHousekeeping(Step):
 
     def observe(self, world: World, target: str) -> Logs:
         """The host's look, and whether its stick is a copy: copies share the certificate."""
-        look = world.host(target)
-        pins = {name: pin.get("certificate") for name, pin in world.files.pins().items()}
-        twins = [name for name, pin in pins.items() if pin == pins.get(target) and name != target]
-        return Logs(look, next(iter(sorted(twins)), None))
+        return Logs(world.host(target), world.twin(target))
 
     def plan(self, lab: Lab, target: str, observed: Logs) -> Sequence[Planned]:
         """Give logs a place when they have none; a place that somebody chose is left alone."""

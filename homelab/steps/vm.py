@@ -177,6 +177,7 @@ def _create(world: World, change: CreateVm) -> None:
         iso = seed_iso(seed(vm, lab, mac_of(lab, vm), _authorized_keys(world), key, secrets.token_hex(4)))
         upload(session, change.datastore, f"{vm.name}/seed.iso", io.BytesIO(iso), len(iso))
         progress = world.progress(f"the VM {vm.name} is created", TASK_SECONDS)
+        world.files.forget_host_keys({str(vm.address)})  # it gets a key of its own
         create_vm(session, _spec(lab, vm, change, key), seconds=TASK_SECONDS, progress=progress)
         world.remember_vm(vm.name, change.host)
         delete_file(session, change.datastore, f"{vm.name}/{BEING_MADE}", seconds=TASK_SECONDS, progress=progress)
