@@ -61,7 +61,7 @@ def _in_words(error: OSError, path: Path, doing: str) -> HomelabError:
             "your own and name it with -i"
         )
         return UsageError(what, where=str(path), advice=advice)
-    return HomelabError(what, where=str(path), advice=f"Look with `ls -ld {path.parent} {path}`, and run again")
+    return HomelabError(what, where=str(path), advice=f"Look with `ls -ld {path.parent}`, and run again")
 
 
 def close_to_others(path: Path) -> bool:
