@@ -9,7 +9,7 @@ from ipaddress import AddressValueError, IPv4Address
 from homelab.data import data_folder
 from homelab.errors import UsageError
 from homelab.inventory import read_lab
-from homelab.lab import Lab, lone_host, machines
+from homelab.lab import Lab, Machine, lone_host, machines
 from homelab.options import Options
 from homelab.ports.files import HomeFiles, home_of
 from homelab.render.known_hosts import known_host_name
@@ -105,7 +105,8 @@ def doctor(options: Options) -> int:
 def trust(options: Options, host: str, *, forget: bool) -> int:
     """Show or forget what is pinned for a machine: by its name, or by an address that was ever pinned."""
     files = HomeFiles(home_of(options.inventories, data_folder("inventory")))
-    found = _trusted(options, files, host)
+    nameless = _address(host) is not None and not any(source.exists() for source in options.inventories)
+    found = trusted(files, [] if nameless else machines(read_lab(options.inventories, vault_of(options)).lab), host)
     if forget:
         return _forget(options, files, host, found)
     pins = files.pins()
@@ -138,6 +139,8 @@ def _forget(options: Options, files: HomeFiles, host: str, found: Trusted) -> in
     if not found.names and not files.host_keys_of(found.ssh_names):
         options.ui.say(f"{host}: nothing is pinned; it is met for the first time at the next contact")
         return DONE
+    for sentence in files.close_up():
+        options.ui.note(sentence)
     with files.alone(f"trust {host} --forget", options.ui.warn):
         files.forget_pins(found.names)
         files.forget_host_keys(found.ssh_names)
@@ -145,11 +148,12 @@ def _forget(options: Options, files: HomeFiles, host: str, found: Trusted) -> in
     return DONE
 
 
-def _trusted(options: Options, files: HomeFiles, host: str) -> Trusted:
-    """What belongs to a name of the inventory, to an address, or to a name that only the pins know."""
+def trusted(files: HomeFiles, known: Sequence[Machine], host: str) -> Trusted:
+    """What belongs to a name of the inventory, to an address, or to a name that only the pins know. UsageError if none.
+
+    `known` are the machines of the inventory.
+    """
     pins, address = files.pins(), _address(host)
-    nameless = address is not None and not any(source.exists() for source in options.inventories)
-    known = [] if nameless else machines(read_lab(options.inventories, vault_of(options)).lab)
     meant = [machine for machine in known if host in (machine.name, machine.address)]
     names = [name for machine in meant for name in named(pins, machine.name, machine.place)]
     ssh_names = {known_host_name(machine.address, machine.ssh_port) for machine in meant}

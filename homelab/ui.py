@@ -30,8 +30,8 @@ QUIET_WAIT = timedelta(seconds=2)
 
 
 def escape(text: str) -> str:
-    """A text as the terminal may have it: control characters shown, markup taken as it is written."""
-    return without_markup(visible(text))
+    """A sentence as the terminal may have it: one line, control characters shown, markup taken as it is written."""
+    return without_markup(visible(text, lines=False))
 
 
 class Ui:
@@ -54,8 +54,8 @@ class Ui:
         """Mask these secrets from now on."""
         self._masks = masks
 
-    def _fit(self, text: str, *, lines: bool = True) -> str:
-        """A text masked and escaped; on one line unless `lines`, so that a name cannot write a line of its own."""
+    def _fit(self, text: str, *, lines: bool = False) -> str:
+        """A text masked and escaped; one line unless `lines`, for a name must not write a line of its own."""
         return without_markup(visible(self._masks.text(text), lines=lines))
 
     @property
@@ -85,11 +85,11 @@ class Ui:
             self._err.print(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched")
             return
         self._err.print(f"[bold red]{self._fit(error.what)}[/bold red]")
-        self._err.print(f"  where: {self._fit(error.where, lines=False)}\n  to do: {self._fit(error.advice)}")
+        self._err.print(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
 
     def trace(self, text: str) -> None:
         """The whole story of a mistake of ours, for -v."""
-        self._err.print(self._fit(text))
+        self._err.print(self._fit(text, lines=True))
 
     def document(self, data: Mapping[str, Any]) -> None:
         """A JSON document as the result."""
@@ -114,7 +114,7 @@ class Ui:
             return
         style = STYLES.get(event.kind, "")
         head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<16} {event.node.target:<8} {event.kind:<9}"
-        line = f"{self._fit(head)} {self._fit(text)}"
+        line = f"{self._fit(head)} {self._fit(text, lines=True)}"
         self._err.print(f"[{style}]{line}[/{style}]" if style else line)
 
     def _worth_a_line(self, event: "Event") -> bool:
@@ -199,10 +199,14 @@ def rfc3339(moment: datetime) -> str:
 
 
 def _sentence(kind: str, data: Mapping[str, Any]) -> str:
-    if kind == "waiting":
-        deadline = datetime.fromisoformat(data["deadline"]).astimezone()
-        return f"{data['for']}: {data['last']} (until {deadline:%H:%M:%S})"
     if kind == "failed":
         what, where, advice = (visible(str(data[key]), lines=False) for key in ("what", "where", "advice"))
         return f"{what}\n  where: {where}\n  to do: {advice}"
+    return visible(_one_line(kind, data), lines=False)
+
+
+def _one_line(kind: str, data: Mapping[str, Any]) -> str:
+    if kind == "waiting":
+        deadline = datetime.fromisoformat(data["deadline"]).astimezone()
+        return f"{data['for']}: {data['last']} (until {deadline:%H:%M:%S})"
     return str(data.get("sentence") or data.get("until") or data.get("do") or data.get("answer") or "")

@@ -220,3 +220,17 @@ def test_later_and_deeper_definitions_win_as_in_ansible(tmp_path: Path) -> None:
 )
 def test_number_is_read_back_as_the_mac_it_was(number: int, mac: str) -> None:
     assert mac_of(number) == mac
+
+
+def test_every_password_of_the_inventory_counts_as_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Those of guests and of sudo too, and what opens the vault; a name, a template or a path is none."""
+    (tmp_path / "file").write_text("for-the-tests\n")
+    more = {
+        "hosts.yml": "control_plane:\n  vars:\n    ansible_become_password: of-sudo\n    ansible_ssh_pass: 31337\n"
+        "    registry_token: of-a-registry\n    ansible_user: somebody\n    nas_password: '{{ elsewhere }}'\n"
+    }
+    vault = Vault(lambda: "for-the-tests")
+    read_lab([SAMPLE, FIXTURES / "inline_vault", write(tmp_path / "more", more)], vault)
+    assert vault.secrets == {"secret-of-the-vault", "for-the-tests", "of-sudo", "31337", "of-a-registry"}
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(tmp_path / "file"))
+    assert Vault().secrets == {"for-the-tests"}

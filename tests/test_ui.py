@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from homelab.errors import HomelabError, InventoryError, Mistake
+from homelab.render.masks import Masks
 from homelab.runner import Event
 from homelab.step import Node
 from homelab.ui import Ui
@@ -86,3 +87,36 @@ def test_a_short_transfer_needs_no_line_and_a_quiet_one_says_nothing(
     with Ui(quiet=True).progress("writing") as report:
         report(1, 2)
     assert capsys.readouterr().err == ""
+
+
+def test_nothing_that_a_host_says_acts_on_the_terminal_or_writes_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Clearing the screen, a title, the single byte that begins a sequence, the writing turned round, a second line."""
+    evil = "vm\x1b[2J\x1b]0;x\x07 \x9b31m \u202egnp\udcff\r\n  to do: reboot"
+    ui = Ui(verbose=True)
+    ui.note(evil)
+    ui.warn(evil)
+    ui.say(evil)
+    ui.error(HomelabError(evil, where=evil, advice=evil))
+    ui.error(InventoryError([Mistake(evil, evil, evil)]))
+    ui.event(waiting(0, evil))
+    for kind in ("changed", "hand_over", "blocked"):
+        ui.event(Event(kind, NOON, NODE, {{"changed": "sentence", "hand_over": "do"}.get(kind, "until"): evil}))
+    ui.event(Event("failed", NOON, NODE, {"what": evil, "where": evil, "advice": evil}))
+    said = capsys.readouterr()
+    text = said.out + said.err
+    assert not {"\x1b", "\x07", "\x9b", "\r", "\u202e", "\udcff"} & set(text)
+    assert text.count("vm\u241b[2J\u241b]0;x\u2407 \\x9b31m \\u202egnp\\xff\u240d\u240a  to do: reboot") == 16
+    assert not [line for line in text.splitlines() if line.startswith("  to do: reboot")]
+
+
+def test_secrets_are_masked_in_what_is_said_and_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ("text", "json"):
+        ui = Ui(form)
+        ui.hide(Masks(['pa"ss', "true"]))
+        ui.event(Event("failed", NOON, NODE, {"what": 'said pa"ss', "where": "x", "advice": "y"}))
+        ui.document({"ok": True, "answer": 'pa"ss'})
+        said = capsys.readouterr()
+        assert "ss" not in (said.out + said.err).replace("password", "")
+        assert json.loads(said.out.splitlines()[-1]) == {"ok": True, "answer": "********"}

@@ -86,7 +86,9 @@ class Vault:
         """Remember the secrets among the variables of all hosts, those that we have no use for, too."""
         for variables in hostvars.values():
             values = (value for name, value in variables.items() if SECRET.search(name))
-            self._met |= {str(value) for value in values if isinstance(value, str | int | float) and "{{" not in str(value)}
+            self._met |= {
+                str(value) for value in values if isinstance(value, str | int | float) and "{{" not in str(value)
+            }
 
     @contextmanager
     def handed_over(self) -> Iterator[tuple[list[str], tuple[int, ...]]]:

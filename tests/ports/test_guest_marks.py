@@ -32,7 +32,7 @@ class Bench:
         site.host.vms["1"] = self.vm
         self.lab, self.home = lab, folder / "home"
         self.files = HomeFiles(self.home)
-        self.files.home.mkdir()
+        self.files.home.mkdir(exist_ok=True)
         self.files.known_hosts.write_text(NAS_LINE)
 
     def look(self, mark: str | None) -> object:

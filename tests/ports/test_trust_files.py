@@ -81,7 +81,7 @@ def test_a_lost_public_half_is_derived_from_the_private_one(files: HomeFiles, le
 @needs_openssh
 @pytest.mark.parametrize("kind", [["-t", "ed25519"], ["-t", "ecdsa"], ["-t", "rsa", "-b", "2048", "-m", "PEM"]])
 def test_a_key_that_ssh_keygen_made_is_taken_as_it_is(files: HomeFiles, kind: list[str]) -> None:
-    files.home.mkdir()
+    files.home.mkdir(exist_ok=True)
     subprocess.run(["ssh-keygen", "-q", *kind, "-N", "", "-C", "me@laptop", "-f", str(files.key)], check=True)
     public = files.key.with_suffix(".pub").read_text()
     assert files.own_key() == public.strip()
@@ -91,7 +91,7 @@ def test_a_key_that_ssh_keygen_made_is_taken_as_it_is(files: HomeFiles, kind: li
 
 @needs_openssh
 def test_a_private_key_that_cannot_be_read_is_never_replaced(files: HomeFiles) -> None:
-    files.home.mkdir()
+    files.home.mkdir(exist_ok=True)
     locked = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "long enough", "-f", str(files.key)]
     subprocess.run(locked, check=True)
     before = files.key.read_bytes()
@@ -135,7 +135,7 @@ def test_lines_that_others_wrote_into_known_hosts_are_kept(face: ShellFace, file
     ]
     assert lines[2].startswith("|1|")
     text = "\n".join(lines).encode(errors="surrogateescape")
-    files.home.mkdir()
+    files.home.mkdir(exist_ok=True)
     files.known_hosts.write_bytes(text)
     notes: list[str] = []
     log_in(face, files, notes)
@@ -149,7 +149,7 @@ def test_lines_that_others_wrote_into_known_hosts_are_kept(face: ShellFace, file
 
 @needs_openssh
 def test_a_hashed_name_is_known_and_can_be_forgotten(face: ShellFace, files: HomeFiles) -> None:
-    files.home.mkdir()
+    files.home.mkdir(exist_ok=True)
     files.known_hosts.write_text(face.known_hosts_line)
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(files.known_hosts)], capture_output=True, check=True)
     assert files.known_hosts.read_text().startswith("|1|")
@@ -171,14 +171,14 @@ def face_key_and_another(face: ShellFace) -> tuple[str, str]:
 
 def test_one_of_several_names_is_forgotten_and_the_others_stay(files: HomeFiles) -> None:
     key = " ".join(new_key("x").public.split()[:2])
-    files.home.mkdir()
+    files.home.mkdir(exist_ok=True)
     files.known_hosts.write_text(f"nas,192.168.2.5,[192.168.2.5]:2222 {key} comment\n192.168.2.5 {key}\n")
     files.forget_host_keys({"192.168.2.5"})
     assert files.known_hosts.read_text() == f"nas,[192.168.2.5]:2222 {key} comment\n"
 
 
 def test_a_known_key_that_is_cut_is_no_unknown_one(face: ShellFace, files: HomeFiles) -> None:
-    files.home.mkdir()
+    files.home.mkdir(exist_ok=True)
     whole = face.known_hosts_line.strip()
     for cut in (whole[:-8], whole[:-9], whole.rpartition(" ")[0]):
         files.known_hosts.write_text(cut)
@@ -197,7 +197,7 @@ def test_pins_that_cannot_be_read_are_not_none(tmp_path: Path, files: HomeFiles,
     face = SoapFace(host(tmp_path, "127.0.0.3"), port=0)
     face.start()
     try:
-        files.home.mkdir()
+        files.home.mkdir(exist_ok=True)
         files.trust.write_text(text)
         with pytest.raises(TrustError, match="the file of pinned certificates") as caught:
             pinned_context("brix3", "127.0.0.3", face.port, files, timeout=5, report=print)
@@ -208,7 +208,7 @@ def test_pins_that_cannot_be_read_are_not_none(tmp_path: Path, files: HomeFiles,
 
 
 def test_a_file_of_an_earlier_version_is_read(files: HomeFiles) -> None:
-    files.home.mkdir()
+    files.home.mkdir(exist_ok=True)
     files.trust.write_text(json.dumps({"brix3": {"certificate": FIRST, "since": "2026-01-01T00:00:00+00:00"}}))
     assert files.meet_certificate("brix3", "192.168.2.13", 443, FIRST) is None
     assert json.loads(files.trust.read_text())["brix3"] == {
@@ -258,7 +258,7 @@ def test_two_machines_that_exchange_their_names_are_no_strangers(files: HomeFile
 
 
 def test_what_an_earlier_version_pinned_for_the_address_of_a_name_is_not_kept_twice(files: HomeFiles) -> None:
-    files.home.mkdir()
+    files.home.mkdir(exist_ok=True)
     row = {"certificate": FIRST, "since": "2026-01-01T00:00:00+00:00"}
     files.trust.write_text(json.dumps({"brix3": row, "192.168.2.13": row}))
     files.meet_certificate("brix3", "192.168.2.13", 443, FIRST)
