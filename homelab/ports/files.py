@@ -55,8 +55,8 @@ class HomeFiles(TrustFiles):
     def keep_backup(self, host: str, content: bytes) -> Path:
         """Keep a host's configuration: it holds password hashes, so mode 0600."""
         path = self.home / "backups" / f"{host}-{self.run}.tgz"
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        with recorded(self, "file", "laptop", f"write backups/{path.name}", writes=True):
+        self._make_folder(path.parent)
+        with recorded(self, "file", "laptop", f"write backups/{path.name}", writes=True), told(path, "written"):
             write_private(path, content)
         return path
 
@@ -68,10 +68,16 @@ class HomeFiles(TrustFiles):
         """Note, before it is done, that a host is put into maintenance mode by us; after it left, forget it."""
         path = self._maintenance(host)
         if ours:
-            path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._make_folder(path.parent)
             self._write(path, "put into maintenance mode for its reboot\n")
         else:
-            path.unlink(missing_ok=True)
+            with told(path, "removed"):
+                path.unlink(missing_ok=True)
+
+    def _make_folder(self, folder: Path) -> None:
+        make_home(self.home)
+        with told(folder, "made"):
+            folder.mkdir(mode=0o700, exist_ok=True)
 
     def _maintenance(self, host: str) -> Path:
         return self.home / "maintenance" / host
@@ -90,15 +96,18 @@ class HomeFiles(TrustFiles):
         """Add text to a file of this run, secrets masked, mode 0600, flushed before the call returns."""
         # In JSON, control characters are escaped already.
         masked = f"{self.masks.line(text.rstrip())}\n" if name.endswith(".jsonl") else visible(self.masks.text(text))
+        path = self.log_folder / name
         with self._lock:
             make_home(self.home)
-            path = self.log_folder / name
             with told(path, "written"):
-                for folder in (path.parent.parent, path.parent):
-                    folder.mkdir(mode=0o700, exist_ok=True)
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-                with os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace") as file:
-                    file.write(masked)
+                self._append(path, masked)
+
+    def _append(self, path: Path, text: str) -> None:
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
 
     def _write(self, path: Path, text: str) -> None:
         with recorded(self, "file", "laptop", f"write {path.name}", writes=True), told(path, "written"):

@@ -66,10 +66,13 @@ def _in_words(error: OSError, path: Path, doing: str) -> HomelabError:
 
 def close_to_others(path: Path) -> bool:
     """Take a file's or folder's access from group and others; whether there was any. Links are left. Raises OSError."""
-    state = path.lstat()
-    if stat.S_ISLNK(state.st_mode) or not state.st_mode & OTHERS:
-        return False
-    path.chmod(stat.S_IMODE(state.st_mode) & ~OTHERS)
+    try:
+        state = path.lstat()
+        if stat.S_ISLNK(state.st_mode) or not state.st_mode & OTHERS:
+            return False
+        path.chmod(stat.S_IMODE(state.st_mode) & ~OTHERS)
+    except FileNotFoundError:
+        return False  # another run's, gone meanwhile
     return True
 
 
