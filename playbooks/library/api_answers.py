@@ -118,6 +118,8 @@ def answer_of(host: str, port: int, seconds: float, context: ssl.SSLContext, kin
             raise
         except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return "closed", "it takes connections and closes them without a word"
+        except TimeoutError:
+            return "other", f"it takes connections and says nothing within {seconds:g} s"
         except OSError as error:
             return "other", f"it takes connections and speaks no TLS: {error.strerror or error}"
         with speaking:
