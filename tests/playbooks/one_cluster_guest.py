@@ -1,4 +1,4 @@
-"""What the test of the role one_cluster does inside namespaces of its own: `python one_cluster_guest.py WORK CACHE`.
+"""What the test of the role one_cluster does in namespaces of its own: `python one_cluster_guest.py BODY WORK CACHE`.
 
 Two control planes, plain `ansible-playbook`, and whoever answers at the API's address.
 """
@@ -30,7 +30,7 @@ from tests.rehearsal.guest_bodies import MAC, Scene, until
 
 VIP, ADDRESSES = "192.0.2.10", {"cp1": "192.0.2.42", "cp2": "192.0.2.43"}
 BUNDLE = "B\u00fcndel 1.tar.gz"
-PKI = "/etc/kubernetes/pki"
+PKI, MANIFEST = "/etc/kubernetes/pki", "/etc/kubernetes/manifests/kube-apiserver.yaml"
 # What runs on a guest by itself, and Ansible's own.
 RESTLESS = (
     "var/log",
@@ -183,22 +183,19 @@ def copy(one: socket.socket, other: socket.socket) -> None:
         other.close()
 
 
-def main(lab: Cluster) -> None:
-    for name in lab.specs:
-        lab.guests.power_on(lab.specs[name])
-    for name in lab.specs:
-        until(lambda name=name: lab.on(name, "cloud-init", "status", "--wait").returncode == 0, 60)
-
-    # Traces on the other control plane: nothing at all is changed, not even a program is brought.
+def traces(lab: Cluster) -> None:
+    """Traces on the other control plane: nothing at all is changed, not even a program is brought."""
     lab.must("cp2", "mkdir", "-p", PKI, "/etc/kubernetes/manifests", "/var/lib/etcd/member")
     lab.must("cp2", "cp", "/etc/hostname", f"{PKI}/ca.crt")
     lab.must("cp2", "cp", "/etc/hostname", "/etc/kubernetes/manifests/etcd.yaml")
     bears = f"cp2 bears {PKI}/ca.crt, /etc/kubernetes/manifests/etcd.yaml, /var/lib/etcd/member"
     lab.refused("cluster_ca.yml", bears, "kubeadm reset -f")
     lab.refused("kubernetes.yml", f"{bears} of a cluster that homelab did not begin", "Nothing was changed there")
-    lab.must("cp2", "rm", "-r", PKI, "/etc/kubernetes/manifests", "/var/lib/etcd/member")
 
-    # Who answers at the API's address: programs may be brought, but no CA is made.
+
+def story(lab: Cluster) -> None:
+    """From whoever answers at the API's address to a member that lost its files."""
+    # Programs may be brought, but no CA is made.
     for status in (401, 503):
         with lab.answering(status):
             done = lab.play("cluster_ca.yml")
@@ -212,35 +209,49 @@ def main(lab: Cluster) -> None:
     untouched = ("-e", '{"one_cluster_untouched": ["cp2"]}')
     lab.done("cluster_ca.yml", *untouched)
     authority = lab.must("cp1", "sha256sum", f"{PKI}/ca.crt")
+
+    # An init that ends half-way, because nobody is at the API's address, is begun again.
+    half = lab.play("kubernetes.yml", "--limit", "cp1", *untouched)
+    assert half.returncode != 0, half.stdout
+    lab.must("cp1", "test", "-e", "/var/lib/homelab/begun/cluster.json")
     with lab.balancing():
         lab.done("kubernetes.yml", "--limit", "cp1", *untouched)
         assert "changed=0 " in lab.done("kubernetes.yml", "--limit", "cp1")
         assert lab.on("cp1", "ls", "/var/lib/homelab/begun/cluster.json").returncode != 0
-
-        # What can be made anew is made, what cannot is asked for.
-        lab.must("cp1", "rm", "/etc/kubernetes/admin.conf")
-        lab.done("kubernetes.yml", "--limit", "cp1")
-        assert "cp1" in lab.must("cp1", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "nodes")
-        lab.must("cp1", "mv", f"{PKI}/sa.key", "/etc/kept.key")
-        lab.refused("kubernetes.yml", f"{PKI}/sa.key is gone there", "None is made anew", limit="cp1")
-        lab.must("cp1", "mv", "/etc/kept.key", f"{PKI}/sa.key")
-
-        # A kubelet that was stopped is started; a member whose API server cannot come up is left as it is.
-        lab.must("cp1", "systemctl", "stop", "kubelet")
-        lab.done("kubernetes.yml", "--limit", "cp1")
-        lab.must("cp1", "systemctl", "stop", "kubelet")
-        lab.must("cp1", "mv", "/etc/kubernetes/manifests/kube-apiserver.yaml", "/etc/kept.yaml")
-        lab.refused("kubernetes.yml", "It was whole before, or homelab did not begin it", limit="cp1")
-        lab.must("cp1", "mv", "/etc/kept.yaml", "/etc/kubernetes/manifests/kube-apiserver.yaml")
-        lab.done("kubernetes.yml", "--limit", "cp1")
-
+        lost_files(lab)
         # The CA is lost, its cluster is not.
         lab.must("cp1", "mv", f"{PKI}/ca.crt", "/etc/kept.crt")
         lab.refused("cluster_ca.yml", "cp1 bears /etc/kubernetes/pki/ca.key")
         lab.must("cp1", "mv", "/etc/kept.crt", f"{PKI}/ca.crt")
         assert lab.must("cp1", "sha256sum", f"{PKI}/ca.crt") == authority
+
+
+def lost_files(lab: Cluster) -> None:
+    """What can be made anew is made, what cannot is asked for; no member that was whole is begun again."""
+    lab.must("cp1", "rm", "/etc/kubernetes/admin.conf")
+    lab.done("kubernetes.yml", "--limit", "cp1")
+    assert "cp1" in lab.must("cp1", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "nodes")
+    lab.must("cp1", "mv", f"{PKI}/sa.key", "/etc/kept.key")
+    lab.refused("kubernetes.yml", f"{PKI}/sa.key is gone there", "None is made anew", limit="cp1")
+    lab.must("cp1", "mv", "/etc/kept.key", f"{PKI}/sa.key")
+
+    lab.must("cp1", "systemctl", "stop", "kubelet")
+    lab.must("cp1", "mv", MANIFEST, "/etc/kept.yaml")
+    lab.refused("kubernetes.yml", "It was whole before, or homelab did not begin it", limit="cp1")
+    lab.must("cp1", "mv", "/etc/kept.yaml", MANIFEST)
+    # A kubelet that was stopped is started.
+    lab.must("cp1", "systemctl", "stop", "kubelet")
+    lab.done("kubernetes.yml", "--limit", "cp1")
+
+
+def main(body: str, lab: Cluster) -> None:
+    for spec in lab.specs.values():
+        lab.guests.power_on(spec)
+    for name in lab.specs:
+        until(lambda name=name: lab.on(name, "cloud-init", "status", "--wait").returncode == 0, 90)
+    {"traces": traces, "story": story}[body](lab)
     lab.guests.close()
 
 
 if __name__ == "__main__":
-    main(Cluster(Path(sys.argv[1]), Path(sys.argv[2])))
+    main(sys.argv[1], Cluster(Path(sys.argv[2]), Path(sys.argv[3])))

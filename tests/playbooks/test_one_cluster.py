@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -335,14 +335,32 @@ def test_only_what_was_noted_as_begun_is_begun_again() -> None:
 # -- the playbooks by themselves, on real guests
 
 
-@pytest.mark.guests
-@pytest.mark.timeout(600)
-def test_playbooks_begin_no_cluster_beside_another_one_and_lose_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def run_body(tmp_path: Path) -> Callable[[str], None]:
     if os.geteuid() != 0 or not all(map(shutil.which, ("mmdebstrap", "systemd-nspawn", "ssh"))):
         pytest.skip("real guests need root, mmdebstrap, systemd-nspawn and ssh")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homelab"
     ensure_root(cache, lambda _: None)
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    command = [*NAMESPACES, "--mount", "--net", "--pid", sys.executable, str(BODY), str(tmp_path), str(cache)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+
+    def run(body: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        words = ["--mount", "--net", "--pid", sys.executable, str(BODY), body, str(tmp_path), str(cache)]
+        done = subprocess.run([*NAMESPACES, *words], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.mark.guests
+@pytest.mark.timeout(300)
+def test_a_cluster_on_another_control_plane_stops_the_playbooks_and_no_file_is_changed(
+    run_body: Callable[[str], None],
+) -> None:
+    run_body("traces")
+
+
+@pytest.mark.guests
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+def test_playbooks_begin_no_second_cluster_and_make_nothing_anew_that_is_lost(run_body: Callable[[str], None]) -> None:
+    run_body("story")
