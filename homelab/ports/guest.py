@@ -4,7 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from homelab.errors import HostFault
 from homelab.ports.ssh import Shell
 
 SCRIPT = Path(__file__).parent / "remote" / "look.py"
@@ -20,11 +22,15 @@ class Receipt:
 
 @dataclass(frozen=True)
 class GuestLook:
-    """How a guest stands. `cloud_init` is done, running, absent or `error: ...`; `cluster_ca` is ca.crt as PEM."""
+    """How a guest stands. `cloud_init` is done, running, absent or `error: ...`; `cluster_ca` is ca.crt as PEM.
+
+    `traces` are the paths that a member of a cluster has on its disk.
+    """
 
     cloud_init: str
     receipts: Mapping[str, Receipt]
     cluster_ca: str | None
+    traces: tuple[str, ...] = ()
 
     def needs(self, role: str, inputs: str) -> str | None:
         """Why a role has to run again; None when its receipt, its files and its units are as wanted."""
@@ -38,18 +44,39 @@ class GuestLook:
 
 @dataclass(frozen=True)
 class GuestAway:
-    """A guest that cannot be looked at, and why."""
+    """A guest that cannot be looked at, and why. `untouched` when it is certain that nobody ever set it up.
+
+    That is a VM that does not exist on any host, or one that still has its seed: no role runs before that was read.
+    """
 
     reason: str
+    untouched: bool = False
 
 
 def look(shell: Shell) -> GuestLook:
     """Ask one guest for everything. Raises Unreachable, HostFault."""
-    answer = json.loads(shell.must(["sudo", "-n", "python3", "-"], stdin=SCRIPT.read_text()))
+    said = shell.must(["sudo", "-n", "python3", "-"], stdin=SCRIPT.read_text())
+    try:
+        return _understood(json.loads(_last_line(said)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HostFault(
+            f"the guest was asked how it stands and said something else: {said.strip()[:200]!r}",
+            where=shell.login.where,
+            advice="See what its shell prints by itself (`ssh ... true` should print nothing), and run again",
+        ) from error
+
+
+def _last_line(said: str) -> str:
+    """What a person's .bashrc prints comes before."""
+    return said.rstrip("\n").rpartition("\n")[2]
+
+
+def _understood(answer: Mapping[str, Any]) -> GuestLook:
     return GuestLook(
         cloud_init=answer["cloud_init"],
         receipts={
             role: Receipt(receipt["inputs"], tuple(receipt["drift"])) for role, receipt in answer["receipts"].items()
         },
         cluster_ca=answer["cluster_ca"],
+        traces=tuple(answer["traces"]),
     )

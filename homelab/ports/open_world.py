@@ -16,7 +16,7 @@ from homelab.ports.files import HomeFiles, tree_digest
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.looks import Looks
 from homelab.ports.nfs import look_at_export
-from homelab.ports.vsphere import HostLook, look, open_session
+from homelab.ports.vsphere import HostLook, VmLook, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup
 from homelab.ports.vsphere.storage import download
 from homelab.ports.world import Copies, World
@@ -92,18 +92,33 @@ def _look_at_host(lab: Lab, files: HomeFiles, note: Callable[[str], None], name:
         return look(session)
 
 
+def _is_nowhere(world: World, name: str) -> bool:
+    """Whether no host has a VM of that name: all of them answered, and tell of each VM what and where it is."""
+    looks = world.reachable_hosts().values()
+    vms = [vm for look in looks for vm in look.vms]
+    told = all(vm.path and vm.name != name and not vm.path.endswith(f"/{name}.vmx") for vm in vms)
+    return bool(looks) and len(looks) == len(world.lab.esxi) and told
+
+
+def _has_its_seed(vm: VmLook) -> bool:
+    """Whether it never came to the end of its first boot: the seed is taken away then."""
+    return vm.seed == f"{vm.path.rpartition('/')[0]}/seed.iso"
+
+
 def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
     """A managed guest's host key is known before the first contact: it is in the VM's mark."""
     lab = world.lab
     server = next((nas for nas in lab.nfs if nas.name == name), None)
     address = server.server if server else str(lab.vm(name).address)
     user = (server.user if server else None) or lab.guests.user
+    untouched = False
     if server is None and lab.vm(name).managed:
         found = world.vm(name)
         if found is None:
-            return GuestAway(f"VM {name} exists")
+            return GuestAway(f"VM {name} exists", untouched=_is_nowhere(world, name))
         if not found[1].powered_on:
-            return GuestAway(f"VM {name} is switched on")
+            return GuestAway(f"VM {name} is switched on", untouched=_has_its_seed(found[1]))
+        untouched = _has_its_seed(found[1])
         if mark := found[1].marks.get("homelab.host_key"):
             _trust_mark(world.files, name, address, mark, host=found[0])
     key_file = None if lab.guests.authorized_keys or server else world.files.key
@@ -114,7 +129,7 @@ def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
         with ssh.connect(login, world.files, world.note) as shell:
             return guest.look(shell)
     except Unreachable as error:
-        return GuestAway(f"{name} answers on SSH ({error.what})")
+        return GuestAway(f"{name} answers on SSH ({error.what})", untouched)
 
 
 def _trust_mark(files: HomeFiles, name: str, address: str, mark: str, *, host: str) -> None:

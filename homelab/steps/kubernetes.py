@@ -7,6 +7,7 @@ from homelab.lab import Lab
 from homelab.ports.guest import GuestLook
 from homelab.ports.world import World
 from homelab.step import Blocked, Node, Planned, Step
+from homelab.steps.one_cluster import Looks, begins, is_begun, refuse_foreign
 from homelab.steps.roles import (
     Roles,
     RunPlaybook,
@@ -22,10 +23,11 @@ ROLES = ("kubernetes_node", "control_plane")
 
 @dataclass(frozen=True)
 class ControlPlaneState:
-    """The guest's roles, and whether a balancer stands."""
+    """The guest's roles, whether a balancer stands, and the looks at all control planes."""
 
     roles: Roles
     balanced: bool
+    members: Looks
 
 
 class KubernetesStep(Step):
@@ -54,10 +56,11 @@ class KubernetesStep(Step):
         """The guest's receipts, and whether any balancer is laid down: kubeadm talks through it."""
         looks = [world.guest(vm.name) for vm in world.lab.load_balancers]
         balanced = any(isinstance(look, GuestLook) and "keepalived" in look.receipts for look in looks)
-        return ControlPlaneState(observe_roles(world, target, ROLES), balanced or not looks)
+        members = {vm.name: world.guest(vm.name) for vm in world.lab.control_plane}
+        return ControlPlaneState(observe_roles(world, target, ROLES), balanced or not looks, members)
 
     def plan(self, lab: Lab, target: str, observed: ControlPlaneState) -> Sequence[Planned]:
-        """Bring the API server up when a receipt says so."""
+        """Bring the API server up when a receipt says so, and never a second cluster."""
         values = {
             "kubernetes_node": node_values(lab, observed.roles.bundle),
             "control_plane": member_values(lab),
@@ -67,6 +70,9 @@ class KubernetesStep(Step):
         planned = plan_roles(target, observed.roles, "kubernetes.yml", brings, values)
         if planned and isinstance(observed.roles.guest, GuestLook) and not observed.balanced:
             return [Blocked(target, "a balancer holds the VIP (load-balancer)")]
+        refuse_foreign(target, observed.roles.guest, observed.members[lab.control_plane[0].name])
+        if first and isinstance(observed.roles.guest, GuestLook) and not is_begun(observed.roles.guest):
+            return begins(planned, lab, observed.members)
         return planned
 
     def apply(self, world: World, change: RunPlaybook) -> None:

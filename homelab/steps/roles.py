@@ -16,7 +16,7 @@ from homelab.step import Blocked, Change, Planned
 class RunPlaybook(Change):
     """Run one playbook on one guest, without the roles in `skip`, which are as wanted.
 
-    `inputs` is ROLE -> digest of what goes in, as sorted pairs.
+    `inputs` is ROLE -> digest of what goes in, as sorted pairs; `untouched` are control planes that nobody ever set up.
     """
 
     playbook: str
@@ -24,6 +24,13 @@ class RunPlaybook(Change):
     because: str
     inputs: tuple[tuple[str, str], ...]
     skip: tuple[str, ...] = ()
+    untouched: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What goes into the play."""
+        told = {"one_cluster_untouched": list(self.untouched)} if self.untouched else {}
+        return {"receipt_inputs": dict(self.inputs), **told}
 
     @property
     def sentence(self) -> str:
@@ -93,8 +100,8 @@ def plan_roles(
 
 
 def apply_playbook(world: World, change: RunPlaybook) -> None:
-    """Run the playbook, handing the digests in; its roles leave receipts."""
-    world.play(change.playbook, change.target, {"receipt_inputs": dict(change.inputs)}, skip=change.skip)
+    """Run the playbook with all that the change carries; its roles leave receipts."""
+    world.play(change.playbook, change.target, change.variables, skip=change.skip)
 
 
 def nas_values(lab: Lab) -> dict[str, Any]:

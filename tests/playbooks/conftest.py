@@ -28,9 +28,13 @@ class FakeModule:
         self.params = params
         self.check_mode = check_mode
         self.answer: dict[str, Any] = {}
+        self.warnings: list[str] = []
 
     def exit_json(self, **answer: Any) -> None:
         self.answer = answer
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     def fail_json(self, msg: str) -> None:
         raise Ended(msg)

@@ -95,24 +95,83 @@ def test_permissions_are_put_right(lay: Lay, tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o7777 == 0o644
 
 
-def test_a_link_is_replaced_and_what_it_points_to_is_left_alone(lay: Lay, tmp_path: Path) -> None:
+def test_a_link_in_place_of_our_file_is_kept_and_what_it_points_to_is_left_alone(lay: Lay, tmp_path: Path) -> None:
     path, other = tmp_path / "a", tmp_path / "other"
+    lay({"path": str(path), "content": "a"})
     other.write_text("other", encoding="utf-8")
+    path.unlink()
     path.symlink_to(other)
     lay({"path": str(path), "content": "a"})
+    assert path.read_text(encoding="utf-8") == "a"
     assert not path.is_symlink()
+    assert (tmp_path / "a.before-homelab").readlink() == other
     assert other.read_text(encoding="utf-8") == "other"
+
+
+# What an owner has on a machine that is told to be a balancer: a configuration of their own, one kept in a repository
+# and linked, a unit that was masked.
+@pytest.mark.parametrize("owner", ["file", "link", "mask"])
+def test_what_somebody_else_wrote_is_never_overwritten(lay: Lay, files: ModuleType, tmp_path: Path, owner: str) -> None:
+    path, other = tmp_path / "haproxy.cfg", tmp_path / "dotfiles.cfg"
+    other.write_text("frontend web\n  bind :443\n", encoding="utf-8")
+    if owner == "file":
+        path.write_bytes(other.read_bytes())
+    else:
+        path.symlink_to(other if owner == "link" else "/dev/null")
+    before = {entry.name: entry.lstat() for entry in tmp_path.iterdir()}
+    with pytest.raises(files.Unfit, match=rf"{path} is there, and homelab did not write it.*mv {path} {path}.own"):
+        lay(
+            {"path": str(tmp_path / "first"), "content": "a"}, {"path": str(path), "content": "# Managed by homelab.\n"}
+        )
+    assert {entry.name: entry.lstat() for entry in tmp_path.iterdir()} == before
+
+
+def test_what_somebody_wrote_into_our_file_is_kept_beside_it(lay: Lay, tmp_path: Path) -> None:
+    path = tmp_path / "haproxy.cfg"
+    lay({"path": str(path), "content": "# Managed by homelab.\nmaxconn 1\n"})
+    for number, edit in enumerate((b"maxconn 9\n", b"# caf\xe9\n"), 1):
+        path.write_bytes(b"# Managed by homelab.\n" + edit)
+        path.chmod(0o640)
+        answer = lay({"path": str(path), "content": "# Managed by homelab.\nmaxconn 1\n"})
+        kept = tmp_path / ("haproxy.cfg.before-homelab" + (f".{number}" if number > 1 else ""))
+        assert answer["kept_files"] == [str(kept)]
+        assert kept.read_bytes() == b"# Managed by homelab.\n" + edit
+        assert kept.stat().st_mode & 0o7777 == 0o640
+        assert path.read_bytes() == b"# Managed by homelab.\nmaxconn 1\n"
+
+
+def test_what_a_run_laid_down_that_was_cut_off_is_its_own(lay: Lay, tmp_path: Path) -> None:
+    """A file without our line in it, such as the cluster's CA, and no receipt yet."""
+    path = tmp_path / "cluster-ca.crt"
+    lay({"path": str(path), "content": "one"})
+    assert lay({"path": str(path), "content": "another"})["kept_files"] == []
+    assert path.read_text(encoding="utf-8") == "another"
+
+
+@pytest.mark.skipif(not Path("/usr/bin/dpkg-query").exists(), reason="no Debian")
+@pytest.mark.parametrize("edited", [False, True])
+def test_what_a_package_brought_is_nobodys(files: ModuleType, edited: bool) -> None:
+    conffile = Path("/etc/bash.bashrc")
+    content = conffile.read_bytes() + (b"# my own\n" if edited else b"")
+    assert files.is_from_a_package(FakeModule(True), conffile, content) is not edited
+
+
+def test_text_that_is_not_utf_8_is_laid_down_as_it_was(lay: Lay, tmp_path: Path) -> None:
+    """Authorities come with comments in Latin-1, and Ansible reads them as surrogates."""
+    path = tmp_path / "cluster-ca.crt"
+    lay({"path": str(path), "content": b"# caf\xe9\n".decode(errors="surrogateescape")})
+    assert path.read_bytes() == b"# caf\xe9\n"
 
 
 def test_a_file_that_its_program_refuses_never_goes_live(lay: Lay, files: ModuleType, tmp_path: Path) -> None:
     path, after = tmp_path / "a", tmp_path / "b"
-    path.write_text("old", encoding="utf-8")
+    lay({"path": str(path), "content": "old"})
     refused = {"path": str(path), "content": "new", "validate": ["/bin/sh", "-c", 'echo "line 7 is odd"; exit 3', "%s"]}
     with pytest.raises(files.Unfit, match=r"/bin/sh refuses .*/a \(status 3\): line 7 is odd"):
         lay(refused, {"path": str(after), "content": "b"})
     assert path.read_text(encoding="utf-8") == "old"
     assert not after.exists()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a", "receipts"]
 
 
 def test_the_program_reads_the_new_content(lay: Lay, tmp_path: Path) -> None:

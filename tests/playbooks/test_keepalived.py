@@ -3,12 +3,15 @@
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from .conftest import PLAYBOOKS
 
 KEEPALIVED = shutil.which("keepalived", path="/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin")
 BASH = shutil.which("bash")
@@ -71,6 +74,56 @@ def test_all_start_as_backups_and_a_move_is_never_made_twice(configuration: Rend
 def test_peers_are_told_one_by_one_and_left_out_when_there_are_none(configuration: Rendered) -> None:
     assert "unicast_peer {\n        192.168.2.32\n    }" in configuration()
     assert "unicast_peer" not in configuration(keepalived_peers=[])
+
+
+def test_nobody_but_a_peer_is_listened_to(configuration: Rendered) -> None:
+    """Another lab of the same network may have the same number, which is the last octet of its own address."""
+    assert "vrrp_check_unicast_src" in configuration().split()
+    assert "vrrp_check_unicast_src" not in configuration(keepalived_peers=[]).split()
+    assert "skip_check_adv_addr" not in configuration(keepalived_peers=[])
+
+
+# Three machines on one bridge: ours is lan1, lan2 has the address 192.0.2.100 besides its own 192.0.2.2.
+HOLDERS = """
+ip link set lo up; ip link add lan0 type bridge; ip link set lan0 up
+ip link add lan1 type veth peer name plug1; ip link set plug1 master lan0 up; ip link set lan1 up
+ip address add 192.0.2.1/24 dev lan1
+unshare --net sh -c 'ip link set lo up; sleep 20' & other=$!
+ip link add lan2 type veth peer name plug2; ip link set plug2 master lan0 up
+until [ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
+ip link set lan2 netns $other
+nsenter -t $other -n ip link set lan2 up
+nsenter -t $other -n ip address add 192.0.2.2/24 dev lan2
+nsenter -t $other -n ip address add 192.0.2.100/32 dev lan2
+exec python3 -c '
+import importlib.util
+spec = importlib.util.spec_from_file_location("address_holder", "{module}")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+tell = lambda *asked: "stranger" if module.stranger(*asked, 1.5) else "nobody"
+print(tell("192.0.2.100", []), tell("192.0.2.100", ["192.0.2.2"]), tell("192.0.2.101", []), tell("192.0.2.1", []))
+'
+"""
+
+
+@pytest.mark.skipif(not IN_NAMESPACE, reason="needs a network namespace of its own")
+def test_an_address_that_a_stranger_has_is_told_and_one_of_a_peer_is_not() -> None:
+    script = HOLDERS.replace("{module}", str(PLAYBOOKS / "library" / "address_holder.py"))
+    script = script.replace("python3", sys.executable)
+    words = [
+        "unshare",
+        "--map-root-user",
+        "--net",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "sh",
+        "-c",
+        script,
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    assert done.stdout.split() == ["stranger", "nobody", "nobody", "nobody"], done.stderr
 
 
 @contextmanager

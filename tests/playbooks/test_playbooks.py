@@ -66,3 +66,41 @@ def test_what_cannot_be_done_is_refused_before_a_host_is_touched(
 def test_a_mistyped_inventory_is_no_success(tmp_path: Path) -> None:
     answer = ansible("ansible", "playbook", "-i", str(tmp_path / "missing"), "playbooks/load_balancer.yml")
     assert answer.returncode != 0
+
+
+def tasks(found: Any) -> list[dict[str, Any]]:
+    """All tasks and handlers of a list, those in blocks too."""
+    inner = [task for part in found for name in ("block", "rescue", "always") for task in tasks(part.get(name) or [])]
+    return [*(part for part in found if "block" not in part), *inner]
+
+
+def all_tasks() -> list[tuple[str, dict[str, Any]]]:
+    files = [path for part in ("tasks", "handlers") for path in sorted(PLAYBOOKS.glob(f"roles/*/{part}/*.yml"))]
+    return [
+        (f"{path.relative_to(PLAYBOOKS)}: {task['name']}", task)
+        for path in files
+        for task in tasks(yaml.safe_load(path.read_text(encoding="utf-8")))
+    ]
+
+
+def test_every_wait_of_a_role_has_an_end() -> None:
+    waits = [(name, task) for name, task in all_tasks() if "until" in task]
+    assert waits
+    assert [name for name, task in waits if not {"retries", "delay"} <= task.keys()] == []
+
+
+SLOW = {"kubeadm", "ctr", "{{ kubernetes_node_programs }}/kubeadm"}
+
+
+def test_nothing_that_a_role_starts_can_hang() -> None:
+    for name, task in all_tasks():
+        if uri := task.get("ansible.builtin.uri"):
+            assert "timeout" in uri, name
+        if apt := task.get("ansible.builtin.apt"):
+            assert "lock_timeout" in apt, name
+            assert "timeout" in task, name
+        argv = (task.get("ansible.builtin.command") or {}).get("argv", [])
+        words = argv if isinstance(argv, list) else argv.replace("'", " ").replace(",", " ").split()
+        # Asking a program for its own version ends by itself.
+        if SLOW & set(map(str, words)) and "version" not in words:
+            assert "timeout" in words, name

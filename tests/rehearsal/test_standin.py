@@ -5,6 +5,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from homelab.data import data_folder
 from homelab.rehearsal.standin import make_bundle
 from homelab.rehearsal.standin.programs import access, apiserver, kubeadm, plain_yaml
 from tests.rehearsal.standin_lab import ADDRESSES, VIP, Lab, can_run, names, wait_until
@@ -204,6 +206,53 @@ def test_graceful_stop_is_unready_first_and_ends_watches(joined: Lab) -> None:
     assert {json.loads(line)["type"] for line in watch.read_text().splitlines()} == {"ADDED"}
     _ok(joined.run("cp2", "mv", "/etc/kubernetes/kube-apiserver.yaml", "/etc/kubernetes/manifests/"))
     wait_until(lambda: joined.curl("/readyz", server=server) == (200, "ok"))
+
+
+ASK = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("api_answers", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+answer = module.ask("cp2", sys.argv[2] + ":6443", sys.argv[3], 5.0)
+print(answer["kind"], answer["said"], sep=": ")
+"""
+
+
+def asked(lab: Lab, server: str, authority: str = "") -> str:
+    """What the playbooks' module hears at a server."""
+    module = data_folder("playbooks") / "library" / "api_answers.py"
+    enter = ["nsenter", "-t", str(lab._net), "-n"]
+    return _ok(
+        subprocess.run(
+            [*enter, sys.executable, "-c", ASK, str(module), server, authority], capture_output=True, text=True
+        )
+    ).strip()
+
+
+def test_a_cluster_that_is_well_locked_or_off_is_heard_as_what_it_is(joined: Lab) -> None:
+    manifest, server = "/etc/kubernetes/manifests/kube-apiserver.yaml", ADDRESSES["cp2"]
+    joined.see_admin()
+    assert asked(joined, VIP) == "other: HTTP 200 at /readyz"
+    assert asked(joined, VIP, f"{joined.folder}/ca.crt") == "ours: HTTP 200 at /readyz"
+    assert asked(joined, "10.99.0.99") == "unrouted: nobody has that address"
+    kept = joined.read("cp2", manifest)
+    locked = yaml.safe_load(kept)
+    locked["spec"]["containers"][0]["command"].append("--anonymous-auth=false")
+    _ok(joined.run("cp2", "tee", manifest, input=yaml.safe_dump(locked)))
+    wait_until(lambda: asked(joined, server) == "other: HTTP 401 at /readyz")
+    _ok(joined.run("cp2", "rm", manifest))
+    wait_until(lambda: asked(joined, server) == "refused: it refuses connections")
+    _ok(joined.run("cp2", "tee", manifest, input=kept))
+    wait_until(lambda: joined.curl("/readyz", server=server) == (200, "ok"))
+
+
+def test_the_administrator_s_kubeconfig_is_made_anew_from_the_ca(cluster: Lab) -> None:
+    _ok(cluster.run("cp1", "mv", "/etc/kubernetes/admin.conf", "/etc/kubernetes/kept"))
+    phase = ["init", "phase", "kubeconfig", "admin", "--control-plane-endpoint=api.lab.test:6443"]
+    phase += [f"--apiserver-advertise-address={ADDRESSES['cp1']}", "--kubernetes-version=v1.36.3"]
+    _ok(cluster.run("cp1", "kubeadm", *phase))
+    assert cluster.read("cp1", "/etc/kubernetes/admin.conf") != cluster.read("cp1", "/etc/kubernetes/kept")
+    assert cluster.curl("/api/v1/nodes", *cluster.see_admin())[0] == 200
 
 
 def test_reset_takes_all_away_and_the_node_can_join_again(joined: Lab) -> None:

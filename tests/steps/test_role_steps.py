@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
+from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.guest import GuestAway, GuestLook, Receipt
 from homelab.step import Blocked, Node
-from homelab.steps.cluster_ca import ClusterCa
+from homelab.steps.cluster_ca import ClusterCa, ClusterState
 from homelab.steps.kubernetes import ControlPlaneState, KubernetesStep
 from homelab.steps.load_balancer import LoadBalancerStep
 from homelab.steps.roles import Roles, RunPlaybook
@@ -14,6 +17,18 @@ from tests.sample import sample_lab
 LAB = sample_lab()
 FILES = dict.fromkeys(("haproxy", "keepalived", "kubernetes_node", "cluster_ca", "control_plane"), "f")
 BARE = GuestLook("done", {}, None)
+CA = "/etc/kubernetes/pki/ca.crt"
+WITH_CA = GuestLook("done", {}, "PEM", (CA,))
+MEMBERS: dict[str, GuestLook | GuestAway] = {"cp1": BARE, "cp2": BARE, "cp3": BARE}
+
+
+def ca_plan(first: GuestLook | GuestAway = BARE, **others: GuestLook | GuestAway) -> list[object]:
+    return list(ClusterCa().plan(LAB, "cp1", ClusterState(Roles(first, FILES), MEMBERS | {"cp1": first} | others)))
+
+
+def kubernetes_plan(target: str, **members: GuestLook | GuestAway) -> list[object]:
+    looks = MEMBERS | {"cp1": WITH_CA} | members
+    return list(KubernetesStep().plan(LAB, target, ControlPlaneState(Roles(looks[target], FILES), True, looks)))
 
 
 def balancer_plan(lab: Lab, guest: GuestLook | GuestAway, ca: str | None = "PEM") -> list[object]:
@@ -58,7 +73,7 @@ def test_a_balancer_waits_for_its_guest_and_for_the_ca() -> None:
 
 
 def test_kubernetes_waits_for_a_balancer() -> None:
-    state = ControlPlaneState(Roles(BARE, FILES), balanced=False)
+    state = ControlPlaneState(Roles(WITH_CA, FILES), balanced=False, members=MEMBERS)
     [item] = KubernetesStep().plan(LAB, "cp1", state)
     assert item == Blocked("cp1", "a balancer holds the VIP (load-balancer)")
     [change] = KubernetesStep().plan(LAB, "cp1", replace(state, balanced=True))
@@ -74,6 +89,77 @@ def test_control_planes_join_one_after_another_after_the_first() -> None:
 
 def test_the_ca_is_made_on_the_first_control_plane_only() -> None:
     assert list(ClusterCa().targets(LAB)) == ["cp1"]
-    [change] = ClusterCa().plan(LAB, "cp1", Roles(BARE, FILES))
+    [change] = ca_plan()
     assert isinstance(change, RunPlaybook)
     assert dict(change.inputs).keys() == {"kubernetes_node", "cluster_ca"}
+
+
+ETCD = GuestLook("done", {}, "PEM", ("/etc/kubernetes/kubelet.conf", CA, "/var/lib/etcd/member"))
+OFF = GuestAway("VM cp2 is switched on")
+
+
+@pytest.mark.parametrize("trace", ["/var/lib/etcd/member", "/etc/kubernetes/manifests/etcd.yaml", CA])
+def test_no_ca_is_made_while_another_control_plane_bears_a_trace_of_a_cluster(trace: str) -> None:
+    with pytest.raises(Refused, match=f"cp2 bears {trace}"):
+        ca_plan(cp2=replace(BARE, traces=(trace,)))
+
+
+def test_no_ca_is_made_while_another_control_plane_cannot_be_looked_at() -> None:
+    [item] = ca_plan(cp2=OFF)
+    assert item == Blocked("cp1", "cp2 could be looked at (VM cp2 is switched on): it may bear a cluster")
+
+
+def test_a_machine_that_nobody_ever_set_up_holds_no_cluster_up_and_the_play_is_told() -> None:
+    [change] = ca_plan(cp2=replace(OFF, untouched=True))
+    assert isinstance(change, RunPlaybook)
+    assert change.variables["one_cluster_untouched"] == ["cp2"]
+
+
+def test_a_lost_ca_is_never_made_anew_where_its_cluster_is() -> None:
+    lost = replace(ETCD, cluster_ca=None, traces=("/var/lib/etcd/member",))
+    with pytest.raises(Refused, match=r"its CA /etc/kubernetes/pki/ca.crt cannot be read") as refusal:
+        ca_plan(lost)
+    assert "Bring ca.crt and ca.key back" in refusal.value.advice
+
+
+def test_a_ca_that_is_there_needs_no_other_machine() -> None:
+    [change] = ca_plan(ETCD, cp2=ETCD, cp3=OFF)
+    assert isinstance(change, RunPlaybook)
+    assert change.untouched == ()
+
+
+def test_the_ca_waits_until_the_other_control_planes_were_tried() -> None:
+    assert ClusterCa().settled(LAB, "cp1") == [Node("guest", "cp2"), Node("guest", "cp3")]
+
+
+def test_no_cluster_is_started_beside_one_that_others_bear() -> None:
+    with pytest.raises(Refused, match=r"cp3 bears /etc/kubernetes/kubelet.conf"):
+        kubernetes_plan("cp1", cp3=ETCD)
+    assert isinstance(kubernetes_plan("cp1", cp2=OFF)[0], Blocked)
+    [change] = kubernetes_plan("cp1", cp1=ETCD, cp2=ETCD, cp3=OFF)
+    assert isinstance(change, RunPlaybook)
+
+
+def test_a_machine_with_another_cluster_is_not_joined_to_ours() -> None:
+    with pytest.raises(Refused, match="another CA") as refusal:
+        kubernetes_plan("cp2", cp2=replace(ETCD, cluster_ca="another PEM"))
+    assert "kubeadm reset -f" in refusal.value.advice
+    assert isinstance(kubernetes_plan("cp2", cp2=ETCD)[0], RunPlaybook)
+
+
+class Doors:
+    """All that apply may use of the world."""
+
+    def __init__(self) -> None:
+        self.plays: list[tuple[object, ...]] = []
+
+    def play(self, playbook: str, target: str, variables: dict[str, object], *, skip: tuple[str, ...]) -> None:
+        self.plays.append((playbook, target, variables, skip))
+
+
+@pytest.mark.parametrize("step", [ClusterCa(), LoadBalancerStep(), KubernetesStep()])
+def test_what_is_applied_is_what_the_change_carries(step: ClusterCa | LoadBalancerStep | KubernetesStep) -> None:
+    doors, change = Doors(), RunPlaybook("cp1", "a.yml", "b", "c", (("haproxy", "d"),), ("keepalived",), ("cp2",))
+    step.apply(doors, change)  # type: ignore[arg-type]
+    inputs = {"receipt_inputs": {"haproxy": "d"}, "one_cluster_untouched": ["cp2"]}
+    assert doors.plays == [("a.yml", "cp1", inputs, ("keepalived",))]

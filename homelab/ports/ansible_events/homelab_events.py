@@ -39,7 +39,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._problem("failed", result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        """A host did not answer."""
+        """A host did not answer, and the play minds."""
+        if result.task.ignore_unreachable:
+            return
         self._problem("unreachable", result)
 
     def _problem(self, event: str, result: Any) -> None:

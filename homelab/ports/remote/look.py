@@ -1,6 +1,7 @@
 """Runs on a guest, on its own Python, as root: prints how the guest stands as one JSON object.
 
-Standard library only; Python 3.9 and newer. The toolkit sends this file's text over SSH; nothing is installed.
+Standard library only; Python 3.9 and newer. The toolkit sends this file's text over SSH; nothing is installed. What
+cannot be understood is told as what differs, or as an error, never as absent.
 """
 
 from __future__ import annotations
@@ -12,38 +13,91 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-RECEIPTS = pathlib.Path("/var/lib/homelab")
-CA = pathlib.Path("/etc/kubernetes/pki/ca.crt")
-RESULT = pathlib.Path("/run/cloud-init/result.json")
-DISABLED = pathlib.Path("/run/cloud-init/disabled")
-FINISHED = pathlib.Path("/var/lib/cloud/instance/boot-finished")
+ROOT = pathlib.Path("/")
+RECEIPTS = ROOT / "var/lib/homelab"
+CA = ROOT / "etc/kubernetes/pki/ca.crt"
+RESULT = ROOT / "run/cloud-init/result.json"
+DISABLED = ROOT / "run/cloud-init/disabled"
+FINISHED = ROOT / "var/lib/cloud/instance/boot-finished"
+PROGRAM = ROOT / "usr/bin/cloud-init"
+# What a member of a cluster has on its disk, as the playbooks' module cluster_traces has it.
+TRACES = (
+    "etc/kubernetes/pki/ca.crt",
+    "etc/kubernetes/pki/ca.key",
+    "etc/kubernetes/pki/sa.key",
+    "etc/kubernetes/*.conf",
+    "etc/kubernetes/manifests/*",
+    "var/lib/etcd/*",
+    "var/lib/kubelet/config.yaml",
+    "var/lib/rancher/*/server",
+    "var/lib/k0s/pki",
+    "var/snap/microk8s/current/certs",
+)
+NO_TRACE = "lost+found"
+SYSTEMCTL_SECONDS = 10
+
+
+def plain(path: pathlib.Path) -> str:
+    """A path as text, also one whose name is not UTF-8."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 def cloud_init() -> str:
     """`done`, `running`, or `error: ...` in cloud-init's own words; `absent` where it is not installed."""
     if RESULT.exists():
-        errors = json.loads(RESULT.read_text())["v1"]["errors"]
-        return "error: " + "; ".join(errors) if errors else "done"
+        try:
+            errors = json.loads(RESULT.read_text(encoding="utf-8", errors="replace"))["v1"]["errors"]
+            return "error: " + "; ".join(map(str, errors)) if errors else "done"
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return f"error: {RESULT} cannot be understood: {error!r}"
     if DISABLED.exists():
         # A later boot: the seed is gone, so cloud-init finds nothing to do and does not start.
         return "done" if FINISHED.exists() else "error: it found no seed"
-    return "running" if pathlib.Path("/usr/bin/cloud-init").exists() else "absent"
+    return "running" if PROGRAM.exists() else "absent"
 
 
-def digest(path: str) -> str | None:
-    """The SHA-256 of a file; None when it is not there."""
+def digest(path: str) -> str:
+    """The SHA-256 of a file; empty when it is not there."""
     try:
         return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return None
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        return f"unreadable: {error}"
 
 
 def states(units: list[str]) -> dict[str, str]:
-    """{unit: state} of systemd units, by one systemctl."""
+    """{unit: state} of systemd units, by one systemctl; none where it cannot be asked."""
     if not units:
         return {}
-    asked = subprocess.run(["systemctl", "is-active", *units], capture_output=True, text=True, check=False)
-    return dict(zip(units, asked.stdout.split()))  # noqa: B905 - Python 3.9
+    command = ["systemctl", "is-active", "--", *units]
+    try:
+        asked = subprocess.run(command, capture_output=True, timeout=SYSTEMCTL_SECONDS, check=False)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return {}
+    return dict(zip(units, asked.stdout.decode(errors="replace").split()))  # noqa: B905 - Python 3.9
+
+
+def receipt(path: pathlib.Path) -> dict[str, Any]:
+    """A receipt's inputs, files and units; ValueError for what is none, or of a form that is not ours."""
+    read = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(read, dict):
+        raise ValueError("it is no object")
+    inputs, files, units = read.get("inputs"), read.get("files"), read.get("units")
+    if not isinstance(inputs, str) or not isinstance(files, dict) or not isinstance(units, list):
+        raise ValueError("inputs, files or units are not as this homelab writes them")
+    return {"inputs": inputs, "files": files, "units": [str(unit) for unit in units]}
+
+
+def receipts() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """{role: receipt}, and {role: why it cannot be understood}."""
+    read, odd = {}, {}
+    for path in sorted(RECEIPTS.glob("*.json")):
+        try:
+            read[plain(path)] = receipt(path)
+        except (OSError, ValueError) as error:
+            odd[plain(path)] = f"{plain(path)} cannot be understood ({error}); a newer homelab may have written it"
+    return read, odd
 
 
 def drift(receipt: dict[str, Any], active: dict[str, str]) -> Iterator[str]:
@@ -51,25 +105,39 @@ def drift(receipt: dict[str, Any], active: dict[str, str]) -> Iterator[str]:
     for path, wanted in receipt["files"].items():
         found = digest(path)
         if found != wanted:
-            yield "{} {}".format(path, "was changed" if found else "is gone")
+            yield f"{path} " + ("is gone" if not found else found if found.startswith("unreadable") else "was changed")
     for unit in receipt["units"]:
         if active.get(unit) != "active":
-            yield "{} is {}".format(unit, active.get(unit, "unknown"))
+            yield "{} is {}".format(unit, active.get(unit, "in a state that systemctl does not tell"))
 
 
-def main() -> None:
-    """Print the look."""
-    receipts = {path.stem: json.loads(path.read_text()) for path in RECEIPTS.glob("*.json")}
-    active = states(sorted({unit for receipt in receipts.values() for unit in receipt["units"]}))
-    look = {
+def traces() -> list[str]:
+    """The paths of all traces of a cluster; hidden files are none."""
+    found = [path for pattern in TRACES for path in sorted(ROOT.glob(pattern))]
+    return [plain(path) for path in found if not path.name.startswith(".") and path.name != NO_TRACE]
+
+
+def authority() -> str | None:
+    """The cluster's CA, in PEM form; None when there is none that can be read, and then it is a trace all the same."""
+    try:
+        return CA.read_bytes().decode(errors="backslashreplace")
+    except OSError:
+        return None
+
+
+def look() -> dict[str, Any]:
+    """All of it."""
+    read, odd = receipts()
+    active = states(sorted({unit for found in read.values() for unit in found["units"]}))
+    known = {path: {"inputs": found["inputs"], "drift": list(drift(found, active))} for path, found in read.items()}
+    known.update({path: {"inputs": "", "drift": [why]} for path, why in odd.items()})
+    return {
         "cloud_init": cloud_init(),
-        "receipts": {
-            role: {"inputs": receipt["inputs"], "drift": list(drift(receipt, active))}
-            for role, receipt in receipts.items()
-        },
-        "cluster_ca": CA.read_text() if CA.exists() else None,
+        "receipts": {pathlib.PurePath(path).stem: found for path, found in known.items()},
+        "cluster_ca": authority(),
+        "traces": traces(),
     }
-    print(json.dumps(look))
 
 
-main()
+if __name__ == "__main__":
+    print(json.dumps(look()))

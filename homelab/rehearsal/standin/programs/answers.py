@@ -91,7 +91,7 @@ class Answers(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "null")
         url = urlsplit(self.path)
         caller = self._caller()
-        if caller is None:
+        if caller is None or (caller == access.Caller() and not self._api.answers_anybody):
             return self._send(401, status(401, "Unauthorized", "Unauthorized"))
         if not access.allowed(caller, self.command, url.path):
             message = f'User "{caller.user}" cannot {self.command.lower()} path "{url.path}"'

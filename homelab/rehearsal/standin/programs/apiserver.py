@@ -75,6 +75,8 @@ class ApiServer(ThreadingHTTPServer):
     def __init__(self, flags: dict[str, str], version: str) -> None:
         self.version = version
         self.store = Store()
+        # Of the flag anonymous-auth: whether those who show nothing are heard at all.
+        self.answers_anybody = flags.get("anonymous-auth", "true") == "true"
         self.draining = self.ending = False
         self.active = 0
         self.lock = threading.Lock()

@@ -67,6 +67,13 @@ def make_authority(call: Call) -> None:
     phases.authority("ca")
 
 
+def make_admin_kubeconfig(call: Call) -> None:
+    """`kubeadm init phase kubeconfig admin`: of flags, as it takes them where no configuration is at hand."""
+    endpoint = {"advertiseAddress": call.flags.get("--apiserver-advertise-address")}
+    cluster = {"controlPlaneEndpoint": call.flags.get("--control-plane-endpoint")}
+    phases.kubeconfigs(configuration.Configuration({"localAPIEndpoint": endpoint}, {}, cluster), "admin.conf")
+
+
 def upload_certificates(call: Call) -> None:
     """`kubeadm init phase upload-certs`."""
     key = call.config().init.get("certificateKey") if "--config" in call.flags else None
@@ -203,6 +210,10 @@ COMMANDS: dict[tuple[str, ...], tuple[Callable[[Call], None], Flags]] = {
     ("config", "validate"): (validate, (CONFIG, set())),
     ("config", "images", "list"): (list_images, (CONFIG | {"--kubernetes-version"}, set())),
     ("init", "phase", "certs", "ca"): (make_authority, (CONFIG, set())),
+    ("init", "phase", "kubeconfig", "admin"): (
+        make_admin_kubeconfig,
+        ({"--apiserver-advertise-address", "--control-plane-endpoint", "--kubernetes-version"}, set()),
+    ),
     ("init", "phase", "upload-certs"): (upload_certificates, (CONFIG, {"--upload-certs"})),
     ("init",): (
         init,

@@ -81,8 +81,8 @@ def certificates(config: Configuration) -> None:
     pki.make_service_account_keys()
 
 
-def kubeconfigs(config: Configuration) -> None:
-    """Writes the kubeconfigs; those of this host's own programs ask its own API server."""
+def kubeconfigs(config: Configuration, *only: str) -> None:
+    """Writes the kubeconfigs, or `only` some; those of this host's own programs ask its own API server."""
     own, cluster = f"https://{config.address}:{config.port}", f"https://{config.endpoint}"
     wanted = [
         ("admin.conf", "kubernetes-admin", pki.ADMINS, cluster),
@@ -94,6 +94,8 @@ def kubeconfigs(config: Configuration) -> None:
         wanted.insert(1, ("super-admin.conf", "kubernetes-super-admin", "system:masters", cluster))
     name = str(config.cluster.get("clusterName") or "kubernetes")
     for file, user, group, server in wanted:
+        if only and file not in only:
+            continue
         if (ETC / file).exists():
             say(f'[kubeconfig] Using existing kubeconfig file: "{ETC / file}"')
             continue
