@@ -64,7 +64,8 @@ class ClusterCa(Step):
                 f"it bears a cluster ({some(own)}), and its CA /etc/kubernetes/pki/ca.crt cannot be read",
                 where=target,
                 advice="A new CA would cut that cluster off. Bring ca.crt and ca.key back from another control plane "
-                "or a backup. If the cluster is not wanted any more, take it down there (`kubeadm reset -f`); run again",
+                "or a backup. If the cluster is not wanted any more, take it down there "
+                "(`kubeadm reset -f`); run again",
             )
         return begins(planned, lab, observed.members)
 
