@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from pyVmomi import vim
 
-from homelab.errors import HostFault, LoginRefused, TrustError, Unreachable
+from homelab.errors import HostFault, LoginRefused, Refused, TrustError, Unreachable
 from homelab.lab import EsxiHost
 from homelab.ports.files import HomeFiles
 from homelab.ports.host_writer import NfsMount
 from homelab.ports.record import finish
 from homelab.ports.vsphere import Session, look, open_session
-from homelab.ports.vsphere.folders import delete_file
+from homelab.ports.vsphere.folders import Folder, delete_file, list_folder
 from homelab.ports.vsphere.hosts import configuration_backup, installed_vibs, reboot, start_service, stop_service
 from homelab.ports.vsphere.storage import (
     copy_disk,
@@ -259,6 +259,52 @@ def test_deleting_what_is_not_there_is_no_error(bench: Bench) -> None:
     with bench.session() as session:
         mount_nfs(session, NfsMount.of(NAS))
         delete_file(session, "nas", "not/there", seconds=10, progress=silent)
+
+
+def test_a_folder_is_never_deleted_only_files_are(bench: Bench) -> None:
+    bench.needs("DELETE /folder")
+    with bench.session() as session:
+        mount_nfs(session, NAS)
+        make_folder(session, "nas", "cp1/inner")
+        upload(session, "nas", "cp1/seed.iso", io.BytesIO(b"iso"), 3)
+        assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) == Folder(("seed.iso",), ("inner",))
+        assert list_folder(session, "nas", "cp2", seconds=10, progress=silent) is None
+        for path in ("cp1", "cp1/inner"):
+            with pytest.raises(Refused, match="is a folder, and only files are deleted"):
+                delete_file(session, "nas", path, seconds=10, progress=silent)
+        delete_file(session, "nas", "cp1/seed.iso", seconds=10, progress=silent)
+        assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) == Folder((), ("inner",))
+
+
+def test_a_disk_is_never_copied_over_another(bench: Bench) -> None:
+    flat, text = bytes(1 << 20), descriptor("a", 1 << 20).encode()
+    with bench.session() as session:
+        mount_nfs(session, NAS)
+        make_folder(session, "nas", "x")
+        for name in ("a", "b"):
+            upload(session, "nas", f"x/{name}-flat.vmdk", io.BytesIO(flat), len(flat))
+            upload(session, "nas", f"x/{name}.vmdk", io.BytesIO(text), len(text))
+        with pytest.raises(HostFault):
+            copy_disk(session, "[nas] x/a.vmdk", "[nas] x/b.vmdk", seconds=10, progress=silent)
+
+
+def test_a_vm_with_a_disk_of_somebody_else_is_not_destroyed(bench: Bench) -> None:
+    """Destroy_Task takes every disk along, wherever it lies and whoever uses it too."""
+    bench.needs("ExtendVirtualDisk_Task")
+    flat, text = bytes(1 << 20), descriptor("data", 1 << 20).encode()
+    with bench.session() as session:
+        mount_nfs(session, NAS)
+        make_folder(session, "nas", "photos")
+        make_folder(session, "nas", "cp1")
+        upload(session, "nas", "photos/data-flat.vmdk", io.BytesIO(flat), len(flat))
+        upload(session, "nas", "photos/data.vmdk", io.BytesIO(text), len(text))
+        upload(session, "nas", "cp1/seed.iso", io.BytesIO(b"iso"), 3)
+        spec = VmSpec("cp1", "nas", 1, 64, "[nas] photos/data.vmdk", "[nas] cp1/seed.iso", "VM Network", None, MARKS)
+        create_vm(session, spec, seconds=10, progress=silent)
+        with pytest.raises(Refused, match=r"disks that are not its own: \[nas\] photos/data.vmdk"):
+            destroy_vm(session, spec.path, "cp1", seconds=10, progress=silent)
+        assert file_size(session, "nas", "photos/data-flat.vmdk") == len(flat)
+        assert look(session).vms[0].name == "cp1"
 
 
 def test_services_and_packages(bench: Bench) -> None:

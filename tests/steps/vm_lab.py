@@ -109,7 +109,7 @@ class Shore:
 
     def copy_vm(self, source: str, target: str, name: str, on: str = "brix3") -> Vm:
         """As in the host's web page: the folder copied, and the .vmx in it registered."""
-        shutil.copytree(self.nas / source, self.nas / target)
+        shutil.copytree(self.nas / source, self.nas / target, copy_function=copy_written)
         self.register(f"[nas] {target}/{source}.vmx", name, on)
         found = self.host(on).vm_named(name)
         assert found
@@ -159,19 +159,33 @@ def tree(top: Path, *left_out: str) -> dict[str, str]:
 
 def digest(file: Path) -> str:
     """The SHA-256 of a file's size and of what was ever written to it, with its place: disks are mostly holes."""
-    told, end = hashlib.sha256(), 0
+    told = hashlib.sha256()
+    for start, data in written(file):
+        # A hole and written zeros are the same to whoever reads.
+        told.update(b"" if data.count(0) == len(data) else f"{start} ".encode() + data.rstrip(b"\0"))
+    return f"{file.stat().st_size} {told.hexdigest()}"
+
+
+def copy_written(source: str, target: str) -> None:
+    """Copy one file, and leave its holes out."""
+    with Path(target).open("wb") as copy:
+        for start, data in written(Path(source)):
+            copy.seek(start)
+            copy.write(data)
+        copy.truncate(Path(source).stat().st_size)
+
+
+def written(file: Path) -> Iterator[tuple[int, bytes]]:
+    """What was ever written to a file, with its place."""
+    end = 0
     with file.open("rb") as content:
-        size = content.seek(0, os.SEEK_END)
-        while end < size:
+        while end < os.fstat(content.fileno()).st_size:
             try:
                 start = os.lseek(content.fileno(), end, os.SEEK_DATA)
             except OSError:
-                break  # nothing but a hole follows
+                return  # nothing but a hole follows
             end = os.lseek(content.fileno(), start, os.SEEK_HOLE)
-            data = os.pread(content.fileno(), end - start, start)
-            # A hole and written zeros are the same to whoever reads.
-            told.update(b"" if data.count(0) == len(data) else f"{start} ".encode() + data.rstrip(b"\0"))
-    return f"{size} {told.hexdigest()}"
+            yield start, os.pread(content.fileno(), end - start, start)
 
 
 def plain(lab: Lab) -> dict[str, Any]:
