@@ -70,5 +70,6 @@ def host_look(
 
 def vm_look(name: str, *, powered_on: bool = True, lab: str = "homelab", seed: str | None = None) -> VmLook:
     """A VM with our mark."""
-    marks = {"homelab.lab": lab, "homelab.name": name}
-    return VmLook("1", name, powered_on, f"[nas] {name}/{name}.vmx", marks, seed, ())
+    path = f"[nas] {name}/{name}.vmx"
+    marks = {"homelab.lab": lab, "homelab.name": name, "homelab.id": f"id-of-{name} {path}"}
+    return VmLook("1", name, powered_on, path, marks, seed, (), instance_uuid=f"id-of-{name}")

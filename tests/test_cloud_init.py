@@ -7,7 +7,7 @@ import yaml
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
 
 from homelab.lab import Lab
-from homelab.render.cloud_init import seed
+from homelab.render.cloud_init import first_boot, seed
 from homelab.render.ssh_key import HostKey, new_key
 
 LAB = Lab.model_validate(
@@ -19,13 +19,16 @@ LAB = Lab.model_validate(
         "lab_nameservers": ["192.168.2.1", "192.168.2.2"],
         "api": {"api_vip": "192.168.2.100"},
         "image": {"image_source": "disk.qcow2", "image_sha256": "0" * 64},
-        "guests": {"guest_user": "ada"},
+        "guests": {
+            "guest_user": "ada",
+            "guest_authorized_keys": ["ssh-ed25519 AAAA one", "ssh-ed25519 BBBB two"],
+        },
         "kubernetes": {"kubernetes_version": "1.36.3"},
         "control_plane": [{"name": "cp1", "ansible_host": "192.168.2.101"}],
     }
 )
 KEY = new_key("cp1")
-FILES = seed(LAB.vm("cp1"), LAB, "52:54:00:AA:00:01", ["ssh-ed25519 AAAA one", "ssh-ed25519 BBBB two"], KEY, "t0")
+FILES = seed(first_boot(LAB, LAB.vm("cp1"), "52:54:00:AA:00:01"), KEY, "t0")
 META, USER, NETWORK = (yaml.safe_load(FILES[name]) for name in ("meta-data", "user-data", "network-config"))
 
 
@@ -36,7 +39,7 @@ def test_the_three_files_have_the_names_that_nocloud_asks_for() -> None:
 
 def test_the_instance_changes_with_the_token_alone() -> None:
     assert META == {"instance-id": "attic-cp1-t0", "local-hostname": "cp1"}
-    same = seed(LAB.vm("cp1"), LAB, "52:54:00:aa:00:02", [], new_key("other"), "t0")
+    same = seed(first_boot(LAB, LAB.vm("cp1"), "52:54:00:aa:00:02"), new_key("other"), "t0")
     assert same["meta-data"] == FILES["meta-data"]
 
 
@@ -84,7 +87,7 @@ def test_the_network_is_found_by_its_mac() -> None:
 @pytest.mark.parametrize("mac", ["11:22:33:44:55:06", "00:50:56:00:00:00"])
 def test_a_mac_stays_text(mac: str) -> None:
     # YAML 1.1 reads 11:22:33:44:55:06 as a number to the base of 60.
-    files = seed(LAB.vm("cp1"), LAB, mac, [], KEY, "t0")
+    files = seed(first_boot(LAB, LAB.vm("cp1"), mac), KEY, "t0")
     assert yaml.safe_load(files["network-config"])["ethernets"]["lan"]["match"]["macaddress"] == mac
 
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -14,6 +14,7 @@ from homelab.data import data_folder
 from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused
 from homelab.lab import EsxiHost, Lab
 from homelab.ports import ansible, ssh
+from homelab.ports.addresses import in_use
 from homelab.ports.ansible_inventory import Vault
 from homelab.ports.esxi_shell import SERVICE as SSH
 from homelab.ports.esxi_shell import esxi_shell
@@ -27,11 +28,14 @@ from homelab.ports.shell_writer import ShellWriter
 from homelab.ports.tls import twin_of
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
+from homelab.ports.vsphere.folders import Folder, list_folder
 from homelab.ports.vsphere.hosts import installation_id, installed_vibs
 from homelab.ports.vsphere.local_storage import PartitionLook, partitions_of
-from homelab.ports.vsphere.storage import file_size
+from homelab.ports.vsphere.storage import file_size, small_file
+from homelab.ports.vsphere.vm_look import the_one
 
 PLAY_SECONDS = 1800.0
+FOLDER_SECONDS = 60.0
 # How often a wait says that it still waits, when its answer stays the same.
 REPEAT_SECONDS = 10.0
 
@@ -89,19 +93,29 @@ class World:
                 continue
         return looks
 
+    @property
+    def silent_hosts(self) -> tuple[str, ...]:
+        """The hosts that cannot be asked, so that nobody knows what VMs they have."""
+        looks = self.reachable_hosts()
+        return tuple(host.name for host in self.lab.esxi if host.name not in looks)
+
     def vm(self, name: str) -> tuple[str, VmLook] | None:
-        """The host that has the VM with our mark, and the VM; None when no reachable host has it."""
+        """The host that has the VM that is ours, and the VM; None when no reachable host has it.
+
+        Raises Refused when that cannot be told: two VMs carry its mark, or the only one is a copy.
+        """
         before = self._vm_hosts.get(name)
-        # The host that had it is asked first: a look at a host that was written to since costs five calls.
-        for host in sorted((host.name for host in self.lab.esxi), key=lambda host: host != before):
-            try:
-                vm = self.host(host).vm_marked(self.lab.name, name)
-            except HomelabError:
-                continue
-            if vm:
-                self.remember_vm(name, host)
-                return host, vm
-        return None
+        if before:
+            # A look at a host that was written to since costs five calls: the one that had it is enough.
+            with suppress(HomelabError):
+                marked = self.host(before).vms_marked(self.lab.name, name)
+                if len(marked) == 1 and marked[0].original:
+                    return before, marked[0]
+        hosts = self.reachable_hosts().items()
+        found = the_one(name, [(host, vm) for host, look in hosts for vm in look.vms_marked(self.lab.name, name)])
+        if found:
+            self.remember_vm(name, found[0])
+        return found
 
     def remember_vm(self, name: str, host: str) -> None:
         """Ask this host first for that VM."""
@@ -109,7 +123,7 @@ class World:
 
     def export(self) -> ExportLook | None:
         """The NAS's export as it is seen from here; None on the loopback, where a rehearsal has no NAS to ask."""
-        if all(host.address.is_loopback for host in self.lab.esxi):
+        if self._on_loopback:
             return None
         return self._exports.get(self.lab.nfs[0].name)
 
@@ -146,6 +160,25 @@ class World:
         """Whether a datastore, seen through a host, has a file with something in it."""
         with open_session(self.lab.host(host), self.files, self.note) as session:
             return bool(file_size(session, datastore, path))
+
+    def folder(self, host: str, datastore: str, path: str) -> Folder | None:
+        """What lies in a folder of a datastore, seen through a host; None when there is no such folder."""
+        progress = self.progress(f"[{datastore}] {path} is looked into", FOLDER_SECONDS)
+        with open_session(self.lab.host(host), self.files, self.note) as session:
+            return list_folder(session, datastore, path, seconds=FOLDER_SECONDS, progress=progress)
+
+    def small_file(self, host: str, datastore: str, path: str) -> bytes | None:
+        """What a small file of a datastore holds, seen through a host; None when there is none."""
+        with open_session(self.lab.host(host), self.files, self.note) as session:
+            return small_file(session, datastore, path)
+
+    def somebody_at(self, address: str) -> str | None:
+        """How an address answers; None when it is silent, and on the loopback, where a rehearsal has no network."""
+        return None if self._on_loopback else in_use(address)
+
+    @property
+    def _on_loopback(self) -> bool:
+        return all(host.address.is_loopback for host in self.lab.esxi)
 
     def role_digest(self, role: str) -> str:
         """The digest of a role's own files."""

@@ -55,7 +55,8 @@ class MoveQuestions(MountActions):
             text = "The operation was canceled: the question msg.uuid.altered was answered with Cancel."
             raise PowerOnRefused(text, reason=text)
         if choice == COPIED:
-            vm.uuid, vm.instance_uuid = str(uuids.uuid4()), str(uuids.uuid4())
+            # The BIOS's UUID and the MACs that follow from it; `vc.uuid` stays what it was (hashicorp/packer#7141).
+            vm.uuid = str(uuids.uuid4())
             for nic in vm.nics:
                 nic.mac = nic.mac if nic.address_type == "manual" else ""
         vm.location = ""

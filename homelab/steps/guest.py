@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from homelab.errors import HostFault
 from homelab.lab import Lab
 from homelab.ports.guest import GuestAway, GuestLook
-from homelab.ports.vsphere.storage import delete_file
-from homelab.ports.vsphere.vms import detach_seed
+from homelab.ports.vsphere.folders import delete_file
+from homelab.ports.vsphere.vms import detach_image
 from homelab.ports.world import World
 from homelab.step import Blocked, Change, Node, Planned, Step
 
@@ -16,9 +16,10 @@ TASK_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class AwaitGuest(Change):
-    """Wait for the first boot of one guest."""
+    """Wait for the first boot of one guest, so many seconds at most."""
 
     address: str
+    seconds: int
 
     @property
     def sentence(self) -> str:
@@ -48,10 +49,13 @@ class AwaitGuest(Change):
 
 @dataclass(frozen=True)
 class RemoveSeed(Change):
-    """Take the seed out of one VM and delete it: it holds the guest's private host key."""
+    """Take the seed out of the VM of a .vmx and delete it: it holds the guest's private host key.
+
+    `path` is the seed's, in the VM's own folder; an image that somebody else put into a drive is not ours.
+    """
 
     host: str
-    moid: str
+    vmx: str
     path: str
 
     @property
@@ -82,12 +86,12 @@ class RemoveSeed(Change):
 
 @dataclass(frozen=True)
 class GuestState:
-    """The guest, its VM's power, and its seed with the host and id of the VM."""
+    """The guest, its VM's power, and its seed with the host and the .vmx of the VM."""
 
     powered_on: bool
     guest: GuestLook | GuestAway
     host: str = ""
-    moid: str = ""
+    vmx: str = ""
     seed: str | None = None
 
 
@@ -112,7 +116,7 @@ class Guest(Step):
         if found is None or not found[1].powered_on:
             return GuestState(False, GuestAway(f"VM {target} is on"))
         host, vm = found
-        return GuestState(True, world.guest(target), host, vm.moid, vm.seed)
+        return GuestState(True, world.guest(target), host, vm.path, vm.seed)
 
     def plan(self, lab: Lab, target: str, observed: GuestState) -> Sequence[Planned]:
         """Wait for what is not ready; then the seed goes."""
@@ -121,11 +125,11 @@ class Guest(Step):
         guest = observed.guest
         changes: list[Planned] = []
         if isinstance(guest, GuestAway) or guest.cloud_init == "running":
-            changes.append(AwaitGuest(target, str(lab.vm(target).address)))
+            changes.append(AwaitGuest(target, str(lab.vm(target).address), lab.guests.timeout))
         elif guest.cloud_init.startswith("error"):
             raise _failed(target, guest)
         if observed.seed:
-            changes.append(RemoveSeed(target, observed.host, observed.moid, observed.seed))
+            changes.append(RemoveSeed(target, observed.host, observed.vmx, observed.seed))
         return changes
 
     def apply(self, world: World, change: AwaitGuest | RemoveSeed) -> None:
@@ -157,7 +161,7 @@ def _await(world: World, change: AwaitGuest) -> None:
     world.wait(
         f"{change.target} answers on SSH and cloud-init is done",
         not_ready,
-        seconds=world.lab.guests.timeout,
+        seconds=change.seconds,
         where=f"{change.target} ({change.address})",
         advice="Look at the VM's console in the host's web page; check vm_network, the address and the gateway",
     )
@@ -167,5 +171,5 @@ def _remove_seed(world: World, change: RemoveSeed) -> None:
     progress = world.progress(f"the seed of {change.target} is gone", TASK_SECONDS)
     datastore, path = change.path.removeprefix("[").split("] ", 1)
     with world.session(change.host) as session:
-        detach_seed(session, change.moid, change.target, seconds=TASK_SECONDS, progress=progress)
+        detach_image(session, change.vmx, change.target, change.path, seconds=TASK_SECONDS, progress=progress)
         delete_file(session, datastore, path, seconds=TASK_SECONDS, progress=progress)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homelab.errors import HostFault
+from homelab.lab import Image as ImageSource
 from homelab.lab import Lab
 from homelab.ports.disk import prepare_image
 from homelab.ports.files import cache_folder
@@ -26,13 +27,19 @@ def image_path(lab: Lab) -> str:
     return f"{image_folder(lab)}/{lab.image.sha256}.vmdk"
 
 
+def image_datastore(lab: Lab, own: str) -> str:
+    """The datastore that the image of a VM lies on: the shared one, or the VM's own where there is none."""
+    return lab.nfs[0].datastore if lab.nfs else own
+
+
 @dataclass(frozen=True)
 class UploadImage(Change):
-    """Upload the image through one host that mounts the datastore."""
+    """Upload the image of this SHA-256 through one host that mounts the datastore; `path` is named by it."""
 
     datastore: str
     path: str
     source: str
+    sha256: str
     via: str
 
     @property
@@ -93,14 +100,15 @@ class Image(Step):
             return [Blocked(target, f"a host mounts the datastore {datastore}")]
         if observed.whole:
             return []
-        return [UploadImage(target, datastore, image_path(lab), lab.image.source, observed.via)]
+        return [UploadImage(target, datastore, image_path(lab), lab.image.source, lab.image.sha256, observed.via)]
 
     def apply(self, world: World, change: UploadImage) -> None:
         """Prepare the pair on this machine, upload the data first and the descriptor last."""
         sentence = f"the image {Path(change.source).name} is prepared"
-        prepared = prepare_image(world.lab.image, cache_folder(), PercentReport(world, sentence))
+        image = ImageSource(source=change.source, sha256=change.sha256)
+        prepared = prepare_image(image, cache_folder(), PercentReport(world, sentence))
         with world.session(change.via) as session:
-            make_folder(session, change.datastore, image_folder(world.lab))
+            make_folder(session, change.datastore, change.path.rpartition("/")[0])
             flat = change.path.removesuffix(".vmdk") + "-flat.vmdk"
             _upload(world, session, change.datastore, flat, prepared.flat)
             _upload(world, session, change.datastore, change.path, prepared.descriptor)

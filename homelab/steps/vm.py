@@ -1,92 +1,48 @@
 """Step `vm`: every VM of the inventory exists, with its own disk and a seed, and is switched on. Pure vSphere."""
 
 import hashlib
-import io
-import secrets
+import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from homelab.errors import HomelabError, Refused
+from homelab.errors import Refused
 from homelab.lab import Lab, Vm
-from homelab.ports.vsphere import Session, VmLook
-from homelab.ports.vsphere.storage import copy_disk, delete_file, extend_disk, file_size, make_folder, upload
-from homelab.ports.vsphere.vms import VmSpec, create_vm, power_on
+from homelab.ports.vsphere import HostLook, VmLook
+from homelab.ports.vsphere.folders import delete_file
+from homelab.ports.vsphere.storage import small_file
+from homelab.ports.vsphere.vms import power_on, vmx_path
 from homelab.ports.world import World
-from homelab.render.cloud_init import seed
-from homelab.render.seed_iso import seed_iso
-from homelab.render.ssh_key import HostKey, new_key
-from homelab.step import Change, Node, Planned, Step
-from homelab.steps.image import image_path
+from homelab.render.cloud_init import first_boot
+from homelab.step import Blocked, Node, Planned, Step
+from homelab.steps.image import image_datastore, image_path
+from homelab.steps.vm_changes import CreateVm, Hardware, PowerOnVm, RemoveNote
+from homelab.steps.vm_create import create
+from homelab.steps.vm_folder import NOTE, FolderLook, Making, is_ours, leftovers
 
-COPY_SECONDS = 3600.0
 TASK_SECONDS = 300.0
-BEING_MADE = ".homelab-being-made"
-
-
-@dataclass(frozen=True)
-class CreateVm(Change):
-    """Create one VM on one host from the image."""
-
-    host: str
-    datastore: str
-    image: str
-
-    @property
-    def sentence(self) -> str:
-        """What will be done."""
-        return f"create the VM {self.target} on {self.host}, its disk a thin copy of the image on {self.datastore}"
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-        return f"no host has a VM {self.target} of this lab"
-
-    @property
-    def undo(self) -> str:
-        """How to go back."""
-        return f"switch {self.target} off and delete it from disk on {self.host}"
-
-
-@dataclass(frozen=True)
-class PowerOnVm(Change):
-    """Switch one VM on."""
-
-    host: str
-
-    @property
-    def sentence(self) -> str:
-        """What will be done."""
-        return f"switch the VM {self.target} on"
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-        return f"{self.target} is off"
-
-    @property
-    def before(self) -> str:
-        """As found."""
-        return "off"
-
-    @property
-    def after(self) -> str:
-        """As wanted."""
-        return "on"
-
-    @property
-    def undo(self) -> str:
-        """How to go back."""
-        return f"shut {self.target} down"
+# The namespace of our VMs' instance UUIDs.
+INSTANCES = uuid.UUID("6f1c53a8-6a5e-4c8f-9d5b-2f6a0c5d7e11")
 
 
 @dataclass(frozen=True)
 class VmPlace:
-    """Where the VM is, if a host that answers has it; `resting` when its host is in maintenance mode."""
+    """Where the VM is, if a host that answers has it; `resting` when its host is in maintenance mode.
+
+    `note` is what the note beside a VM holds that may have one. The rest tells of a VM that was not found: what its
+    folder holds, which hosts cannot be asked, which VMs cannot be read (`NAME on HOST`), which other VM has its name on
+    its host, and how its address answers while a host is silent.
+    """
 
     host: str | None
     vm: VmLook | None
     resting: bool = False
+    note: bytes | None = None
+    folder: FolderLook | None = None
+    silent: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    namesake: str | None = None
+    answer: str | None = None
 
 
 def placement(lab: Lab) -> Mapping[str, str]:
@@ -111,6 +67,12 @@ def mac_of(lab: Lab, vm: Vm) -> str:
     return f"00:50:56:{digest[0] & 0x3F:02x}:{digest[1]:02x}:{digest[2]:02x}"
 
 
+def making_of(lab: Lab, vm: Vm) -> Making:
+    """How the lab makes a VM: always with the same instance UUID."""
+    datastore = lab.datastore_of(vm)
+    return Making(lab.name, vm.name, str(uuid.uuid5(INSTANCES, f"{lab.name}/{vm.name}")), datastore)
+
+
 class VmStep(Step):
     """One node a VM that is ours to make."""
 
@@ -126,12 +88,16 @@ class VmStep(Step):
         return [Node("reboot", host), Node("nfs-datastore", host), *(Node("image", nas.name) for nas in lab.nfs)]
 
     def observe(self, world: World, target: str) -> VmPlace:
-        """Look for our mark on every host that answers."""
+        """Look for our mark on every host that answers, and where it is on none for what else tells of the VM."""
         found = world.vm(target)
-        if found:
-            return VmPlace(*found, world.host(found[0]).in_maintenance)
-        # Raises when that very host is the one that does not answer.
-        return VmPlace(None, None, world.host(placement(world.lab)[target]).in_maintenance)
+        if found is None:
+            return _look_around(world, target)
+        host, vm = found
+        making = _made(world.lab, vm, target)
+        # Only between its creation and the end of its first boot a VM can have the note of an interrupted run.
+        fresh = making and (vm.seed or not vm.powered_on)
+        note = world.small_file(host, making.datastore, f"{target}/{NOTE}") if making and fresh else None
+        return VmPlace(host, vm, world.host(host).in_maintenance, note)
 
     def plan(self, lab: Lab, target: str, observed: VmPlace) -> Sequence[Planned]:
         """Create and switch on what is missing; a host that its owner put into maintenance mode is left in peace."""
@@ -143,94 +109,111 @@ class VmStep(Step):
                 advice=f"When you are done with {host}: esxcli system maintenanceMode set --enable=false; run again",
             )
         if observed.vm is None or observed.host is None:
-            host = placement(lab)[target]
-            datastore = lab.datastore_of(lab.vm(target))
-            return [CreateVm(target, host, datastore, lab.image.sha256), PowerOnVm(target, host)]
-        return [] if observed.vm.powered_on else [PowerOnVm(target, observed.host)]
+            return _plan_new(lab, target, observed)
+        changes: list[Planned] = []
+        making = _made(lab, observed.vm, target)
+        if making and is_ours(making, observed.note):
+            changes.append(RemoveNote(target, observed.host, making, f"{target}/{NOTE}"))
+        if not observed.vm.powered_on:
+            changes.append(PowerOnVm(target, observed.host, observed.vm.path))
+        return changes
 
-    def apply(self, world: World, change: CreateVm | PowerOnVm) -> None:
-        """Create: mark the folder, copy the disk, write the seed, create the VM. Power on: switch it on."""
+    def apply(self, world: World, change: CreateVm | PowerOnVm | RemoveNote) -> None:
+        """Create, switch on, or take the note of an interrupted run away."""
         if isinstance(change, CreateVm):
-            _create(world, change)
-        else:
+            create(world, change)
+        elif isinstance(change, PowerOnVm):
             _power_on(world, change)
+        else:
+            _remove_note(world, change)
+
+
+def _made(lab: Lab, vm: VmLook, target: str) -> Making | None:
+    """How a VM that exists was made; None when it does not lie where we make VMs."""
+    datastore = vm.path.removeprefix("[").partition("]")[0]
+    if vm.path != vmx_path(datastore, target):
+        return None
+    return Making(lab.name, target, vm.instance_uuid, datastore)
+
+
+def _look_around(world: World, target: str) -> VmPlace:
+    """What tells of a VM that no host has which answers. Raises when the very host it belongs on does not."""
+    lab = world.lab
+    host, making = placement(lab)[target], making_of(lab, lab.vm(target))
+    own, looks = world.host(host), world.reachable_hosts()
+    silent = world.silent_hosts
+    return VmPlace(
+        None,
+        None,
+        own.in_maintenance,
+        folder=_look_into(world, host, making, looks) if own.directory_of(making.datastore) else None,
+        silent=silent,
+        unread=tuple(f"{vm.name} on {name}" for name, look in looks.items() for vm in look.vms if vm.may_be(target)),
+        namesake=next((vm.path for vm in own.vms if vm.name == target and vm.readable), None),
+        answer=world.somebody_at(str(lab.vm(target).address)) if silent else None,
+    )
+
+
+def _look_into(world: World, host: str, making: Making, looks: Mapping[str, HostLook]) -> FolderLook | None:
+    found = world.folder(host, making.datastore, making.vm)
+    if found is None:
+        return None
+    note = world.small_file(host, making.datastore, f"{making.vm}/{NOTE}") if NOTE in found.files else None
+    # A local datastore of another host may have the same name.
+    sharing = {name: look for name, look in looks.items() if name == host or look.nas_named(making.datastore)}
+    users = (
+        f"{vm.name} on {name}" for name, look in sharing.items() for vm in look.vms if vm.uses_folder(making.place)
+    )
+    return FolderLook(found.files, found.folders, note, tuple(users))
+
+
+def _plan_new(lab: Lab, target: str, observed: VmPlace) -> Sequence[Planned]:
+    """Create a VM, once it is sure that no host has it: two control planes with one address are worse than none."""
+    vm, host = lab.vm(target), placement(lab)[target]
+    making = making_of(lab, vm)
+    if doubt := _doubt(lab, target, making, observed):
+        return [Blocked(target, doubt)]
+    if observed.namesake:
+        raise Refused(
+            f"{host} has another VM of the name {target} already, which is not of this lab: {observed.namesake}",
+            where=host,
+            advice="Give one of the two another name",
+        )
+    create = CreateVm(
+        target,
+        host=host,
+        making=making,
+        image=f"[{image_datastore(lab, making.datastore)}] {image_path(lab)}",
+        image_sha256=lab.image.sha256,
+        hardware=Hardware(vm.cpus, vm.memory_mib, vm.disk_gib, vm.network, mac_of(lab, vm)),
+        boot=first_boot(lab, vm, mac_of(lab, vm)),
+        leftovers=leftovers(making, observed.folder),
+    )
+    return [create, PowerOnVm(target, host, vmx_path(making.datastore, target))]
+
+
+def _doubt(lab: Lab, target: str, making: Making, observed: VmPlace) -> str | None:
+    """What must come first, while a VM that was not found may be there all the same.
+
+    On the shared datastore the folder tells: a VM's files lie there whichever host has it. A local one hides it.
+    """
+    if observed.unread:
+        return f"the files of {', '.join(observed.unread)} can be read again: that may be {target}"
+    shared = making.datastore in [nas.datastore for nas in lab.nfs]
+    if observed.silent and (observed.answer or not shared):
+        seen = f", and somebody has its address ({observed.answer})" if observed.answer else ""
+        return f"{' and '.join(observed.silent)} can be asked: no other host has {target}{seen}"
+    return None
 
 
 def _power_on(world: World, change: PowerOnVm) -> None:
-    found = world.vm(change.target)
-    if found is None:
-        raise HomelabError(
-            f"the VM {change.target} is not there any more", where=change.host, advice="Run again; it is made anew"
-        )
-    host, vm = found
-    sentence = f"{change.target} is on"
-    with world.session(host) as session:
-        power_on(session, vm.moid, vm.name, seconds=TASK_SECONDS, progress=world.progress(sentence, TASK_SECONDS))
+    progress = world.progress(f"{change.target} is on", TASK_SECONDS)
+    with world.session(change.host) as session:
+        power_on(session, change.path, change.target, seconds=TASK_SECONDS, progress=progress)
 
 
-def _create(world: World, change: CreateVm) -> None:
-    lab, vm = world.lab, world.lab.vm(change.target)
-    key = new_key(vm.name)
-    with world.copying(change.host, change.datastore), world.session(change.host) as session:
-        _begin_folder(world, session, change)
-        _copy_image(world, session, change, vm)
-        iso = seed_iso(seed(vm, lab, mac_of(lab, vm), _authorized_keys(world), key, secrets.token_hex(4)))
-        upload(session, change.datastore, f"{vm.name}/seed.iso", io.BytesIO(iso), len(iso))
-        progress = world.progress(f"the VM {vm.name} is created", TASK_SECONDS)
-        world.files.forget_host_keys({str(vm.address)})  # it gets a key of its own
-        create_vm(session, _spec(lab, vm, change, key), seconds=TASK_SECONDS, progress=progress)
-        world.remember_vm(vm.name, change.host)
-        delete_file(session, change.datastore, f"{vm.name}/{BEING_MADE}", seconds=TASK_SECONDS, progress=progress)
-
-
-def _begin_folder(world: World, session: Session, change: CreateVm) -> None:
-    """A folder with our note in it is a leftover of an interrupted run and is removed; any other is somebody's."""
-    note = f"{change.target}/{BEING_MADE}"
-    if file_size(session, change.datastore, note) is not None:
-        world.log(f"[{change.datastore}] {change.target} is left over from an interrupted run; it is made anew")
-        progress = world.progress(f"the leftover folder of {change.target} is removed", TASK_SECONDS)
-        delete_file(session, change.datastore, change.target, seconds=TASK_SECONDS, progress=progress)
-    elif file_size(session, change.datastore, f"{change.target}/{change.target}.vmdk") is not None:
-        raise Refused(
-            f"the folder [{change.datastore}] {change.target} holds a disk that no VM of this lab uses",
-            where=change.host,
-            advice="A host that is off may have that VM; else register, rename or delete the folder yourself",
-        )
-    make_folder(session, change.datastore, change.target)
-    upload(session, change.datastore, note, io.BytesIO(b"homelab\n"), 8)
-
-
-def _copy_image(world: World, session: Session, change: CreateVm, vm: Vm) -> None:
-    lab = world.lab
-    image_datastore = lab.nfs[0].datastore if lab.nfs else change.datastore
-    disk = _disk(vm, change.datastore)
-    progress = world.progress(f"the disk of {vm.name} is copied", COPY_SECONDS)
-    copy_disk(session, f"[{image_datastore}] {image_path(lab)}", disk, seconds=COPY_SECONDS, progress=progress)
-    extend_disk(session, disk, vm.disk_gib, seconds=TASK_SECONDS, progress=progress)
-
-
-def _disk(vm: Vm, datastore: str) -> str:
-    return f"[{datastore}] {vm.name}/{vm.name}.vmdk"
-
-
-def _authorized_keys(world: World) -> tuple[str, ...]:
-    return world.lab.guests.authorized_keys or (world.files.own_key(),)
-
-
-def _spec(lab: Lab, vm: Vm, change: CreateVm, key: HostKey) -> VmSpec:
-    return VmSpec(
-        name=vm.name,
-        datastore=change.datastore,
-        cpus=vm.cpus,
-        memory_mib=vm.memory_mib,
-        disk=_disk(vm, change.datastore),
-        seed=f"[{change.datastore}] {vm.name}/seed.iso",
-        network=vm.network,
-        mac=mac_of(lab, vm),
-        marks={
-            "homelab.lab": lab.name,
-            "homelab.name": vm.name,
-            "homelab.image": change.image,
-            "homelab.host_key": key.public,
-        },
-    )
+def _remove_note(world: World, change: RemoveNote) -> None:
+    progress = world.progress(f"the note beside {change.target} is gone", TASK_SECONDS)
+    with world.session(change.host) as session:
+        if is_ours(change.making, small_file(session, change.making.datastore, change.path)):
+            delete_file(session, change.making.datastore, change.path, seconds=TASK_SECONDS, progress=progress)

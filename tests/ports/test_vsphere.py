@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 from pyVmomi import vim
 
-from homelab.errors import HostFault, LoginRefused, TrustError, Unreachable
+from homelab.errors import HostFault, LoginRefused, Refused, TrustError, Unreachable
 from homelab.lab import EsxiHost
 from homelab.ports.files import HomeFiles
 from homelab.ports.host_writer import NfsMount
 from homelab.ports.record import finish
 from homelab.ports.vsphere import Session, look, open_session
+from homelab.ports.vsphere.folders import Folder, delete_file, list_folder
 from homelab.ports.vsphere.hosts import configuration_backup, installed_vibs, reboot, start_service, stop_service
 from homelab.ports.vsphere.storage import (
     copy_disk,
-    delete_file,
     extend_disk,
     file_size,
     make_folder,
@@ -31,7 +31,7 @@ from homelab.ports.vsphere.storage import (
     unmount,
     upload,
 )
-from homelab.ports.vsphere.vms import VmSpec, create_vm, destroy_vm, detach_seed, power_on
+from homelab.ports.vsphere.vms import VmSpec, create_vm, destroy_vm, detach_image, power_on
 from homelab.rehearsal.hardware import MODELS
 from homelab.rehearsal.host import Host
 from homelab.rehearsal.machines import NoMachines
@@ -41,6 +41,7 @@ from homelab.render.vmdk import descriptor
 from tests.strangers import vcsim
 from tests.strangers.vcsim import NAS
 
+INSTANCE = "0b5f2f43-61a4-5c3e-9f0e-0c1a2b3c4d5e"
 MARKS = {"homelab.lab": "homelab", "homelab.name": "cp1"}
 
 
@@ -260,6 +261,52 @@ def test_deleting_what_is_not_there_is_no_error(bench: Bench) -> None:
         delete_file(session, "nas", "not/there", seconds=10, progress=silent)
 
 
+def test_a_folder_is_never_deleted_only_files_are(bench: Bench) -> None:
+    bench.needs("DELETE /folder")
+    with bench.session() as session:
+        mount_nfs(session, NAS)
+        make_folder(session, "nas", "cp1/inner")
+        upload(session, "nas", "cp1/seed.iso", io.BytesIO(b"iso"), 3)
+        assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) == Folder(("seed.iso",), ("inner",))
+        assert list_folder(session, "nas", "cp2", seconds=10, progress=silent) is None
+        for path in ("cp1", "cp1/inner"):
+            with pytest.raises(Refused, match="is a folder, and only files are deleted"):
+                delete_file(session, "nas", path, seconds=10, progress=silent)
+        delete_file(session, "nas", "cp1/seed.iso", seconds=10, progress=silent)
+        assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) == Folder((), ("inner",))
+
+
+def test_a_disk_is_never_copied_over_another(bench: Bench) -> None:
+    flat, text = bytes(1 << 20), descriptor("a", 1 << 20).encode()
+    with bench.session() as session:
+        mount_nfs(session, NAS)
+        make_folder(session, "nas", "x")
+        for name in ("a", "b"):
+            upload(session, "nas", f"x/{name}-flat.vmdk", io.BytesIO(flat), len(flat))
+            upload(session, "nas", f"x/{name}.vmdk", io.BytesIO(text), len(text))
+        with pytest.raises(HostFault):
+            copy_disk(session, "[nas] x/a.vmdk", "[nas] x/b.vmdk", seconds=10, progress=silent)
+
+
+def test_a_vm_with_a_disk_of_somebody_else_is_not_destroyed(bench: Bench) -> None:
+    """Destroy_Task takes every disk along, wherever it lies and whoever uses it too."""
+    bench.needs("ExtendVirtualDisk_Task")
+    flat, text = bytes(1 << 20), descriptor("data", 1 << 20).encode()
+    with bench.session() as session:
+        mount_nfs(session, NAS)
+        make_folder(session, "nas", "photos")
+        make_folder(session, "nas", "cp1")
+        upload(session, "nas", "photos/data-flat.vmdk", io.BytesIO(flat), len(flat))
+        upload(session, "nas", "photos/data.vmdk", io.BytesIO(text), len(text))
+        upload(session, "nas", "cp1/seed.iso", io.BytesIO(b"iso"), 3)
+        spec = VmSpec("cp1", "nas", 1, 64, "[nas] photos/data.vmdk", "[nas] cp1/seed.iso", "VM Network", None, MARKS)
+        create_vm(session, spec, seconds=10, progress=silent)
+        with pytest.raises(Refused, match=r"disks that are not its own: \[nas\] photos/data.vmdk"):
+            destroy_vm(session, spec.path, "cp1", seconds=10, progress=silent)
+        assert file_size(session, "nas", "photos/data-flat.vmdk") == len(flat)
+        assert look(session).vms[0].name == "cp1"
+
+
 def test_services_and_packages(bench: Bench) -> None:
     bench.needs("StartService", "StopService", "FetchSoftwarePackages")
     with bench.session() as session:
@@ -309,25 +356,37 @@ def test_a_vm_from_an_uploaded_image_and_its_seed(bench: Bench) -> None:
         copy_disk(session, "[nas] images/image.vmdk", "[nas] cp1/cp1.vmdk", seconds=10, progress=silent)
         upload(session, "nas", "cp1/seed.iso", io.BytesIO(b"iso"), 3)
         spec = VmSpec(
-            "cp1", "nas", 2, 1024, "[nas] cp1/cp1.vmdk", "[nas] cp1/seed.iso", "VM Network", "00:50:56:00:00:01", MARKS
+            name="cp1",
+            datastore="nas",
+            cpus=2,
+            memory_mib=1024,
+            disk="[nas] cp1/cp1.vmdk",
+            seed="[nas] cp1/seed.iso",
+            network="VM Network",
+            mac="00:50:56:00:00:01",
+            marks=MARKS,
+            instance_uuid=INSTANCE,
         )
         vm = create_vm(session, spec, seconds=10, progress=silent)
-        seen = look(session).vm_marked("homelab", "cp1")
-        assert seen is not None
-        assert (seen.moid, seen.seed, seen.powered_on, seen.macs) == (
+        [seen] = look(session).vms_marked("homelab", "cp1")
+        assert (seen.moid, seen.seed, seen.powered_on, seen.macs, seen.identity) == (
             vm._moId,
             "[nas] cp1/seed.iso",
             False,
             ("00:50:56:00:00:01",),
+            f"{INSTANCE} [nas] cp1/cp1.vmx",
         )
-        power_on(session, seen.moid, "cp1", seconds=10, progress=silent)
-        detach_seed(session, seen.moid, "cp1", seconds=10, progress=silent)
-        seen = look(session).vm_marked("homelab", "cp1")
-        assert seen is not None
+        power_on(session, seen.path, "cp1", seconds=10, progress=silent)
+        detach_image(session, seen.path, "cp1", "[nas] isos/other.iso", seconds=10, progress=silent)
+        assert look(session).vms[0].seed
+        detach_image(session, seen.path, "cp1", "[nas] cp1/seed.iso", seconds=10, progress=silent)
+        [seen] = look(session).vms_marked("homelab", "cp1")
         assert seen.powered_on
         assert seen.seed is None
         with pytest.raises(HostFault):
-            destroy_vm(session, seen.moid, "cp1", seconds=10, progress=silent)
+            destroy_vm(session, seen.path, "cp1", seconds=10, progress=silent)
+        with pytest.raises(HostFault, match=r"cp9 \(\[nas\] cp9/cp9.vmx\) is not there any more"):
+            power_on(session, "[nas] cp9/cp9.vmx", "cp9", seconds=10, progress=silent)
 
 
 def test_a_configuration_is_kept_for_its_owner_only(bench: Bench) -> None:

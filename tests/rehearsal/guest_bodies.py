@@ -18,7 +18,7 @@ from homelab.rehearsal.guests import Guests
 from homelab.rehearsal.machines import GuestSpec
 from homelab.rehearsal.network import Network
 from homelab.rehearsal.roots import root_id
-from homelab.render.cloud_init import seed
+from homelab.render.cloud_init import first_boot, seed
 from homelab.render.seed_iso import seed_iso
 from homelab.render.ssh_key import new_key
 
@@ -45,6 +45,7 @@ class Scene:
         self.network.start()
         self.guests = Guests(work, self.network, cache / "roots")
         self.vm = ControlPlane(name="cp1", address=IPv4Address("192.0.2.42"))
+        login, host_key = new_key("login"), new_key("cp1")
         self.lab = Lab(
             name="scene",
             domain="lab.example",
@@ -53,14 +54,14 @@ class Scene:
             nameservers=(GATEWAY,),
             api=Api(vip=IPv4Address("192.0.2.10")),
             image=Image(source="x", sha256="0" * 64),
-            guests=GuestOptions(),
+            guests=GuestOptions(authorized_keys=(login.public,)),
             kubernetes=Kubernetes(version="1.36.3"),
         )
-        login, host_key = new_key("login"), new_key("cp1")
         self._write("id", login.private)
         self._write("known_hosts", f"{self.vm.address} {host_key.public}\n")
         iso = work / "seed.iso"
-        iso.write_bytes(seed_iso(seed(self.vm, self.lab, MAC, [login.public], host_key, "a")))
+        boot = first_boot(self.lab, self.vm, MAC)
+        iso.write_bytes(seed_iso(seed(boot, host_key, "a")))
         self.spec = GuestSpec("cp1", work / "disk.d", root_id(), MAC, iso, 2, 2048)
 
     def _write(self, name: str, text: str) -> None:

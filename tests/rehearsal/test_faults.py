@@ -22,8 +22,9 @@ from homelab.ports.esxi_shell import login_of
 from homelab.ports.files import HomeFiles
 from homelab.ports.host_writer import NfsMount
 from homelab.ports.vsphere import Session, look, open_session
+from homelab.ports.vsphere.folders import delete_file
 from homelab.ports.vsphere.hosts import reboot, start_service
-from homelab.ports.vsphere.storage import delete_file, make_folder, mount_nfs, probe_writable, upload
+from homelab.ports.vsphere.storage import make_folder, mount_nfs, probe_writable, upload
 from homelab.ports.vsphere.vms import VmSpec, create_vm, power_on
 from homelab.rehearsal.faults import control
 from homelab.rehearsal.faults.acts import ACTS, Stage
@@ -424,7 +425,7 @@ def test_free_licence(bench: Bench) -> None:
 def test_a_task_fails(bench: Bench) -> None:
     bench.mount()
     with bench.session() as session:
-        make_folder(session, "nas", "a")
+        upload(session, "nas", "a", io.BytesIO(b"a"), 1)
     said: list[str] = []
 
     def delete(session: Session) -> None:
@@ -483,11 +484,11 @@ def test_power_on_refused(bench: Bench) -> None:
         upload(session, "nas", "cp1/seed.iso", io.BytesIO(b"iso"), 3)
         site.host.volumes.create_disk(site.host.path_of("[nas] cp1/cp1.vmdk"), 1 << 20, label="cp1")
         spec = VmSpec("cp1", "nas", 1, 512, "[nas] cp1/cp1.vmdk", "[nas] cp1/seed.iso", "VM Network", None, {})
-        moid = create_vm(session, spec, seconds=5, progress=silent)._moId
+        create_vm(session, spec, seconds=5, progress=silent)
     bench.fault("power-on-refused@a1")
 
     def switch_on(session: Session) -> None:
-        power_on(session, moid, "cp1", seconds=5, progress=silent)
+        power_on(session, "[nas] cp1/cp1.vmx", "cp1", seconds=5, progress=silent)
 
     assert "power on failed" in bench.failure(HostFault, switch_on).what
     bench.faults.clear()

@@ -146,3 +146,14 @@ def test_a_reboot_forgets_the_question(rig: Rig) -> None:
     [vm] = rig.host.vms.values()
     assert (vm.question, vm.powered_on) == (None, False)
     assert rig.host.was_moved(vm)
+
+
+@pytest.mark.parametrize("choice", ["1", "2"])
+def test_a_copy_keeps_the_instance_uuid_of_its_original(rig: Rig, choice: str) -> None:
+    """As hosts do: a clone made by hand has the `vc.uuid` of its original (hashicorp/packer#7141)."""
+    vm = copied(rig)
+    before = vm.config.instanceUuid
+    task, question = asks(vm)
+    vm.AnswerVM(question.id, choice)
+    rig.result(task)
+    assert vm.config.instanceUuid == before

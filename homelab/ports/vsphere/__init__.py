@@ -9,10 +9,10 @@ from homelab.ports.vsphere.host_look import (
     NicLook,
     PortGroupLook,
     VmfsLook,
-    VmLook,
 )
 from homelab.ports.vsphere.look import look
 from homelab.ports.vsphere.session import Session, open_session
+from homelab.ports.vsphere.vm_look import VmLook
 
 __all__ = [
     "DiskLook",

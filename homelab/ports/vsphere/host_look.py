@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from homelab.ports.vsphere.vm_look import VmLook
+
 CONFIGURED_SCRATCH = "ScratchConfig.ConfiguredScratchLocation"
 CURRENT_SCRATCH = "ScratchConfig.CurrentScratchLocation"
 PREFER_VMKLINUX = "VMkernel.Boot.preferVmklinux"
@@ -99,29 +101,6 @@ class NetworkLook:
 
 
 @dataclass(frozen=True)
-class VmLook:
-    """A VM. `marks` are its extraConfig keys that begin with `homelab.`; `seed` is the file in its CD-ROM, if any.
-
-    `files` are the datastore paths of its .vmx, disks with all their parents, and images; not all of them are known
-    unless it is `readable`: a host that cannot reach a VM's files knows neither its disks nor its marks.
-    """
-
-    moid: str
-    name: str
-    powered_on: bool
-    path: str
-    marks: Mapping[str, str]
-    seed: str | None
-    macs: tuple[str, ...]
-    files: tuple[str, ...] = ()
-    readable: bool = True
-
-    def uses(self, datastore: str) -> bool:
-        """Whether any of its files lies on a datastore."""
-        return any(path.startswith(f"[{datastore}]") for path in (self.path, *self.files))
-
-
-@dataclass(frozen=True)
 class HostLook:
     """What one look at an ESXi host tells.
 
@@ -167,12 +146,9 @@ class HostLook:
         stores: tuple[NasLook | VmfsLook, ...] = (*self.vmfs, *self.nas)
         return next((one.directory for one in stores if one.name == datastore and one.accessible), None)
 
-    def vm_marked(self, lab: str, name: str) -> VmLook | None:
-        """The VM that carries our mark for this name, whatever it is called now."""
-        for vm in self.vms:
-            if vm.marks.get("homelab.lab") == lab and vm.marks.get("homelab.name") == name:
-                return vm
-        return None
+    def vms_marked(self, lab: str, name: str) -> tuple[VmLook, ...]:
+        """The VMs that carry our mark for this name: ours, and copies of it."""
+        return tuple(vm for vm in self.vms if vm.carries(lab, name))
 
     @property
     def running(self) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ from homelab.ports.vsphere.host_look import (
     NicLook,
     PortGroupLook,
     VmfsLook,
-    VmLook,
 )
 from homelab.ports.vsphere.session import Session
+from homelab.ports.vsphere.vm_look import VmLook, own_seed
 
 HOST_PATHS = [
     "config.cacheConfigurationInfo",
@@ -39,6 +39,7 @@ VM_PATHS = [
     "config.extraConfig",
     "config.files.vmPathName",
     "config.hardware.device",
+    "config.instanceUuid",
     "runtime.connectionState",
     "runtime.powerState",
     "summary.config.vmPathName",
@@ -212,24 +213,27 @@ def _caches(caches: Sequence[Any], rows: Sequence[tuple[Any, Mapping[str, Any]]]
 
 
 def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
+    """A VM whose files cannot be reached is `inaccessible` or `invalid`, and has no config (vim.VirtualMachine)."""
     devices = row.get("config.hardware.device") or []
     backings = [device.backing for device in devices if getattr(getattr(device, "backing", None), "fileName", None)]
-    seeds = [b.fileName for b in backings if isinstance(b, vim.vm.device.VirtualCdrom.IsoBackingInfo)]
+    images = [b.fileName for b in backings if isinstance(b, vim.vm.device.VirtualCdrom.IsoBackingInfo)]
+    path = row.get("config.files.vmPathName") or row.get("summary.config.vmPathName") or ""
     return VmLook(
         moid=ref._moId,
         name=row.get("name", ""),
         powered_on=row.get("runtime.powerState") == "poweredOn",
-        path=row.get("config.files.vmPathName") or row.get("summary.config.vmPathName") or "",
+        path=path,
         marks={o.key: o.value for o in row.get("config.extraConfig") or [] if o.key.startswith(MARK)},
-        seed=seeds[0] if seeds else None,
+        seed=own_seed(path, images),
         macs=tuple(d.macAddress or "" for d in devices if isinstance(d, vim.vm.device.VirtualEthernetCard)),
-        files=tuple(name for backing in backings for name in _chain(backing)),
-        readable=row.get("runtime.connectionState", "connected") == "connected" and bool(devices),
+        files=tuple(file for backing in backings for file in _chain(backing)),
+        instance_uuid=row.get("config.instanceUuid") or "",
+        readable="config.files.vmPathName" in row and row.get("runtime.connectionState", "connected") == "connected",
     )
 
 
 def _chain(backing: Any) -> Iterator[str]:
-    """The file of a disk, and those of its parents down to the base."""
-    while backing is not None:
+    """A disk and the disks that it sits on."""
+    while backing is not None and backing.fileName:
         yield backing.fileName
         backing = getattr(backing, "parent", None)

@@ -39,6 +39,8 @@ READS = frozenset(
         "DestroyPropertyFilter",
         "CreateFilter",
         "WaitForUpdatesEx",
+        "SearchDatastore_Task",
+        "FindByDatastorePath",
     }
 )
 

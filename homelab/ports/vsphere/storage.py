@@ -18,6 +18,7 @@ from homelab.ports.vsphere.session import DATACENTER, Session, fault_error
 from homelab.ports.vsphere.tasks import Progress, wait_for
 
 BLOCK = 1 << 20
+SMALL = 1 << 16
 PROBE = b"homelab\n"
 Transferred = Callable[[int, int], None]
 # What to do about a cause that the host names; the texts are ESXi's own.
@@ -113,7 +114,10 @@ def probe_writable(session: Session, datastore: str) -> None:
 def upload(
     session: Session, datastore: str, path: str, file: BinaryIO, size: int, progress: Transferred | None = None
 ) -> None:
-    """PUT a file of `size` bytes into a folder that exists. `progress` gets (bytes done, bytes in all)."""
+    """PUT a file of `size` bytes into a folder that exists, over one that is there: whose it is, the caller knows.
+
+    `progress` gets (bytes done, bytes in all).
+    """
     with _transfer(session, "PUT", f"[{datastore}] {path}") as connection:
         connection.putrequest("PUT", _url(datastore, path))
         connection.putheader("Cookie", session.cookie)
@@ -155,6 +159,20 @@ def download(session: Session, path: str) -> bytes:
             advice="Run again; see /var/log/hostd.log on the host when it stays so",
         )
     return content
+
+
+def small_file(session: Session, datastore: str, path: str) -> bytes | None:
+    """What a file of at most SMALL bytes holds; None when there is none."""
+    size = file_size(session, datastore, path)
+    if size is None:
+        return None
+    if size > SMALL:
+        raise HostFault(
+            f"[{datastore}] {path} has {size} bytes, more than any file of ours that is read",
+            where=session.where,
+            advice="Look what it is, and move, rename or delete it yourself",
+        )
+    return download(session, _url(datastore, path))
 
 
 def _request(session: Session, method: str, datastore: str, path: str) -> http.client.HTTPResponse:
@@ -215,18 +233,8 @@ def make_folder(session: Session, datastore: str, path: str) -> None:
         return
 
 
-def delete_file(session: Session, datastore: str, path: str, *, seconds: float, progress: Progress) -> None:
-    """Delete a file or a folder; nothing happens when it is not there."""
-    task = session.content.fileManager.DeleteDatastoreFile_Task(f"[{datastore}] {path}", _datacenter(session))
-    try:
-        wait_for(session, task, f"deleting [{datastore}] {path}", seconds=seconds, progress=progress)
-    except HostFault as error:
-        if not isinstance(error.__cause__, vim.fault.FileNotFound):
-            raise
-
-
 def copy_disk(session: Session, source: str, target: str, *, seconds: float, progress: Progress) -> None:
-    """A thin copy of a disk; both are datastore paths of descriptors."""
+    """A thin copy of a disk; both are datastore paths of descriptors. HostFault when the target is there already."""
     datacenter = _datacenter(session)
     spec = vim.VirtualDiskManager.VirtualDiskSpec(diskType="thin", adapterType="lsiLogic")
     task = session.content.virtualDiskManager.CopyVirtualDisk_Task(

@@ -6,7 +6,8 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.ports.vsphere.session import Session
+from homelab.errors import HostFault, Refused
+from homelab.ports.vsphere.session import DATACENTER, Session
 from homelab.ports.vsphere.tasks import Progress, wait_for
 
 CONTROLLER = 1000
@@ -27,6 +28,17 @@ class VmSpec:
     network: str
     mac: str | None
     marks: Mapping[str, str]
+    instance_uuid: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The datastore path of its .vmx."""
+        return vmx_path(self.datastore, self.name)
+
+
+def vmx_path(datastore: str, name: str) -> str:
+    """The datastore path of the .vmx of a VM that we make."""
+    return f"[{datastore}] {name}/{name}.vmx"
 
 
 def create_vm(session: Session, spec: VmSpec, *, seconds: float, progress: Progress) -> Any:
@@ -37,7 +49,8 @@ def create_vm(session: Session, spec: VmSpec, *, seconds: float, progress: Progr
         memoryMB=spec.memory_mib,
         guestId="otherLinux64Guest",
         version="vmx-13",
-        files=vim.vm.FileInfo(vmPathName=f"[{spec.datastore}] {spec.name}/{spec.name}.vmx"),
+        instanceUuid=spec.instance_uuid,
+        files=vim.vm.FileInfo(vmPathName=spec.path),
         extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in spec.marks.items()],
         deviceChange=[_add(device) for device in _devices(spec)],
     )
@@ -82,26 +95,41 @@ def _devices(spec: VmSpec) -> list[Any]:
     ]
 
 
-def power_on(session: Session, moid: str, name: str, *, seconds: float, progress: Progress) -> None:
-    """Switch a VM on."""
-    task = session.managed(vim.VirtualMachine, moid).PowerOnVM_Task()
+def _registered(session: Session, path: str, name: str) -> Any:
+    """The VM whose .vmx lies at a datastore path: that names it for good, as no id of a host does."""
+    datacenter = session.managed(vim.Datacenter, DATACENTER)
+    vm = session.content.searchIndex.FindByDatastorePath(datacenter, path)
+    if vm is None:
+        raise HostFault(
+            f"the VM {name} ({path}) is not there any more", where=session.where, advice="Run again; see what is left"
+        )
+    return vm
+
+
+def power_on(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
+    """Switch the VM of a .vmx on."""
+    task = _registered(session, path, name).PowerOnVM_Task()
     wait_for(session, task, f"switching the VM {name} on", seconds=seconds, progress=progress)
 
 
-def detach_seed(session: Session, moid: str, name: str, *, seconds: float, progress: Progress) -> None:
-    """Take the seed out of the CD-ROM drive; an IDE drive itself cannot be removed from a running VM."""
-    vm = session.managed(vim.VirtualMachine, moid)
+def detach_image(session: Session, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
+    """Take one image out of the CD-ROM drives of the VM of a .vmx; any other image stays where it is.
+
+    The drive stays too: an IDE drive cannot be removed from a running VM.
+    """
+    vm = _registered(session, path, name)
     device = vim.vm.device
     changes = []
     for drive in vm.config.hardware.device:
-        if isinstance(drive, device.VirtualCdrom):
+        if isinstance(drive, device.VirtualCdrom) and getattr(drive.backing, "fileName", None) == image:
             drive.backing = device.VirtualCdrom.RemotePassthroughBackingInfo(deviceName="", exclusive=False)
             drive.connectable = device.VirtualDevice.ConnectInfo(
                 startConnected=False, connected=False, allowGuestControl=True
             )
             changes.append(vim.vm.device.VirtualDeviceSpec(operation="edit", device=drive))
-    task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=changes))
-    wait_for(session, task, f"taking the seed out of {name}", seconds=seconds, progress=progress)
+    if changes:
+        task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=changes))
+        wait_for(session, task, f"taking {image} out of {name}", seconds=seconds, progress=progress)
 
 
 def shut_down_guest(session: Session, moid: str) -> None:
@@ -109,7 +137,25 @@ def shut_down_guest(session: Session, moid: str) -> None:
     session.managed(vim.VirtualMachine, moid).ShutdownGuest()
 
 
-def destroy_vm(session: Session, moid: str, name: str, *, seconds: float, progress: Progress) -> None:
-    """Remove a VM that is off, with its files."""
-    task = session.managed(vim.VirtualMachine, moid).Destroy_Task()
-    wait_for(session, task, f"destroying the VM {name}", seconds=seconds, progress=progress)
+def destroy_vm(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
+    """Remove the VM of a .vmx, which is off, with its files.
+
+    Raises Refused when it has a disk in another folder than its own, or one that sits on another disk: a host deletes
+    those as well, whoever uses them too (vsphere-facts, linked clones).
+    """
+    vm = _registered(session, path, name)
+    shared = _not_only_its_own(vm.config.hardware.device, f"{path.rpartition('/')[0]}/")
+    if shared:
+        raise Refused(
+            f"{name} cannot be destroyed without disks that are not its own: {', '.join(shared)}",
+            where=session.where,
+            advice="Take those disks out of the VM in the host's web page (without deleting them), and run again",
+        )
+    wait_for(session, vm.Destroy_Task(), f"destroying the VM {name}", seconds=seconds, progress=progress)
+
+
+def _not_only_its_own(devices: Any, folder: str) -> list[str]:
+    """The disks among the devices that lie in another folder, and those that they sit on."""
+    backings: list[Any] = [device.backing for device in devices if isinstance(device, vim.vm.device.VirtualDisk)]
+    parents = [backing.parent.fileName for backing in backings if getattr(backing, "parent", None)]
+    return [backing.fileName for backing in backings if not backing.fileName.startswith(folder)] + parents

@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+import uuid as uuids
 from typing import Any
 
 from homelab.rehearsal.host import Host
@@ -29,6 +30,7 @@ def create(host: Host, spec: Any) -> Vm:
         vm.hardware_version = spec.version
     vm.firmware = spec.firmware or "bios"
     vm.uuid = spec.uuid or vm.uuid
+    vm.instance_uuid = _uuid(spec.instanceUuid) or vm.instance_uuid
     vm.vmx_path = _own_folder(host, vm)
     folder = host.path_of(split_folder(vm.vmx_path))
     fresh = not folder.exists()
@@ -60,6 +62,7 @@ def reconfigure(host: Host, vm: Vm, spec: Any) -> None:
             host.check_new_vm(Vm("", spec.name, vm.datastore, vm.vmx_path))
             vm.name = spec.name
         vm.uuid, vm.guest_id = spec.uuid or vm.uuid, spec.guestId or vm.guest_id
+        vm.instance_uuid = _uuid(spec.instanceUuid) or vm.instance_uuid
         _apply(host, vm, spec)
         host.update_vm(vm)
     except Exception:
@@ -102,6 +105,14 @@ def _own_folder(host: Host, vm: Vm) -> str:
         number += 1
         folder = f"{vm.name}_{number}"
     return join(store, f"{folder}/{vm.name}.vmx")
+
+
+def _uuid(wanted: str | None) -> str | None:
+    """An instance UUID as it is told afterwards; a client may choose it (VirtualMachineConfigSpec.instanceUuid)."""
+    try:
+        return str(uuids.UUID(wanted)) if wanted else None
+    except ValueError:
+        raise _wrong("spec.instanceUuid") from None
 
 
 def _wrong(name: str) -> InvalidArgument:

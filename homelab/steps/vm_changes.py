@@ -1,0 +1,124 @@
+"""What the step `vm` changes: each change carries all that it writes."""
+
+from dataclasses import dataclass
+
+from homelab.render.cloud_init import FirstBoot
+from homelab.step import Change
+from homelab.steps.vm_folder import Making
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a VM is made of, sizes in MiB and GiB."""
+
+    cpus: int
+    memory_mib: int
+    disk_gib: int
+    network: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class CreateVm(Change):
+    """Create one VM on one host from the image.
+
+    `image` is the datastore path of the image's descriptor, `image_sha256` its content. `boot` is what the seed says;
+    with no authorized keys in it, it gets the key of our own. `leftovers` are files of a half-made VM, which go first.
+    """
+
+    host: str
+    making: Making
+    image: str
+    image_sha256: str
+    hardware: Hardware
+    boot: FirstBoot
+    leftovers: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What will be done."""
+        first = f"remove the half-made VM {self.target} and " if self.leftovers else ""
+        made = f"create the VM {self.target} on {self.host}, its disk a thin copy of the image on "
+        return f"{first}{made}{self.making.datastore}"
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return f"no host has a VM {self.target} of this lab"
+
+    @property
+    def before(self) -> str:
+        """As found."""
+        return f"half-made by an earlier run: {', '.join(self.leftovers)}" if self.leftovers else "absent"
+
+    @property
+    def undo(self) -> str:
+        """How to go back."""
+        return f"switch {self.target} off and delete it from disk on {self.host}"
+
+
+@dataclass(frozen=True)
+class PowerOnVm(Change):
+    """Switch the VM of a .vmx on."""
+
+    host: str
+    path: str
+
+    @property
+    def sentence(self) -> str:
+        """What will be done."""
+        return f"switch the VM {self.target} on"
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return f"{self.target} is off"
+
+    @property
+    def before(self) -> str:
+        """As found."""
+        return "off"
+
+    @property
+    def after(self) -> str:
+        """As wanted."""
+        return "on"
+
+    @property
+    def undo(self) -> str:
+        """How to go back."""
+        return f"shut {self.target} down"
+
+
+@dataclass(frozen=True)
+class RemoveNote(Change):
+    """Delete the note that an interrupted run left beside the finished VM."""
+
+    host: str
+    making: Making
+    path: str
+
+    @property
+    def sentence(self) -> str:
+        """What will be done."""
+        return f"delete the note [{self.making.datastore}] {self.path} beside the finished VM {self.target}"
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return f"an interrupted run left it there, and {self.target} is made"
+
+    @property
+    def before(self) -> str:
+        """As found."""
+        return "present"
+
+    @property
+    def after(self) -> str:
+        """As wanted."""
+        return "deleted"
+
+    @property
+    def undo(self) -> str:
+        """Nothing needs it."""
+        return "not needed: it says nothing but who made the VM"

@@ -1,0 +1,144 @@
+"""The folder that a VM is made in: what is in it, whose that is, and what of it may be removed. Pure.
+
+Before anything else a note is laid into the folder: who makes which VM there, and which files that run writes. Only
+what is in such a list, and in ours, is ever removed; the note goes when the VM is registered.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from homelab.errors import Refused
+
+NOTE = ".homelab-being-made"
+# The whole note of earlier versions: it names nobody, so beside anything but a VM of ours it is somebody else's.
+OLD_NOTE = b"homelab\n"
+NAMED = 12
+
+
+@dataclass(frozen=True)
+class Making:
+    """One creation of one VM: the lab and the VM, the VM's instance UUID, and its folder `[datastore] vm`."""
+
+    lab: str
+    vm: str
+    instance_uuid: str
+    datastore: str
+
+    @property
+    def place(self) -> str:
+        """The folder's datastore path."""
+        return f"[{self.datastore}] {self.vm}"
+
+    @property
+    def disk(self) -> str:
+        """The name of the disk's descriptor."""
+        return f"{self.vm}.vmdk"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that is written before the host makes the VM; what comes after belongs to the VM."""
+        return (self.disk, f"{self.vm}-flat.vmdk", "seed.iso")
+
+    @property
+    def note(self) -> bytes:
+        """What the note holds: JSON, the same for the same creation."""
+        told = {"made_by": "homelab", "lab": self.lab, "vm": self.vm, "id": self.instance_uuid, "files": self.files}
+        return (json.dumps(told, indent=1) + "\n").encode()
+
+    def wrote(self, note: bytes | None) -> bool:
+        """Whether a note is of this lab and VM."""
+        return _maker(note) == (self.lab, self.vm)
+
+
+@dataclass(frozen=True)
+class FolderLook:
+    """What lies in the folder, by name, what its note holds, and which registered VMs have files in it."""
+
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    note: bytes | None = None
+    users: tuple[str, ...] = ()
+
+
+def leftovers(making: Making, look: FolderLook | None) -> tuple[str, ...]:
+    """The files of an earlier, half-made VM of ours, to be removed one by one; () in a folder that may be begun.
+
+    Raises Refused, with all that is not ours by name, when there is anything else; None is a folder that is not there.
+    """
+    names = (*look.files, *look.folders) if look else ()
+    if look is None or not names:
+        return ()
+    if look.users:
+        raise _refused(making, f"it holds files of {_list(look.users)}", "Give one of the two another name")
+    if look.note is None:
+        raise _strangers(making, names)
+    if names == (NOTE,) and making.note.startswith(look.note):
+        return ()  # the note itself was cut off
+    if not making.wrote(look.note):
+        raise _of_others(making, look.note)
+    mine = set(making.files) & set(_listed(look.note))
+    strangers = [name for name in names if name != NOTE and (name not in mine or name in look.folders)]
+    if strangers:
+        raise _strangers(making, strangers)
+    return tuple(name for name in making.files if name in look.files)
+
+
+def is_ours(making: Making, note: bytes | None) -> bool:
+    """Whether a note beside the finished VM was left there by us, in this version or an earlier one."""
+    return making.wrote(note) or note == OLD_NOTE
+
+
+def _listed(note: bytes) -> tuple[str, ...]:
+    """The files that a note of ours lists."""
+    files = json.loads(note).get("files")
+    return tuple(name for name in files if isinstance(name, str)) if isinstance(files, list) else ()
+
+
+def _maker(note: bytes | None) -> tuple[str, str] | None:
+    """The lab and the VM that a note names; None for what is no note of ours."""
+    try:
+        told = json.loads(note or b"")
+        return (str(told["lab"]), str(told["vm"])) if told["made_by"] == "homelab" else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _of_others(making: Making, note: bytes) -> Refused:
+    maker = _maker(note)
+    whose = f"the lab {maker[0]} makes its VM {maker[1]} there" if maker else "somebody makes a VM there"
+    return _refused(
+        making,
+        f"{whose}, as its note {NOTE} {'says' if maker else 'lets suppose, which cannot be read'}",
+        f"Let the other lab finish, or give {making.vm} another name; if nobody wants it any more, delete the folder",
+    )
+
+
+def _strangers(making: Making, names: Iterable[str]) -> Refused:
+    found = tuple(names)
+    if f"{making.vm}.vmx" in found:
+        return _refused(
+            making,
+            f"it holds a whole VM that no host which answers has registered ({_list(found)})",
+            f"A host that is off may have it: switch that on. Else register {making.vm}.vmx in the host's web page, "
+            "or rename or delete the folder yourself",
+        )
+    return _refused(
+        making,
+        f"it holds what this lab did not lay there: {_list(found)}",
+        "Look what it is, and move, rename or delete it yourself; then run again",
+    )
+
+
+def _refused(making: Making, what: str, advice: str) -> Refused:
+    return Refused(
+        f"the VM {making.vm} of the lab {making.lab} cannot be made in the folder {making.place}: {what}",
+        where=making.place,
+        advice=advice,
+    )
+
+
+def _list(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return ", ".join(found[:NAMED]) + more
