@@ -7,6 +7,7 @@ HomelabError                 something failed (exit 1)
 ├── TrustError               a pinned certificate or host key changed
 ├── LoginRefused             wrong name or password; never tried twice
 ├── HostFault                ESXi or a guest answered, and said no
+│   └── Starting             it answers, and does not know itself yet
 ├── Refused                  a guard holds: acting would do harm
 ├── DeadlinePassed           a condition did not come true in time
 ├── NotTaken                 a change was made and is still planned
@@ -76,6 +77,10 @@ class LoginRefused(HomelabError):
 
 class HostFault(HomelabError):
     """The other side answered, and said no."""
+
+
+class Starting(HostFault):
+    """A host answers, and does not know all of itself yet; waits take it for not there yet."""
 
 
 class Refused(HomelabError):

@@ -1,10 +1,12 @@
 """The ESXi shell over SSH: the few commands that the steps need, switched on over the API and left as found."""
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
-from homelab.errors import HostFault
+from homelab.errors import HomelabError, HostFault
 from homelab.lab import EsxiHost
 from homelab.ports import ssh
 from homelab.ports.files import HomeFiles
@@ -23,20 +25,47 @@ def login_of(host: EsxiHost) -> ssh.Login:
 
 
 @contextmanager
-def esxi_shell(host: EsxiHost, running: bool, files: HomeFiles, report: Callable[[str], None]) -> Iterator[ssh.Shell]:
-    """A shell on the host. SSH that was not `running` is started over the API, and stopped at the end in any case."""
-    if not running:
-        with open_session(host, files, report) as session:
-            start_service(session, SERVICE)
+def esxi_shell(
+    host: EsxiHost,
+    ours: bool,
+    files: HomeFiles,
+    report: Callable[[str], None],
+    *,
+    boot_time: datetime | None = None,
+    running: bool = True,
+    stop: threading.Event | None = None,
+) -> Iterator[ssh.Shell]:
+    """A shell on the host, whose SSH is left as it was found.
+
+    SSH that is `ours` is switched on over the API unless it is `running`, and off at the end however that comes. A note
+    is written before and dropped after: where we are killed in between, the next run knows whose it is.
+    """
+    if ours:
+        files.note_ssh(host.name, boot_time)
     try:
+        if ours and not running:
+            with open_session(host, files, report) as session:
+                start_service(session, SERVICE)
         # The service is started before its port listens.
-        ssh.await_port(login_of(host), START_SECONDS)
+        ssh.await_port(login_of(host), START_SECONDS, stop)
         with ssh.connect(login_of(host), files, report) as shell:
             yield shell
     finally:
-        if not running:
-            with open_session(host, files, report) as session:
-                stop_service(session, SERVICE)
+        if ours:
+            switch_off(host, files, report)
+
+
+def switch_off(host: EsxiHost, files: HomeFiles, report: Callable[[str], None]) -> None:
+    """Switch SSH off and drop the note. What keeps us from it is told, and the note stays for the next run.
+
+    It raises nothing: what went wrong before, or went well, is what matters to the caller.
+    """
+    try:
+        with open_session(host, files, report) as session:
+            stop_service(session, SERVICE)
+        files.note_ssh(host.name, None)
+    except HomelabError as error:
+        report(f"{host.name}: SSH stays on for now, the next run switches it off ({error.what})")
 
 
 def driver_map_names(shell: ssh.Shell, driver: str, pci_id: str) -> bool:

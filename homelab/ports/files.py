@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from homelab.ports.record import recorded
 from homelab.render.ssh_key import new_key
 
 HOME = ".homelab"
+# A host tells its boot time by its clock of now, which may be set meanwhile.
+SAME_BOOT_SECONDS = 30.0
 
 
 def home_of(inventories: Sequence[Path], packaged: Path) -> Path:
@@ -45,12 +47,17 @@ def write_private(path: Path, content: str | bytes) -> None:
 
 @dataclass
 class HomeFiles:
-    """Paths and small writes below one `.homelab/`; made with mode 0700 on first use."""
+    """Paths and small writes below one `.homelab/`; made with mode 0700 on first use.
+
+    `cannot_write` says why the logs of this run are not whole, None while they are; `warn` is told of it once.
+    """
 
     home: Path
     secrets: tuple[str, ...] = ()
     run: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ"))
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    cannot_write: str | None = None
+    warn: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -88,6 +95,24 @@ class HomeFiles:
     def _maintenance(self, host: str) -> Path:
         return self.home / "maintenance" / host
 
+    def note_ssh(self, host: str, boot_time: datetime | None) -> None:
+        """Note, before it is done, that SSH is switched on by us on a host that booted then; None forgets it."""
+        path = self.home / "ssh" / host
+        if boot_time is None:
+            path.unlink(missing_ok=True)
+            return
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        note = {"host": host, "since": datetime.now(UTC).isoformat(timespec="seconds"), "boot": boot_time.isoformat()}
+        self._write(path, json.dumps(note) + "\n")
+
+    def ssh_is_ours(self, host: str, boot_time: datetime) -> bool:
+        """Whether SSH that is on is on because of us: a note of ours that is as old as this boot, not of one before."""
+        try:
+            noted = datetime.fromisoformat(json.loads((self.home / "ssh" / host).read_text())["boot"])
+            return abs((noted - boot_time).total_seconds()) < SAME_BOOT_SECONDS
+        except (OSError, ValueError, LookupError, TypeError):
+            return False
+
     @property
     def known_hosts(self) -> Path:
         """SSH host keys, in OpenSSH's format."""
@@ -109,14 +134,31 @@ class HomeFiles:
         return self.log_folder / "run.log"
 
     def append(self, name: str, text: str) -> None:
-        """Add text to a file of this run, secrets masked, mode 0600, flushed before the call returns."""
+        """Add text to a file of this run, secrets masked, mode 0600, flushed before the call returns.
+
+        It raises nothing: a log must not stop a change half-way. What kept it from being written is told once, and is
+        in `cannot_write` from then on: no new change should begin.
+        """
         for secret in self.secrets:
             text = text.replace(secret, "********")
         with self._lock:
-            self.log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self.log_folder / name
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as file:
-                file.write(text)
+            try:
+                self._append(name, text)
+            except OSError as error:
+                self._told(f"{self.log_folder / name} cannot be written: {error.strerror or error}")
+
+    def _append(self, name: str, text: str) -> None:
+        self.log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.log_folder / name
+        with os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8", errors="replace"
+        ) as file:
+            file.write(text)
+
+    def _told(self, what: str) -> None:
+        if self.cannot_write is None:
+            self.cannot_write = what
+            self.warn(f"{what}; what is under way is brought to its end, and nothing new is begun")
 
     def _write(self, path: Path, text: str) -> None:
         with recorded(self, "file", "laptop", f"write {path.name}", writes=True):

@@ -4,7 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from homelab.errors import HostFault
 from homelab.ports.ssh import Shell
 
 SCRIPT = Path(__file__).parent / "remote" / "look.py"
@@ -45,11 +47,20 @@ class GuestAway:
 
 def look(shell: Shell) -> GuestLook:
     """Ask one guest for everything. Raises Unreachable, HostFault."""
-    answer = json.loads(shell.must(["sudo", "-n", "python3", "-"], stdin=SCRIPT.read_text()))
-    return GuestLook(
-        cloud_init=answer["cloud_init"],
-        receipts={
-            role: Receipt(receipt["inputs"], tuple(receipt["drift"])) for role, receipt in answer["receipts"].items()
-        },
-        cluster_ca=answer["cluster_ca"],
-    )
+    said = shell.must(["sudo", "-n", "python3", "-"], stdin=SCRIPT.read_text(encoding="utf-8"))
+    try:
+        # Something that the guest prints at every login, as a profile may, stands before the answer.
+        return _look(json.loads(said.strip().splitlines()[-1]))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise HostFault(
+            f"its answer to a look cannot be read: {said.strip()[:80] or 'nothing'}",
+            where=shell.login.where,
+            advice="Run `sudo -n python3 -V` there by hand: it has to be Python 3.9 or newer",
+        ) from error
+
+
+def _look(answer: Any) -> GuestLook:
+    receipts = {
+        role: Receipt(receipt["inputs"], tuple(receipt["drift"])) for role, receipt in answer["receipts"].items()
+    }
+    return GuestLook(answer["cloud_init"], receipts, answer["cluster_ca"])

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 
 from homelab.errors import TrustError, Unreachable
+from homelab.ports.exchange import Exchange
 from homelab.ports.files import HomeFiles
 
 
@@ -66,6 +67,7 @@ def pinned_context(
 def context_for(der: bytes) -> ssl.SSLContext:
     """A context that accepts only this certificate; the name in it does not matter, the pin does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = Exchange
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(der))

@@ -9,7 +9,7 @@ import hashlib
 import json
 import pathlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 RECEIPTS = pathlib.Path("/var/lib/homelab")
@@ -22,7 +22,10 @@ FINISHED = pathlib.Path("/var/lib/cloud/instance/boot-finished")
 def cloud_init() -> str:
     """`done`, `running`, or `error: ...` in cloud-init's own words; `absent` where it is not installed."""
     if RESULT.exists():
-        errors = json.loads(RESULT.read_text())["v1"]["errors"]
+        try:
+            errors = json.loads(RESULT.read_text())["v1"]["errors"]
+        except (OSError, ValueError, LookupError, TypeError):
+            return "running"  # it is just being written
         return "error: " + "; ".join(errors) if errors else "done"
     if DISABLED.exists():
         # A later boot: the seed is gone, so cloud-init finds nothing to do and does not start.
@@ -57,9 +60,20 @@ def drift(receipt: dict[str, Any], active: dict[str, str]) -> Iterator[str]:
             yield "{} is {}".format(unit, active.get(unit, "unknown"))
 
 
+def known(paths: Iterable[pathlib.Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The receipts by role. One that cannot be read, as a full disk leaves it, is none: its role runs again."""
+    for path in paths:
+        try:
+            receipt = json.loads(path.read_text())
+            checked = {"inputs": receipt["inputs"], "files": dict(receipt["files"]), "units": list(receipt["units"])}
+            yield path.stem, checked
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+
+
 def main() -> None:
     """Print the look."""
-    receipts = {path.stem: json.loads(path.read_text()) for path in RECEIPTS.glob("*.json")}
+    receipts = dict(known(RECEIPTS.glob("*.json")))
     active = states(sorted({unit for receipt in receipts.values() for unit in receipt["units"]}))
     look = {
         "cloud_init": cloud_init(),
@@ -67,7 +81,7 @@ def main() -> None:
             role: {"inputs": receipt["inputs"], "drift": list(drift(receipt, active))}
             for role, receipt in receipts.items()
         },
-        "cluster_ca": CA.read_text() if CA.exists() else None,
+        "cluster_ca": CA.read_text(errors="replace") if CA.exists() else None,
     }
     print(json.dumps(look))
 

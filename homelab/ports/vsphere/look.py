@@ -16,7 +16,7 @@ from homelab.ports.vsphere.host_look import (
     VmfsLook,
     VmLook,
 )
-from homelab.ports.vsphere.session import Session
+from homelab.ports.vsphere.session import Session, parsed
 
 HOST_PATHS = [
     "config.cacheConfigurationInfo",
@@ -50,10 +50,15 @@ FREE_EDITION = "esx.hypervisor"
 
 
 def look(session: Session) -> HostLook:
-    """Ask one host for everything, in one RetrievePropertiesEx and one QueryModules."""
+    """Ask one host for everything, in one RetrievePropertiesEx and one QueryModules. Raises Starting."""
+    with parsed(session.where, "itself"):
+        return _look(session)
+
+
+def _look(session: Session) -> HostLook:
     rows = _retrieve(session)
     [(_, host)] = [row for row in rows if isinstance(row[0], vim.HostSystem)]
-    licences = [row["licenses"] for ref, row in rows if isinstance(ref, vim.LicenseManager)]
+    licences = [row.get("licenses") or [] for ref, row in rows if isinstance(ref, vim.LicenseManager)]
     modules = host["configManager"].kernelModuleSystem.QueryModules()
     services = host["config.service.service"]
     ntp = getattr(host.get("config.dateTimeInfo"), "ntpConfig", None)
