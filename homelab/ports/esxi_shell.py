@@ -10,6 +10,7 @@ from homelab.errors import HomelabError, HostFault
 from homelab.lab import EsxiHost
 from homelab.ports import ssh
 from homelab.ports.files import HomeFiles
+from homelab.ports.ssh_notes import forget_ssh, note_ssh
 from homelab.ports.vsphere.hosts import start_service, stop_service
 from homelab.ports.vsphere.session import open_session
 
@@ -27,23 +28,25 @@ def login_of(host: EsxiHost) -> ssh.Login:
 @contextmanager
 def esxi_shell(
     host: EsxiHost,
-    ours: bool,
+    running: bool,
     files: HomeFiles,
     report: Callable[[str], None],
     *,
+    ours: bool = False,
     boot_time: datetime | None = None,
-    running: bool = True,
     stop: threading.Event | None = None,
 ) -> Iterator[ssh.Shell]:
     """A shell on the host, whose SSH is left as it was found.
 
-    SSH that is `ours` is switched on over the API unless it is `running`, and off at the end however that comes. A note
-    is written before and dropped after: where we are killed in between, the next run knows whose it is.
+    SSH that was not `running` is started over the API, and stopped at the end however that comes; so is SSH that runs
+    and is `ours`, left on by a run that was killed. A note, for the boot of `boot_time`, is written before it is
+    started and dropped after it is stopped: where we are killed in between, the next run knows whose it is.
     """
-    if ours:
-        files.note_ssh(host.name, boot_time)
+    ours = ours or not running
+    if ours and boot_time is not None:
+        note_ssh(files, host.name, boot_time)
     try:
-        if ours and not running:
+        if not running:
             with open_session(host, files, report) as session:
                 start_service(session, SERVICE)
         # The service is started before its port listens.
@@ -63,7 +66,7 @@ def switch_off(host: EsxiHost, files: HomeFiles, report: Callable[[str], None]) 
     try:
         with open_session(host, files, report) as session:
             stop_service(session, SERVICE)
-        files.note_ssh(host.name, None)
+        forget_ssh(files, host.name)
     except HomelabError as error:
         report(f"{host.name}: SSH stays on for now, the next run switches it off ({error.what})")
 

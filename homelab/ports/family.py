@@ -24,14 +24,23 @@ def end_family(process: "subprocess.Popen[bytes]", *, group: bool) -> None:
             known |= _family(process.pid)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL_SECONDS)
+    _kill(process, known)
+    process.wait()
+
+
+def kill_family(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a child in a group of its own, and all that came of it, at once."""
+    _kill(process, _family(process.pid))
+
+
+def _kill(process: "subprocess.Popen[bytes]", known: set[tuple[int, str]]) -> None:
     if process.poll() is None:
-        _signal(process.pid, signal.SIGKILL, group=group)
+        process.kill()
     # What still lives under the same number and the same birthday is what we knew; a number alone may be anybody's.
     alive = _table()
     for pid, birthday in known:
-        if pid != process.pid and pid in alive and alive[pid][1] == birthday:
+        if pid in alive and alive[pid][1] == birthday:
             _signal(pid, signal.SIGKILL, group=False)
-    process.wait()
 
 
 def _signal(pid: int, number: signal.Signals, *, group: bool) -> None:

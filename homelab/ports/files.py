@@ -13,8 +13,6 @@ from homelab.ports.record import recorded
 from homelab.render.ssh_key import new_key
 
 HOME = ".homelab"
-# A host tells its boot time by its clock of now, which may be set meanwhile.
-SAME_BOOT_SECONDS = 30.0
 
 
 def home_of(inventories: Sequence[Path], packaged: Path) -> Path:
@@ -94,24 +92,6 @@ class HomeFiles:
 
     def _maintenance(self, host: str) -> Path:
         return self.home / "maintenance" / host
-
-    def note_ssh(self, host: str, boot_time: datetime | None) -> None:
-        """Note, before it is done, that SSH is switched on by us on a host that booted then; None forgets it."""
-        path = self.home / "ssh" / host
-        if boot_time is None:
-            path.unlink(missing_ok=True)
-            return
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        note = {"host": host, "since": datetime.now(UTC).isoformat(timespec="seconds"), "boot": boot_time.isoformat()}
-        self._write(path, json.dumps(note) + "\n")
-
-    def ssh_is_ours(self, host: str, boot_time: datetime) -> bool:
-        """Whether SSH that is on is on because of us: a note of ours that is as old as this boot, not of one before."""
-        try:
-            noted = datetime.fromisoformat(json.loads((self.home / "ssh" / host).read_text())["boot"])
-            return abs((noted - boot_time).total_seconds()) < SAME_BOOT_SECONDS
-        except (OSError, ValueError, LookupError, TypeError):
-            return False
 
     @property
     def known_hosts(self) -> Path:

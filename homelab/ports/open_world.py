@@ -18,6 +18,7 @@ from homelab.ports.files import HomeFiles, known_host_name, tree_digest
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.looks import Looks
 from homelab.ports.nfs import look_at_export
+from homelab.ports.ssh_notes import forget_ssh
 from homelab.ports.vsphere import HostLook, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup
 from homelab.ports.vsphere.storage import download
@@ -81,7 +82,7 @@ def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts:
         with open_session(host, files, note) as session:
             path = files.keep_backup(name, configuration_backup(session))
     else:
-        with esxi_shell(host, False, files, note) as shell:
+        with esxi_shell(host, True, files, note) as shell:
             made = backup_path(shell)
         with open_session(host, files, note) as session:
             path = files.keep_backup(name, download(session, made))
@@ -105,7 +106,7 @@ def _look_at_host(
                 raise
     if not found.services.get(SSH, False):
         # A note whose SSH is off has had its day; whoever switches it on later is somebody else.
-        files.note_ssh(name, None)
+        forget_ssh(files, name)
     return found
 
 

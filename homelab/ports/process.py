@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homelab.errors import DeadlinePassed, HomelabError, Interrupted
-from homelab.ports.family import end_family
+from homelab.ports.family import end_family, kill_family
 
 MOST = 4 << 20
 LONGEST_LINE = 1 << 16
@@ -26,6 +26,7 @@ PIECE = 1 << 16
 POLL_SECONDS = 0.2
 # How long what a child printed last may still be on its way.
 LINGER_SECONDS = 1.0
+UNDER_WAY: set["subprocess.Popen[bytes]"] = set()
 UTF_8 = ("C.UTF-8", "en_US.UTF-8")
 Line = Callable[[str], None]
 
@@ -93,6 +94,12 @@ def stream(child: Child, line: Line, side: Line, stop: threading.Event) -> int:
         return int(running.process.returncode)
 
 
+def kill_all() -> None:
+    """Kill every child that is under way, with its family: for a process that ends itself at once."""
+    for process in list(UNDER_WAY):
+        kill_family(process)
+
+
 def _text(data: bytes | bytearray) -> str:
     return data.decode(errors="replace")
 
@@ -130,6 +137,7 @@ class _Running:
     def __enter__(self) -> "_Running":
         try:
             self._start()
+            UNDER_WAY.add(self.process)
         except OSError as error:
             self._close()
             raise HomelabError(
@@ -215,6 +223,7 @@ class _Running:
         try:
             end_family(self.process, group=not self.child.shares_terminal)
         finally:
+            UNDER_WAY.discard(self.process)
             self._close()
 
     def _close(self) -> None:

@@ -25,6 +25,7 @@ from homelab.ports.looks import Looks
 from homelab.ports.nfs import ExportLook
 from homelab.ports.record import recorded
 from homelab.ports.shell_writer import ShellWriter
+from homelab.ports.ssh_notes import ssh_is_ours
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
 from homelab.ports.vsphere.hosts import installation_id, installed_vibs
@@ -206,11 +207,11 @@ class World:
         try:
             with esxi_shell(
                 self.lab.host(host),
-                not running or self.ssh_is_ours(host),
+                running,
                 self.files,
                 self.note,
+                ours=self.ssh_is_ours(host),
                 boot_time=look.boot_time,
-                running=running,
                 stop=self.stop,
             ) as shell:
                 yield shell
@@ -220,7 +221,7 @@ class World:
     def ssh_is_ours(self, host: str) -> bool:
         """Whether the host's SSH is on because a run of ours switched it on and was kept from switching it off."""
         look = self.host(host)
-        return look.services.get(SSH, False) and self.files.ssh_is_ours(host, look.boot_time)
+        return look.services.get(SSH, False) and ssh_is_ours(self.files, host, look.boot_time)
 
     def switch_ssh_off(self, host: str) -> None:
         """Switch off what a run of ours left on."""

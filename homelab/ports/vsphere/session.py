@@ -27,6 +27,7 @@ API_VERSION = "vim.version.version11"
 DATACENTER = "ha-datacenter"
 # A look at a host with hundreds of VMs is a few MiB.
 MOST = 64 << 20
+FIRST_CALL = "RetrieveServiceContent"
 STARTING = re.compile(rb"HTTP/1\.\d 503")
 STARTING_ADVICE = "It is starting, or its management agents are; wait a little and run again"
 
@@ -70,7 +71,10 @@ class RecordingStub(SoapStubAdapter):  # type: ignore[misc]
         name = info.wsdlName
         with recorded(self._files, "soap", self._target, name, writes=name not in READS):
             try:
-                return super().InvokeMethod(mo, info, args, outerStub)
+                answer = super().InvokeMethod(mo, info, args, outerStub)
+                if answer is None and name == FIRST_CALL:
+                    raise ValueError("no content")
+                return answer
             except (vmodl.MethodFault, TimeoutError):
                 raise
             except http.client.HTTPException as error:
