@@ -4,10 +4,10 @@ HomelabError                 something failed (exit 1)
 ├── UsageError               the command or its consent is wrong (exit 2)
 │   └── InventoryError       mistakes in the inventory, all at once (exit 2)
 ├── Unreachable              no answer within the deadline
+│   └── Starting             a host answers, and cannot tell everything yet
 ├── TrustError               a pinned certificate or host key changed
 ├── LoginRefused             wrong name or password; never tried twice
 ├── HostFault                ESXi or a guest answered, and said no
-│   └── Starting             it answers, and does not know itself yet
 ├── Refused                  a guard holds: acting would do harm
 ├── DeadlinePassed           a condition did not come true in time
 ├── NotTaken                 a change was made and is still planned
@@ -67,6 +67,10 @@ class Unreachable(HomelabError):
     """No answer within the deadline."""
 
 
+class Starting(Unreachable):
+    """A host answers, and does not know all of itself yet; for whoever waits it is not there yet."""
+
+
 class TrustError(HomelabError):
     """A certificate or a host key is not the one that was pinned."""
 
@@ -77,10 +81,6 @@ class LoginRefused(HomelabError):
 
 class HostFault(HomelabError):
     """The other side answered, and said no."""
-
-
-class Starting(HostFault):
-    """A host answers, and does not know all of itself yet; waits take it for not there yet."""
 
 
 class Refused(HomelabError):

@@ -79,7 +79,7 @@ def test_esxcli_says_the_same(shape: str, tmp_path: Path) -> None:
     answer, words = SHAPES[shape]
     if shape == "other XML":
         words = "lacks something"
-    with serving(says(answer)) as port, pytest.raises(HostFault) as caught:
+    with serving(says(answer)) as port, pytest.raises(HomelabError) as caught:
         esxcli(session_at(port, tmp_path), "system module list")  # type: ignore[arg-type]
     assert words in caught.value.what
 

@@ -154,7 +154,7 @@ def open_session(
 ) -> Iterator[Session]:
     """Log in, and out again whatever happens.
 
-    The password is sent once. Raises Unreachable, TrustError, LoginRefused, HostFault (Starting while the host boots).
+    The password is sent once. Raises Unreachable, TrustError, LoginRefused, HostFault, Starting.
     """
     address = str(host.address)
     where = f"{host.name} ({address}:{host.api_port})"
