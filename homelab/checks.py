@@ -96,7 +96,7 @@ def _ready(world: World, address: str, port: int) -> Answer:
         return Answer(True, f"/readyz answers 200, Kubernetes {version}")
     except HomelabError as error:
         return Answer(False, error.what)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         return Answer(False, str(error) or type(error).__name__)
 
 

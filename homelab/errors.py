@@ -4,6 +4,7 @@ HomelabError                 something failed (exit 1)
 ├── UsageError               the command or its consent is wrong (exit 2)
 │   └── InventoryError       mistakes in the inventory, all at once (exit 2)
 ├── Unreachable              no answer within the deadline
+│   └── Starting             a host answers, and cannot tell everything yet
 ├── TrustError               a pinned certificate or host key changed
 ├── LoginRefused             wrong name or password; never tried twice
 ├── HostFault                ESXi or a guest answered, and said no
@@ -64,6 +65,10 @@ class InventoryError(UsageError):
 
 class Unreachable(HomelabError):
     """No answer within the deadline."""
+
+
+class Starting(Unreachable):
+    """A host answers, and does not know all of itself yet; for whoever waits it is not there yet."""
 
 
 class TrustError(HomelabError):

@@ -1,17 +1,17 @@
 """The door to Ansible: a playbook run as a program, watched through a callback, judged by its events and recap."""
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from homelab.errors import DeadlinePassed, HomelabError, HostFault, Unreachable
+from homelab.errors import HomelabError, HostFault, Interrupted, Unreachable
+from homelab.ports import process
 from homelab.ports.ansible_inventory import Vault
 from homelab.ports.files import write_private
 
@@ -35,24 +35,55 @@ class Play:
     vault: Vault
 
 
-def run_play(play: Play, log: Callable[[str], None], progress: Callable[[str], None]) -> int:
+def run_play(play: Play, log: Callable[[str], None], progress: Callable[[str], None], stop: threading.Event) -> int:
     """Run a playbook; how many tasks changed something on its host.
 
-    Raises HostFault with the task and its message, Unreachable, or DeadlinePassed. Everything it prints goes to `log`.
+    Raises HostFault with the task and its message, Unreachable, DeadlinePassed, or Interrupted once `stop` is set: then
+    the play is ended, with all its children, and none begins. Everything it prints goes to `log`.
     """
-    with tempfile.TemporaryDirectory(prefix="homelab-") as folder:
+    if stop.is_set():
+        raise Interrupted(
+            f"interrupted before {play.playbook.name} began",
+            where=play.limit,
+            advice="Run again; it goes on where it stopped",
+        )
+    with _own_folder() as folder:
         variables = Path(folder) / "variables.json"
         write_private(variables, json.dumps(dict(play.variables)))
         with play.vault.handed_over() as (arguments, descriptors):
-            command = [*_command(play, variables), *arguments]
-            events = _watch(command, descriptors, _environment(play, folder), play, log, progress)
-    return _judge(play, events)
+            child = process.Child(
+                name=play.playbook.name,
+                argv=[*_command(play, variables), *arguments],
+                seconds=play.seconds,
+                where=play.limit,
+                advice="Its output is in run.log; run again, it goes on where it stopped",
+                environment=_environment(play, folder),
+                descriptors=descriptors,
+                side="HOMELAB_EVENTS_FD",
+            )
+            events: list[dict[str, Any]] = []
+            status = process.stream(child, log, lambda line: _take(line, events, log, progress), stop)
+    return _judge(play, events, status)
+
+
+@contextmanager
+def _own_folder() -> Iterator[str]:
+    """A folder for one play; a child that is still dying may lay something down in it meanwhile."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="homelab-", ignore_cleanup_errors=True) as folder:
+            yield folder
+    except OSError as error:
+        raise HomelabError(
+            f"a play needs a temporary folder, and none can be used: {error.strerror or error}",
+            where=str(error.filename or tempfile.gettempdir()),
+            advice="Make room there, or name another folder with TMPDIR; then run again",
+        ) from error
 
 
 def _command(play: Play, variables: Path) -> list[str]:
-    command = [sys.executable, "-m", "ansible", "playbook", str(play.playbook), "--limit", play.limit]
+    command = [sys.executable, "-m", "ansible", "playbook", str(play.playbook.absolute()), "--limit", play.limit]
     for inventory in play.inventories:
-        command += ["-i", str(inventory)]
+        command += ["-i", str(inventory.absolute())]
     if play.skip:
         command += ["--skip-tags", ",".join(play.skip)]
     return [*command, "--extra-vars", f"@{variables}"]
@@ -61,8 +92,8 @@ def _command(play: Play, variables: Path) -> list[str]:
 def _environment(play: Play, folder: str) -> dict[str, str]:
     # Connections are shared only within this play: sockets lie in its own folder, so a rehearsal, which has the same
     # addresses as the real lab, can never speak through a connection to the real one.
+    # A log of the user's own (ANSIBLE_LOG_PATH, log_path) stays as it is; what would show secrets in it does not.
     return {
-        **os.environ,
         "ANSIBLE_CALLBACK_PLUGINS": str(EVENTS),
         "ANSIBLE_CALLBACKS_ENABLED": "homelab_events",
         "ANSIBLE_FORCE_COLOR": "0",
@@ -74,78 +105,43 @@ def _environment(play: Play, folder: str) -> dict[str, str]:
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
         "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
         "ANSIBLE_LOCAL_TEMP": folder,
+        "ANSIBLE_VERBOSITY": "0",
+        "ANSIBLE_DEBUG": "0",
+        "ANSIBLE_DIFF_ALWAYS": "0",
+        "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "0",
         **play.environment,
     }
 
 
-def _watch(
-    command: list[str],
-    descriptors: tuple[int, ...],
-    environment: dict[str, str],
-    play: Play,
-    log: Callable[[str], None],
-    progress: Callable[[str], None],
-) -> list[dict[str, Any]]:
-    events: list[dict[str, Any]] = []
-    read, write = os.pipe()
+def _take(line: str, events: list[dict[str, Any]], log: Callable[[str], None], progress: Callable[[str], None]) -> None:
+    """One event of our callback; a line that is none was written by somebody else, and is kept in the log."""
     try:
-        process = subprocess.Popen(
-            command,
-            env={**environment, "HOMELAB_EVENTS_FD": str(write)},
-            pass_fds=[write, *descriptors],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    finally:
-        os.close(write)
-    timer = threading.Timer(play.seconds, process.kill)
-    timer.start()
-    reader = threading.Thread(target=lambda: _log_output(process, log), daemon=True)
-    reader.start()
-    with os.fdopen(read) as stream:
-        for line in stream:
-            events.append(json.loads(line))
-            if events[-1]["event"] == "task":
-                progress(events[-1]["name"])
-    status = process.wait()
-    in_time = timer.is_alive()
-    timer.cancel()
-    reader.join()
-    if not in_time:
-        raise DeadlinePassed(
-            f"{play.playbook.name} did not end within {play.seconds:g} s",
-            where=play.limit,
-            advice="Its output is in run.log; run again, it goes on where it stopped",
-        )
-    events.append({"event": "status", "status": status})
-    return events
+        event = json.loads(line)
+        kind = event["event"]
+    except (ValueError, LookupError, TypeError):
+        log(line)
+        return
+    events.append(event)
+    if kind == "task":
+        progress(str(event.get("name", "")))
 
 
-def _log_output(process: "subprocess.Popen[str]", log: Callable[[str], None]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        log(line.rstrip("\n"))
-
-
-def _judge(play: Play, events: Sequence[Mapping[str, Any]]) -> int:
+def _judge(play: Play, events: Sequence[Mapping[str, Any]], status: int) -> int:
     """Ansible's exit code says little; its events say which task failed and why."""
     where = f"{play.limit}, {play.playbook.name}"
-    recap: Mapping[str, Mapping[str, int]] = next((event["hosts"] for event in events if event["event"] == "recap"), {})
-    status = events[-1]["status"]
-    if status == 0 and play.limit in recap:
-        return int(recap[play.limit]["changed"])
+    if status == 0 and (changed := _changed(play.limit, events)) is not None:
+        return changed
     for event in events:
+        host, said = event.get("host"), event.get("message")
         if event["event"] == "unreachable":
             raise Unreachable(
-                f"Ansible could not reach {event['host']}: {event['message']}",
+                f"Ansible could not reach {host}: {said}",
                 where=where,
                 advice="Check that the guest is up and answers on SSH",
             )
         if event["event"] == "failed":
             raise HostFault(
-                f"task `{event['task']}` failed on {event['host']}: {event['message']}",
+                f"task `{event.get('task')}` failed on {host}: {said}",
                 where=where,
                 advice="The whole output is in run.log; mend it and run again, only what is missing is done",
             )
@@ -154,3 +150,12 @@ def _judge(play: Play, events: Sequence[Mapping[str, Any]]) -> int:
         where=where,
         advice="The whole output is in run.log; an inventory or playbook that cannot be parsed ends like this",
     )
+
+
+def _changed(limit: str, events: Sequence[Mapping[str, Any]]) -> int | None:
+    """How many tasks changed something, from the recap; None without one for that host."""
+    for event in events:
+        if event["event"] == "recap":
+            with suppress(LookupError, TypeError, ValueError):
+                return int(event["hosts"][limit]["changed"])
+    return None

@@ -7,7 +7,6 @@ comes decrypted, an inline `!vault` value comes as ciphertext (ansible-core 2.19
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,9 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from homelab.errors import DeadlinePassed, UsageError
+from homelab.errors import UsageError
+from homelab.ports import process
 
 DEADLINE = 120
+MOST = 64 << 20
 BOTH_WAYS = (
     "Set ANSIBLE_VAULT_PASSWORD_FILE to a file that holds it, or vault_password_file under [defaults] in ansible.cfg"
 )
@@ -117,7 +118,7 @@ class Vault:
             if not self._is_configured() and self._password is None and not self.ask():
                 raise _no_password("an inline !vault value")
             done = _run(["vault", "decrypt"], ["--output", "-", "-"], self, stdin=ciphertext)
-            if done.returncode:
+            if done.status:
                 raise _no_password("an inline !vault value", wrong=True)
             self._plain[ciphertext] = done.stdout
         return self._plain[ciphertext]
@@ -126,7 +127,7 @@ class Vault:
         # ansible-vault would prompt by itself where nothing is set, on a terminal that is ours.
         if self._configured is None:
             done = _run(["config", "dump"], ["--format", "json", "--only-changed"])
-            names = done.stdout if done.returncode == 0 else ""
+            names = done.stdout if done.status == 0 else ""
             self._configured = "DEFAULT_VAULT_PASSWORD_FILE" in names or "DEFAULT_VAULT_IDENTITY_LIST" in names
         return self._configured
 
@@ -146,11 +147,11 @@ def list_hosts(sources: Sequence[Path], limit: str | None = None, vault: Vault |
     if limit is not None:
         arguments.append(f"--limit={limit}")
     done = _run(["inventory"], arguments, vault)
-    if done.returncode and _wants_password(done.stderr) and vault.ask():
+    if done.status and _wants_password(done.stderr) and vault.ask():
         done = _run(["inventory"], arguments, vault)
-    if done.returncode:
+    if done.status:
         raise _translated(done.stderr, sources, limit)
-    raw = _parsed(done.stdout)
+    raw = _parsed(done.stdout, sources)
     vault.learn(raw.hostvars)
     return raw
 
@@ -171,37 +172,35 @@ def select_hosts(sources: Sequence[Path], pattern: str, vault: Vault | None = No
     return names
 
 
-def _run(
-    program: Sequence[str], arguments: Sequence[str], vault: Vault | None = None, stdin: str = ""
-) -> "subprocess.CompletedProcess[str]":
+def _run(program: Sequence[str], arguments: Sequence[str], vault: Vault | None = None, stdin: str = "") -> process.Done:
     with (vault or Vault()).handed_over() as (extra, descriptors):
-        command = [sys.executable, "-m", "ansible", *program, *extra, *arguments]
-        try:
-            return subprocess.run(
-                command,
-                input=stdin,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                timeout=DEADLINE,
-                env={**os.environ, **SETTINGS},
-                pass_fds=descriptors,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            # Without the cause: its repr holds what was captured.
-            raise DeadlinePassed(
-                f"ansible {program[0]} gave no answer within {DEADLINE} s",
-                where="this machine",
-                advice="Run `ansible-inventory --list` by hand: an inventory script or a vault program may hang",
-            ) from None
+        child = process.Child(
+            name=f"ansible {program[0]}",
+            argv=[sys.executable, "-m", "ansible", *program, *extra, *arguments],
+            seconds=DEADLINE,
+            advice="Run `ansible-inventory --list` by hand: an inventory script or a vault program may hang",
+            environment=SETTINGS,
+            descriptors=descriptors,
+            stdin=stdin.encode(),
+            # A vault program of the user's may ask for something on the terminal.
+            shares_terminal=True,
+        )
+        return process.run(child, most=MOST)
 
 
-def _parsed(text: str) -> RawInventory:
-    listed = json.loads(text)
-    hostvars = listed.pop("_meta")["hostvars"]
-    hosts = {name: tuple(group.get("hosts", ())) for name, group in listed.items()}
-    children = {name: tuple(group.get("children", ())) for name, group in listed.items()}
+def _parsed(text: str, sources: Sequence[Path]) -> RawInventory:
+    try:
+        listed = json.loads(text)
+        hostvars = {name: dict(variables) for name, variables in listed.pop("_meta")["hostvars"].items()}
+        hosts = {name: tuple(group.get("hosts", ())) for name, group in listed.items()}
+        children = {name: tuple(group.get("children", ())) for name, group in listed.items()}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        # Without the cause: it may quote what was read.
+        raise UsageError(
+            "ansible-inventory printed something else than an inventory",
+            where=", ".join(map(str, sources)),
+            advice="See what it prints: ansible-inventory --list; an inventory script or plugin may print beside it",
+        ) from None
     return RawInventory(hosts_of=hosts, children_of=children, hostvars=hostvars)
 
 

@@ -10,19 +10,21 @@ import os
 import plistlib
 import re
 import stat
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from xml.parsers.expat import ExpatError
 
 from homelab.errors import HomelabError, Refused, UsageError
+from homelab.ports import process
 from homelab.render.devices import Device, Use, from_diskutil
 from homelab.render.fat_volume import Batches
 
 SECTOR = 512
+DISKUTIL_SECONDS = 120.0
 # What the kernel makes up itself: no disk that one could hold in the hand.
 MADE_UP = re.compile(r"(loop|ram|zram|dm-|md|nbd|sr|fd)\d*")
 SYSTEM = ("/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/home")
@@ -112,9 +114,13 @@ class MacDisks:
 
     def all(self) -> list[Device]:
         """Every physical disk."""
-        listing: dict[str, Any] = plistlib.loads(self.run(["list", "-plist"]))
-        infos = [plistlib.loads(self.run(["info", "-plist", name])) for name in listing.get("WholeDisks", ())]
-        return [device for device in from_diskutil(listing, infos) if device.size]
+        try:
+            listing: dict[str, Any] = plistlib.loads(self.run(["list", "-plist"]))
+            infos = [plistlib.loads(self.run(["info", "-plist", name])) for name in listing.get("WholeDisks", ())]
+            return [device for device in from_diskutil(listing, infos) if device.size]
+        except (ValueError, LookupError, TypeError, AttributeError, ExpatError) as error:
+            advice = "Run `diskutil list` by hand, and see whether it works"
+            raise HomelabError("what diskutil tells cannot be read", where="this machine", advice=advice) from error
 
     def free(self, device: Device) -> None:
         """Unmount every volume of it, which macOS mounts by itself."""
@@ -122,12 +128,12 @@ class MacDisks:
 
 
 def _diskutil(argv: list[str]) -> bytes:
-    done = subprocess.run(["diskutil", *argv], capture_output=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        what = (done.stderr or done.stdout).decode(errors="replace").strip() or f"exit {done.returncode}"
+    done = process.run(process.Child(f"diskutil {argv[0]}", ["diskutil", *argv], DISKUTIL_SECONDS))
+    if done.status:
+        what = (done.stderr or done.stdout).strip() or f"exit {done.status}"
         advice = "Close what uses the disk, then run it again"
         raise HomelabError(f"diskutil {argv[0]} failed: {what}", where=" ".join(argv[1:]), advice=advice)
-    return done.stdout
+    return done.stdout.encode()
 
 
 def here() -> Disks:

@@ -2,9 +2,11 @@
 
 import http.client
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from homelab.errors import HomelabError, Unreachable
@@ -14,6 +16,8 @@ Progress = Callable[[int, int], None]
 
 CHUNK = 1 << 20
 SILENCE_SECONDS = 60.0
+# Less than this in that time is a download that would take days.
+STALLED_BYTES = 1 << 16
 HEAD_SECONDS = 10.0
 
 
@@ -21,8 +25,8 @@ def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SE
     """Stream an http(s) URL into the file `path`.
 
     `silence` in seconds is how long the server may say nothing; there is no limit on the whole. Unreachable when it
-    does not answer, falls silent or hangs up early; HomelabError when it answers with another status than 200.
-    OSError when the file cannot be written.
+    does not answer, falls silent, nearly stands still or hangs up early; HomelabError when it answers with another
+    status than 200, or when the file cannot be written. What `report` raises ends the download.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -33,8 +37,15 @@ def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SE
             file.flush()
             os.fsync(file.fileno())
         part.rename(path)
+    except OSError as error:
+        raise HomelabError(
+            f"the download cannot be kept: {error.strerror or error}",
+            where=str(part),
+            advice="Make room there, or name another cache with XDG_CACHE_HOME; then run again",
+        ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _pieces(url: str, silence: float) -> Iterator[tuple[bytes, int, int]]:
@@ -43,9 +54,14 @@ def _pieces(url: str, silence: float) -> Iterator[tuple[bytes, int, int]]:
     try:
         with urllib.request.urlopen(url, timeout=silence) as response:
             total = int(response.headers.get("Content-Length") or 0)
+            since, then = time.monotonic(), 0
             while piece := response.read1(CHUNK):
                 done += len(piece)
                 yield piece, done, total
+                if time.monotonic() - since > silence:
+                    if done - then < STALLED_BYTES:
+                        raise _unreachable(url, f"it stands nearly still: {done - then} bytes in {silence:g} s")
+                    since, then = time.monotonic(), done
     except urllib.error.HTTPError as error:
         error.close()
         raise HomelabError(

@@ -1,13 +1,16 @@
 """The ESXi shell over SSH: the few commands that the steps need, switched on over the API and left as found."""
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
-from homelab.errors import HostFault
+from homelab.errors import HomelabError, HostFault
 from homelab.lab import EsxiHost
 from homelab.ports import ssh
 from homelab.ports.files import HomeFiles
+from homelab.ports.ssh_notes import forget_ssh, note_ssh
 from homelab.ports.vsphere.hosts import start_service, stop_service
 from homelab.ports.vsphere.session import open_session
 
@@ -23,20 +26,49 @@ def login_of(host: EsxiHost) -> ssh.Login:
 
 
 @contextmanager
-def esxi_shell(host: EsxiHost, running: bool, files: HomeFiles, report: Callable[[str], None]) -> Iterator[ssh.Shell]:
-    """A shell on the host. SSH that was not `running` is started over the API, and stopped at the end in any case."""
-    if not running:
-        with open_session(host, files, report) as session:
-            start_service(session, SERVICE)
+def esxi_shell(
+    host: EsxiHost,
+    running: bool,
+    files: HomeFiles,
+    report: Callable[[str], None],
+    *,
+    ours: bool = False,
+    boot_time: datetime | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[ssh.Shell]:
+    """A shell on the host, whose SSH is left as it was found.
+
+    SSH that was not `running` is started over the API, and stopped at the end however that comes; so is SSH that runs
+    and is `ours`, left on by a run that was killed. A note, for the boot of `boot_time`, is written before it is
+    started and dropped after it is stopped: where we are killed in between, the next run knows whose it is.
+    """
+    ours = ours or not running
+    if ours and boot_time is not None:
+        note_ssh(files, host.name, boot_time)
     try:
+        if not running:
+            with open_session(host, files, report) as session:
+                start_service(session, SERVICE)
         # The service is started before its port listens.
-        ssh.await_port(login_of(host), START_SECONDS)
+        ssh.await_port(login_of(host), START_SECONDS, stop)
         with ssh.connect(login_of(host), files, report) as shell:
             yield shell
     finally:
-        if not running:
-            with open_session(host, files, report) as session:
-                stop_service(session, SERVICE)
+        if ours:
+            switch_off(host, files, report)
+
+
+def switch_off(host: EsxiHost, files: HomeFiles, report: Callable[[str], None]) -> None:
+    """Switch SSH off and drop the note. What keeps us from it is told, and the note stays for the next run.
+
+    It raises nothing: what went wrong before, or went well, is what matters to the caller.
+    """
+    try:
+        with open_session(host, files, report) as session:
+            stop_service(session, SERVICE)
+        forget_ssh(files, host.name)
+    except HomelabError as error:
+        report(f"{host.name}: SSH stays on for now, the next run switches it off ({error.what})")
 
 
 def driver_map_names(shell: ssh.Shell, driver: str, pci_id: str) -> bool:

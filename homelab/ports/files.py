@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from homelab.errors import HomelabError
 from homelab.ports.home_folder import HOME, close_home, home_of, make_home
 from homelab.ports.locks import run_lock
 from homelab.ports.private import told, write_private
@@ -26,10 +27,15 @@ def cache_folder() -> Path:
 
 @dataclass
 class HomeFiles(TrustFiles):
-    """Paths and small writes below one `.homelab/`; made with mode 0700 at the first write. Errors come in words."""
+    """Paths and small writes below one `.homelab/`; made with mode 0700 at the first write. Errors come in words.
+
+    `cannot_write` says why the logs of this run are not whole, None while they are; `warn` is told of it once.
+    """
 
     secrets: tuple[str, ...] = ()
     run: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ"))
+    cannot_write: str | None = None
+    warn: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self.masks = Masks(self.secrets)
@@ -93,14 +99,22 @@ class HomeFiles(TrustFiles):
         return self.log_folder / "run.log"
 
     def append(self, name: str, text: str) -> None:
-        """Add text to a file of this run, secrets masked, mode 0600, flushed before the call returns."""
+        """Add text to a file of this run, secrets masked, mode 0600, flushed before the call returns.
+
+        It raises nothing: a log must not stop a change half-way. What kept it from being written is told once, and is
+        in `cannot_write` from then on: no new change should begin.
+        """
         # In JSON, control characters are escaped already.
         masked = f"{self.masks.line(text.rstrip())}\n" if name.endswith(".jsonl") else visible(self.masks.text(text))
         path = self.log_folder / name
         with self._lock:
-            make_home(self.home)
-            with told(path, "written"):
+            try:
+                make_home(self.home)
                 self._append(path, masked)
+            except HomelabError as error:
+                self._told(error.what)
+            except OSError as error:
+                self._told(f"{path} cannot be written: {error.strerror or error}")
 
     def _append(self, path: Path, text: str) -> None:
         for folder in (path.parent.parent, path.parent):
@@ -108,6 +122,11 @@ class HomeFiles(TrustFiles):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
+
+    def _told(self, what: str) -> None:
+        if self.cannot_write is None:
+            self.cannot_write = what
+            self.warn(f"{what}; what is under way is brought to its end, and nothing new is begun")
 
     def _write(self, path: Path, text: str) -> None:
         with recorded(self, "file", "laptop", f"write {path.name}", writes=True), told(path, "written"):

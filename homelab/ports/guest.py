@@ -55,14 +55,14 @@ class GuestAway:
 
 def look(shell: Shell) -> GuestLook:
     """Ask one guest for everything. Raises Unreachable, HostFault."""
-    said = shell.must(["sudo", "-n", "python3", "-"], stdin=SCRIPT.read_text())
+    said = shell.must(["sudo", "-n", "python3", "-"], stdin=SCRIPT.read_text(encoding="utf-8"))
     try:
         return _understood(json.loads(_last_line(said)))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise HostFault(
-            f"the guest was asked how it stands and said something else: {said.strip()[:200]!r}",
+            f"the guest was asked how it stands and said something else: {said.strip()[:200] or 'nothing'}",
             where=shell.login.where,
-            advice="See what its shell prints by itself (`ssh ... true` should print nothing), and run again",
+            advice="Run `sudo -n python3 -V` there by hand: it has to be Python 3.9 or newer; then run again",
         ) from error
 
 

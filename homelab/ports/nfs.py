@@ -117,7 +117,10 @@ class _Caller:
     def port_of(self, program: int) -> int:
         """Where version 3 of a program listens. Raises _NoAnswer."""
         what = f"GETPORT {NAMES[program]} 3"
-        port = self.call(RPCBIND_PORT, RPCBIND, 2, GETPORT, what, uint(program, 3, TCP, 0)).uint()
+        try:
+            port = self.call(RPCBIND_PORT, RPCBIND, 2, GETPORT, what, uint(program, 3, TCP, 0)).uint()
+        except Malformed as error:
+            raise _NoAnswer(str(error)) from error
         if not 0 < port < 1 << 16:
             raise _Refused(NOT_REGISTERED)
         return port
@@ -168,7 +171,7 @@ def _exports(caller: _Caller, port: int) -> tuple[Export, ...] | None:
     try:
         answer = caller.call(port, MOUNT, 3, EXPORT, "EXPORT")
         return tuple(Export(answer.text(), tuple(answer.text() for _ in answer.chain())) for _ in answer.chain())
-    except (_NoAnswer, Malformed):
+    except (_NoAnswer, Malformed, UnicodeError):
         return None
 
 

@@ -3,19 +3,22 @@
 import functools
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from homelab.data import data_folder
-from homelab.errors import TrustError, Unreachable, UsageError
+from homelab.errors import Starting, TrustError, Unreachable, UsageError
 from homelab.lab import EsxiHost, Lab
 from homelab.ports import guest, ssh
 from homelab.ports.ansible_inventory import Vault
+from homelab.ports.esxi_shell import SERVICE as SSH
 from homelab.ports.esxi_shell import backup_path, esxi_shell
 from homelab.ports.files import HomeFiles, tree_digest
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.looks import Looks
 from homelab.ports.nfs import look_at_export
+from homelab.ports.ssh_notes import forget_ssh
 from homelab.ports.vsphere import HostLook, VmLook, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup
 from homelab.ports.vsphere.storage import download
@@ -25,13 +28,16 @@ from homelab.render.ssh_key import BadKey, host_key
 
 GUEST_SSH_PORT = 22
 GUEST_SSH_TIMEOUT = 15.0
+STARTING_PAUSE = 1.0
 
 
 def open_world(
     lab: Lab, inventories: Sequence[Path], vault: Vault, files: HomeFiles, note: Callable[[str], None]
 ) -> World:
     """The world of one run. Nothing is asked before a step asks."""
-    hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, note))
+    stop = threading.Event()
+    hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, note, stop))
+    files.warn = note
     world: World
 
     def look_at_guest(name: str) -> GuestLook | GuestAway:
@@ -43,7 +49,7 @@ def open_world(
         files=files,
         note=note,
         waiting=lambda **_: None,
-        stop=threading.Event(),
+        stop=stop,
         _vault=vault,
         _vm_hosts={},
         _hosts=hosts,
@@ -86,10 +92,24 @@ def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts:
     return path
 
 
-def _look_at_host(lab: Lab, files: HomeFiles, note: Callable[[str], None], name: str) -> HostLook:
+def _look_at_host(
+    lab: Lab, files: HomeFiles, note: Callable[[str], None], stop: threading.Event, name: str
+) -> HostLook:
+    """One look; a host that is just starting is given its API's deadline to know itself."""
     host: EsxiHost = lab.host(name)
-    with open_session(host, files, note) as session:
-        return look(session)
+    end = time.monotonic() + host.api_timeout
+    while True:
+        try:
+            with open_session(host, files, note) as session:
+                found = look(session)
+            break
+        except Starting:
+            if time.monotonic() > end or stop.wait(STARTING_PAUSE):
+                raise
+    if not found.services.get(SSH, False):
+        # A note whose SSH is off has had its day; whoever switches it on later is somebody else.
+        forget_ssh(files, name)
+    return found
 
 
 def _is_nowhere(world: World, name: str) -> bool:

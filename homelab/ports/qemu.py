@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from homelab.errors import DeadlinePassed, HomelabError, UsageError
+from homelab.ports import process
 from homelab.render.console import lines
 
 QEMU = "qemu-system-x86_64"
@@ -90,12 +91,14 @@ def _acceleration(program: str) -> tuple[str, str]:
     argv = [program, "-accel", name, "-cpu", "host", "-machine", "q35", "-m", "64", "-nodefaults"]
     argv += ["-display", "none", "-monitor", "stdio"]
     try:
-        done = subprocess.run(argv, input=b"quit\n", capture_output=True, timeout=PROBE_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
+        done = process.run(process.Child("QEMU", argv, PROBE_SECONDS, stdin=b"quit\n"))
+    except DeadlinePassed:
         return "tcg", f"{name} gave no answer within {PROBE_SECONDS} s"
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[:1]
-        return "tcg", f"{name} does not work here: {' '.join(said) or f'exit {done.returncode}'}"
+    except HomelabError as error:
+        return "tcg", f"{name} cannot be tried: {error.what}"
+    if done.status:
+        said = done.stderr.strip().splitlines()[:1]
+        return "tcg", f"{name} does not work here: {' '.join(said) or f'exit {done.status}'}"
     return name, ""
 
 
@@ -140,14 +143,14 @@ def run_until_reboot(
         shutil.copyfile(emulator.variables, variables)
         with errors.open("wb") as stderr:
             argv = command(emulator, machine, variables)
-            process = subprocess.Popen(
+            running = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True
             )
             try:
-                last = _watch(process, log, seconds, watch)
-                code = process.wait(END_SECONDS) if last is not None else None
+                last = _watch(running, log, seconds, watch)
+                code = running.wait(END_SECONDS) if last is not None else None
             finally:
-                _end(process)
+                _end(running)
         if code is None:
             shown = _last(machine.log)
             raise DeadlinePassed(

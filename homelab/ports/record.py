@@ -8,7 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -54,11 +54,14 @@ def recorded(files: "HomeFiles", kind: str, target: str, what: str, *, writes: b
 def finish(files: "HomeFiles") -> None:
     """Write the counts as the last line, if anything was recorded."""
     path = files.log_folder / NAME
-    if not path.exists():
-        return
     counts: Counter[str] = Counter()
-    for line in path.read_text().splitlines():
-        entry = json.loads(line)
-        counts[entry["kind"]] += 1
-        counts["writes"] += entry["writes"]
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        # A disk that was full for a while leaves half a line.
+        with suppress(ValueError, LookupError, TypeError):
+            entry = json.loads(line)
+            counts.update({entry["kind"]: 1, "writes": int(entry["writes"])})
     files.append(NAME, json.dumps({"counts": dict(sorted(counts.items()))}) + "\n")

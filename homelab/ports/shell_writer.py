@@ -108,11 +108,13 @@ class ShellWriter:
 
     def enter_maintenance(self, seconds: float, progress: Progress) -> None:
         """`esxcli system maintenanceMode set`."""
-        self._esxcli("system", "maintenanceMode", "set", "--enable=true", f"--timeout={int(seconds)}")
+        words = ["esxcli", "system", "maintenanceMode", "set", "--enable=true", f"--timeout={int(seconds)}"]
+        self.shell.must(words, writes=True, seconds=seconds + self.shell.login.timeout)
 
     def exit_maintenance(self, seconds: float, progress: Progress) -> None:
         """`esxcli system maintenanceMode set`."""
-        self._esxcli("system", "maintenanceMode", "set", "--enable=false")
+        words = ["esxcli", "system", "maintenanceMode", "set", "--enable=false"]
+        self.shell.must(words, writes=True, seconds=seconds + self.shell.login.timeout)
 
     def reboot(self) -> None:
         """`reboot`; the channel may drop before it answers, which is success (esxi-facts, The driver fix)."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from homelab.ports.process import kill_all
+
 INTERRUPTED = 130
 
 
@@ -24,6 +26,7 @@ def stopping(stop: threading.Event) -> Iterator[None]:
     def told(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             os.write(2, b"ended at once; run again, it goes on where it stopped\n")
+            kill_all()
             os._exit(INTERRUPTED)
         stop.set()
 

@@ -6,14 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 from paramiko.ssh_exception import NoValidConnectionsError
 
-from homelab.errors import HomelabError, HostFault, LoginRefused, Unreachable
+from homelab.errors import HomelabError, HostFault, Interrupted, LoginRefused, Unreachable
 from homelab.ports.files import HomeFiles
 from homelab.ports.record import recorded
 from homelab.ports.trust_files import host_key_changed
@@ -21,6 +21,10 @@ from homelab.render.known_hosts import known_host_name
 
 # Without a handler of ours, paramiko's threads would write to a person's terminal by themselves.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
+MOST = 4 << 20
+PIECE = 1 << 16
+# Of what a command that failed printed, in characters.
+SHOWN = 2000
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,41 @@ def _said(error: Exception) -> str:
     return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
 
 
-def _text(data: bytes) -> str:
+def file_option(name: str, path: Path) -> str:
+    """An option of OpenSSH that names a file, whatever characters its path has (ssh_config(5): quotes, tokens)."""
+    text = str(path.absolute()).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'{name}="{text}"'
+
+
+def _text(data: bytes | bytearray) -> str:
     return data.decode(errors="replace")
+
+
+class _TooMuch(Exception):
+    """A command printed more than MOST bytes."""
+
+
+def _read(channel: paramiko.Channel, end: float) -> Output:
+    """Both streams and the exit status. Raises TimeoutError once `end` (monotonic) has passed, _TooMuch."""
+    said: tuple[bytearray, bytearray] = (bytearray(), bytearray())
+    over = (threading.Event(), threading.Event())
+
+    def drain(read: Callable[[int], bytes], into: bytearray, ended: threading.Event) -> None:
+        # The channel's own timeout ends this too; a channel that is closed reads as empty.
+        with suppress(OSError):
+            while len(into) <= MOST and (piece := read(PIECE)):
+                into += piece
+        ended.set()
+
+    channel.settimeout(max(0.0, end - time.monotonic()))
+    for read, into, ended in zip((channel.recv, channel.recv_stderr), said, over, strict=True):
+        threading.Thread(target=drain, args=(read, into, ended), daemon=True).start()
+    for event in (*over, channel.status_event):
+        if not event.wait(max(0.0, end - time.monotonic())):
+            raise TimeoutError
+        if max(map(len, said)) > MOST:
+            raise _TooMuch
+    return Output(channel.exit_status, _text(said[0]), _text(said[1]))
 
 
 class Shell:
@@ -73,35 +110,49 @@ class Shell:
         self._files = files
         self.login = login
 
-    def run(self, argv: Sequence[str], *, stdin: str = "", writes: bool = False) -> Output:
-        """Run one command; both streams are read before the exit status. Raises Unreachable when the line breaks."""
-        with recorded(self._files, "ssh", self.login.name, shlex.join(argv), writes=writes):
-            return self._run(argv, stdin)
+    def run(
+        self, argv: Sequence[str], *, stdin: str = "", writes: bool = False, seconds: float | None = None
+    ) -> Output:
+        """Run one command, within `seconds` (the login's timeout unless told). Raises Unreachable, HostFault.
 
-    def _run(self, argv: Sequence[str], stdin: str) -> Output:
-        seconds = self.login.timeout
+        Unreachable when the line breaks or the time is up: the command itself may still be running there.
+        """
+        limit = self.login.timeout if seconds is None else seconds
+        with recorded(self._files, "ssh", self.login.name, shlex.join(argv), writes=writes):
+            return self._run(argv, stdin, limit)
+
+    def _run(self, argv: Sequence[str], stdin: str, seconds: float) -> Output:
+        end = time.monotonic() + seconds
         try:
-            to, out, err = self._client.exec_command(shlex.join(argv), timeout=seconds)
-            to.write(stdin)
-            to.channel.shutdown_write()
-            errors: list[bytes] = []
-            reader = threading.Thread(target=lambda: errors.append(err.read()), daemon=True)
-            reader.start()
-            stdout = out.read()
-            reader.join(seconds)
-            return Output(out.channel.recv_exit_status(), _text(stdout), _text(b"".join(errors)))
-        except (TimeoutError, OSError, paramiko.SSHException, EOFError) as error:
+            to, out, _ = self._client.exec_command(shlex.join(argv), timeout=seconds)
+            with closing(out.channel):
+                to.write(stdin)
+                out.channel.shutdown_write()
+                return _read(out.channel, end)
+        except _TooMuch:
+            raise HostFault(
+                f"`{shlex.join(argv)}` printed more than {MOST >> 20} MiB",
+                where=self.login.where,
+                advice="Run it by hand on that machine to see more",
+            ) from None
+        except TimeoutError as error:
+            raise Unreachable(
+                f"`{shlex.join(argv)}` did not end within {seconds:g} s",
+                where=self.login.where,
+                advice="It may still be running there. Check that the machine is not overloaded, and run again",
+            ) from error
+        except (OSError, paramiko.SSHException, EOFError, AttributeError, ValueError) as error:
             raise Unreachable(
                 f"the connection broke while running `{shlex.join(argv)}`: {error or type(error).__name__}",
                 where=self.login.where,
                 advice="Check that the machine is on, and run again",
             ) from error
 
-    def must(self, argv: Sequence[str], *, stdin: str = "", writes: bool = False) -> str:
+    def must(self, argv: Sequence[str], *, stdin: str = "", writes: bool = False, seconds: float | None = None) -> str:
         """The output of a command that has to succeed. Raises HostFault with its own words."""
-        output = self.run(argv, stdin=stdin, writes=writes)
+        output = self.run(argv, stdin=stdin, writes=writes, seconds=seconds)
         if output.status != 0:
-            said = (output.stderr.strip() or output.stdout.strip() or "nothing").replace("\n", " ")
+            said = (output.stderr.strip() or output.stdout.strip() or "nothing").replace("\n", " ")[:SHOWN]
             raise HostFault(
                 f"`{shlex.join(argv)}` ended with status {output.status} and said: {said}",
                 where=self.login.where,
@@ -118,8 +169,9 @@ def connect(login: Login, files: HomeFiles, report: Callable[[str], None]) -> It
     """
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(_Pin(login, files, report))
-    _load_known(client, login, files)
     try:
+        _load_known(client, login, files)
+        _check_key(login)
         _open(client, login)
         _without_delay(client)
         yield Shell(client, login, files)
@@ -127,9 +179,24 @@ def connect(login: Login, files: HomeFiles, report: Callable[[str], None]) -> It
         client.close()
 
 
-def await_port(login: Login, seconds: float) -> None:
-    """Wait until something listens on the port. Raises Unreachable with the last answer after `seconds`."""
-    end = time.monotonic() + seconds
+def _check_key(login: Login) -> None:
+    """A key of ours that cannot be read is no fault of the other machine's."""
+    if login.key is None:
+        return
+    try:
+        with login.key.open("rb"):
+            return
+    except OSError as error:
+        raise HomelabError(
+            f"the private key cannot be read: {error.strerror}",
+            where=str(login.key),
+            advice="Guests know this key only: bring it back from a backup, or make their VMs anew",
+        ) from error
+
+
+def await_port(login: Login, seconds: float, stop: threading.Event | None = None) -> None:
+    """Wait until something listens on the port. Raises Unreachable with the last answer, Interrupted."""
+    stop, end = stop or threading.Event(), time.monotonic() + seconds
     while True:
         try:
             socket.create_connection((login.address, login.port), timeout=login.timeout).close()
@@ -141,7 +208,9 @@ def await_port(login: Login, seconds: float) -> None:
                     where=login.where,
                     advice="Look at the host's services (TSM-SSH) and its firewall (sshServer), and run again",
                 ) from error
-            time.sleep(0.1)
+            if stop.wait(0.1):
+                advice = "Run again; it goes on where it stopped"
+                raise Interrupted("interrupted before SSH answered", where=login.where, advice=advice) from error
 
 
 def _without_delay(client: paramiko.SSHClient) -> None:
@@ -208,7 +277,8 @@ def _open(client: paramiko.SSHClient, login: Login) -> None:
             where=login.where,
             advice="Signatures with SHA-1 are not accepted any more: update the host to 6.5 or newer",
         ) from error
-    except (OSError, paramiko.SSHException, EOFError) as error:
+    except Exception as error:
+        # On a peer that is no SSH server paramiko also raises what its parsing meets (ValueError, struct.error).
         raise Unreachable(
             f"no SSH connection: {_said(error)}",
             where=login.where,

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Collection
 
 from homelab.errors import Unreachable
+from homelab.ports.exchange import Exchange
 from homelab.ports.files import HomeFiles
 from homelab.render.pins import doubles
 
@@ -78,6 +79,7 @@ def _shown_at(place: str, certificate: str, timeout: float) -> bool:
 def context_for(der: bytes) -> ssl.SSLContext:
     """A context that accepts only this certificate; the name in it does not matter, the pin does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = Exchange
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(der))

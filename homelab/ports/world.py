@@ -1,5 +1,6 @@
 """The world as steps see it: looks, sessions, shells and plays, all by the inventory's names."""
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from homelab.ports import ansible, ssh
 from homelab.ports.addresses import in_use
 from homelab.ports.ansible_inventory import Vault
 from homelab.ports.esxi_shell import SERVICE as SSH
-from homelab.ports.esxi_shell import esxi_shell
+from homelab.ports.esxi_shell import esxi_shell, switch_off
 from homelab.ports.files import HomeFiles
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.host_writer import HostWriter
@@ -25,6 +26,7 @@ from homelab.ports.looks import Looks
 from homelab.ports.nfs import ExportLook
 from homelab.ports.record import recorded
 from homelab.ports.shell_writer import ShellWriter
+from homelab.ports.ssh_notes import ssh_is_ours
 from homelab.ports.tls import twin_of
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
@@ -195,7 +197,7 @@ class World:
         """A vSphere session at a host."""
         self._backups.get(host)
         try:
-            with open_session(self.lab.host(host), self.files, self.note) as session:
+            with open_session(self.lab.host(host), self.files, self.note, self.stop) as session:
                 yield session
         finally:
             self._hosts.forget(host)
@@ -204,7 +206,7 @@ class World:
     def session_at(self, host: str, address: str) -> Iterator[Session]:
         """A vSphere session at a host that is still at another address than its own."""
         try:
-            with open_session(self._host_at(host, address), self.files, self.note) as session:
+            with open_session(self._host_at(host, address), self.files, self.note, self.stop) as session:
                 yield session
         finally:
             self._hosts.forget(host)
@@ -242,8 +244,28 @@ class World:
         running = look.services.get(SSH, False)
         self._backups.get(host)
         try:
-            with esxi_shell(self.lab.host(host), running, self.files, self.note) as shell:
+            with esxi_shell(
+                self.lab.host(host),
+                running,
+                self.files,
+                self.note,
+                ours=self.ssh_is_ours(host),
+                boot_time=look.boot_time,
+                stop=self.stop,
+            ) as shell:
                 yield shell
+        finally:
+            self._hosts.forget(host)
+
+    def ssh_is_ours(self, host: str) -> bool:
+        """Whether the host's SSH is on because a run of ours switched it on and was kept from switching it off."""
+        look = self.host(host)
+        return look.services.get(SSH, False) and ssh_is_ours(self.files, host, look.boot_time)
+
+    def switch_ssh_off(self, host: str) -> None:
+        """Switch off what a run of ours left on."""
+        try:
+            switch_off(self.lab.host(host), self.files, self.note)
         finally:
             self._hosts.forget(host)
 
@@ -266,13 +288,16 @@ class World:
         self.log(f"--- {sentence}")
         try:
             with recorded(self.files, "play", target, playbook, writes=True):
-                return ansible.run_play(play, self.log, lambda last: self._say_waiting(sentence, deadline, last))
+                return ansible.run_play(
+                    play, self.log, lambda last: self._say_waiting(sentence, deadline, last), self.stop
+                )
         finally:
             self._guests.forget(target)
             self._exports.forget(target)
 
     def _pinned_keys(self) -> str:
-        return f"-o UserKnownHostsFile={self.files.known_hosts} -o StrictHostKeyChecking=yes"
+        option = ssh.file_option("UserKnownHostsFile", self.files.known_hosts)
+        return f"-o {shlex.quote(option)} -o StrictHostKeyChecking=yes"
 
     # -- waiting
 

@@ -21,8 +21,10 @@ def _nothing(*_: object) -> None:
 class Harm:
     """All off on a healthy host.
 
-    `met` is called when a request comes in, before it is looked at; `wrote` with the name of every call, command or
-    transfer that writes, before it is answered. Neither may be called by a thread that holds a host's lock.
+    `unknown` are the paths of properties that hostd does not tell yet, as in the first moments after a boot: a property
+    collector leaves them out. `met` is called when a request comes in, before it is looked at; `wrote` with the name of
+    every call, command or transfer that writes, before it is answered. Neither may be called by a thread that holds a
+    host's lock.
     """
 
     reboot_hangs: bool = False
@@ -38,6 +40,7 @@ class Harm:
     lease_dies: bool = False
     power_on_refused: bool = False
     clock_skew: timedelta = timedelta(0)
+    unknown: frozenset[str] = frozenset()
     met: Callable[[], None] = _nothing
     wrote: Callable[[str], None] = _nothing
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from homelab.errors import HostFault
+from homelab.errors import HostFault, Interrupted
 from homelab.lab import Image as ImageSource
 from homelab.lab import Lab
 from homelab.ports.disk import prepare_image
@@ -131,11 +131,18 @@ class PercentReport:
     """Turns (done, total) bytes into waiting events, one a percent at the most."""
 
     def __init__(self, world: World, sentence: str) -> None:
+        self._sentence, self._stop = sentence, world.stop
         self._say = world.progress(sentence, TRANSFER_SECONDS)
         self._last = -1
 
     def __call__(self, done: int, total: int) -> None:
-        """Report how far it is."""
+        """Report how far it is. Raises Interrupted: what is prepared or sent is begun anew, or found whole."""
+        if self._stop.is_set() and done < total:
+            raise Interrupted(
+                f"interrupted: {self._sentence}; {done} of {total} bytes",
+                where="this machine",
+                advice="Run again; it goes on where it stopped",
+            )
         percent = 100 * done // total if total else 0
         if percent != self._last:
             self._last = percent

@@ -22,6 +22,7 @@ from homelab.steps.host_state import (
     needs_fix,
     scratch_pending,
 )
+from homelab.steps.ssh_left_on import SwitchSshOff, ssh_left_on
 
 MAINTENANCE_SECONDS = 120.0
 
@@ -97,10 +98,11 @@ class LeaveMaintenance(Change):
 
 @dataclass(frozen=True)
 class Boot:
-    """What the step sees: the host, and whether it was a run of ours that put it into maintenance mode."""
+    """What the step sees: the host, and whether maintenance mode, and SSH that is on, are a run's of ours."""
 
     look: HostLook
     maintenance_is_ours: bool = False
+    ssh_is_ours: bool = False
 
 
 class Reboot(Step):
@@ -125,7 +127,8 @@ class Reboot(Step):
 
     def observe(self, world: World, target: str) -> Boot:
         """The host's look, and our note about its maintenance mode."""
-        return Boot(world.host(target), world.files.in_maintenance(target))
+        look, noted = world.host(target), world.files.in_maintenance(target)
+        return Boot(look, noted, ssh_left_on(world, target))
 
     def plan(self, lab: Lab, target: str, observed: Boot) -> Sequence[Planned]:
         """Reboot when what is configured differs from what runs; refuse while VMs run."""
@@ -141,9 +144,10 @@ class Reboot(Step):
             return [RebootHost(target, nic, unwanted, look.boot_time, tuple(because))]
         if self.logs and awaits_scratch(lab, target, look):
             return [Blocked(target, f"usb-housekeeping has given {target} a place for its logs")]
+        changes: list[Planned] = [SwitchSshOff(target)] if observed.ssh_is_ours else []
         if look.in_maintenance and observed.maintenance_is_ours:
-            return [LeaveMaintenance(target)]
-        return []
+            changes.append(LeaveMaintenance(target))
+        return changes
 
     def _because(self, lab: Lab, target: str, look: HostLook) -> list[str]:
         nic, wrong = look.nic(lab.host(target).management_nic), look.modules.get(WRONG)
@@ -151,8 +155,11 @@ class Reboot(Step):
             return [f"{WRONG} is enabled again and does not run yet"]
         return differences(look)
 
-    def apply(self, world: World, change: RebootHost | LeaveMaintenance) -> None:
+    def apply(self, world: World, change: RebootHost | LeaveMaintenance | SwitchSshOff) -> None:
         """Enter maintenance mode, reboot, wait for a new boot time and a driver, and leave maintenance mode."""
+        if isinstance(change, SwitchSshOff):
+            world.switch_ssh_off(change.target)
+            return
         if isinstance(change, RebootHost):
             _reboot(world, change)
         _leave_maintenance(world, change.target)

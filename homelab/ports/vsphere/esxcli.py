@@ -4,14 +4,16 @@ pyVmomi does not know these two calls, and types of our own would live beside th
 the two envelopes are written here by hand, on the session's own cookie and certificate.
 """
 
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPException
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from homelab.errors import HostFault, Unreachable
+from homelab.errors import HostFault
+from homelab.ports.exchange import begin, connection
 from homelab.ports.record import recorded
-from homelab.ports.vsphere.session import Session
+from homelab.ports.vsphere.session import Session, parsed, translated
+from homelab.render.stranger import what_answered
 
 ENVELOPE = (
     '<?xml version="1.0" encoding="UTF-8"?>'
@@ -35,7 +37,8 @@ def esxcli(session: Session, command: str, *, writes: bool = False, **options: s
     Options are named as on the wire: without hyphens. Raises HostFault with the command's own words.
     """
     words = command.split()
-    executer = _text(_call(session, RETRIEVE, "the way to esxcli", writes=False))
+    with parsed(session.where, "the way to esxcli"):
+        executer = _text(_call(session, RETRIEVE, "the way to esxcli", writes=False))
     arguments = "".join(
         ARGUMENT.format(name=name, value=escape(f"<{name}>{escape(_value(value))}</{name}>"))
         for name, value in options.items()
@@ -51,7 +54,7 @@ def esxcli(session: Session, command: str, *, writes: bool = False, **options: s
     if failed:
         raise _refused(session, command, failed)
     response = next((node.text for node in answer.iter() if _name(node) == "response"), None)
-    return _rows(ElementTree.fromstring(response)) if response else []
+    return _rows(_tree(session, response.encode(), f"esxcli {command}")) if response else []
 
 
 def _value(value: str | bool) -> str:
@@ -60,26 +63,14 @@ def _value(value: str | bool) -> str:
 
 def _call(session: Session, body: str, what: str, *, writes: bool) -> ElementTree.Element:
     """One SOAP call; its answer's body. Raises HostFault for a fault of the API's own, Unreachable."""
-    host = session.host
     name = body[1:].partition(" ")[0]
-    connection = HTTPSConnection(str(host.address), host.api_port, timeout=host.api_timeout, context=session.tls)
-    headers = {"Cookie": session.cookie, "Content-Type": "text/xml; charset=utf-8", "SOAPAction": '"urn:vim25/5.5"'}
-    try:
-        with recorded(session.files, "soap", host.name, name, writes=writes):
-            connection.request("POST", "/sdk", ENVELOPE.format(body=body).encode(), headers)
-            answer = connection.getresponse()
-            content = answer.read()
-    except (OSError, HTTPException) as error:
-        raise Unreachable(
-            f"the connection broke ({what}): {error or type(error).__name__}",
-            where=session.where,
-            advice="Check that the host is on, and run again",
-        ) from error
-    finally:
-        connection.close()
-    tree = ElementTree.fromstring(content)
-    if answer.status != 200:
-        said = next((node.text for node in tree.iter() if _name(node) == "faultstring"), None) or answer.reason
+    with recorded(session.files, "soap", session.host.name, name, writes=writes), translated(session.where):
+        status, reason, content, heard = _post(session, ENVELOPE.format(body=body).encode())
+    if status not in (200, 500):
+        raise _stranger(session, what, heard)
+    tree = _tree(session, content, what, heard)
+    if status != 200:
+        said = next((node.text for node in tree.iter() if _name(node) == "faultstring"), None) or reason
         raise HostFault(
             f"{what}: {said.strip().rstrip('.')}",
             where=session.where,
@@ -88,13 +79,47 @@ def _call(session: Session, body: str, what: str, *, writes: bool) -> ElementTre
     return tree
 
 
+def _post(session: Session, envelope: bytes) -> tuple[int, str, bytes, bytes]:
+    """Status, reason, content, and the beginning of the whole answer. Raises OSError, HTTPException."""
+    host = session.host
+    headers = {"Cookie": session.cookie, "Content-Type": "text/xml; charset=utf-8", "SOAPAction": '"urn:vim25/5.5"'}
+    opened = connection(str(host.address), host.api_port, session.tls, host.api_timeout)
+    exchange = begin(opened, host.api_timeout)
+    try:
+        opened.request("POST", "/sdk", envelope, headers)
+        answer = opened.getresponse()
+        return answer.status, answer.reason, answer.read(), exchange.heard
+    except HTTPException as error:
+        if not exchange.heard:
+            raise
+        raise _stranger(session, "esxcli", exchange.heard) from error
+    finally:
+        opened.close()
+
+
+def _tree(session: Session, content: bytes, what: str, heard: bytes = b"") -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(content)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise _stranger(session, what, heard or b"HTTP/1.1 200 OK\r\n\r\n" + content[:2048]) from error
+
+
+def _stranger(session: Session, what: str, heard: bytes) -> HostFault:
+    return HostFault(
+        f"{what}: no ESXi answers there, but {what_answered(heard)}",
+        where=session.where,
+        advice="Check what stands between this machine and the host; run again if the host was just starting",
+    )
+
+
 def _text(tree: ElementTree.Element) -> str:
     """The id of the returned object."""
     return next(node.text or "" for node in tree.iter() if _name(node) == "returnval")
 
 
 def _refused(session: Session, command: str, detail: str) -> HostFault:
-    words = next((node.text for node in ElementTree.fromstring(detail).iter() if _name(node) == "errMsg"), None)
+    tree = _tree(session, detail.encode(), f"esxcli {command}")
+    words = next((node.text for node in tree.iter() if _name(node) == "errMsg"), None)
     return HostFault(
         f"`esxcli {command}` said: {(words or 'nothing').strip()}",
         where=session.where,

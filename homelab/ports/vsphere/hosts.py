@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from homelab.ports.vsphere.esxcli import esxcli
-from homelab.ports.vsphere.session import Session
+from homelab.ports.vsphere.session import Session, parsed
 from homelab.ports.vsphere.storage import download
 
 
@@ -19,13 +19,17 @@ def stop_service(session: Session, key: str) -> None:
 
 def installed_vibs(session: Session) -> tuple[str, ...]:
     """The names of the installed software packages (6.5 and later)."""
-    return tuple(package.name for package in session.managers.imageConfigManager.FetchSoftwarePackages())
+    with parsed(session.where, "its packages"):
+        return tuple(package.name for package in session.managers.imageConfigManager.FetchSoftwarePackages())
 
 
 def configuration_backup(session: Session) -> bytes:
     """The host's configuration as a gzip tar, as `vim-cmd hostsvc/firmware/restore_config` takes it."""
     # The host in the URL is `*` and the scheme plain HTTP: only the path counts (esxi-facts, the driver fix).
-    path = urlsplit(session.managers.firmwareSystem.BackupFirmwareConfiguration()).path
+    with parsed(session.where, "where the copy of its configuration is"):
+        path = urlsplit(session.managers.firmwareSystem.BackupFirmwareConfiguration()).path
+        if not path.startswith("/"):
+            raise ValueError("no path")
     return download(session, path)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.errors import HostFault
-from homelab.ports.vsphere.session import Session
+from homelab.ports.vsphere.session import Session, parsed
 from homelab.ports.vsphere.tasks import Progress, wait_for
 
 
@@ -21,9 +21,10 @@ class PartitionLook:
 
 def partitions_of(session: Session, device_path: str) -> tuple[PartitionLook, ...]:
     """The partitions of a disk; empty for a disk without any."""
-    [info] = session.managers.storageSystem.RetrieveDiskPartitionInfo([device_path])
-    table = info.spec.partition if info.spec else None
-    return tuple(PartitionLook(p.partition, p.type, (p.endSector - p.startSector + 1) * 512) for p in table or [])
+    with parsed(session.where, f"the partitions of {device_path}"):
+        [info] = session.managers.storageSystem.RetrieveDiskPartitionInfo([device_path])
+        table = info.spec.partition if info.spec else None
+        return tuple(PartitionLook(p.partition, p.type, (p.endSector - p.startSector + 1) * 512) for p in table or [])
 
 
 def create_vmfs(session: Session, device_path: str, datastore: str) -> None:

@@ -15,7 +15,7 @@ from homelab.ports.vsphere.host_look import (
     PortGroupLook,
     VmfsLook,
 )
-from homelab.ports.vsphere.session import Session
+from homelab.ports.vsphere.session import Session, parsed
 from homelab.ports.vsphere.vm_look import VmLook, own_seed
 
 HOST_PATHS = [
@@ -51,10 +51,15 @@ FREE_EDITION = "esx.hypervisor"
 
 
 def look(session: Session) -> HostLook:
-    """Ask one host for everything, in one RetrievePropertiesEx and one QueryModules."""
+    """Ask one host for everything, in one RetrievePropertiesEx and one QueryModules. Raises Starting."""
+    with parsed(session.where, "itself"):
+        return _look(session)
+
+
+def _look(session: Session) -> HostLook:
     rows = _retrieve(session)
     [(_, host)] = [row for row in rows if isinstance(row[0], vim.HostSystem)]
-    licences = [row["licenses"] for ref, row in rows if isinstance(ref, vim.LicenseManager)]
+    licences = [row.get("licenses") or [] for ref, row in rows if isinstance(ref, vim.LicenseManager)]
     modules = host["configManager"].kernelModuleSystem.QueryModules()
     services = host["config.service.service"]
     ntp = getattr(host.get("config.dateTimeInfo"), "ntpConfig", None)

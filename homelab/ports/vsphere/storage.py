@@ -5,13 +5,15 @@ import http.client
 import io
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from pyVmomi import vim
 
-from homelab.errors import HomelabError, HostFault, Refused, Unreachable
+from homelab.errors import HomelabError, HostFault, Interrupted, Refused, Unreachable
+from homelab.ports.exchange import TooMuch, begin
+from homelab.ports.exchange import connection as open_connection
 from homelab.ports.host_writer import NfsMount
 from homelab.ports.record import recorded
 from homelab.ports.vsphere.session import DATACENTER, Session, fault_error
@@ -19,6 +21,9 @@ from homelab.ports.vsphere.tasks import Progress, wait_for
 
 BLOCK = 1 << 20
 SMALL = 1 << 16
+# A host's configuration is some hundred KiB; the copy is made while it is fetched.
+SMALL_FILE = 64 << 20
+DOWNLOAD_SECONDS = 60.0
 PROBE = b"homelab\n"
 Transferred = Callable[[int, int], None]
 # What to do about a cause that the host names; the texts are ESXi's own.
@@ -116,8 +121,12 @@ def upload(
 ) -> None:
     """PUT a file of `size` bytes into a folder that exists, over one that is there: whose it is, the caller knows.
 
-    `progress` gets (bytes done, bytes in all).
+    `progress` gets (bytes done, bytes in all). Unreachable when a block is not taken within the API's deadline.
+    Interrupted between two blocks of a file that has more than one: what lies there then is half a file, and named as
+    such.
     """
+    if session.stop.is_set() and size > BLOCK:
+        raise _interrupted(session, f"before the upload of [{datastore}] {path} began")
     with _transfer(session, "PUT", f"[{datastore}] {path}") as connection:
         connection.putrequest("PUT", _url(datastore, path))
         connection.putheader("Cookie", session.cookie)
@@ -126,14 +135,24 @@ def upload(
         connection.endheaders()
         done = 0
         while block := file.read(BLOCK):
+            begin(connection, session.host.api_timeout)
             connection.send(block)
             done += len(block)
+            if session.stop.is_set() and done < size:
+                half = f"[{datastore}] {path} is half a file, {done} of {size} bytes were sent"
+                raise _interrupted(session, f"in the middle of an upload: {half}")
             if progress:
                 progress(done, size)
         answer = connection.getresponse()
         said = _sentence(answer.read())
     if answer.status not in (200, 201):
         raise _refused(session, f"[{datastore}] {path} could not be written", answer, said)
+
+
+def _interrupted(session: Session, what: str) -> Interrupted:
+    return Interrupted(
+        f"interrupted {what}", where=session.where, advice="Run again; the file is sent anew, from its beginning"
+    )
 
 
 def file_size(session: Session, datastore: str, path: str) -> int | None:
@@ -143,12 +162,16 @@ def file_size(session: Session, datastore: str, path: str) -> int | None:
         return None
     if answer.status != 200:
         raise _refused(session, f"[{datastore}] {path} could not be looked at", answer)
-    return int(answer.getheader("Content-Length") or 0)
+    length = answer.getheader("Content-Length") or "0"
+    if not length.isdecimal():
+        raise _refused(session, f"[{datastore}] {path} has no size that can be read ({length[:40]})", answer)
+    return int(length)
 
 
 def download(session: Session, path: str) -> bytes:
     """A small file that the host offers at a path of its web server."""
     with _transfer(session, "GET", path) as connection:
+        begin(connection, session.host.api_timeout + DOWNLOAD_SECONDS, SMALL_FILE)
         connection.request("GET", path, headers={"Cookie": session.cookie})
         answer = connection.getresponse()
         content = answer.read()
@@ -186,24 +209,21 @@ def _request(session: Session, method: str, datastore: str, path: str) -> http.c
 @contextmanager
 def _transfer(session: Session, method: str, what: str) -> Iterator[http.client.HTTPSConnection]:
     """One recorded connection to the host's web server."""
-    connection = _connection(session)
+    host = session.host
     writes = method not in ("HEAD", "GET")
-    with recorded(session.files, "http", session.host.name, f"{method} {what}", writes=writes):
+    with recorded(session.files, "http", host.name, f"{method} {what}", writes=writes), ExitStack() as opened:
         try:
+            connection = open_connection(str(host.address), host.api_port, session.tls, host.api_timeout)
+            opened.callback(connection.close)
             yield connection
+        except TooMuch as error:
+            raise HostFault(f"{method} {what}: {error}", where=session.where, advice="Look at it by hand") from error
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(
                 f"the transfer broke ({method} {what}): {error or type(error).__name__}",
                 where=session.where,
                 advice="Check that the host is on and the network holds, and run again; the file is sent anew",
             ) from error
-        finally:
-            connection.close()
-
-
-def _connection(session: Session) -> http.client.HTTPSConnection:
-    host = session.host
-    return http.client.HTTPSConnection(str(host.address), host.api_port, timeout=host.api_timeout, context=session.tls)
 
 
 def _url(datastore: str, path: str) -> str:

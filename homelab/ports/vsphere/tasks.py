@@ -2,14 +2,19 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from http.client import HTTPException
 from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from homelab.errors import DeadlinePassed
+from homelab.errors import DeadlinePassed, HomelabError, Interrupted
 from homelab.ports.vsphere.session import Session, fault_error
 
 PATHS = ["info.state", "info.error", "info.progress", "info.result"]
+# How long one question waits for news, and how long a task may take to end once we were interrupted.
+LOOK_SECONDS = 5
+GRACE_SECONDS = 20.0
 Progress = Callable[[str], None]
 
 
@@ -25,12 +30,18 @@ def wait_for(session: Session, task: Any, sentence: str, *, seconds: float, prog
 def wait_for_all(
     session: Session, tasks: Sequence[Any], sentence: str, *, seconds: float, progress: Progress
 ) -> list[Any]:
-    """The results of several tasks, in their order, with one wait."""
+    """The results of several tasks, in their order, with one wait.
+
+    A task that was issued goes on at the host whatever we do. So an interruption gives it a moment to end; then
+    Interrupted names it.
+    """
     task_filter = session.collector.CreateFilter(_filter(tasks), partialUpdates=False)
     try:
-        seen = _updates(session, tasks, sentence, time.monotonic() + seconds, progress)
+        seen = _updates(session, tasks, sentence, _Patience(session, sentence, seconds), progress)
     finally:
-        task_filter.DestroyPropertyFilter()
+        # The session's end takes it away too; what went wrong before matters more.
+        with suppress(vmodl.MethodFault, OSError, HTTPException, HomelabError):
+            task_filter.DestroyPropertyFilter()
     for task in tasks:
         if seen[task._moId].get("info.state") == "error":
             fault = seen[task._moId]["info.error"]
@@ -47,21 +58,15 @@ def _filter(tasks: Sequence[Any]) -> Any:
 
 
 def _updates(
-    session: Session, tasks: Sequence[Any], sentence: str, deadline: float, progress: Progress
+    session: Session, tasks: Sequence[Any], sentence: str, patience: "_Patience", progress: Progress
 ) -> dict[str, dict[str, Any]]:
     seen: dict[str, dict[str, Any]] = {task._moId: {} for task in tasks}
     version = ""
     while not _ended(seen):
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise DeadlinePassed(
-                f"not done in time; last answer: {_last(seen)}",
-                where=f"{session.where}, {sentence}",
-                advice="The host may still be busy with it: look at its recent tasks, then run again",
-            )
+        left = patience.left(_last(seen))
         # Shorter than the connection's own deadline, or a quiet task would look like a mute host.
         options = vmodl.query.PropertyCollector.WaitOptions(
-            maxWaitSeconds=max(1, int(min(left, session.host.api_timeout / 3, 10)))
+            maxWaitSeconds=max(1, int(min(left, session.host.api_timeout / 3, LOOK_SECONDS)))
         )
         update = session.collector.WaitForUpdatesEx(version, options)
         if update is None:
@@ -72,6 +77,33 @@ def _updates(
         if not _ended(seen):
             progress(_last(seen))
     return seen
+
+
+class _Patience:
+    """How long a task is still waited for: its deadline, or a moment once we were interrupted."""
+
+    def __init__(self, session: Session, sentence: str, seconds: float) -> None:
+        self._session, self._where = session, f"{session.where}, {sentence}"
+        self._deadline, self._interrupted = time.monotonic() + seconds, False
+
+    def left(self, last: str) -> float:
+        """Seconds. Raises DeadlinePassed, Interrupted with the last answer."""
+        now = time.monotonic()
+        if self._session.stop.is_set() and not self._interrupted:
+            self._interrupted, self._deadline = True, min(self._deadline, now + GRACE_SECONDS)
+        if now < self._deadline:
+            return self._deadline - now
+        if self._interrupted:
+            raise Interrupted(
+                f"interrupted, and the host goes on with a task by itself; last answer: {last}",
+                where=self._where,
+                advice="Look at the host's recent tasks; when that one has ended, run again",
+            )
+        raise DeadlinePassed(
+            f"not done in time; last answer: {last}",
+            where=self._where,
+            advice="The host may still be busy with it: look at its recent tasks, then run again",
+        )
 
 
 def _ended(seen: dict[str, dict[str, Any]]) -> bool:

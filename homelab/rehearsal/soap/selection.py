@@ -60,6 +60,8 @@ def read_all(item: Managed, spec: Any) -> Iterator[tuple[str, Any]]:
     """The values that are set, by path."""
     made: dict[str, Any] = {}
     for path in paths_of(item, spec) or ():
+        if path in item._host.harm.unknown:
+            continue
         value = item._read(path, made)
         if value is not None:
             yield path, value

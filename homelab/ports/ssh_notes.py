@@ -1,0 +1,49 @@
+"""Notes in `.homelab/ssh/`: SSH of a host is on because a run of ours switched it on, and not its owner."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from homelab.errors import HomelabError
+from homelab.ports.files import HomeFiles, write_private
+from homelab.ports.record import recorded
+
+# A host tells its boot time by its clock of now, which may be set meanwhile.
+SAME_BOOT_SECONDS = 30.0
+
+
+def note_ssh(files: HomeFiles, host: str, boot_time: datetime) -> None:
+    """Note, before it is done, that SSH is switched on by us on a host that booted then. Raises HomelabError."""
+    path = _path(files, host)
+    note = {"host": host, "since": datetime.now(UTC).isoformat(timespec="seconds"), "boot": boot_time.isoformat()}
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with recorded(files, "file", "laptop", f"write ssh/{host}", writes=True):
+            write_private(path, json.dumps(note) + "\n")
+    except OSError as error:
+        raise HomelabError(
+            f"{path.name} cannot be written: {error.strerror or error}; SSH was not switched on",
+            where=str(path.parent),
+            advice="Make room there, and see that the folder is yours; then run again",
+        ) from error
+
+
+def ssh_is_ours(files: HomeFiles, host: str, boot_time: datetime) -> bool:
+    """Whether SSH that is on is on because of us: a note from this boot; a host's own start undoes what we did."""
+    try:
+        noted = datetime.fromisoformat(json.loads(_path(files, host).read_text())["boot"])
+        return abs((noted - boot_time).total_seconds()) < SAME_BOOT_SECONDS
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def forget_ssh(files: HomeFiles, host: str) -> None:
+    """SSH is off: the note has had its day. One that cannot be removed is of no use once the host boots."""
+    try:
+        _path(files, host).unlink(missing_ok=True)
+    except OSError as error:
+        files.warn(f"{host}: the note about SSH cannot be removed ({error.strerror}): {_path(files, host)}")
+
+
+def _path(files: HomeFiles, host: str) -> Path:
+    return files.home / "ssh" / host
