@@ -47,9 +47,10 @@ def cloud_init() -> str:
     if RESULT.exists():
         try:
             errors = json.loads(RESULT.read_text(encoding="utf-8", errors="replace"))["v1"]["errors"]
-        except (OSError, ValueError, LookupError, TypeError):
-            return "running"  # it is just being written
-        return "error: " + "; ".join(map(str, errors)) if errors else "done"
+            return "error: " + "; ".join(map(str, errors)) if errors else "done"
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            # cloud-init writes it whole, so it is not just being written.
+            return f"error: {RESULT} cannot be understood: {error!r}"
     if DISABLED.exists():
         # A later boot: the seed is gone, so cloud-init finds nothing to do and does not start.
         return "done" if FINISHED.exists() else "error: it found no seed"
