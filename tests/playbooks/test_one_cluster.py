@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from homelab.errors import HostFault
+from homelab.ports.ansible import Play, run_play
+from homelab.ports.ansible_inventory import Vault
 from homelab.ports.remote import look
 from homelab.rehearsal.roots import ensure_root
 from homelab.rehearsal.soap.certificate import self_signed
@@ -330,6 +333,34 @@ def test_only_what_was_noted_as_begun_is_begun_again() -> None:
     assert not judge.unfinished_traces(member("cp1", CA, ca="a"), True)
     # A join would overwrite it.
     assert judge.unfinished_traces(member("cp2", CA, ca="b"), False)
+
+
+# -- how it is told
+
+PLAY = """
+- hosts: cp1
+  gather_facts: false
+  tasks:
+    - name: Look
+      ansible.builtin.command: "true"
+      delegate_to: "{{ item }}"
+      loop: [cp1, cp2]
+      ignore_unreachable: true
+      register: looked
+    - name: It is certain
+      ansible.builtin.assert:
+        that: looked.results | selectattr('unreachable', 'defined') | length == 0
+        fail_msg: cp2 could not be looked at
+"""
+
+
+def test_a_machine_that_may_be_silent_is_told_in_the_words_of_the_play(tmp_path: Path) -> None:
+    hosts = {"cp1": {"ansible_connection": "local"}, "cp2": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
+    (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
+    (tmp_path / "play.yml").write_text(PLAY)
+    play = Play(tmp_path / "play.yml", "cp1", (), [tmp_path / "hosts.yml"], {}, {}, 60, Vault())
+    with pytest.raises(HostFault, match="cp2 could not be looked at"):
+        run_play(play, lambda _: None, lambda _: None)
 
 
 # -- the playbooks by themselves, on real guests
