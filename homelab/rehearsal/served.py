@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +16,7 @@ from homelab.errors import UsageError
 from homelab.rehearsal.faults import control
 from homelab.rehearsal.faults.table import Wish, as_json
 
-END_SECONDS = 15
+END_SECONDS = 45
 INTERRUPTED = 130
 
 
@@ -99,7 +99,9 @@ def run(served: Served, argv: Sequence[str]) -> int:
             except KeyboardInterrupt as told:
                 if sys.stdin.isatty() and not isinstance(told, Terminated):
                     continue
-                os.kill(process.pid if patient is None else child_of(process.pid), signal.SIGINT)
+                # Whoever told us may have told it as well, and it may have ended.
+                with suppress(OSError, IndexError):
+                    os.kill(process.pid if patient is None else child_of(process.pid), signal.SIGINT)
                 return _wait(process)
 
 
