@@ -12,12 +12,24 @@ PREFER_VMKLINUX = "VMkernel.Boot.preferVmklinux"
 
 @dataclass(frozen=True)
 class NicLook:
-    """A physical NIC. `pci_id` is VENDOR:DEVICE in hex, `driver` the module that holds it."""
+    """A physical NIC. `pci_id` is VENDOR:DEVICE in hex, empty for one on USB; `driver` the module that holds it.
+
+    `subsystem` is SUBVENDOR:SUBDEVICE in hex.
+    """
 
     name: str
     driver: str
     pci_id: str
     mac: str
+    subsystem: str = ""
+
+    @property
+    def on_usb(self) -> bool:
+        """Whether it hangs on USB: no PCI driver has to do with it."""
+        return self.name.startswith("vusb")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.pci_id})" if self.pci_id else self.name
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,10 @@ class PortGroupLook:
 
 @dataclass(frozen=True)
 class NetworkLook:
-    """Names, DNS and switches. `uplinks` is SWITCH -> its NICs; `management` is the management network's switch."""
+    """Names, DNS and switches. `uplinks` is SWITCH -> its NICs, active, standby and unused alike.
+
+    `management` is the switch of the vmkernel NIC that the host is managed by; empty when it is not known.
+    """
 
     hostname: str = ""
     domain: str = ""
@@ -173,6 +188,18 @@ class HostLook:
             if vm.marks.get("homelab.lab") == lab and vm.marks.get("homelab.name") == name:
                 return vm
         return None
+
+    @property
+    def management_nics(self) -> tuple[NicLook, ...]:
+        """The NICs that the management network needs: every uplink of its switch; every NIC where that is not known."""
+        uplinks = self.network.uplinks.get(self.network.management)
+        return tuple(nic for nic in self.nics if not uplinks or nic.name in uplinks)
+
+    @property
+    def used_nics(self) -> tuple[NicLook, ...]:
+        """The NICs that are the uplink of any switch; every NIC where no switch is known."""
+        used = {name for nics in self.network.uplinks.values() for name in nics}
+        return tuple(nic for nic in self.nics if not used or nic.name in used)
 
     @property
     def running(self) -> tuple[str, ...]:

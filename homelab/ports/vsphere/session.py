@@ -33,6 +33,7 @@ READS = frozenset(
         "RetrievePropertiesEx",
         "ContinueRetrievePropertiesEx",
         "BackupFirmwareConfiguration",
+        "QueryEvents",
         "QueryModules",
         "fetchSoftwarePackages",
         "CreatePropertyCollector",
