@@ -43,7 +43,7 @@ def bootstrap(options: Options, choice: Choice, *, wait: float) -> int:
 def driver_fix(options: Options, hosts: Sequence[str], *, force: bool, undo: bool) -> int:
     """The NIC driver of one or more hosts, one after another; a host is a name of the inventory or an address."""
     lab, names = chosen_hosts(options, hosts)
-    steps = (DriverFix(force=force, undo=undo), Reboot(undo=undo, logs=False))
+    steps = (DriverFix(force=force, undo=undo, asked=True), Reboot(undo=undo, logs=False))
     run = Run(options, steps, lab=lab, one_after_another=names)
     run.runner.graph = {node: edges for node, edges in run.runner.graph.items() if node.target in names}
     return run.carry_out(verify=False, command=" ".join(("driver-fix", *hosts)))

@@ -81,8 +81,8 @@ class EsxiHost(Model):
     iso: str | None = Field(None, alias="esxi_iso")
     board: Board | None = Field(None, alias="esxi_board")
     disabled_modules: tuple[KernelModule, ...] | None = Field(None, alias="esxi_disabled_modules")
-    management_nic: Annotated[str, StringConstraints(pattern=r"^vmnic\d+$")] = Field(
-        "vmnic0", alias="esxi_management_nic"
+    management_nic: Annotated[str, StringConstraints(pattern=r"^(vmnic|vusb)\d+$")] | None = Field(
+        None, alias="esxi_management_nic"
     )
     local_datastore: DatastoreName | None = Field(None, alias="esxi_local_datastore")
     local_disk: str | None = Field(None, alias="esxi_local_disk")

@@ -14,8 +14,9 @@ from homelab.ports.download import offered
 from homelab.ports.files import cache_folder
 from homelab.ports.vsphere import HostLook
 from homelab.ports.world import World
+from homelab.steps.driver_guards import remarks
 from homelab.steps.first_boot import CLOCK_SECONDS, clock_words
-from homelab.steps.host_state import fixable, needs_fix
+from homelab.steps.nic_drivers import fixable, in_doubt, lost_at_boot, names, needs_fix
 from homelab.steps.vm import placement
 
 GIB = 1 << 30
@@ -73,7 +74,7 @@ def _host(host: EsxiHost) -> list[Check]:
         of_host(f"the clock of {name} is right", "Name time servers in lab_ntp_servers; bootstrap sets them", _clock),
         of_host(
             f"the NIC of {name} has a driver, or can get the right one",
-            "Leave the driver as it is: esxi_disabled_modules: []; docs/hardware.md tells why",
+            f"Enable its driver again before anything boots it: homelab driver-fix {name} --undo; docs/hardware.md",
             _driver,
         ),
         of_host(
@@ -103,13 +104,15 @@ def _clock(world: World, host: EsxiHost, look: HostLook) -> Answer:
 
 
 def _driver(world: World, host: EsxiHost, look: HostLook) -> Answer:
-    nic = look.nic(host.management_nic)
-    if nic is None:
-        return Answer(False, f"there is no {host.management_nic}")
-    held = f"{nic.name} ({nic.pci_id}) is held by {nic.driver}"
-    if needs_fix(world.lab, host.name, look) is None:
-        return Answer(True, held)
-    return Answer(fixable(look), f"{held}; " + ("driver-fix changes that" if fixable(look) else "there is no other"))
+    """What holds the NICs in use; a host that the next boot would cost its network is no sound one."""
+    held = ", ".join(f"{nic} is held by {nic.driver or 'nothing'}" for nic in look.used_nics) or "there is no NIC"
+    boot = world.boot(host.name) if in_doubt(look) else None
+    if lost := lost_at_boot(look, boot):
+        return Answer(False, f"{held}; after the next boot no enabled driver would claim {names(lost)}")
+    said = remarks(world.lab, host.name, look, asked=False)
+    if needs_fix(world.lab, host.name, look) and fixable(look):
+        said.append("driver-fix changes that")
+    return Answer(bool(look.nics), "; ".join([held, *said]))
 
 
 def _writable(world: World, host: EsxiHost, look: HostLook) -> Answer:
@@ -127,6 +130,10 @@ def _memory(world: World, host: EsxiHost, look: HostLook) -> Answer:
 
 
 def _backup(world: World, host: EsxiHost, look: HostLook) -> Answer:
+    """Whether a whole copy is kept, and, where SSH runs, whether the host itself can keep anything."""
+    boot = world.boot(host.name)
+    if boot is not None and boot.medium_problem:
+        return Answer(False, f"{boot.medium_problem}: its boot medium was lost, and it may not start again")
     kept = world.files.backups_of(host.name)
     if not kept:
         return Answer(True, "not yet; it is kept before the first change")

@@ -44,6 +44,7 @@ class Plan:
 
     items: dict[Node, Sequence[Planned]] = field(default_factory=dict)
     failures: dict[Node, HomelabError] = field(default_factory=dict)
+    remarks: dict[Node, Sequence[str]] = field(default_factory=dict)
 
     def of(self, kind: type[Any]) -> list[tuple[Node, Any]]:
         """All planned items of one kind with their nodes, in the graph's order."""
@@ -65,6 +66,7 @@ class Plan:
             "changes": [change_fields(node, change) for node, change in self.of(Change)],
             "blocked": [_fields(node, until=item.until) for node, item in self.of(Blocked)],
             "hand_overs": [_fields(node, do=item.do) for node, item in self.of(HandOver)],
+            "remarks": [_fields(node, sentence=said) for node, all_said in self.remarks.items() for said in all_said],
         }
 
 
@@ -128,7 +130,7 @@ class Runner:
             futures = {node: pool.submit(self._look, node) for node in self.graph}
             for node, future in futures.items():
                 try:
-                    plan.items[node] = future.result()
+                    plan.items[node], plan.remarks[node] = future.result()
                 except KeyboardInterrupt:
                     self.stop.set()
                     pool.shutdown(cancel_futures=True)
@@ -146,11 +148,12 @@ class Runner:
                 del plan.failures[node]
                 plan.items[node] = [Blocked(node.target, f"{held_by[0]} is done")]
 
-    def _look(self, node: Node) -> Sequence[Planned]:
+    def _look(self, node: Node) -> tuple[Sequence[Planned], Sequence[str]]:
+        """What is planned, and what is remarked."""
         step = self.steps[node.step]
         with during(node.step):
             observed = step.observe(self._world_at(node), node.target)
-        return step.plan(self.lab, node.target, observed)
+        return step.plan(self.lab, node.target, observed), step.remarks(self.lab, node.target, observed)
 
     def _apply(self, node: Node, change: Change) -> None:
         self._began.add(node)
@@ -235,7 +238,7 @@ class Runner:
 
     def _carry_out(self, node: Node, consented: Consented) -> Outcome:
         self.emit("start", node)
-        planned = self._look(node)
+        planned, remarks = self._look(node)
         for item in planned:
             if isinstance(item, Blocked):
                 self.emit("blocked", node, until=item.until)
@@ -253,7 +256,7 @@ class Runner:
         if changes:
             self._check_taken(node)
         else:
-            self.emit("unchanged", node)
+            self.emit("unchanged", node, **({"sentence": "; ".join(remarks)} if remarks else {}))
         return Outcome("done", bool(changes))
 
     def _check_may_write(self, node: Node, change: Change) -> None:
@@ -274,7 +277,7 @@ class Runner:
                 advice="The plan that was agreed to did not show it; run again and look at the plan",
             )
         with afresh():
-            now = self._look(node)
+            now, _ = self._look(node)
         if change not in now:
             raise Refused(
                 f"this was agreed to and is not planned any more, so it was not done: {_at_length(change)}. "
@@ -284,7 +287,7 @@ class Runner:
             )
 
     def _check_taken(self, node: Node) -> None:
-        left = [item for item in self._look(node) if not isinstance(item, Blocked)]
+        left = [item for item in self._look(node)[0] if not isinstance(item, Blocked)]
         if not left:
             return
         item = left[0]

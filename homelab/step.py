@@ -107,6 +107,10 @@ class Step(ABC):
     def plan(self, lab: "Lab", target: str, observed: Any) -> Sequence[Planned]:
         """Compare wanted and observed; empty when all is well. Pure; raises Refused when a guard holds."""
 
+    def remarks(self, lab: "Lab", target: str, observed: Any) -> Sequence[str]:
+        """What a person should know of a target that is left as it is; no change, and never a failure. Pure."""
+        return ()
+
     @abstractmethod
     def apply(self, world: Any, change: Any) -> None:
         """Make one change; the only place that writes."""

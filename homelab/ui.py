@@ -142,10 +142,12 @@ class Ui:
             self._out.print(
                 f"[magenta]{item['step']:<16} {item['target']:<8} your hands: {escape(item['do'])}[/magenta]"
             )
+        for item in document["remarks"]:
+            self._out.print(f"[dim]{item['step']:<16} {item['target']:<8} remark: {escape(item['sentence'])}[/dim]")
         for node, error in failures:
             self._err.print(f"[bold red]{escape(node)}: {escape(error.what)}[/bold red]")
             self._err.print(f"  where: {escape(error.where)}\n  to do: {escape(error.advice)}")
-        numbers = {name: len(rows) for name, rows in document.items()}
+        numbers = {name: len(rows) for name, rows in document.items() if name != "remarks"}
         self._out.print(
             "nothing to do"
             if not any(numbers.values()) and not failures

@@ -125,6 +125,15 @@ def test_a_nic_that_e1000e_does_not_name_keeps_its_driver_and_the_boot_option(tm
     assert not {FIX, UNSET, "reboot "} & set(boot.run())
 
 
+def test_a_commented_line_of_the_map_is_no_claim(tmp_path: Path) -> None:
+    boot = FirstBoot(tmp_path, text_of(sample_lab()))
+    path = tmp_path / "etc/vmware/driver.map.d/e1000e.map"
+    path.write_text(f"#{path.read_text()}")
+    assert not {FIX, UNSET, "reboot "} & set(boot.run())
+    boot.map("8086:15D8")
+    assert FIX in boot.run()
+
+
 def test_without_the_driver_fix_no_module_is_touched(tmp_path: Path) -> None:
     said = FirstBoot(tmp_path, text_of(sample_lab(), driver_fix=False)).run()
     assert not [line for line in said if "module" in line or "reboot" in line]

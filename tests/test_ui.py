@@ -7,7 +7,7 @@ import pytest
 
 from homelab.errors import HomelabError, InventoryError, Mistake
 from homelab.render.masks import Masks
-from homelab.runner import Event
+from homelab.runner import Event, Plan
 from homelab.step import Node
 from homelab.ui import Ui
 
@@ -48,6 +48,15 @@ def test_verbose_shows_every_answer(capsys: pytest.CaptureFixture[str]) -> None:
     ui.event(waiting(0, "a"))
     ui.event(waiting(1, "b"))
     assert capsys.readouterr().err.count("waiting") == 2
+
+
+def test_a_remark_is_shown_and_is_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = Plan({NODE: []}, remarks={NODE: ["left alone"]})
+    assert plan.empty
+    Ui().plan(plan.document(), [])
+    said = capsys.readouterr().out
+    assert "remark: left alone" in said
+    assert said.endswith("nothing to do\n")
 
 
 def test_nothing_in_a_sentence_is_markup_or_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 from homelab.errors import HomelabError, HostFault
@@ -13,6 +14,7 @@ from homelab.ports.files import HomeFiles
 from homelab.ports.ssh_notes import forget_ssh, note_ssh
 from homelab.ports.vsphere.hosts import start_service, stop_service
 from homelab.ports.vsphere.session import open_session
+from homelab.render.driver_map import Claim, found_claims
 
 SERVICE = "TSM-SSH"
 START_SECONDS = 15.0
@@ -71,10 +73,40 @@ def switch_off(host: EsxiHost, files: HomeFiles, report: Callable[[str], None]) 
         report(f"{host.name}: SSH stays on for now, the next run switches it off ({error.what})")
 
 
-def driver_map_names(shell: ssh.Shell, driver: str, pci_id: str) -> bool:
-    """Whether the driver's map claims a PCI id; the maps are text, one line an id."""
-    output = shell.run(["cat", f"/etc/vmware/driver.map.d/{driver}.map"])
-    return output.status == 0 and f"id={pci_id}" in output.stdout
+@dataclass(frozen=True)
+class BootLook:
+    """What only the shell tells about the next boot: which drivers claim what, and whether the boot medium is there.
+
+    `bank` is where the link /bootbank leads; `bank_read` whether the boot loader's own file can be read in it.
+    """
+
+    claims: tuple[Claim, ...]
+    bank: str
+    bank_read: bool
+
+    @property
+    def medium_problem(self) -> str | None:
+        """Why nothing that is kept now outlives a reboot; None when the boot medium is there."""
+        if not self.bank.startswith("/vmfs/volumes/"):
+            return f"/bootbank lies in memory ({self.bank or 'no link'})"
+        return None if self.bank_read else f"/bootbank ({self.bank}) cannot be read"
+
+
+def look_at_boot(shell: ssh.Shell) -> BootLook:
+    """Read the drivers' maps and the boot bank; writes nothing.
+
+    A host that lost its boot stick goes on from memory. Did it come too late at the boot, the link leads into /tmp
+    (Broadcom KB 301134, `ls -l /`); did it die since, the link leads to a volume that is gone ("Bootbank cannot be
+    found at path '/bootbank'", KB 318611). auto-backup.sh says nothing in either case.
+    """
+    links = shell.must(["ls", "-l", "/"])
+    found = re.search(r"(?m)\sbootbank -> (\S+)\s*$", links)
+    boot_cfg = shell.run(["cat", "/bootbank/boot.cfg"])
+    # Its status tells of every file that could not be read; what is not found is claimed by nobody.
+    maps = shell.run(["grep", "-ri", "regtype=", "/etc/vmware"])
+    return BootLook(
+        found_claims(maps.stdout), found[1] if found else "", boot_cfg.status == 0 and bool(boot_cfg.stdout.strip())
+    )
 
 
 def kernel_setting(shell: ssh.Shell, name: str) -> str:

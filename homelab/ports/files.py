@@ -2,22 +2,25 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from homelab.errors import HomelabError
+from homelab.errors import HomelabError, HostFault
 from homelab.ports.home_folder import HOME, close_home, home_of, make_home
 from homelab.ports.locks import run_lock
+from homelab.ports.maintenance_note import MaintenanceNote
 from homelab.ports.private import told, write_private
 from homelab.ports.record import recorded
 from homelab.ports.trust_files import TrustFiles
+from homelab.render.config_bundle import bundle_problem
 from homelab.render.masks import Masks
 from homelab.render.visible import visible
 
-__all__ = ["HOME", "HomeFiles", "cache_folder", "home_of", "tree_digest", "write_private"]
+__all__ = ["HOME", "HomeFiles", "MaintenanceNote", "cache_folder", "home_of", "tree_digest", "write_private"]
 
 
 def cache_folder() -> Path:
@@ -55,30 +58,49 @@ class HomeFiles(TrustFiles):
             yield
 
     def backups_of(self, host: str) -> list[Path]:
-        """The kept configurations of a host, oldest first."""
-        return sorted((self.home / "backups").glob(f"{host}-*.tgz"))
+        """The kept configurations of a host, oldest first; a file of another host, or of none, is no backup."""
+        name = re.compile(re.escape(host) + r"-\d{8}T\d{6}(\.\d+)?Z\.tgz")
+        found = sorted((self.home / "backups").glob("*.tgz"))
+        return [path for path in found if name.fullmatch(path.name) and not bundle_problem(path.read_bytes())]
 
     def keep_backup(self, host: str, content: bytes) -> Path:
-        """Keep a host's configuration: it holds password hashes, so mode 0600."""
+        """Keep a host's configuration: it holds password hashes, so mode 0600. HostFault when it is none."""
+        if problem := bundle_problem(content):
+            raise HostFault(
+                f"the copy of the configuration that the host gave is none: {problem}",
+                where=host,
+                advice="Nothing was changed, as there would be no way back. Fetch one by hand: `vim-cmd "
+                "hostsvc/firmware/backup_config` at its shell prints where; see /var/log/hostd.log, and whether its "
+                "boot stick is alive (`ls -l /`)",
+            )
         path = self.home / "backups" / f"{host}-{self.run}.tgz"
         self._make_folder(path.parent)
         with recorded(self, "file", "laptop", f"write backups/{path.name}", writes=True), told(path, "written"):
             write_private(path, content)
         return path
 
-    def in_maintenance(self, host: str) -> bool:
-        """Whether a run of ours put this host into maintenance mode and has not taken it out yet."""
-        return self._maintenance(host).exists()
+    def maintenance_note(self, host: str) -> MaintenanceNote | None:
+        """What a run of ours noted when it put this host into maintenance mode; None when there is none, or no such."""
+        try:
+            return MaintenanceNote.read(self._maintenance(host).read_text())
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
-    def note_maintenance(self, host: str, ours: bool) -> None:
-        """Note, before it is done, that a host is put into maintenance mode by us; after it left, forget it."""
+    def note_maintenance(self, host: str, note: MaintenanceNote | None) -> None:
+        """Note, before it is done, that a host is put into maintenance mode by us; after it left, None forgets it."""
         path = self._maintenance(host)
-        if ours:
+        if note is not None:
             self._make_folder(path.parent)
-            self._write(path, "put into maintenance mode for its reboot\n")
+            self._write(path, note.text())
         else:
             with told(path, "removed"):
                 path.unlink(missing_ok=True)
+
+    def note_phase(self, host: str, phase: str) -> None:
+        """Note, where the maintenance mode is ours, how far the reboot is that it is for."""
+        note = self.maintenance_note(host)
+        if note is not None:
+            self.note_maintenance(host, replace(note, phase=phase))
 
     def _make_folder(self, folder: Path) -> None:
         make_home(self.home)

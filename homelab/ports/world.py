@@ -18,7 +18,7 @@ from homelab.ports import ansible, ssh
 from homelab.ports.addresses import in_use
 from homelab.ports.ansible_inventory import Vault
 from homelab.ports.esxi_shell import SERVICE as SSH
-from homelab.ports.esxi_shell import esxi_shell, switch_off
+from homelab.ports.esxi_shell import BootLook, esxi_shell, look_at_boot, switch_off
 from homelab.ports.files import HomeFiles
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.host_writer import HostWriter
@@ -31,7 +31,7 @@ from homelab.ports.tls import twin_of
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
 from homelab.ports.vsphere.folders import Folder, list_folder
-from homelab.ports.vsphere.hosts import installation_id, installed_vibs
+from homelab.ports.vsphere.hosts import HostEvent, installation_id, installed_vibs, maintenance_events
 from homelab.ports.vsphere.local_storage import PartitionLook, partitions_of
 from homelab.ports.vsphere.storage import file_size, small_file
 from homelab.ports.vsphere.vm_look import the_one
@@ -142,6 +142,18 @@ class World:
         """The software packages of a host; asked for only when a driver fix is in question."""
         with open_session(self.lab.host(host), self.files, self.note) as session:
             return installed_vibs(session)
+
+    def boot(self, host: str) -> BootLook | None:
+        """What the shell tells of a host's next boot; None where SSH is off, for looking switches nothing on."""
+        if not self.host(host).services.get(SSH, False):
+            return None
+        with esxi_shell(self.lab.host(host), True, self.files, self.note) as shell:
+            return look_at_boot(shell)
+
+    def maintenance_events(self, host: str, since: datetime) -> tuple[HostEvent, ...]:
+        """Every entering and leaving of maintenance mode since a time; asked for only when a note of ours is there."""
+        with open_session(self.lab.host(host), self.files, self.note) as session:
+            return maintenance_events(session, since)
 
     def partitions(self, host: str, device_path: str) -> tuple[PartitionLook, ...]:
         """What is on a disk of a host; asked for only when a datastore is to be made of it."""

@@ -10,7 +10,7 @@ from homelab.rehearsal.host import Host
 def make(host: Host) -> str:
     """Make a copy of the configuration; the path at which the host's web server offers it."""
     path = f"/downloads/{secrets.token_hex(16)}/configBundle-{host.name}.tgz"
-    host.backups[path] = bundle(host)
+    host.backups[path] = bundle(host)[: host.harm.backup_bytes]
     return path
 
 

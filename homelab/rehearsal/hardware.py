@@ -12,13 +12,17 @@ INSTALLED = date(2019, 12, 27)
 
 @dataclass(frozen=True)
 class NicModel:
-    """A NIC as it is soldered in; `pci_id` is VENDOR:DEVICE in hex."""
+    """A NIC as it is soldered in; `pci_id` is VENDOR:DEVICE in hex.
+
+    One on USB has the address `Pseudo`, no id, and the driver that esxcli tells of it, which is no module's name.
+    """
 
     name: str
     pci_address: str
     pci_id: str
     vendor: str
     device: str
+    usb_driver: str = ""
 
     @property
     def description(self) -> str:
@@ -188,6 +192,43 @@ GB_BRI7_8550 = HardwareModel(
     ),
     disks=(M2_1000,),
 )
+
+
+# Further NICs that mini-PCs have, or get. The address of each is another one.
+I219_LM = NicModel("vmnic0", "0000:00:1f.6", "8086:15d7", "Intel Corporation", "Ethernet Connection (4) I219-LM")
+N82574L = NicModel("vmnic1", "0000:02:00.0", "8086:10d3", "Intel Corporation", "82574L Gigabit Network Connection")
+I211 = NicModel("vmnic1", "0000:03:00.0", "8086:1539", "Intel Corporation", "I211 Gigabit Network Connection")
+X540 = NicModel("vmnic2", "0000:04:00.0", "8086:1528", "Intel Corporation", "Ethernet Controller 10 Gigabit X540-AT2")
+RTL8168 = NicModel("vmnic3", "0000:05:00.0", "10ec:8168", "Realtek Semiconductor Co., Ltd.", "RTL8111/8168/8411")
+USB_NIC = NicModel("vusb0", "Pseudo", "", "Unknown", "Unknown", usb_driver="uether")
+
+# What drives them: a module, the package that brings it, whether 7.0 and later have it.
+_DRIVERS = (
+    (ModuleModel("igbn", native=True, claims=("8086:1539", "8086:1521")), VibModel("igbn", "0.1.1.0-5vmw.670.3.73")),
+    (ModuleModel("igb", native=False, claims=("8086:1539", "8086:1521")), VibModel("net-igb", "5.0.5.1.1-5vmw.670")),
+    (ModuleModel("ixgben", native=True, claims=("8086:1528",)), VibModel("ixgben", "1.4.1-11vmw.670.0.0.8169922")),
+    (
+        ModuleModel("r8168", native=False, claims=("10ec:8168",), version="8.045a-NAPI"),
+        VibModel("net55-r8168", "8.045a-napi", "Realtek", "CommunitySupported"),
+    ),
+)
+
+
+def fitted(model: HardwareModel, *nics: NicModel) -> HardwareModel:
+    """The machine with other NICs, and with the drivers that its release has for them."""
+    legacy = any(not module.native for module in model.modules)
+    ids, there = {nic.pci_id for nic in nics}, {module.name for module in model.modules}
+    drivers = [
+        (module, vib)
+        for module, vib in _DRIVERS
+        if ids & set(module.claims) and module.name not in there and (module.native or legacy)
+    ]
+    return replace(
+        model,
+        nics=nics,
+        modules=(*model.modules, *(module for module, _ in drivers)),
+        vibs=(*model.vibs, *(vib for _, vib in drivers)),
+    )
 
 
 def _modern(name: str, version: str, build: str, update: str, driver: str) -> HardwareModel:

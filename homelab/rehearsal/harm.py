@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 SLOW_SECONDS = 1.0
 LOOK_SECONDS = 0.05
@@ -21,10 +22,11 @@ def _nothing(*_: object) -> None:
 class Harm:
     """All off on a healthy host.
 
-    `unknown` are the paths of properties that hostd does not tell yet, as in the first moments after a boot: a property
-    collector leaves them out. `met` is called when a request comes in, before it is looked at; `wrote` with the name of
-    every call, command or transfer that writes, before it is answered. Neither may be called by a thread that holds a
-    host's lock.
+    `stick_lost` is how the host lost its boot stick: "late", it came when the boot had gone on in memory, or "gone", it
+    died since. `backup_bytes` is how much of a copy of its configuration the host has room for. `unknown` are the paths
+    of properties that hostd does not tell yet, as in the first moments after a boot: a property collector leaves them
+    out. `met` is called when a request comes in, before it is looked at; `wrote` with the name of every call, command
+    or transfer that writes, before it is answered. Neither may be called by a thread that holds a host's lock.
     """
 
     reboot_hangs: bool = False
@@ -39,6 +41,8 @@ class Harm:
     upload_cut: bool = False
     lease_dies: bool = False
     power_on_refused: bool = False
+    stick_lost: Literal["", "late", "gone"] = ""
+    backup_bytes: int | None = None
     clock_skew: timedelta = timedelta(0)
     unknown: frozenset[str] = frozenset()
     met: Callable[[], None] = _nothing

@@ -7,13 +7,13 @@ not kept by auto-backup is lost when the power is cut.
 import copy
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Interface
 from typing import Any
 
 from homelab.rehearsal.disks import esxi_uuid, fresh_disks
-from homelab.rehearsal.hardware import HardwareModel
+from homelab.rehearsal.hardware import HardwareModel, NicModel, fitted
 from homelab.rehearsal.harm import Harm
 from homelab.rehearsal.host_network import NetworkActions, installed
 from homelab.rehearsal.journal import Journal
@@ -128,12 +128,28 @@ class Host(NetworkActions, PowerActions):
         self.dirty = False
         self.harm = Harm()
         self.backups: dict[str, bytes] = {}
+        # Text files that somebody edited at the shell, by path.
+        self.edited_files: dict[str, str] = {}
         self.journal = Journal(self.now)
         self.boot_time = self.now()
         self.on_move: Callable[[], None] = _nothing
         self._account = Account()
         self._kept: dict[str, Any] = self._configuration()
         self.plug_in()
+
+    def fit(
+        self, *nics: NicModel, management: Sequence[str], others: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Somebody fits other NICs, and wires them: `management` are the uplinks of vSwitch0, `others` of each switch.
+
+        The host knows of it, and of their drivers, as if it had been installed so.
+        """
+        self.model = fitted(self.model, *nics)
+        self.nics, self.modules = fresh_nics(self.name, self.model), fresh_modules(self.model)
+        self.vibs = fresh_vibs(self.model)
+        self.settings.switches = {"vSwitch0": list(management)} | {k: list(v) for k, v in (others or {}).items()}
+        self.keep_configuration()
+        self.boot_physics()
 
     # Configuration
 
@@ -247,8 +263,10 @@ class Host(NetworkActions, PowerActions):
     # What auto-backup keeps
 
     def keep_configuration(self) -> None:
-        """What /sbin/auto-backup.sh does: what is configured now survives a power cut."""
+        """What /sbin/auto-backup.sh does: what is configured now survives a power cut, where there is a boot stick."""
         with self.lock:
+            if self.harm.stick_lost:
+                return
             self._kept = self._configuration()
             self.dirty = False
 

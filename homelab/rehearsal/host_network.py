@@ -37,6 +37,11 @@ class NetworkActions:
         return self.settings.network.address
 
     @property
+    def management_uplinks(self) -> list[str]:
+        """The NICs that carry the management network: the uplinks of its switch."""
+        return self.settings.switches.get(self.settings.switch_of(MANAGEMENT), [])
+
+    @property
     def host_name(self) -> str:
         """Its own name for itself, with its domain where it has one."""
         return self.settings.network.full_name

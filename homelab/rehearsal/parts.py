@@ -15,7 +15,7 @@ NO_SCRATCH = "/tmp/scratch"
 
 @dataclass
 class Nic:
-    """A physical NIC; `driver` is the module that holds it since boot, or None."""
+    """A physical NIC; `driver` is the module that holds it since boot, or None; `usb_driver` what always holds it."""
 
     name: str
     pci_address: str
@@ -25,6 +25,7 @@ class Nic:
     description: str
     link_up: bool
     speed_mb: int
+    usb_driver: str = ""
 
 
 @dataclass
@@ -232,7 +233,8 @@ def fresh_nics(host: str, model: HardwareModel) -> list[Nic]:
     for index, item in enumerate(model.nics):
         tail = hashlib.sha256(f"{host} {index}".encode()).digest()[:3]
         mac = ":".join(f"{part:02x}" for part in (0x1C, 0x1B, 0x0D, *tail))
-        nics.append(Nic(item.name, item.pci_address, item.pci_id, None, mac, item.description, False, 1000))
+        seen = (item.name, item.pci_address, item.pci_id, None, mac, item.description, False, 1000, item.usb_driver)
+        nics.append(Nic(*seen))
     return nics
 
 

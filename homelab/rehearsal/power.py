@@ -40,6 +40,11 @@ class PowerActions(VmActions, UpkeepActions):
         """The time, by the host's own clock."""
         raise NotImplementedError
 
+    @property
+    def management_uplinks(self) -> list[str]:
+        """The NICs that carry the management network."""
+        raise NotImplementedError
+
     def plug_in(self) -> None:
         """The first boot, which takes no time: the lab starts with hosts that run."""
         self.boots, self._hostd_at = 0, 0.0
@@ -106,8 +111,9 @@ class PowerActions(VmActions, UpkeepActions):
                     self._went_off(vm)
             if clean:
                 self.keep_configuration()
-            else:
+            if not clean or self.harm.stick_lost:
                 self.restore()
+            self.journal.clear()
             for vm in self.vms.values():
                 vm.powered_on, vm.boot_time, vm.question = False, None, None
             self.state = "down"
@@ -115,7 +121,7 @@ class PowerActions(VmActions, UpkeepActions):
         self.on_down()
         if self._stopped.wait(self.timing.boot_seconds):
             return
-        while self.harm.reboot_hangs or not self._button.is_set():
+        while self.harm.reboot_hangs or self.harm.stick_lost == "gone" or not self._button.is_set():
             if self._stopped.wait(LOOK_SECONDS):
                 return
         with self.lock:
@@ -137,7 +143,8 @@ class PowerActions(VmActions, UpkeepActions):
         self.boots += 1
         self.boot_time = self.now()
         self.read_time()
-        self.state = "up" if self.nics[0].driver else "unreachable"
+        held = [nic.name for nic in self.nics if nic.driver]
+        self.state = "up" if set(held) & set(self.management_uplinks) else "unreachable"
         first = self.boots == 1
         self._hostd_at = self.clock() + (0 if first else self.timing.api_delay_seconds + self.harm.api_delay_seconds)
         self.touch(dirty=False)
@@ -149,6 +156,9 @@ class PowerActions(VmActions, UpkeepActions):
         for module in order:
             module.loaded = module.enabled and not module.claims
         for nic in self.nics:
+            if nic.usb_driver:
+                nic.driver, nic.link_up = nic.usb_driver, True
+                continue
             held = next((module for module in order if module.enabled and nic.pci_id in module.claims), None)
             held = None if self.harm.no_driver else held
             nic.driver, nic.link_up = (held.name if held else None), held is not None

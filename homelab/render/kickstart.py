@@ -12,6 +12,8 @@ from homelab.render.sha512_crypt import salt_for, sha512_crypt
 
 HOSTD_TRIES = 60
 HOSTD_SECONDS = 10
+# The NIC that the installer takes unless it is told another one.
+FIRST_NIC = "vmnic0"
 TIME_SERVER = re.compile(r"^[A-Za-z0-9:][A-Za-z0-9.:-]*$")
 
 
@@ -46,7 +48,7 @@ def kickstart(lab: Lab, host: EsxiHost, release: tuple[int, int], *, driver_fix:
 def _network(lab: Lab, host: EsxiHost) -> str:
     options = {
         "bootproto": "static",
-        "device": host.management_nic,
+        "device": host.management_nic or FIRST_NIC,
         "ip": host.address,
         "netmask": lab.network.netmask,
         "gateway": lab.gateway,
@@ -114,12 +116,12 @@ def _driver_fix(host: EsxiHost) -> list[str]:
     A host on which this did not run, or whose guard did not hold, has both as they were; `homelab driver-fix` then does
     the same two things. ne1000 that is off already is left alone, so the reboot comes once.
     """
-    nic = host.management_nic
+    nic = host.management_nic or FIRST_NIC
     return [
         "",
         f"# The NIC driver: ne1000 takes {nic} and does not work with it; e1000e does, if its map names the NIC.",
         f"id=$(lspci -n | grep '\\[{nic}\\]' | sed 's/.*: \\([0-9a-f]*:[0-9a-f]*\\).*/\\1/')",
-        'if [ -n "$id" ] && grep -qi "id=$id" /etc/vmware/driver.map.d/e1000e.map &&',
+        'if [ -n "$id" ] && grep -qi "^ *regtype=[^#]*id=$id[ ,]" /etc/vmware/driver.map.d/e1000e.map &&',
         "    esxcli system module list | grep -q '^ne1000 .*true *$'; then",
         "    esxcli system module set --enabled=true --module=e1000e &&",
         "        esxcli system module set --enabled=false --module=ne1000 && fixed=yes",

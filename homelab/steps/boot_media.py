@@ -12,10 +12,11 @@ from homelab.step import Change, HandOver, Planned, Step
 
 @dataclass(frozen=True)
 class AwaitHost(Change):
-    """Wait until one host answers for the first time, while a person boots it from its stick."""
+    """Wait until one host answers for the first time, at most `seconds`, while a person boots it from its stick."""
 
     address: str
     do: str
+    seconds: float
 
     @property
     def sentence(self) -> str:
@@ -85,7 +86,7 @@ class BootMedia(Step):
             return []
         host = lab.host(target)
         do = instructions(host, observed.why_not)
-        return [AwaitHost(target, str(host.address), do)] if self.wait else [HandOver(target, do)]
+        return [AwaitHost(target, str(host.address), do, self.wait)] if self.wait else [HandOver(target, do)]
 
     def apply(self, world: World, change: AwaitHost) -> None:
         """Wait; raises PersonNeeded with the instructions when nobody came."""
@@ -94,7 +95,7 @@ class BootMedia(Step):
             world.wait(
                 f"{change.target} answers at {change.address} for the first time",
                 lambda: _silent(world, change.target),
-                seconds=self.wait,
+                seconds=change.seconds,
                 where=f"{change.target} ({change.address})",
                 advice="",
             )

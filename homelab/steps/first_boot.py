@@ -106,13 +106,13 @@ def _check_uplink(host: EsxiHost, look: HostLook) -> None:
     """The management network is never rewired from afar: that is how a host is lost."""
     switch = look.network.management
     uplinks = look.network.uplinks.get(switch, ())
-    if switch and host.management_nic not in uplinks:
+    if switch and host.management_nic is not None and host.management_nic not in uplinks:
         raise Refused(
             f"the management network is on {switch}, whose uplinks are {', '.join(uplinks) or 'none'}, and not on "
             f"{host.management_nic}",
             where=host.name,
-            advice="Set esxi_management_nic to the NIC that carries it, or change it at the console (F2, Configure "
-            "Management Network)",
+            advice="Set esxi_management_nic to the NIC that carries it, or leave it out, as the host itself says which "
+            "one it is; or change it at the console (F2, Configure Management Network)",
         )
 
 

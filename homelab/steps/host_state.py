@@ -1,30 +1,11 @@
 """What the host steps conclude from a look: shared by those that configure and by the one that reboots. Pure."""
 
 from homelab.lab import Lab
-from homelab.ports.vsphere import HostLook, NicLook
+from homelab.ports.vsphere import HostLook
 from homelab.ports.vsphere.host_look import CONFIGURED_SCRATCH, CURRENT_SCRATCH
+from homelab.steps.nic_drivers import WRONG
 
-WRONG, RIGHT = "ne1000", "e1000e"
-# The only releases that have both drivers (esxi-facts, The driver fix).
-FIXABLE = ("6.5.", "6.7.")
 IN_MEMORY = ("", "/tmp/scratch")
-
-
-def needs_fix(lab: Lab, target: str, look: HostLook) -> NicLook | None:
-    """The management NIC, when ne1000 is enabled there and ought not to be; None when the host stays as it is."""
-    host = lab.host(target)
-    if host.disabled_modules is not None and WRONG not in host.disabled_modules:
-        return None
-    nic = look.nic(host.management_nic)
-    wrong = look.modules.get(WRONG)
-    if nic is None or nic.driver not in (WRONG, RIGHT) or wrong is None or not wrong.enabled:
-        return None
-    return nic
-
-
-def fixable(look: HostLook) -> bool:
-    """Whether the release has both drivers."""
-    return look.version.startswith(FIXABLE)
 
 
 def log_store(lab: Lab, target: str) -> str | None:

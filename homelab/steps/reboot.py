@@ -1,107 +1,36 @@
 """Step `reboot`: a host whose configuration differs from what runs is rebooted once, and seen to be really back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
 from homelab.errors import DeadlinePassed, HomelabError, LoginRefused, PersonNeeded, Refused
 from homelab.lab import Lab
+from homelab.ports.esxi_shell import BootLook, look_at_boot
 from homelab.ports.host_writer import HostWriter
-from homelab.ports.vsphere import HostLook
+from homelab.ports.vsphere import HostLook, NicLook
 from homelab.ports.vsphere.host_look import CONFIGURED_SCRATCH, PREFER_VMKLINUX
 from homelab.ports.world import World
-from homelab.step import Blocked, Change, Node, Planned, Step
-from homelab.steps.host_state import (
-    RIGHT,
-    WRONG,
-    awaits_scratch,
-    differences,
-    fixable,
-    log_folder,
-    log_store,
-    needs_fix,
-    scratch_pending,
-)
+from homelab.step import Blocked, Node, Planned, Step
+from homelab.steps.driver_guards import check_medium
+from homelab.steps.host_state import awaits_scratch, differences, log_folder, log_store, scratch_pending
+from homelab.steps.maintenance import enter, leave, ours
+from homelab.steps.nic_drivers import RIGHT, WRONG, enabled, fixable, in_doubt, lost_at_boot, names, needs_fix
+from homelab.steps.reboot_changes import LeaveMaintenance, NicAfter, RebootHost, console_steps
 from homelab.steps.ssh_left_on import SwitchSshOff, ssh_left_on
-
-MAINTENANCE_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class RebootHost(Change):
-    """Reboot one host, in maintenance mode.
-
-    `nic` is the one that must have a driver afterwards, and not `unwanted`; `boot_time` is the boot that has to end.
-    """
-
-    nic: str
-    unwanted: str
-    boot_time: datetime
-    because: tuple[str, ...] = field(compare=False)
-    disruptive = True
-
-    @property
-    def sentence(self) -> str:
-        """What will be done."""
-        return f"reboot {self.target} in maintenance mode, and wait until it answers again"
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-        return "; ".join(self.because)
-
-    @property
-    def before(self) -> str:
-        """As found."""
-        return "what runs is not what is configured"
-
-    @property
-    def after(self) -> str:
-        """As wanted."""
-        return "what is configured runs"
-
-    @property
-    def undo(self) -> str:
-        """How to go back."""
-        return f"a reboot cannot be undone; the driver fix can: homelab driver-fix {self.target} --undo"
-
-
-@dataclass(frozen=True)
-class LeaveMaintenance(Change):
-    """Take one host out of the maintenance mode that an interrupted run put it in."""
-
-    @property
-    def sentence(self) -> str:
-        """What will be done."""
-        return f"take {self.target} out of maintenance mode"
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-        return "an earlier run put it there for its reboot, and was interrupted"
-
-    @property
-    def before(self) -> str:
-        """As found."""
-        return "in maintenance mode"
-
-    @property
-    def after(self) -> str:
-        """As wanted."""
-        return "in use"
-
-    @property
-    def undo(self) -> str:
-        """How to go back."""
-        return "esxcli system maintenanceMode set --enable=true"
 
 
 @dataclass(frozen=True)
 class Boot:
-    """What the step sees: the host, and whether maintenance mode, and SSH that is on, are a run's of ours."""
+    """What the step sees: the host; what its shell tells of the next boot, where one is in question and SSH runs.
+
+    `maintenance_is_ours` when it was a run of ours that put it into maintenance mode, and nobody else since;
+    `maintenance_was_noted` when a run of ours did so once; `ssh_is_ours` when SSH is on because of a run of ours.
+    """
 
     look: HostLook
     maintenance_is_ours: bool = False
+    boot: BootLook | None = None
+    maintenance_was_noted: bool = False
     ssh_is_ours: bool = False
 
 
@@ -126,22 +55,23 @@ class Reboot(Step):
         return [Node("usb-housekeeping", target)]
 
     def observe(self, world: World, target: str) -> Boot:
-        """The host's look, and our note about its maintenance mode."""
-        look, noted = world.host(target), world.files.in_maintenance(target)
-        return Boot(look, noted, ssh_left_on(world, target))
+        """The host's look, our notes about it, and its shell's word where a reboot is in question."""
+        look = world.host(target)
+        boot = world.boot(target) if in_doubt(look) or self._because(look) else None
+        noted = world.files.maintenance_note(target) is not None
+        return Boot(look, ours(world, target, look), boot, noted, ssh_left_on(world, target))
 
     def plan(self, lab: Lab, target: str, observed: Boot) -> Sequence[Planned]:
-        """Reboot when what is configured differs from what runs; refuse while VMs run."""
+        """Reboot when what is configured differs from what runs; refuse what would cost a driver, and while VMs run."""
         look = observed.look
         if not self.undo and needs_fix(lab, target, look) and fixable(look):
             return [Blocked(target, f"driver-fix has disabled {WRONG} on {target}")]
-        because = self._because(lab, target, look)
+        because = self._because(look)
         if because:
+            check_reboot(target, look, observed.boot)
             if look.running:
                 raise _under_vms(target, look)
-            unwanted = RIGHT if self.undo else WRONG
-            nic = lab.host(target).management_nic
-            return [RebootHost(target, nic, unwanted, look.boot_time, tuple(because))]
+            return [self._reboot(lab, target, observed, because)]
         if self.logs and awaits_scratch(lab, target, look):
             return [Blocked(target, f"usb-housekeeping has given {target} a place for its logs")]
         changes: list[Planned] = [SwitchSshOff(target)] if observed.ssh_is_ours else []
@@ -149,20 +79,92 @@ class Reboot(Step):
             changes.append(LeaveMaintenance(target))
         return changes
 
-    def _because(self, lab: Lab, target: str, look: HostLook) -> list[str]:
-        nic, wrong = look.nic(lab.host(target).management_nic), look.modules.get(WRONG)
-        if self.undo and nic and nic.driver == RIGHT and wrong and wrong.enabled:
+    def remarks(self, lab: Lab, target: str, observed: Boot) -> Sequence[str]:
+        """What nothing is done about: a host that a power cut would cost its network, a maintenance mode not ours."""
+        look, said = observed.look, []
+        lost = lost_at_boot(look, observed.boot)
+        if lost and not self._because(look):
+            said.append(f"{_no_driver(lost)}. {_enable_advice(target, look)}")
+        if look.in_maintenance and observed.maintenance_was_noted and not observed.maintenance_is_ours:
+            said.append(
+                "it stays in maintenance mode: a run of homelab put it there once, and somebody else set it or booted "
+                "the host since; `esxcli system maintenanceMode set --enable=false` takes it out"
+            )
+        return said
+
+    def _because(self, look: HostLook) -> list[str]:
+        wrong = look.modules.get(WRONG)
+        if self.undo and wrong and wrong.enabled and any(nic.driver == RIGHT for nic in look.nics):
             return [f"{WRONG} is enabled again and does not run yet"]
         return differences(look)
 
+    def _reboot(self, lab: Lab, target: str, observed: Boot, because: Sequence[str]) -> RebootHost:
+        look, host = observed.look, lab.host(target)
+        store = log_store(lab, target)
+        doubt = in_doubt(look) if observed.boot is None else ()
+        return RebootHost(
+            target,
+            nics=self._expected(look),
+            boot_time=look.boot_time,
+            address=str(host.address),
+            seconds=float(host.reboot_timeout),
+            scratch=(store, log_folder(lab, target)) if store else None,
+            leaves_maintenance=not look.in_maintenance or observed.maintenance_is_ours,
+            because=(*because, *_until_read(doubt)),
+        )
+
+    def _expected(self, look: HostLook) -> tuple[NicAfter, ...]:
+        """What has to hold each NIC of the management network after the boot: another driver, or any."""
+        wrong = look.modules.get(WRONG)
+        back = self.undo and wrong is not None and wrong.enabled
+        return tuple(
+            NicAfter(nic.name, nic.driver if not enabled(look, nic.driver) or (back and nic.driver == RIGHT) else "")
+            for nic in look.management_nics
+        )
+
     def apply(self, world: World, change: RebootHost | LeaveMaintenance | SwitchSshOff) -> None:
-        """Enter maintenance mode, reboot, wait for a new boot time and a driver, and leave maintenance mode."""
+        """Look anew, enter maintenance mode, reboot, wait for a new boot time and a driver, leave maintenance mode."""
         if isinstance(change, SwitchSshOff):
             world.switch_ssh_off(change.target)
             return
         if isinstance(change, RebootHost):
             _reboot(world, change)
-        _leave_maintenance(world, change.target)
+            if not change.leaves_maintenance:
+                return
+        leave(world, change.target)
+
+
+def _until_read(doubt: Sequence[NicLook]) -> list[str]:
+    """What the plan cannot know while SSH is off."""
+    return (
+        [f"the drivers' maps are read first: no reboot if none that is enabled names {names(doubt)}"] if doubt else []
+    )
+
+
+def check_reboot(target: str, look: HostLook, boot: BootLook | None) -> None:
+    """Refuse a reboot that the host may not come back from: no driver for its network, or no medium to start from."""
+    if boot is not None:
+        check_medium(target, boot)
+    lost = lost_at_boot(look, boot)
+    if lost:
+        raise Refused(
+            f"{target} is not rebooted: {_no_driver(lost)}", where=target, advice=_enable_advice(target, look)
+        )
+
+
+def _no_driver(lost: Sequence[NicLook]) -> str:
+    return f"after its next boot no enabled driver would claim {names(lost)}, which the management network needs"
+
+
+def _enable_advice(target: str, look: HostLook) -> str:
+    """What gives each NIC its driver back, before anything boots."""
+    drivers = dict.fromkeys(nic.driver for nic in look.management_nics if not enabled(look, nic.driver))
+    commands = " and ".join(f"`esxcli system module set --enabled=true --module={name}`" for name in drivers)
+    undo = f"homelab driver-fix {target} --undo, or " if WRONG in drivers else ""
+    return (
+        f"Enable its driver again before anything boots it: {undo}{commands} and `/sbin/auto-backup.sh` at its shell; "
+        "then run again"
+    )
 
 
 def _under_vms(target: str, look: HostLook) -> Refused:
@@ -174,51 +176,61 @@ def _under_vms(target: str, look: HostLook) -> Refused:
 
 
 def _reboot(world: World, change: RebootHost) -> None:
-    look = world.host(change.target)
+    with world.shell(change.target) as shell:
+        boot = look_at_boot(shell)
+    _check_now(world, change, boot)
     with world.writer(change.target) as writer:
-        if not look.in_maintenance:
-            world.files.note_maintenance(change.target, True)
-            progress = world.progress(f"{change.target} is in maintenance mode", MAINTENANCE_SECONDS)
-            writer.enter_maintenance(MAINTENANCE_SECONDS, progress)
-        if look.prefers_vmklinux and not look.modules[WRONG].enabled:
-            # It would prefer legacy drivers for every device, and is not needed any more (esxi-facts, The driver fix).
-            writer.set_options({PREFER_VMKLINUX: False})
-        _find_scratch(world, look, writer, change.target)
-        writer.reboot()
-    host = world.lab.host(change.target)
-    where = f"{change.target} ({host.address})"
+        entered = enter(world, change.target, writer)
+        try:
+            _prepare(world, change, writer)
+            # Minutes may have passed since the first look, and the module may be switched by another hand.
+            _check_now(world, change, boot)
+            world.files.note_phase(change.target, "rebooting")
+            writer.reboot()
+        except Refused:
+            if entered:
+                leave(world, change.target, writer)
+            raise
+    _await(world, change)
+
+
+def _check_now(world: World, change: RebootHost, boot: BootLook) -> None:
+    """The guards, on the host as it is now."""
+    world.forget(change.target)
+    look = world.host(change.target)
+    check_reboot(change.target, look, boot)
+    if look.running:
+        raise _under_vms(change.target, look)
+
+
+def _prepare(world: World, change: RebootHost, writer: HostWriter) -> None:
+    """What has to be there at the boot: no preferVmklinux where its work is done, and the folder for scratch."""
+    look = world.host(change.target)
+    wrong = look.modules.get(WRONG)
+    if look.prefers_vmklinux and wrong is not None and not wrong.enabled:
+        # It would prefer legacy drivers for every device, and is not needed any more (esxi-facts, The driver fix).
+        writer.set_options({PREFER_VMKLINUX: False})
+    if change.scratch is None or not scratch_pending(look):
+        return
+    # A boot that does not find the folder leaves the logs in memory, and would be asked for again.
+    store, folder = change.scratch
+    if str(look.options.get(CONFIGURED_SCRATCH, "")).endswith(folder) and look.directory_of(store):
+        writer.make_folder(store, folder)
+
+
+def _await(world: World, change: RebootHost) -> None:
+    where = f"{change.target} ({change.address})"
     try:
         world.wait(
-            f"{change.target} answers after its reboot, and {change.nic} has a driver other than {change.unwanted}",
+            f"{change.target} answers after its reboot, and {change.expected}",
             lambda: _not_back(world, change),
-            seconds=host.reboot_timeout,
+            seconds=change.seconds,
             where=where,
             advice="",
         )
     except DeadlinePassed as error:
+        world.files.note_phase(change.target, "missing")
         raise PersonNeeded(error.what, where=where, advice=console_steps(change)) from error
-
-
-def _find_scratch(world: World, look: HostLook, writer: HostWriter, target: str) -> None:
-    """A boot that does not find the folder for scratch leaves the logs in memory, and would be asked for again."""
-    store, folder = log_store(world.lab, target), log_folder(world.lab, target)
-    ours = str(look.options.get(CONFIGURED_SCRATCH, "")).endswith(folder)
-    if store and ours and scratch_pending(look) and look.directory_of(store):
-        writer.make_folder(store, folder)
-
-
-def console_steps(change: RebootHost) -> str:
-    """What a person does at the screen of a host that did not come back."""
-    enabled = "false" if change.unwanted == RIGHT else "true"
-    way_back = f"esxcli system module set --enabled={enabled} --module={WRONG}"
-    return (
-        f"Go to {change.target} with a screen and a keyboard. 1: if it stands still, switch it off and on. "
-        "2: if it shows no network, F2, log in as root, Troubleshooting Options, Enable ESXi Shell; then Alt+F1 and "
-        f"log in. 3: `{way_back}` (`localcli` in place of `esxcli` if hostd is down), `/sbin/auto-backup.sh`, "
-        "`reboot`. "
-        f"4: or once, at boot, Shift+O and append preferVmklinux=TRUE, which makes it use {RIGHT}. "
-        "Then run the same command again; it goes on from there"
-    )
 
 
 def _not_back(world: World, change: RebootHost) -> str | None:
@@ -231,18 +243,8 @@ def _not_back(world: World, change: RebootHost) -> str | None:
         return error.what  # a host that is starting is silent, or answers with faults of many kinds
     if look.boot_time == change.boot_time:
         return f"still up since {look.boot_time:%H:%M:%S} UTC"
-    nic = look.nic(change.nic)
-    if nic is None or nic.driver in ("", change.unwanted):
-        return f"back, and {change.nic} is held by {nic.driver if nic and nic.driver else 'nothing'}"
+    held = {nic.name: nic.driver for nic in look.nics}
+    missing = [nic.name for nic in change.nics if held.get(nic.name, "") in ("", nic.not_by)]
+    if missing:
+        return "back, and " + ", ".join(f"{name} is held by {held.get(name) or 'nothing'}" for name in missing)
     return None
-
-
-def _leave_maintenance(world: World, target: str) -> None:
-    """Leave the maintenance mode that was ours; a host that its owner put there stays there."""
-    if not world.files.in_maintenance(target):
-        return
-    if world.host(target).in_maintenance:
-        progress = world.progress(f"{target} is out of maintenance mode", MAINTENANCE_SECONDS)
-        with world.writer(target) as writer:
-            writer.exit_maintenance(MAINTENANCE_SECONDS, progress)
-    world.files.note_maintenance(target, False)

@@ -3,15 +3,16 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from homelab.errors import HostFault, LoginRefused, TrustError, Unreachable
 from homelab.ports import ssh
 from homelab.ports.esxi_shell import (
-    driver_map_names,
     keep_configuration,
     kernel_setting,
+    look_at_boot,
     modules,
     parse_table,
     set_kernel_setting,
@@ -56,9 +57,6 @@ def test_rows_are_cut_at_the_dashes() -> None:
 
 def test_a_module_is_disabled_read_back_and_kept(face: ShellFace, tmp_path: Path) -> None:
     with ssh.connect(login(face), HomeFiles(tmp_path / "home"), print) as shell:
-        assert driver_map_names(shell, "e1000e", "8086:15d8")
-        assert not driver_map_names(shell, "e1000e", "ffff:ffff")
-        assert not driver_map_names(shell, "no-such-driver", "8086:15d8")
         set_module_enabled(shell, "ne1000", False)
         assert modules(shell)["ne1000"] is False
         assert kernel_setting(shell, "preferVmklinux") == "false"
@@ -69,6 +67,26 @@ def test_a_module_is_disabled_read_back_and_kept(face: ShellFace, tmp_path: Path
         assert not face.host.dirty
         with pytest.raises(HostFault, match="ended with status 1"):
             set_module_enabled(shell, "ne1000e", False)
+
+
+def test_the_maps_of_all_drivers_and_the_boot_bank_are_read(face: ShellFace, tmp_path: Path) -> None:
+    with ssh.connect(login(face), HomeFiles(tmp_path / "home"), print) as shell:
+        boot = look_at_boot(shell)
+        claiming = {claim.driver for claim in boot.claims if claim.names("8086:15d8")}
+        assert claiming == {"ne1000", "e1000e"}
+        assert {claim.driver for claim in boot.claims if claim.native} == {"ne1000"}
+        assert boot.bank.startswith("/vmfs/volumes/")
+        assert boot.medium_problem is None
+        assert not face.host.dirty
+
+
+@pytest.mark.parametrize(
+    ("how", "problem"), [("late", "/bootbank lies in memory (/tmp/"), ("gone", "/bootbank (/vmfs/volumes/")]
+)
+def test_a_lost_boot_stick_is_seen(face: ShellFace, tmp_path: Path, how: Any, problem: str) -> None:
+    face.host.harm.stick_lost = how
+    with ssh.connect(login(face), HomeFiles(tmp_path / "home"), print) as shell:
+        assert (look_at_boot(shell).medium_problem or "").startswith(problem)
 
 
 def test_the_host_key_is_pinned_and_a_wrong_password_is_tried_once(face: ShellFace, tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from homelab.errors import HomelabError, UsageError
+from homelab.errors import HomelabError, HostFault, UsageError
 from homelab.ports.files import HomeFiles, home_of
 from homelab.ports.home_folder import close_home
 from homelab.ports.private import told
 from homelab.ports.record import recorded
+from homelab.rehearsal.backup import _tar
 
 
 def test_home_lies_beside_the_first_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,3 +122,18 @@ def test_a_disk_that_is_full_and_a_folder_that_is_barred_are_told_in_words(tmp_p
         HomeFiles(tmp_path / "file" / ".homelab").own_key()
     with pytest.raises(UsageError, match="cannot be read: Operation not permitted"), told(tmp_path, "read"):
         raise PermissionError(1, "Operation not permitted")
+
+
+def test_a_backup_of_another_host_or_of_nothing_is_no_backup(tmp_path: Path) -> None:
+    whole = _tar({"state.tgz": b"state"})
+    files = HomeFiles(tmp_path)
+    files.keep_backup("esx-2", whole)
+    assert files.backups_of("esx") == []
+    assert len(files.backups_of("esx-2")) == 1
+    for number, content in enumerate((b"", whole[:-9], b"<html>")):
+        (tmp_path / "backups" / f"esx-20260101T00000{number}.000000Z.tgz").write_bytes(content)
+    assert files.backups_of("esx") == []
+    kept = files.keep_backup("esx", whole)
+    assert files.backups_of("esx") == [kept]
+    with pytest.raises(HostFault, match="it is empty"):
+        files.keep_backup("esx", b"")

@@ -44,7 +44,7 @@ def test_without_an_iso_a_host_is_expected_to_run() -> None:
 
 def test_when_told_to_wait_the_hand_over_becomes_a_wait() -> None:
     [item] = BootMedia(60).plan(lab(), "brix3", Presence(False, False, "silent"))
-    assert item == AwaitHost("brix3", "192.168.2.13", instructions(lab().esxi[0], "silent"))
+    assert item == AwaitHost("brix3", "192.168.2.13", instructions(lab().esxi[0], "silent"), 60)
 
 
 def test_nothing_else_fails_while_a_person_is_needed(tmp_path: Path) -> None:

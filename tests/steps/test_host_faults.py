@@ -19,7 +19,7 @@ from homelab.steps.driver_fix import DriverFix
 from homelab.steps.reboot import Reboot
 from tests.steps.one_host import Ended, bring, lab_of, run_a_vm, standing
 
-FIX = (DriverFix(), Reboot(logs=False))
+FIX = (DriverFix(asked=True), Reboot(logs=False))
 
 
 @dataclass

@@ -14,12 +14,24 @@ PREFER_VMKLINUX = "VMkernel.Boot.preferVmklinux"
 
 @dataclass(frozen=True)
 class NicLook:
-    """A physical NIC. `pci_id` is VENDOR:DEVICE in hex, `driver` the module that holds it."""
+    """A physical NIC. `pci_id` is VENDOR:DEVICE in hex, empty for one on USB; `driver` the module that holds it.
+
+    `subsystem` is SUBVENDOR:SUBDEVICE in hex.
+    """
 
     name: str
     driver: str
     pci_id: str
     mac: str
+    subsystem: str = ""
+
+    @property
+    def on_usb(self) -> bool:
+        """Whether it hangs on USB: no PCI driver has to do with it."""
+        return self.name.startswith("vusb")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.pci_id})" if self.pci_id else self.name
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,10 @@ class PortGroupLook:
 
 @dataclass(frozen=True)
 class NetworkLook:
-    """Names, DNS and switches. `uplinks` is SWITCH -> its NICs; `management` is the management network's switch."""
+    """Names, DNS and switches. `uplinks` is SWITCH -> its NICs, active, standby and unused alike.
+
+    `management` is the switch of the vmkernel NIC that the host is managed by; empty when it is not known.
+    """
 
     hostname: str = ""
     domain: str = ""
@@ -149,6 +164,18 @@ class HostLook:
     def vms_marked(self, lab: str, name: str) -> tuple[VmLook, ...]:
         """The VMs that carry our mark for this name: ours, and copies of it."""
         return tuple(vm for vm in self.vms if vm.carries(lab, name))
+
+    @property
+    def management_nics(self) -> tuple[NicLook, ...]:
+        """The NICs that the management network needs: every uplink of its switch; every NIC where that is not known."""
+        uplinks = self.network.uplinks.get(self.network.management)
+        return tuple(nic for nic in self.nics if not uplinks or nic.name in uplinks)
+
+    @property
+    def used_nics(self) -> tuple[NicLook, ...]:
+        """The NICs that are the uplink of any switch; every NIC where no switch is known."""
+        used = {name for nics in self.network.uplinks.values() for name in nics}
+        return tuple(nic for nic in self.nics if not used or nic.name in used)
 
     @property
     def running(self) -> tuple[str, ...]:

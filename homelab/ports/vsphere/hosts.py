@@ -1,10 +1,34 @@
 """A host itself: services, software packages, configuration, reboot."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlsplit
+
+from pyVmomi import vim
 
 from homelab.ports.vsphere.esxcli import esxcli
 from homelab.ports.vsphere.session import Session, parsed
 from homelab.ports.vsphere.storage import download
+
+ENTERED, LEFT = "EnteredMaintenanceModeEvent", "ExitMaintenanceModeEvent"
+
+
+@dataclass(frozen=True)
+class HostEvent:
+    """Something that happened on a host since its boot; `at` is by the host's own clock."""
+
+    kind: str
+    at: datetime
+
+
+def maintenance_events(session: Session, since: datetime) -> tuple[HostEvent, ...]:
+    """Every entering and leaving of maintenance mode since a time; hostd forgets its events with a reboot."""
+    spec = vim.event.EventFilterSpec(
+        eventTypeId=[f"vim.event.{kind}" for kind in (ENTERED, LEFT)],
+        time=vim.event.EventFilterSpec.ByTime(beginTime=since),
+    )
+    events = session.content.eventManager.QueryEvents(spec)
+    return tuple(HostEvent(type(event).__name__.rpartition(".")[2], event.createdTime) for event in events)
 
 
 def start_service(session: Session, key: str) -> None:

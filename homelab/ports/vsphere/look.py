@@ -77,7 +77,7 @@ def _look(session: Session) -> HostLook:
         vmfs=tuple(vmfs for ref, row in rows if isinstance(ref, vim.Datastore) for vmfs in _vmfs(row)),
         disks=tuple(_disk(lun) for lun in host.get("config.storageDevice.scsiLun") or [] if _is_disk(lun)),
         vms=tuple(_vm(ref, row) for ref, row in rows if isinstance(ref, vim.VirtualMachine)),
-        network=_network(host["config.network"]),
+        network=_network(host["config.network"], str(session.host.address)),
         options={option.key: option.value for option in host.get("config.option") or []},
         ntp_servers=tuple(ntp.server or ()) if ntp else (),
         cache_mib=_caches(host.get("config.cacheConfigurationInfo") or [], rows),
@@ -130,21 +130,28 @@ def _lets_write(licence: Any) -> bool:
 
 
 def _nics(host: Mapping[str, Any]) -> tuple[NicLook, ...]:
-    ids = {
-        device.id: f"{device.vendorId & 0xFFFF:04x}:{device.deviceId & 0xFFFF:04x}"
-        for device in host["hardware.pciDevice"]
-    }
-    return tuple(
-        NicLook(nic.device, nic.driver or "", ids.get(nic.pci, ""), nic.mac) for nic in host["config.network"].pnic
-    )
+    """The ids are signed 16-bit numbers in the API. A NIC on USB is no PCI device."""
+    devices = {device.id: device for device in host["hardware.pciDevice"]}
+    return tuple(_nic(nic, devices.get(nic.pci)) for nic in host["config.network"].pnic or [])
 
 
-def _network(info: Any) -> NetworkLook:
-    """The first vmkernel NIC is the management's, as the installer makes it."""
+def _nic(nic: Any, device: Any) -> NicLook:
+    if device is None:
+        return NicLook(nic.device, nic.driver or "", "", nic.mac)
+    pci_id, subsystem = _ids(device.vendorId, device.deviceId), _ids(device.subVendorId, device.subDeviceId)
+    return NicLook(nic.device, nic.driver or "", pci_id, nic.mac, subsystem)
+
+
+def _ids(vendor: int, device: int) -> str:
+    return f"{vendor & 0xFFFF:04x}:{device & 0xFFFF:04x}"
+
+
+def _network(info: Any, address: str) -> NetworkLook:
+    """The vmkernel NIC with the host's own address is the management's, else the first, as the installer makes it."""
     dns, route = info.dnsConfig, info.ipRouteConfig
     groups = tuple(_port_group(group.spec, info.vnic or []) for group in info.portgroup or [])
-    nics = {nic.key: nic.device for nic in info.pnic or []}
-    first = next(iter(info.vnic or []), None)
+    vnics = list(info.vnic or [])
+    first = next((nic for nic in vnics if nic.spec.ip and nic.spec.ip.ipAddress == address), next(iter(vnics), None))
     ip = first.spec.ip if first else None
     return NetworkLook(
         hostname=(dns.hostName or "") if dns else "",
@@ -155,9 +162,16 @@ def _network(info: Any) -> NetworkLook:
         netmask=(ip.subnetMask or "") if ip else "",
         gateway=(route.defaultGateway or "") if route else "",
         port_groups=groups,
-        uplinks={s.name: tuple(nics[key] for key in s.pnic or [] if key in nics) for s in info.vswitch or []},
+        uplinks=_uplinks(info),
         management=next((g.switch for g in groups if first and g.name == first.portgroup), ""),
     )
+
+
+def _uplinks(info: Any) -> dict[str, tuple[str, ...]]:
+    """The NICs of every switch, of a vCenter's as well; how a switch uses them does not matter."""
+    nics = {nic.key: nic.device for nic in info.pnic or []}
+    switches = [(s.name, s.pnic) for s in info.vswitch or []] + [(s.dvsName, s.pnic) for s in info.proxySwitch or []]
+    return {name: tuple(nics[key] for key in keys or [] if key in nics) for name, keys in switches}
 
 
 def _port_group(spec: Any, vnics: Sequence[Any]) -> PortGroupLook:

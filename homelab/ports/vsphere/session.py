@@ -41,6 +41,7 @@ READS = frozenset(
         "RetrievePropertiesEx",
         "ContinueRetrievePropertiesEx",
         "BackupFirmwareConfiguration",
+        "QueryEvents",
         "QueryModules",
         "fetchSoftwarePackages",
         "CreatePropertyCollector",

@@ -46,10 +46,10 @@ def cat(call: Call) -> Answer:
 
 
 def ls(call: Call) -> Answer:
-    """List folders, a name a line as into a pipe; -1 and -a are taken and change nothing."""
+    """List folders, a name a line as into a pipe, with -l in full; -1 and -a are taken and change nothing."""
     flags, paths = flags_of(call.arguments)
-    if set(flags) - set("1aA"):
-        return usage("ls", flags, "1aA")
+    if set(flags) - set("1aAl"):
+        return usage("ls", flags, "1aAl")
     out, err = "", ""
     for path in paths or ["/"]:
         try:
@@ -58,8 +58,22 @@ def ls(call: Call) -> Answer:
             err += f"ls: {path}: No such file or directory\n"
             continue
         head = f"{path}:\n" if len(paths) > 1 and names is not None else ""
-        out += head + "".join(f"{name}\n" for name in ([path] if names is None else names))
+        shown = [path] if names is None else names
+        full = [_in_full(call, path, name) for name in shown] if "l" in flags else shown
+        out += head + "".join(f"{line}\n" for line in full)
     return Answer(out, err, 1 if err else 0)
+
+
+def _in_full(call: Call, folder: str, name: str) -> str:
+    """One line of `ls -l`; dates are not simulated."""
+    target = files.links(call.host).get(name) if folder == "/" else None
+    if target is not None:
+        return f"lrwxrwxrwx    1 root     root     {len(target):>13} Jan  1 00:00 {name} -> {target}"
+    try:
+        size = len(files.read(call.host, name if name == folder else f"{folder}/{name}").encode())
+    except OSError:
+        return f"drwxr-xr-x    1 root     root               512 Jan  1 00:00 {name}"
+    return f"-rw-r--r--    1 root     root     {size:>13} Jan  1 00:00 {name}"
 
 
 def grep(call: Call) -> Answer:

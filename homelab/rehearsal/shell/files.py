@@ -3,6 +3,7 @@
 Datastores below /vmfs/volumes are the real folders behind them; everything else is text.
 """
 
+import uuid as uuids
 from pathlib import Path
 
 from homelab.rehearsal.disks import Disk
@@ -12,6 +13,7 @@ from homelab.rehearsal.shell.facts import containing_vib
 from homelab.rehearsal.storage import join
 
 DEVICES = "/vmfs/devices/disks"
+BANKS = ("altbootbank", "bootbank")
 AWAY = Path("/nonexistent")
 KEYS = "/etc/ssh/keys-root/authorized_keys"
 
@@ -25,7 +27,24 @@ def texts(host: Host) -> dict[str, str]:
         "/etc/vmware/version": f"VMware ESXi {host.version} build-{host.build}\n",
         KEYS: "".join(f"{key}\n" for key in keys),
         **maps,
+        **({} if host.harm.stick_lost else {"/bootbank/boot.cfg": _boot_cfg(host)}),
+        **host.edited_files,
     }
+
+
+def links(host: Host) -> dict[str, str]:
+    """The symbolic links right below / by their names: the boot banks are volumes of the stick.
+
+    A stick that came too late at the boot leaves them in memory; one that died since leaves them leading nowhere.
+    """
+    if host.harm.stick_lost == "late":
+        return {"altbootbank": f"/tmp/{host.stick_uuid[:8]}", "bootbank": f"/tmp/{host.stick_uuid[-8:]}"}
+    banks = {name: uuids.uuid5(uuids.NAMESPACE_OID, f"{name} {host.stick_uuid}").hex for name in BANKS}
+    return {name: f"{VOLUMES}/{bank[:8]}-{bank[8:16]}-{bank[16:20]}-{bank[20:]}" for name, bank in banks.items()}
+
+
+def _boot_cfg(host: Host) -> str:
+    return f"bootstate=0\ntitle=Loading VMware ESXi\nbuild={host.version}-0.0.{host.build}\nupdated=1\n"
 
 
 def known_paths(host: Host) -> set[str]:
@@ -65,7 +84,7 @@ def listing(host: Host, path: str) -> list[str] | None:
         raise FileNotFoundError(path)
     prefix = clean.rstrip("/") + "/"
     inside = (one[len(prefix) :] for one in known_paths(host) if one.startswith(prefix) and one != prefix)
-    return sorted({one.split("/")[0] for one in inside})
+    return sorted({one.split("/")[0] for one in inside} | (set(links(host)) if clean == "/" else set()))
 
 
 def _clean(path: str) -> str:

@@ -12,7 +12,7 @@ CLASS_NAMES = {"0200": "Ethernet controller", "0106": "SATA controller", "0c03":
 
 def pci_blocks(host: Host) -> tuple[Block, ...]:
     """A block for every device, ordered by address."""
-    blocks = [_nic(host, nic) for nic in host.nics] + [_other(host, device) for device in host.model.pci]
+    blocks = [_nic(host, nic) for nic in host.nics if nic.pci_id] + [_other(host, device) for device in host.model.pci]
     return tuple(sorted(blocks, key=lambda block: block.title or ""))
 
 

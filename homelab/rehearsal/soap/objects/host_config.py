@@ -78,7 +78,7 @@ def hardware(host: Host) -> Any:
 
 def pci_devices(model: HardwareModel) -> list[Any]:
     """HostSystem.hardware.pciDevice; ids are signed 16-bit numbers, as the API has them."""
-    rows = [(nic.pci_address, nic.pci_id, "0200", nic.vendor, nic.device) for nic in model.nics]
+    rows = [(nic.pci_address, nic.pci_id, "0200", nic.vendor, nic.device) for nic in model.nics if nic.pci_id]
     rows += [(pci.address, pci.pci_id, pci.device_class, pci.vendor, pci.device) for pci in model.pci]
     return [_pci(*row) for row in sorted(rows)]
 
