@@ -31,6 +31,7 @@ from homelab.ports.ssh_notes import ssh_is_ours
 from homelab.ports.tls import twin_of
 from homelab.ports.vsphere import DiskLook, HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
+from homelab.ports.vsphere.coredump import dump_file
 from homelab.ports.vsphere.folders import Folder, list_folder
 from homelab.ports.vsphere.hosts import installation_id, installed_vibs
 from homelab.ports.vsphere.local_storage import DiskContents, boot_disks, contents_of
@@ -161,6 +162,11 @@ class World:
         """The names of the disks that a host booted from."""
         with open_session(self.lab.host(host), self.files, self.note) as session:
             return boot_disks(session)
+
+    def dump_file(self, host: str) -> str:
+        """The file that a host writes core dumps to, or was told to; empty when there is none."""
+        with open_session(self.lab.host(host), self.files, self.note) as session:
+            return dump_file(session)
 
     def installation_id(self, host: str) -> str:
         """The id that an installation got on its boot medium; a copied stick has its original's."""

@@ -167,6 +167,9 @@ def test_host_cache_is_set_on_an_ssd_only() -> None:
 # usb-housekeeping
 
 
+MARK = ".homelab-001122334455"
+
+
 def logs(look: HostLook, lab: Lab = LAB, twin: str | None = None) -> list[object]:
     return list(UsbHousekeeping().plan(lab, "brix3", Logs(look, twin)))
 
@@ -174,13 +177,14 @@ def logs(look: HostLook, lab: Lab = LAB, twin: str | None = None) -> list[object
 def test_logs_in_memory_find_a_place_on_the_nas() -> None:
     assert logs(host_look(options=OPTIONS)) == [Blocked("brix3", "the datastore nas is mounted on brix3 and answers")]
     [change] = logs(host_look(options=OPTIONS, nas=(NAS,)))
-    assert change == KeepLogs("brix3", "nas", DIRECTORY, "homelab/homelab/hosts/brix3", core_dumps=False)
+    assert change == KeepLogs("brix3", "nas", DIRECTORY, "homelab/homelab/hosts/brix3", MARK, "homelab-brix3")
 
 
 def test_a_datastore_of_the_host_s_own_comes_first_and_takes_core_dumps_too() -> None:
     look = host_look(options=OPTIONS, nas=(NAS,), vmfs=(VMFS,), disks=(SSD,))
     [change] = logs(look, host(local_datastore="ssd"))
-    assert change == KeepLogs("brix3", "ssd", VMFS.directory, "homelab/homelab/hosts/brix3", core_dumps=True)
+    folder = "homelab/homelab/hosts/brix3"
+    assert change == KeepLogs("brix3", "ssd", VMFS.directory, folder, MARK, "homelab-brix3", core_dumps=True)
 
 
 def test_a_place_that_somebody_chose_is_left_alone() -> None:

@@ -1,6 +1,9 @@
 """Which disk of a host becomes a datastore, what is told of it first, and that no other one is touched: on its wire."""
 
 import hashlib
+import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -105,24 +108,53 @@ def bench(folder: Path, prepare: Callable[[Host], None] = lambda host: None, **m
 # What counts as empty
 
 
-@pytest.mark.parametrize("image", sorted(IMAGES))
-def test_a_whole_disk_of_another_system_is_told_and_left_until_it_is_named(tmp_path: Path, image: str) -> None:
+def test_what_another_system_left_on_a_whole_disk_is_told(tmp_path: Path) -> None:
+    with bench(tmp_path, ssh_on) as lab:
+        world = lab.world()
+        [disk] = [disk for disk in world.host("brix3").disks if not disk.usb]
+        for image in IMAGES:
+            lay_whole(ssd(lab.host), image)
+            seen = world.contents("brix3", disk)
+            assert TOLD[image] in str(seen)
+            assert not seen.empty
+
+
+def test_an_encrypted_disk_is_left_until_it_is_named(tmp_path: Path) -> None:
     def prepare(host: Host) -> None:
         ssh_on(host)
-        lay_whole(ssd(host), image)
+        put_luks(host)
 
     with bench(tmp_path, prepare) as lab:
         disk, before = ssd(lab.host), digest(ssd(lab.host))
         refusal = lab.refusal()
         assert "no disk is known to be empty" in refusal.what
         assert f"`esxi_local_disk: {disk.canonical_name}`" in refusal.advice
-        assert TOLD[image] in refusal.advice
+        assert TOLD["luks"] in refusal.advice
         assert lab.bring().counts["failed"] == 1
         assert digest(disk) == before
         lab.named(disk.canonical_name)
-        assert TOLD[image] in lab.change().before
+        assert TOLD["luks"] in lab.change().before
         assert not lab.bring().counts["failed"]
         assert lab.formatted() == [disk.canonical_name]
+
+
+BLKID = shutil.which("blkid", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+KINDS = {"luks": "crypto_LUKS", "lvm": "LVM2_member", "zfs": "zfs_member", "md-1.0": "linux_raid_member", "unknown": ""}
+
+
+@pytest.mark.skipif(BLKID is None, reason="needs blkid (util-linux)")
+def test_the_simulated_disks_are_what_a_prober_of_others_takes_them_for(tmp_path: Path) -> None:
+    size, path = 8 << 30, tmp_path / "disk"
+    for image, make in IMAGES.items():
+        path.unlink(missing_ok=True)
+        with path.open("wb") as file:
+            file.truncate(size)
+            for offset, content in make(size).items():
+                file.seek(offset)
+                file.write(content)
+        argv = [str(BLKID), "-p", "-o", "value", "-s", "TYPE", str(path)]
+        said = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+        assert said.strip() == KINDS.get(image, image)
 
 
 def test_a_disk_whose_both_ends_are_zero_is_taken_without_a_name(tmp_path: Path) -> None:
