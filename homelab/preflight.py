@@ -92,7 +92,9 @@ def _host(host: EsxiHost) -> list[Check]:
 
 
 def _greeting(world: World, host: EsxiHost, look: HostLook) -> Answer:
-    warning = "; from 7.0 on a stick wears out" if look.version >= "7" and any(disk.usb for disk in look.disks) else ""
+    sticks = {disk.name for disk in look.disks if disk.usb}
+    wears_out = sticks and int(look.version.split(".")[0]) >= 7 and sticks & world.boot_disks(host.name)
+    warning = "; from 7.0 on a stick wears out" if wears_out else ""
     return Answer(True, f"ESXi {look.version} build {look.build}, {look.licence or 'licence unknown'}{warning}")
 
 

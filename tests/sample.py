@@ -13,7 +13,14 @@ BOOTED = datetime(2026, 1, 1, tzinfo=UTC)
 DIRECTORY = volume_directory("192.168.2.5", "/volume1/homelab")
 NAS = NasLook("nas", "192.168.2.5", "/volume1/homelab", "3", True, True, DIRECTORY)
 SCRATCH = f"/vmfs/volumes/{DIRECTORY}/homelab/homelab/hosts/brix3"
-OPTIONS = {CONFIGURED_SCRATCH: "", CURRENT_SCRATCH: "/tmp/scratch", PREFER_VMKLINUX: False, "NFS.MaxVolumes": 8}
+LOGS = "Syslog.global.logDir"
+OPTIONS = {
+    LOGS: "[] /scratch/log",
+    CONFIGURED_SCRATCH: "",
+    CURRENT_SCRATCH: "/tmp/scratch",
+    PREFER_VMKLINUX: False,
+    "NFS.MaxVolumes": 8,
+}
 SETTLED = OPTIONS | {CONFIGURED_SCRATCH: SCRATCH, CURRENT_SCRATCH: SCRATCH}
 NETWORK = NetworkLook(
     hostname="brix3",

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from homelab.data import data_folder
-from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused
+from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused, Unreachable
 from homelab.lab import EsxiHost, Lab
 from homelab.ports import ansible, ssh
 from homelab.ports.addresses import in_use
 from homelab.ports.ansible_inventory import Vault
+from homelab.ports.disk_bytes import read_ends
 from homelab.ports.esxi_shell import SERVICE as SSH
 from homelab.ports.esxi_shell import BootLook, esxi_shell, look_at_boot, switch_off
 from homelab.ports.files import HomeFiles
@@ -28,11 +29,12 @@ from homelab.ports.record import recorded
 from homelab.ports.shell_writer import ShellWriter
 from homelab.ports.ssh_notes import ssh_is_ours
 from homelab.ports.tls import twin_of
-from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
+from homelab.ports.vsphere import DiskLook, HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
+from homelab.ports.vsphere.coredump import dump_file
 from homelab.ports.vsphere.folders import Folder, list_folder
 from homelab.ports.vsphere.hosts import HostEvent, installation_id, installed_vibs, maintenance_events
-from homelab.ports.vsphere.local_storage import PartitionLook, partitions_of
+from homelab.ports.vsphere.local_storage import DiskContents, boot_disks, contents_of
 from homelab.ports.vsphere.storage import file_size, small_file
 from homelab.ports.vsphere.vm_look import the_one
 
@@ -155,10 +157,28 @@ class World:
         with open_session(self.lab.host(host), self.files, self.note) as session:
             return maintenance_events(session, since)
 
-    def partitions(self, host: str, device_path: str) -> tuple[PartitionLook, ...]:
-        """What is on a disk of a host; asked for only when a datastore is to be made of it."""
+    def contents(self, host: str, disk: DiskLook) -> DiskContents:
+        """What is on a disk of a host; its bytes only where SSH runs, which is not switched on to look."""
+        runs = self.host(host).services.get(SSH, False)
         with open_session(self.lab.host(host), self.files, self.note) as session:
-            return partitions_of(session, device_path)
+            found = contents_of(session, disk)
+        if not runs or found.partitions or not disk.size:
+            return found
+        try:
+            with esxi_shell(self.lab.host(host), True, self.files, self.note) as shell:
+                return replace(found, data=read_ends(shell, disk.path, disk.size))
+        except Unreachable:
+            return found
+
+    def boot_disks(self, host: str) -> frozenset[str]:
+        """The names of the disks that a host booted from."""
+        with open_session(self.lab.host(host), self.files, self.note) as session:
+            return boot_disks(session)
+
+    def dump_file(self, host: str) -> str:
+        """The file that a host writes core dumps to, or was told to; empty when there is none."""
+        with open_session(self.lab.host(host), self.files, self.note) as session:
+            return dump_file(session)
 
     def installation_id(self, host: str) -> str:
         """The id that an installation got on its boot medium; a copied stick has its original's."""

@@ -55,7 +55,11 @@ class Partition:
 
 @dataclass
 class Disk:
-    """One disk; `format` is gpt, mbr or unknown (no table at all). `adapter` is its vmhba."""
+    """One disk; `format` is gpt, mbr or unknown (no table at all). `adapter` is its vmhba.
+
+    `content` are bytes by their offset, all else is zero; what lies in partitions is not simulated. `boot`: the host
+    starts from it.
+    """
 
     model: DiskModel
     serial: str
@@ -64,6 +68,13 @@ class Disk:
     ssd: bool
     format: str = "unknown"
     partitions: list[Partition] = field(default_factory=list)
+    boot: bool = False
+    content: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def driver(self) -> str:
+        """The module that drives its adapter."""
+        return "vmkusb" if self.model.usb else "vmw_ahci"
 
     @property
     def sectors(self) -> int:
@@ -83,9 +94,26 @@ class Disk:
     @property
     def uuid(self) -> str:
         """The id without the `vml.` in front: of serial and model, or of the place where a stick is plugged in."""
-        if self.model.usb:
+        if self.canonical_name.startswith("mpx."):
             return "0000000000" + self.canonical_name.split(".")[1].replace("C0:T0:L0", "0:0").encode().hex()
         return "0100000000" + (self.serial.rjust(20) + self.model.name[:6].ljust(6)).encode().hex()
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Its bytes; none beyond its end."""
+        data = bytearray(max(0, min(length, self.model.size - offset)))
+        for start, content in (*self._table(), *self.content.items()):
+            begin, end = max(start, offset), min(start + len(content), offset + len(data))
+            if begin < end:
+                data[begin - offset : end - offset] = content[begin - start : end - start]
+        return bytes(data)
+
+    def _table(self) -> list[tuple[int, bytes]]:
+        """The marks of a partition table: of an MBR alone, or of a GPT at both ends (UEFI specification, 5)."""
+        if self.format == "unknown":
+            return []
+        mbr = [(446 + 4, b"\xee" if self.format == "gpt" else b"\x83"), (510, b"\x55\xaa")]
+        gpt = [(SECTOR, b"EFI PART"), (self.model.size - SECTOR, b"EFI PART")]
+        return mbr + (gpt if self.format == "gpt" else [])
 
     @property
     def vmfs(self) -> Partition | None:
@@ -126,8 +154,19 @@ class Disk:
 def fresh_disks(host: str, model: HardwareModel) -> dict[str, Disk]:
     """The disks of a new machine by their canonical names: internal ones empty, the stick with ESXi on it."""
     disks = [_internal(host, index, one) for index, one in enumerate(model.disks)]
-    stick = Disk(STICK, "", "vmhba32", "mpx.vmhba32:C0:T0:L0", False, "gpt", [Partition(*row) for row in STICK_LAYOUT])
+    stick = usb_disk("vmhba32")
+    stick.format, stick.partitions, stick.boot = "gpt", [Partition(*row) for row in STICK_LAYOUT], True
     return {disk.canonical_name: disk for disk in (*disks, stick)}
+
+
+def usb_disk(adapter: str, model: DiskModel = STICK) -> Disk:
+    """An empty disk on USB: it has no id, so ESXi calls it by its path."""
+    return Disk(model, "", adapter, f"mpx.{adapter}:C0:T0:L0", model.ssd)
+
+
+def nameless_disk(adapter: str, model: DiskModel) -> Disk:
+    """An empty internal disk that tells no serial number: ESXi calls it by its path, as it does a stick."""
+    return Disk(model, "", adapter, f"mpx.{adapter}:C0:T0:L0", model.ssd)
 
 
 def _internal(host: str, index: int, model: DiskModel) -> Disk:

@@ -87,13 +87,13 @@ class MountActions:
             partition = next((one for one in wanted if one.number == number and one.kind == "vmfs"), None)
             if version not in OVERHEAD:
                 raise InvalidArgument("A specified parameter was not correct: majorVersion", invalidProperty="vmfs")
-            if disk.model.usb or disk.vmfs:
+            if disk.boot or disk.model.usb or disk.vmfs:
                 raise HostConfigFault(f"Unable to create Filesystem on {disk.canonical_name}: Device or resource busy")
             if partition is None or partition in disk.partitions or not disk.fits(wanted):
                 raise InvalidArgument("A specified parameter was not correct: partition", invalidProperty="partition")
             if partition.size < 2 * OVERHEAD[version]:
                 raise HostConfigFault("Failed to create VMFS: the partition is too small", name=name)
-            disk.format, disk.partitions = "gpt", list(wanted)
+            disk.format, disk.partitions, disk.content = "gpt", list(wanted), {}
             return self._format(disk, partition, name, version)
 
     def _format(self, disk: Disk, partition: Partition, name: str, version: int) -> VmfsMount:
@@ -125,7 +125,7 @@ class MountActions:
     def leave_vmfs(self, disk: Disk, name: str = LEFTOVER) -> VmfsMount:
         """Have a VMFS on a disk as an earlier installation left it: ESXi mounts it by itself."""
         with self.lock:
-            disk.format, disk.partitions = "gpt", [disk.whole]
+            disk.format, disk.partitions, disk.content = "gpt", [disk.whole], {}
             return self._format(disk, disk.whole, name, 5)
 
     def accessible(self, mount: Mount) -> bool:

@@ -1,12 +1,12 @@
 """Step `local-datastore`: a VMFS datastore on the internal disk, and host cache on it when asked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from homelab.errors import HostFault, Refused
 from homelab.lab import EsxiHost, Lab
 from homelab.ports.vsphere import DiskLook, HostLook, VmfsLook
-from homelab.ports.vsphere.local_storage import PartitionLook, create_vmfs, set_host_cache
+from homelab.ports.vsphere.local_storage import DiskContents, create_vmfs, set_host_cache
 from homelab.ports.world import World
 from homelab.step import Change, Node, Planned, Step
 
@@ -16,19 +16,17 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class MakeDatastore(Change):
-    """Make one VMFS datastore of a whole disk."""
+    """Make one VMFS datastore of a whole disk, with what was seen on it: all of that is compared before it is lost."""
 
     datastore: str
-    disk: str
-    path: str
-    model: str
-    partitions: tuple[str, ...] = ()
+    disk: DiskLook
+    contents: DiskContents
     disruptive = True
 
     @property
     def sentence(self) -> str:
         """What will be done."""
-        return f"make the datastore {self.datastore} of the whole disk {self.disk} ({self.model}) on {self.target}"
+        return f"make the datastore {self.datastore} of the whole disk {_named(self.disk)} on {self.target}"
 
     @property
     def reason(self) -> str:
@@ -38,7 +36,9 @@ class MakeDatastore(Change):
     @property
     def before(self) -> str:
         """What is on the disk and will be lost."""
-        return f"on the disk, to be lost: {', '.join(self.partitions)}" if self.partitions else "an empty disk"
+        if self.contents.empty:
+            return f"an empty disk; on it is {self.contents}"
+        return f"on the disk, to be lost: {self.contents}"
 
     @property
     def after(self) -> str:
@@ -48,7 +48,7 @@ class MakeDatastore(Change):
     @property
     def undo(self) -> str:
         """How to go back."""
-        lost = "; what was on the disk before does not come back" if self.partitions else ""
+        lost = "" if self.contents.empty else "; what was on the disk before does not come back"
         return f"delete the datastore {self.datastore} in the host's web page{lost}"
 
 
@@ -91,7 +91,7 @@ class Disks:
     """What the step sees: the host, and what is on each disk that a datastore might be made of."""
 
     look: HostLook
-    partitions: dict[str, tuple[PartitionLook, ...]]
+    contents: Mapping[str, DiskContents]
 
 
 class LocalDatastore(Step):
@@ -117,7 +117,7 @@ class LocalDatastore(Step):
         if look.vmfs_named(host.local_datastore or ""):
             return Disks(look, {})
         asked = [disk for disk in look.disks if host.local_disk in (None, disk.name) and not disk.usb]
-        return Disks(look, {disk.name: world.partitions(target, disk.path) for disk in asked})
+        return Disks(look, {disk.name: world.contents(target, disk) for disk in asked})
 
     def plan(self, lab: Lab, target: str, observed: Disks) -> Sequence[Planned]:
         """Make what is missing; set the host cache when it is another one."""
@@ -127,8 +127,7 @@ class LocalDatastore(Step):
         changes: list[Planned] = []
         if there is None:
             disk = _choose(host, observed)
-            parts = tuple(f"{p.kind} ({p.size / GIB:.0f} GiB)" for p in observed.partitions[disk.name])
-            changes.append(MakeDatastore(target, name, disk.name, disk.path, disk.model, parts))
+            changes.append(MakeDatastore(target, name, disk, observed.contents[disk.name]))
         else:
             disk = _disk_of(target, look, there)
         if host.host_cache_mib and not disk.ssd:
@@ -150,47 +149,91 @@ class LocalDatastore(Step):
                 where=change.target,
                 advice=f"In the host's web page: {change.sentence}; then run again. Or assign a licence",
             )
+        if isinstance(change, MakeDatastore):
+            _check_bytes(world, change)
+            with world.session(change.target) as session:
+                create_vmfs(session, change.disk, change.contents, change.datastore)
+            return
         with world.session(change.target) as session:
-            if isinstance(change, MakeDatastore):
-                create_vmfs(session, change.path, change.datastore)
-                return
             progress = world.progress(f"the host cache of {change.target} is set", CACHE_SECONDS)
             set_host_cache(session, change.datastore, change.mib, seconds=CACHE_SECONDS, progress=progress)
 
 
+def _check_bytes(world: World, change: MakeDatastore) -> None:
+    """What ESXi has no word for, such as encryption of a whole disk, shows in its bytes alone."""
+    now = world.contents(change.target, change.disk)
+    if now.data != change.contents.data:
+        raise Refused(
+            f"the disk {change.disk.name} is not what was agreed to, so it was not formatted; on it is now: {now}",
+            where=change.target,
+            advice="Run again and look at the new plan",
+        )
+
+
 def _choose(host: EsxiHost, observed: Disks) -> DiskLook:
-    """The disk that the inventory names, else the only empty one. A used disk, a stick and a guess are refused."""
-    look = observed.look
-    disks = [disk for disk in look.disks if not disk.usb]
-    taken = {name: vmfs.name for vmfs in look.vmfs for name in vmfs.disks}
-    listed = "; ".join(_told(disk, observed, taken) for disk in disks) or "none but sticks"
+    """The disk that the inventory names, else the only one that is known to be empty.
+
+    Sticks and boot disks, disks with a VMFS, and a guess are refused.
+    """
     if host.local_disk:
-        named = next((disk for disk in disks if disk.name == host.local_disk), None)
-        if named is None or named.name in taken:
-            what = f"is the datastore {taken[named.name]}" if named else "is not an internal disk of this host"
-            raise _refused(host, f"esxi_local_disk: {host.local_disk} {what}", listed)
-        return named
-    empty = [disk for disk in disks if disk.name not in taken and not observed.partitions[disk.name]]
+        return _named_disk(host, observed)
+    internal = [disk for disk in observed.look.disks if not disk.usb and disk.size]
+    empty = [disk for disk in internal if observed.contents[disk.name].empty and not _kept(disk, observed)]
     if len(empty) == 1:
         return empty[0]
-    found = "more than one disk is empty" if empty else "no disk is empty"
-    raise _refused(host, f"{found}, and esxi_local_disk does not say which one {host.local_datastore} may have", listed)
-
-
-def _told(disk: DiskLook, observed: Disks, taken: dict[str, str]) -> str:
-    parts = observed.partitions.get(disk.name, ())
-    holds = (
-        f"datastore {taken[disk.name]}" if disk.name in taken else f"{len(parts)} partition(s)" if parts else "empty"
+    found = "more than one disk is empty" if empty else "no disk is known to be empty"
+    raise _refused(
+        host, f"{found}, and esxi_local_disk does not say which one {host.local_datastore} may have", observed
     )
-    return f"{disk.name} ({disk.model}, {disk.size / GIB:.0f} GiB, {holds})"
 
 
-def _refused(host: EsxiHost, what: str, listed: str) -> Refused:
-    return Refused(
-        what,
-        where=host.name,
-        advice=f"Set esxi_local_disk to the disk whose content may be lost; there are: {listed}",
-    )
+def _named_disk(host: EsxiHost, observed: Disks) -> DiskLook:
+    named = next((disk for disk in observed.look.disks if disk.name == host.local_disk), None)
+    if named is None or not named.size:
+        kept: str | None = "is not an internal disk of this host"
+    else:
+        kept = _kept(named, observed)
+    if named is None or kept:
+        raise _refused(host, f"esxi_local_disk: {host.local_disk} {kept}", observed)
+    return named
+
+
+def _kept(disk: DiskLook, observed: Disks) -> str | None:
+    """Why a disk is never taken, whoever names it; None when it may be."""
+    contents = observed.contents.get(disk.name, DiskContents())
+    store = next((vmfs.name for vmfs in observed.look.vmfs if disk.name in vmfs.disks), None)
+    if disk.usb:
+        return "is not an internal disk of this host: it hangs on USB"
+    if contents.boots:
+        return "is the disk that this host boots from"
+    if store is not None:
+        return f"is the datastore {store}"
+    if contents.has_vmfs:
+        return "has a VMFS on it that this host does not mount, and none is ever formatted"
+    return None
+
+
+def _refused(host: EsxiHost, what: str, observed: Disks) -> Refused:
+    """With the line to paste for each disk that may be named, and why not for the others."""
+    may = [disk for disk in observed.look.disks if disk.size and not _kept(disk, observed)]
+    others = [f"{_named(disk)} {kept}" for disk in observed.look.disks if (kept := _kept(disk, observed))]
+    lines = [f"`esxi_local_disk: {disk.name}` ({_facts(disk)}; {_told(disk, observed)})" for disk in may]
+    advice = f"Look what is on it, and if that may be lost, write to the host's variables: {' or '.join(lines)}"
+    left = f". Not to be had: {'; '.join(others)}" if others else ""
+    return Refused(what, where=host.name, advice=(advice if may else "Give the host an internal disk") + left)
+
+
+def _told(disk: DiskLook, observed: Disks) -> str:
+    contents = observed.contents.get(disk.name)
+    return f"on it: {contents}" if contents else "not looked at"
+
+
+def _named(disk: DiskLook) -> str:
+    return f"{disk.name} ({_facts(disk)})"
+
+
+def _facts(disk: DiskLook) -> str:
+    return f"{disk.model}, {disk.size / GIB:.0f} GiB"
 
 
 def _disk_of(target: str, look: HostLook, vmfs: VmfsLook) -> DiskLook:

@@ -52,4 +52,4 @@ def test_core_dumps_go_to_one_file_however_often_it_is_asked_for(tmp_path: Path)
         for _ in range(2):
             add_coredump_file(session, "ssd", "homelab-brix3")
         assert site.host.settings.dump_active
-        assert site.api.calls["ExecuteSoap"] == 5  # get, list, add, set; then get alone
+        assert site.api.calls["ExecuteSoap"] == 6  # get, list, add, list, set; then get alone

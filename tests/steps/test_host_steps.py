@@ -8,7 +8,7 @@ import pytest
 from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.vsphere import DiskLook, HostLook, VmfsLook
-from homelab.ports.vsphere.local_storage import PartitionLook
+from homelab.ports.vsphere.local_storage import DiskContents, PartitionLook
 from homelab.step import Blocked
 from homelab.steps.first_boot import FirstBoot, Met
 from homelab.steps.first_boot_changes import (
@@ -116,35 +116,36 @@ def test_a_host_on_dhcp_is_moved_to_its_own_address_first() -> None:
 
 SSD = DiskLook("t10.ATA_SSD", "ATA SSD", 1 << 40, True, "/vmfs/devices/disks/t10.ATA_SSD")
 OLD = DiskLook("t10.ATA_OLD", "ATA OLD", 1 << 39, False, "/vmfs/devices/disks/t10.ATA_OLD")
-STICK = DiskLook("mpx.vmhba32:C0:T0:L0", "USB stick", 1 << 34, False, "/vmfs/devices/disks/mpx.vmhba32:C0:T0:L0")
-PARTS = (PartitionLook(1, "ntfs", 1 << 36),)
+STICK = DiskLook("mpx.vmhba32:C0:T0:L0", "USB stick", 1 << 34, False, "/vmfs/devices/disks/mpx.vmhba32:C0:T0:L0", True)
+PARTS = DiskContents((PartitionLook(1, "ntfs", 1 << 36),), "gpt")
+EMPTY = DiskContents(data="")
 VMFS = VmfsLook("ssd", (SSD.name,), True, "5f5e1000-0")
 
 
-def local(look: HostLook, partitions: dict[str, tuple[PartitionLook, ...]], **more: Any) -> list[object]:
+def local(look: HostLook, contents: dict[str, DiskContents], **more: Any) -> list[object]:
     lab = host(local_datastore="ssd", **more)
-    return list(LocalDatastore().plan(lab, "brix3", Disks(look, partitions)))
+    return list(LocalDatastore().plan(lab, "brix3", Disks(look, contents)))
 
 
 def test_the_only_empty_internal_disk_is_taken() -> None:
-    [change] = local(host_look(disks=(STICK, SSD)), {SSD.name: ()})
-    assert change == MakeDatastore("brix3", "ssd", SSD.name, SSD.path, SSD.model)
+    [change] = local(host_look(disks=(STICK, SSD)), {SSD.name: EMPTY})
+    assert change == MakeDatastore("brix3", "ssd", SSD, EMPTY)
     assert change.disruptive
 
 
 def test_a_disk_with_partitions_is_refused_until_it_is_named() -> None:
     look = host_look(disks=(STICK, SSD))
-    with pytest.raises(Refused, match="no disk is empty") as refused:
+    with pytest.raises(Refused, match="no disk is known to be empty") as refused:
         local(look, {SSD.name: PARTS})
-    assert "t10.ATA_SSD (ATA SSD, 1024 GiB, 1 partition(s))" in refused.value.advice
+    assert "`esxi_local_disk: t10.ATA_SSD` (ATA SSD, 1024 GiB; on it: ntfs (64.0 GiB))" in refused.value.advice
     [change] = local(look, {SSD.name: PARTS}, local_disk=SSD.name)
     assert isinstance(change, MakeDatastore)
-    assert change.before == "on the disk, to be lost: ntfs (64 GiB)"
+    assert change.before == "on the disk, to be lost: ntfs (64.0 GiB)"
 
 
 def test_nobody_guesses_between_two_empty_disks() -> None:
     with pytest.raises(Refused, match="more than one disk is empty"):
-        local(host_look(disks=(SSD, OLD)), {SSD.name: (), OLD.name: ()})
+        local(host_look(disks=(SSD, OLD)), {SSD.name: EMPTY, OLD.name: EMPTY})
 
 
 @pytest.mark.parametrize("name", [STICK.name, "t10.typo"])
@@ -170,6 +171,9 @@ def test_host_cache_is_set_on_an_ssd_only() -> None:
 # usb-housekeeping
 
 
+MARK = ".homelab-001122334455"
+
+
 def logs(look: HostLook, lab: Lab = LAB, twin: str | None = None) -> list[object]:
     return list(UsbHousekeeping().plan(lab, "brix3", Logs(look, twin)))
 
@@ -177,13 +181,14 @@ def logs(look: HostLook, lab: Lab = LAB, twin: str | None = None) -> list[object
 def test_logs_in_memory_find_a_place_on_the_nas() -> None:
     assert logs(host_look(options=OPTIONS)) == [Blocked("brix3", "the datastore nas is mounted on brix3 and answers")]
     [change] = logs(host_look(options=OPTIONS, nas=(NAS,)))
-    assert change == KeepLogs("brix3", "nas", DIRECTORY, "homelab/homelab/hosts/brix3", core_dumps=False)
+    assert change == KeepLogs("brix3", "nas", DIRECTORY, "homelab/homelab/hosts/brix3", MARK, "homelab-brix3")
 
 
 def test_a_datastore_of_the_host_s_own_comes_first_and_takes_core_dumps_too() -> None:
     look = host_look(options=OPTIONS, nas=(NAS,), vmfs=(VMFS,), disks=(SSD,))
     [change] = logs(look, host(local_datastore="ssd"))
-    assert change == KeepLogs("brix3", "ssd", VMFS.directory, "homelab/homelab/hosts/brix3", core_dumps=True)
+    folder = "homelab/homelab/hosts/brix3"
+    assert change == KeepLogs("brix3", "ssd", VMFS.directory, folder, MARK, "homelab-brix3", core_dumps=True)
 
 
 def test_a_place_that_somebody_chose_is_left_alone() -> None:

@@ -68,18 +68,18 @@ class VmfsLook:
 
 @dataclass(frozen=True)
 class DiskLook:
-    """A disk: its canonical name, what it calls itself, its size, and whether ESXi takes it for an SSD."""
+    """A disk: its canonical name, what it calls itself, its size, and whether ESXi takes it for an SSD.
+
+    `usb` is told by what it hangs on, never by its name: any disk without an id of its own is `mpx.` and its path. A
+    size of 0 is one that the host did not tell.
+    """
 
     name: str
     model: str
     size: int
     ssd: bool
     path: str
-
-    @property
-    def usb(self) -> bool:
-        """Whether it hangs on USB, as the boot stick does."""
-        return self.name.startswith("mpx.vmhba3")
+    usb: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from homelab.ports.vsphere.host_look import (
-    DiskLook,
     HostLook,
     ModuleLook,
     NasLook,
@@ -15,6 +14,7 @@ from homelab.ports.vsphere.host_look import (
     PortGroupLook,
     VmfsLook,
 )
+from homelab.ports.vsphere.local_storage import disks_of
 from homelab.ports.vsphere.session import Session, parsed
 from homelab.ports.vsphere.vm_look import VmLook, own_seed
 
@@ -26,7 +26,9 @@ HOST_PATHS = [
     "config.product.build",
     "config.product.version",
     "config.service.service",
+    "config.storageDevice.hostBusAdapter",
     "config.storageDevice.scsiLun",
+    "config.storageDevice.scsiTopology",
     "configManager",
     "hardware.memorySize",
     "hardware.pciDevice",
@@ -75,7 +77,11 @@ def _look(session: Session) -> HostLook:
         policies={service.key: service.policy for service in services},
         nas=tuple(nas for ref, row in rows if isinstance(ref, vim.Datastore) for nas in _nas(row)),
         vmfs=tuple(vmfs for ref, row in rows if isinstance(ref, vim.Datastore) for vmfs in _vmfs(row)),
-        disks=tuple(_disk(lun) for lun in host.get("config.storageDevice.scsiLun") or [] if _is_disk(lun)),
+        disks=disks_of(
+            host.get("config.storageDevice.scsiLun"),
+            host.get("config.storageDevice.hostBusAdapter"),
+            host.get("config.storageDevice.scsiTopology"),
+        ),
         vms=tuple(_vm(ref, row) for ref, row in rows if isinstance(ref, vim.VirtualMachine)),
         network=_network(host["config.network"], str(session.host.address)),
         options={option.key: option.value for option in host.get("config.option") or []},
@@ -207,27 +213,13 @@ def _vmfs(row: Mapping[str, Any]) -> list[VmfsLook]:
     if not isinstance(info, vim.host.VmfsDatastoreInfo) or info.vmfs is None:
         return []
     disks = tuple(extent.diskName for extent in info.vmfs.extent or [])
-    return [
-        VmfsLook(row["name"], disks, row["summary.accessible"], _directory(info), row.get("summary.freeSpace") or 0)
-    ]
-
-
-def _is_disk(lun: Any) -> bool:
-    return isinstance(lun, vim.host.ScsiDisk)
-
-
-def _disk(lun: Any) -> DiskLook:
-    return DiskLook(
-        name=lun.canonicalName,
-        model=f"{(lun.vendor or '').strip()} {(lun.model or '').strip()}".strip(),
-        size=lun.capacity.block * lun.capacity.blockSize,
-        ssd=bool(lun.ssd),
-        path=lun.devicePath,
-    )
+    # Of one that hostd has just found, some properties are not there yet: it counts as one that does not answer.
+    name, answers = row.get("name") or info.vmfs.name or "", bool(row.get("summary.accessible"))
+    return [VmfsLook(name, disks, answers, _directory(info), row.get("summary.freeSpace") or 0)]
 
 
 def _caches(caches: Sequence[Any], rows: Sequence[tuple[Any, Mapping[str, Any]]]) -> dict[str, int]:
-    names = {ref._moId: row["name"] for ref, row in rows if isinstance(ref, vim.Datastore)}
+    names = {ref._moId: row["name"] for ref, row in rows if isinstance(ref, vim.Datastore) and "name" in row}
     return {names.get(cache.key._moId, cache.key._moId): int(cache.swapSize) for cache in caches if cache.swapSize}
 
 

@@ -161,8 +161,8 @@ def _device(disk: Disk) -> dict[str, Value]:
         "Is Local SAS Device": False,
         "Is SAS": False,
         "Is USB": usb,
-        "Is Boot USB Device": usb,
-        "Is Boot Device": usb,
+        "Is Boot USB Device": usb and disk.boot,
+        "Is Boot Device": disk.boot,
         "Device Max Queue Depth": 1 if usb else 31,
         "No of outstanding IOs with competing worlds": 32,
     }

@@ -11,8 +11,9 @@ from itertools import takewhile
 from types import ModuleType
 
 from homelab.rehearsal.host import Host
-from homelab.rehearsal.shell import busybox, esxcli, files, filesystem, vimcmd, vmkfstools
+from homelab.rehearsal.shell import busybox, disk_programs, esxcli, files, filesystem, vimcmd, vmkfstools
 from homelab.rehearsal.shell.call import Answer, Call
+from homelab.rehearsal.shell.options import usage
 from homelab.rehearsal.shell.words import Command, Pipeline, ShellSyntaxError, Word, parse
 
 WRITING_VERBS = {
@@ -116,11 +117,20 @@ def _command(call: Call, calls: Counter[str]) -> Answer:
     typed = call.argv[0]
     folder, _, name = typed.rpartition("/")
     known = "_" not in name and (not folder or f"{folder}/" in FOLDERS)
+    if known and name == "sh":
+        return _sub_shell(call, calls)
     function = commands().get(name.replace("-", "_").replace(".", "_")) if known else None
     if function is None:
         return Answer(err=f"sh: {typed}: not found\n", status=127)
     calls[_label(name, call.arguments)] += 1
     return function(call)
+
+
+def _sub_shell(call: Call, calls: Counter[str]) -> Answer:
+    """`sh -c LINE`: what it runs is counted by itself."""
+    if len(call.arguments) != 2 or call.arguments[0] != "-c":
+        return usage("sh", "".join(call.arguments[:1]), "c")
+    return run(call.host, call.arguments[1], calls)
 
 
 def _label(name: str, arguments: tuple[str, ...]) -> str:
@@ -138,6 +148,7 @@ def commands() -> dict[str, Callable[[Call], Answer]]:
     """Every command of the simulated shell by its name, underscores standing for the hyphen and the dot."""
     return {
         **_functions(busybox),
+        **_functions(disk_programs),
         **_functions(filesystem),
         "esxcli": esxcli.esxcli,
         "localcli": esxcli.localcli,

@@ -219,7 +219,8 @@ class _Session(paramiko.ServerInterface):
             _finish(channel, status)
 
     def _send(self, channel: paramiko.Channel, answer: Answer, *, terminal: bool = False) -> None:
-        out, err = answer.out.encode(), answer.err.encode()
+        # Bytes that are no text come out as they went in.
+        out, err = answer.out.encode(errors="surrogateescape"), answer.err.encode(errors="surrogateescape")
         if terminal:
             channel.sendall((out + err).replace(b"\n", b"\r\n"))
             return

@@ -69,13 +69,14 @@ class HostDatastoreSystem(Managed):
         """The disks on which a VMFS could be made: not the stick, and none that has one."""
         if datastore is not None:
             raise fault("NotSupported", "Extending a VMFS is not part of the rehearsal")
-        return [disks.lun(disk) for disk in self._host.disks.values() if not disk.vmfs and not disk.model.usb]
+        free = (disk for disk in self._host.disks.values() if not (disk.vmfs or disk.boot or disk.model.usb))
+        return [disks.lun(disk) for disk in free]
 
     def QueryVmfsDatastoreCreateOptions(self, devicePath: str, vmfsMajorVersion: int | None) -> Any:
         """The ways to make a VMFS on a disk: over all of it, and in what is free beside its partitions."""
         disk = disks.at(self._host, devicePath)
         version = _version(vmfsMajorVersion)
-        if disk.vmfs or disk.model.usb:
+        if disk.vmfs or disk.boot or disk.model.usb:
             raise HostConfigFault(f"Unable to use {disk.canonical_name} for VMFS: Device or resource busy")
         options = [_option(disk, [disk.whole], disk.whole, version)]
         free = disk.free() if disk.partitions else None

@@ -125,7 +125,8 @@ def cache(host: Host) -> Any:
 
 
 def _adapter(host: Host, name: str) -> Any:
-    usb = name == "vmhba32"
+    driver = next(disk.driver for disk in host.disks.values() if disk.adapter == name)
+    usb = driver == "vmkusb"
     pci = next((one for one in host.model.pci if one.device_class == ("0c03" if usb else "0106")), None)
     return vim.host.BlockHba(
         key=f"key-vim.host.BlockHba-{name}",
@@ -133,7 +134,7 @@ def _adapter(host: Host, name: str) -> Any:
         bus=0,
         status="unknown",
         model="USB" if usb or not pci else pci.device,
-        driver="vmkusb" if usb else "vmw_ahci",
+        driver=driver,
         pci=pci.address if pci else None,
     )
 
