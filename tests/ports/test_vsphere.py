@@ -264,7 +264,7 @@ def test_deleting_what_is_not_there_is_no_error(bench: Bench) -> None:
 def test_a_folder_is_never_deleted_only_files_are(bench: Bench) -> None:
     bench.needs("DELETE /folder")
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         make_folder(session, "nas", "cp1/inner")
         upload(session, "nas", "cp1/seed.iso", io.BytesIO(b"iso"), 3)
         assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) == Folder(("seed.iso",), ("inner",))
@@ -279,7 +279,7 @@ def test_a_folder_is_never_deleted_only_files_are(bench: Bench) -> None:
 def test_a_disk_is_never_copied_over_another(bench: Bench) -> None:
     flat, text = bytes(1 << 20), descriptor("a", 1 << 20).encode()
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         make_folder(session, "nas", "x")
         for name in ("a", "b"):
             upload(session, "nas", f"x/{name}-flat.vmdk", io.BytesIO(flat), len(flat))
@@ -293,7 +293,7 @@ def test_a_vm_with_a_disk_of_somebody_else_is_not_destroyed(bench: Bench) -> Non
     bench.needs("ExtendVirtualDisk_Task")
     flat, text = bytes(1 << 20), descriptor("data", 1 << 20).encode()
     with bench.session() as session:
-        mount_nfs(session, NAS)
+        mount_nfs(session, NfsMount.of(NAS))
         make_folder(session, "nas", "photos")
         make_folder(session, "nas", "cp1")
         upload(session, "nas", "photos/data-flat.vmdk", io.BytesIO(flat), len(flat))
