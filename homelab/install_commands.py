@@ -24,6 +24,7 @@ from homelab.render.stick_image import BOOT_CFGS, NotOurs, StickImage, recognise
 from homelab.runner import Event
 from homelab.step import Node
 from homelab.stick_commands import DONE, recognised
+from homelab.this_machine import only_outside_of_rehearsals
 
 if TYPE_CHECKING:
     from homelab.options import Options
@@ -41,6 +42,7 @@ def install(
     options: "Options", host: str, file: Path, image: Path | None, size_gb: float | None, minutes: float | None
 ) -> int:
     """Make FILE, the image of an installed stick that boots by itself."""
+    only_outside_of_rehearsals(options, "usb install")
     source = image or Path(f"{host}.img")
     check_new(file)
     known = recognised(source)

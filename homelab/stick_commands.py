@@ -14,6 +14,7 @@ from homelab.render.devices import Device, human, least_stick, refusal, too_smal
 from homelab.render.fat_volume import FatError
 from homelab.render.stick_image import NotOurs, StickImage, recognise
 from homelab.render.stick_marker import read_marker
+from homelab.this_machine import only_outside_of_rehearsals
 
 if TYPE_CHECKING:
     from homelab.options import Options
@@ -27,6 +28,7 @@ DONE, USAGE = 0, 2
 
 def write(options: "Options", host: str, device: str | None, image: Path | None, disks: Disks | None = None) -> int:
     """Write the image of a host's stick to a device, and read it back."""
+    only_outside_of_rehearsals(options, "usb write")
     disks = disks or here()
     found = disks.all()
     if device is None:
@@ -164,6 +166,7 @@ def offline_fix(
     options: "Options", hosts: tuple[str, ...], device: str, *, undo: bool, disks: Disks | None = None
 ) -> int:
     """Have an installed stick prefer vmklinux drivers at its next boots; `undo` takes that away again."""
+    only_outside_of_rehearsals(options, "driver-fix --stick")
     if len(hosts) != 1:
         raise UsageError("--stick is for one host", where="command line", advice="Name the host whose stick it is")
     disk, path = _stick(disks or here(), device)

@@ -1,12 +1,28 @@
 """Lays out what Linux shows of disks, as /sys, /proc and /dev do on a laptop with a stick."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from homelab.ports.devices import LinuxDisks
 
 USB = "pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block"
 SATA = "pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0/block"
+
+ROOT = Path(__file__).parent.parent
+# The command with another machine behind its door to disks; all else is as it is.
+COMMAND = """
+import sys
+from pathlib import Path
+from homelab.ports import devices
+root = Path(sys.argv.pop(1))
+devices.here = lambda: devices.LinuxDisks(root / "sys", root / "proc", root / "dev")
+from homelab.cli import main
+main()
+"""
 
 
 @dataclass
@@ -24,6 +40,20 @@ class Machine:
         rows = "".join(f"{self.node(name)} partition 1000 0 -2\n" for name in self.swaps)
         (self.root / "proc" / "swaps").write_text("Filename Type Size Used Priority\n" + rows)
         return LinuxDisks(self.root / "sys", self.root / "proc", self.root / "dev")
+
+    def start(self, *argv: str, code: str = COMMAND, **pipes: Any) -> "subprocess.Popen[str]":
+        """The command as a process on this machine, in its folder; `pipes` are Popen's, variables stand in `env`."""
+        assert self.disks
+        command = [sys.executable, "-c", code, str(self.root), *argv]
+        env = {**os.environ, "PYTHONPATH": str(ROOT), **pipes.pop("env", {})}
+        given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=self.root, env=env, **{**given, **pipes})  # type: ignore[call-overload]
+
+    def homelab(self, *argv: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        """The command run to its end, without a terminal."""
+        process = self.start(*argv, env=variables)
+        out, err = process.communicate(timeout=50)
+        return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
     def node(self, name: str) -> Path:
         return self.root / "dev" / name

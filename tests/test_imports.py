@@ -16,6 +16,7 @@ LAYERS = (
     {"__main__"},
     {"cli"},
     {"commands", "install_commands", "stick_commands", "usb_commands"},
+    {"this_machine"},
     {"run"},
     {"preflight"},
     {"options"},
