@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from homelab.errors import HomelabError, UsageError
 from homelab.ports.devices import opened
 from homelab.ports.qemu import IGNORE_MSRS, Emulator, Machine, find_emulator, msrs_matter, run_until_reboot
-from homelab.ports.stick_file import check_new, copy, part_of
+from homelab.ports.stick_file import check_new, copy, image_of, part_of
 from homelab.render.boot_bank import NoEsxi, active, release_of
 from homelab.render.boot_cfg import BootCfgError, values_of, with_options, without_options
 from homelab.render.console import stopped
@@ -23,12 +23,13 @@ from homelab.render.fat_volume import Batches, FatError, Read, open_volume
 from homelab.render.stick_image import BOOT_CFGS, NotOurs, StickImage, recognise
 from homelab.runner import Event
 from homelab.step import Node
-from homelab.stick_commands import DONE, recognised
+from homelab.this_machine import only_outside_of_rehearsals
 
 if TYPE_CHECKING:
     from homelab.options import Options
     from homelab.ui import Ui
 
+DONE = 0
 MIB = 1 << 20
 MINUTES = {"kvm": 60, "hvf": 60, "tcg": 600}
 # Without it the kernel says nothing on the serial console.
@@ -41,9 +42,10 @@ def install(
     options: "Options", host: str, file: Path, image: Path | None, size_gb: float | None, minutes: float | None
 ) -> int:
     """Make FILE, the image of an installed stick that boots by itself."""
+    only_outside_of_rehearsals(options, "usb install")
     source = image or Path(f"{host}.img")
     check_new(file)
-    known = recognised(source)
+    known = image_of(source).known
     if known.kind != "installer":
         advice = f"It can be written as it is: homelab usb write {host} DEVICE --image {source}"
         raise UsageError("ESXi is installed on this image already", where=str(source), advice=advice)

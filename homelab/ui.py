@@ -73,6 +73,10 @@ class Ui:
         if not self.quiet:
             self._err.print(self._fit(text))
 
+    def show(self, text: str) -> None:
+        """A fact that somebody is about to agree to: --quiet leaves none of them out."""
+        self._err.print(self._fit(text))
+
     def warn(self, text: str) -> None:
         """A sentence that should not be missed."""
         self._err.print(f"[yellow]warning:[/yellow] {self._fit(text)}")

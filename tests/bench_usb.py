@@ -56,8 +56,8 @@ def dd(image: Path, device: Path) -> float:
 
 
 def usb_write(image: Path, device: Path) -> Written:
-    with opened("stick", device, write=True) as medium:
-        return write_stick(image, medium, lambda done, total: None)
+    with opened("stick", device, write=True) as medium, image.open("rb") as file:
+        return write_stick(file, image.name, medium, lambda done, total: None)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Sectors and kinds of partitions are those of a 6.x stick, written sparsely; nothing of homelab.render is used.
 """
 
+import os
 import struct
 import uuid
 import zlib
@@ -202,3 +203,19 @@ def installer(path: Path, build: str = "6.7.0-8169922", *, size_mb: int = 48) ->
         files = {"/BOOT.CFG": cfg, "/EFI/BOOT/BOOT.CFG": cfg, "/KS.CFG": b"vmaccepteula\n", "/K.B00": b"kernel" * 9000}
         put_fat(file, 2048 * SECTOR, sectors, files, wide=True, per_cluster=1, oem=b"HOMELAB ")
     return path
+
+
+def digest(path: Path) -> dict[int, bytes]:
+    """Every block that is not zero; holes are skipped."""
+    found: dict[int, bytes] = {}
+    with path.open("rb") as file:
+        at, end = 0, path.stat().st_size
+        while at < end:
+            try:
+                at = os.lseek(file.fileno(), at, os.SEEK_DATA) // 4096 * 4096
+            except OSError:
+                return found
+            block = os.pread(file.fileno(), 4096, at)
+            found |= {at: block} if any(block) else {}
+            at += 4096
+    return found

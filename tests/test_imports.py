@@ -15,7 +15,8 @@ FILES = sorted((ROOT / "homelab").rglob("*.py"))
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"commands", "install_commands", "stick_commands", "usb_commands"},
+    {"commands", "install_commands", "offline_fix", "stick_commands", "usb_commands"},
+    {"this_machine"},
     {"run"},
     {"preflight"},
     {"options"},

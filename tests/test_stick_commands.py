@@ -2,19 +2,18 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from homelab import stick_commands
+from homelab import offline_fix, stick_commands
 from homelab.commands import Options
 from homelab.errors import HomelabError, Refused, UsageError
 from homelab.render.stick_marker import Marker
 from homelab.ui import Ui
-from tests.stick_tools import SMALL, SMALL_SIZE, boot_cfg, installed, installer
+from tests.stick_tools import SMALL, SMALL_SIZE, boot_cfg, digest, installed, installer
 from tests.sysfs_tools import SATA, Machine
 
 GB = 10**9
@@ -243,22 +242,6 @@ def stick(tmp_path: Path) -> Path:
     return installed(tmp_path / "stick.img", banks)
 
 
-def digest(path: Path) -> dict[int, bytes]:
-    """Every block that is not zero; holes are skipped."""
-    found: dict[int, bytes] = {}
-    with path.open("rb") as file:
-        at, end = 0, path.stat().st_size
-        while at < end:
-            try:
-                at = os.lseek(file.fileno(), at, os.SEEK_DATA) // 4096 * 4096
-            except OSError:
-                return found
-            block = os.pread(file.fileno(), 4096, at)
-            found |= {at: block} if any(block) else {}
-            at += 4096
-    return found
-
-
 def test_the_offline_fix_goes_in_and_out_byte_for_byte(stick: Path) -> None:
     before = digest(stick)
     done = homelab("driver-fix", "brix3", "--stick", str(stick), "--yes")
@@ -283,15 +266,15 @@ def test_the_offline_fix_asks(stick: Path) -> None:
     assert digest(stick) == before
 
 
-def offline_fix(stick: Path) -> int:
-    return stick_commands.offline_fix(options(yes=True), ("brix3",), str(stick), undo=False)
+def fixed_offline(stick: Path) -> int:
+    return offline_fix.offline_fix(options(yes=True), ("brix3",), str(stick), undo=False)
 
 
 @pytest.mark.parametrize("build", ["6.0.0-3620759", "7.0.3-0.55.20328353", "8.0.2-22380479", "", "nonsense"])
 def test_the_offline_fix_refuses_every_other_release(tmp_path: Path, build: str) -> None:
     stick = installed(tmp_path / "stick.img", {5: boot_cfg(build), 6: None})
     with pytest.raises(Refused, match="this release cannot be fixed so; nothing was written"):
-        offline_fix(stick)
+        fixed_offline(stick)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +289,7 @@ def test_the_offline_fix_refuses_every_other_release(tmp_path: Path, build: str)
 def test_the_offline_fix_refuses_what_is_no_installed_stick(tmp_path: Path, make, said: str) -> None:  # type: ignore[no-untyped-def]
     make(tmp_path / "stick.img")
     with pytest.raises(Refused, match=said):
-        offline_fix(tmp_path / "stick.img")
+        fixed_offline(tmp_path / "stick.img")
 
 
 def test_the_offline_fix_is_for_one_host_and_for_a_stick_that_is_there(tmp_path: Path) -> None:
@@ -317,8 +300,8 @@ def test_the_offline_fix_is_for_one_host_and_for_a_stick_that_is_there(tmp_path:
 
 def test_the_offline_fix_of_a_device(machine: Machine) -> None:
     installed(machine.node("sdb"), {5: boot_cfg(), 6: None}, size=8 * GB)
-    code = stick_commands.offline_fix(options(yes=True), ("brix3",), "sdb", undo=False, disks=machine.disks)
+    code = offline_fix.offline_fix(options(yes=True), ("brix3",), "sdb", undo=False, disks=machine.disks)
     assert code == 0
     machine.mount("8:17", "/media/me/BOOTBANK1")
     with pytest.raises(Refused, match="is mounted at /media/me/BOOTBANK1; nothing was written"):
-        stick_commands.offline_fix(options(yes=True), ("brix3",), "sdb", undo=True, disks=machine.disks)
+        offline_fix.offline_fix(options(yes=True), ("brix3",), "sdb", undo=True, disks=machine.disks)

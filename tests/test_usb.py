@@ -124,6 +124,10 @@ def taken(bench: Bench) -> None:
     (bench.folder / "brix3.img").write_text("my diary")
 
 
+def part_taken(bench: Bench) -> None:
+    (bench.folder / ".brix3.img.part").write_text("my diary")
+
+
 REFUSALS: list[tuple[Callable[[Bench], object], list[str], int, str]] = [
     (cut, ["brix3"], 1, "cut off"),
     (no_esxi, ["brix3"], 1, "no ESXi installer"),
@@ -133,6 +137,7 @@ REFUSALS: list[tuple[Callable[[Bench], object], list[str], int, str]] = [
     (lambda bench: bench.describe("brix3", "esxi_board: NUC\n"), ["brix3"], 2, "esxi_board"),
     (lambda bench: bench.iso.unlink(), ["brix3"], 1, "there is no ISO"),
     (taken, ["brix3"], 2, "no image made by homelab"),
+    (part_taken, ["brix3"], 2, "was not made by homelab"),
     (lambda bench: None, ["brix3", "-O", "esxi.iso"], 2, "no image made by homelab"),
     (lambda bench: None, ["brix3", "-O", "/dev/null"], 2, "this is a device"),
     (lambda bench: None, ["brix3", "-O", "inventory"], 2, "this is no file"),

@@ -73,9 +73,9 @@ def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool, undo: bo
     HOST is a host of the inventory, or an address; then VMWARE_USER and VMWARE_PASSWORD, or a prompt.
     """
     if stick is not None:
-        from homelab import stick_commands
+        from homelab.offline_fix import offline_fix
 
-        return stick_commands.offline_fix(options, hosts, stick, undo=undo)
+        return offline_fix(options, hosts, stick, undo=undo)
     from homelab import commands
 
     return commands.driver_fix(options, hosts, force=force, undo=undo)

@@ -39,7 +39,10 @@ def rehearse(
 ) -> int:
     """Run COMMAND (bootstrap unless told) on a fresh simulated copy of the lab."""
     from homelab.rehearsal import launch, served
+    from homelab.this_machine import refused_in_rehearsal, touches_devices
 
+    if refused := touches_devices(command):
+        raise refused_in_rehearsal(refused, "homelab rehearse")
     scene = scene_of(options, guests, kubernetes, faults)
     with launch.lab(scene, _lab_of, options.ui.note) as running:
         flags = options.ui.flags() + (["--limit", options.limit] if options.limit else [])

@@ -59,12 +59,17 @@ def usb_lint(options: "Options", file: Path) -> int:
 @click.argument("host")
 @click.argument("device", required=False)
 @click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="The image; HOST.img unless told.")
+@click.option("--device-serial", "serial", metavar="SERIAL", help="Names the disk where --yes is not enough.")
 @with_globals
-def usb_write(options: "Options", host: str, device: str | None, image: Path | None) -> int:
-    """Write HOST's image to the USB stick DEVICE (as in sdb) and read it back; without DEVICE list the sticks."""
+def usb_write(options: "Options", host: str, device: str | None, image: Path | None, serial: str | None) -> int:
+    """Write HOST's image to the USB stick DEVICE (as in sdb) and read it back; without DEVICE list the sticks.
+
+    --yes agrees to a stick that is empty or holds an image of ours. A disk with anything else on it, one that is not
+    removable, or has more than 256 GB, is named by hand, or by --device-serial beside --yes.
+    """
     from homelab import stick_commands
 
-    return stick_commands.write(options, host, device, image)
+    return stick_commands.write(options, host, device, image, serial=serial)
 
 
 @usb.command("install")

@@ -19,8 +19,9 @@ from typing import Any, Protocol
 from xml.parsers.expat import ExpatError
 
 from homelab.errors import HomelabError, Refused, UsageError
-from homelab.ports import process
-from homelab.render.devices import Device, Use, from_diskutil
+from homelab.ports import process, wipefs
+from homelab.render.contents import Part
+from homelab.render.devices import Device, Use, from_diskutil, parts_from_diskutil
 from homelab.render.fat_volume import Batches
 
 SECTOR = 512
@@ -39,6 +40,12 @@ class Disks(Protocol):
     def all(self) -> list[Device]:
         """Every whole disk with a medium in it, in the order of names."""
 
+    def parts(self, device: Device) -> list[Part]:
+        """What the system recognises on a disk and on each of its partitions, the disk first."""
+
+    def node(self, name: str) -> Path:
+        """What is opened to read a disk or a partition."""
+
     def free(self, device: Device) -> None:
         """Have the system give up what it mounted by itself; HomelabError when it will not."""
 
@@ -53,9 +60,22 @@ class LinuxDisks:
 
     def all(self) -> list[Device]:
         """Every disk that is no invention of the kernel."""
-        folders = sorted((self.sys / "block").glob("*"))
-        found = [self._device(folder) for folder in folders if not MADE_UP.fullmatch(folder.name)]
+        try:
+            folders = sorted((self.sys / "block").glob("*"))
+            found = [self._device(folder) for folder in folders if not MADE_UP.fullmatch(folder.name)]
+        except OSError as error:
+            what, advice = f"the disks cannot be listed: {error.strerror or error}", "See that /sys can be read"
+            raise HomelabError(what, where=str(error.filename or self.sys), advice=advice) from None
         return [device for device in found if device.size]
+
+    def parts(self, device: Device) -> list[Part]:
+        """Asked of wipefs, node by node."""
+        looked = ((name, wipefs.signs(self.node(name))) for name in (device.name, *device.parts))
+        return [Part(name, signs, unknown=why) for name, (signs, why) in looked]
+
+    def node(self, name: str) -> Path:
+        """Its node in /dev."""
+        return self.dev / name
 
     def free(self, device: Device) -> None:
         """Nothing to do: what is mounted on Linux, a person or the desktop mounted, and it is refused."""
@@ -68,12 +88,14 @@ class LinuxDisks:
         names = (_text(folder / "device" / "vendor"), _text(folder / "device" / "model"))
         return Device(
             name=folder.name,
-            path=str(self.dev / folder.name),
+            path=str(self.node(folder.name)),
             model=" ".join(filter(None, names)),
             serial=_text(port / "serial") or _text(folder / "device" / "serial"),
             size=int(_text(folder / "size") or 0) * SECTOR,
             usb=usb,
+            removable=_text(folder / "removable") == "1",
             read_only=_text(folder / "ro") == "1",
+            sequence=_text(folder / "diskseq"),
             parts=tuple(parts),
             uses=tuple(self._uses(folder, parts)),
         )
@@ -81,7 +103,7 @@ class LinuxDisks:
     def _uses(self, folder: Path, parts: list[str]) -> Iterator[Use]:
         for name in (folder.name, *parts):
             place = folder if name == folder.name else folder / name
-            numbers, node = _text(place / "dev"), str(self.dev / name)
+            numbers, node = _text(place / "dev"), str(self.node(name))
             for point in self._mounts(numbers, node):
                 yield Use(name, f"holds the running system ({point})" if point in SYSTEM else f"is mounted at {point}")
             if node in self._swaps():
@@ -114,17 +136,33 @@ class MacDisks:
 
     def all(self) -> list[Device]:
         """Every physical disk."""
-        try:
+        with _understood():
             listing: dict[str, Any] = plistlib.loads(self.run(["list", "-plist"]))
             infos = [plistlib.loads(self.run(["info", "-plist", name])) for name in listing.get("WholeDisks", ())]
             return [device for device in from_diskutil(listing, infos) if device.size]
-        except (ValueError, LookupError, TypeError, AttributeError, ExpatError) as error:
-            advice = "Run `diskutil list` by hand, and see whether it works"
-            raise HomelabError("what diskutil tells cannot be read", where="this machine", advice=advice) from error
+
+    def parts(self, device: Device) -> list[Part]:
+        """As `diskutil list` tells them."""
+        with _understood():
+            return parts_from_diskutil(plistlib.loads(self.run(["list", "-plist"])), device.name)
+
+    def node(self, name: str) -> Path:
+        """Its raw node, as for the whole disk."""
+        return Path("/dev") / f"r{name}"
 
     def free(self, device: Device) -> None:
         """Unmount every volume of it, which macOS mounts by itself."""
         self.run(["unmountDisk", device.name])
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """The one door where what diskutil prints is made sense of."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, ExpatError) as error:
+        advice = "Run `diskutil list` by hand, and see whether it works"
+        raise HomelabError("what diskutil tells cannot be read", where="this machine", advice=advice) from error
 
 
 def _diskutil(argv: list[str]) -> bytes:
@@ -165,7 +203,9 @@ class Medium:
     place: int = 0
 
     def read(self, offset: int, size: int) -> bytes:
-        """Bytes at an offset, whatever its border; fewer at the end."""
+        """Bytes at an offset, whatever its border; fewer at the end, none beyond it."""
+        if self.size and offset >= self.size:
+            return b""
         first, last = offset // SECTOR * SECTOR, -(-(offset + size) // SECTOR) * SECTOR
         pieces, at = [], first
         with self._told("reading", offset):
@@ -239,24 +279,30 @@ def opened(name: str, path: Path, *, write: bool, size: int = 0) -> Iterator[Med
 
     `size` in bytes is for raw disks of macOS, which do not tell their end.
     """
+    is_disk, descriptor = True, -1
     try:
         is_disk = not stat.S_ISREG(path.stat().st_mode)
         # On Linux O_EXCL fails as long as the kernel uses any part: mounts, swap, LVM, ZFS.
         exclusive = os.O_EXCL if write and is_disk and sys.platform == "linux" else 0
         descriptor = os.open(path, (os.O_RDWR if write else os.O_RDONLY) | exclusive | os.O_CLOEXEC)
+        found = os.lseek(descriptor, 0, os.SEEK_END) or size
     except OSError as error:
-        raise _not_opened(name, path, error) from None
+        if descriptor >= 0:
+            os.close(descriptor)
+        raise _not_opened(name, path, error, is_disk=is_disk) from None
     try:
-        yield Medium(name, path, descriptor, os.lseek(descriptor, 0, os.SEEK_END) or size)
+        yield Medium(name, path, descriptor, found)
     finally:
         os.close(descriptor)
 
 
-def _not_opened(name: str, path: Path, error: OSError) -> HomelabError:
+def _not_opened(name: str, path: Path, error: OSError, *, is_disk: bool) -> HomelabError:
     if error.errno == errno.EBUSY:
         return Refused(f"{name} is in use", where=str(path), advice="Unmount it, and stop what else uses it")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return UsageError(f"you may not use {name}", where=str(path), advice="Run it with sudo")
+        advice = "Run it with sudo" if is_disk else "See whose file it is, and its mode (ls -l), or run it with sudo"
+        return UsageError(f"you may not use {name}", where=str(path), advice=advice)
     if error.errno in (*GONE, errno.ENOENT):
         return UsageError(f"{name} is not there", where=str(path), advice="Plug the stick in, and look at its name")
-    return HomelabError(f"{name} cannot be opened: {error.strerror}", where=str(path), advice="Take another stick")
+    advice = "Take another stick" if is_disk else "Name another file"
+    return HomelabError(f"{name} cannot be opened: {error.strerror or error}", where=str(path), advice=advice)

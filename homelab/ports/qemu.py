@@ -4,20 +4,18 @@ import os
 import platform
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from homelab.errors import DeadlinePassed, HomelabError, UsageError
 from homelab.ports import process
+from homelab.ports.signals import ended_like_interrupted
 from homelab.render.console import lines
 
 QEMU = "qemu-system-x86_64"
@@ -138,7 +136,13 @@ def run_until_reboot(
     `watch` may raise to end it. DeadlinePassed after `seconds`, naming `what` was waited for; HomelabError when QEMU
     itself fails. QEMU has ended when this returns, however it returns.
     """
-    with tempfile.TemporaryDirectory(prefix="homelab-") as folder, machine.log.open("wb") as log, _terminable():
+    with (
+        tempfile.TemporaryDirectory(prefix="homelab-") as folder,
+        machine.log.open("ab") as log,
+        ended_like_interrupted(),
+    ):
+        # What an earlier run, or anybody else, wrote there stays.
+        began = log.tell()
         variables, errors = Path(folder) / "variables.fd", Path(folder) / "errors.txt"
         shutil.copyfile(emulator.variables, variables)
         with errors.open("wb") as stderr:
@@ -152,7 +156,7 @@ def run_until_reboot(
             finally:
                 _end(running)
         if code is None:
-            shown = _last(machine.log)
+            shown = _last(machine.log, began)
             raise DeadlinePassed(
                 f"waited {seconds:.0f} s for {what}; last answer: {shown}",
                 where=str(machine.log),
@@ -184,8 +188,8 @@ def _watch(process: "subprocess.Popen[bytes]", log: BinaryIO, seconds: float, wa
     return None
 
 
-def _last(log: Path) -> str:
-    return (lines(log.read_bytes()[-TAIL:]) or ["nothing"])[-1]
+def _last(log: Path, began: int) -> str:
+    return (lines(log.read_bytes()[began:][-TAIL:]) or ["nothing"])[-1]
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -198,20 +202,3 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             process.wait()
     if process.stdout:
         process.stdout.close()
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does, so that QEMU never outlives it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -35,6 +35,7 @@ def _placed(path: Path) -> Iterator[BinaryIO]:
     part = path.with_name(f".{path.name}.part")
     with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "wb") as file:
         _lock(file, part, path)
+        _check_part(part)
         try:
             file.truncate(0)
             os.fchmod(file.fileno(), 0o600)
@@ -57,6 +58,15 @@ def _lock(file: BinaryIO, part: Path, path: Path) -> None:
     if not free:
         advice = "Wait until it is done, or end it; then run the same command again"
         raise HomelabError("another homelab process writes this file", where=str(path), advice=advice)
+
+
+def _check_part(part: Path) -> None:
+    """Refuse to use a file that nothing of ours began: an image in the making is ours from its first sector on."""
+    with part.open("rb") as file:
+        begun = any(file.read(PARTITION_START * SECTOR + SECTOR))
+    if begun and not _is_ours(part):
+        advice = "Remove it, or name another file with -O"
+        raise UsageError("this file is there already, and was not made by homelab", where=str(part), advice=advice)
 
 
 def _write(file: BinaryIO, plan: Layout, content: Chunks, report: Progress) -> None:

@@ -1,14 +1,14 @@
 """Writes an image to a stick, reads it back, and leaves a half-written one so that everybody can tell.
 
-The order: a mark into the first sector, the head and the old backup GPT wiped, everything behind the head, read back,
+The order: a mark into the first sector, the head and the end wiped, everything behind the head, read back,
 the head but for the first sector, and last the first sector in the mark's place. Each is on the medium before the next.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from homelab.errors import HomelabError
@@ -21,8 +21,8 @@ HEAD = 1 << 20
 CHUNK = 4 << 20
 # So often the data is forced out and the mark says how far it is.
 STRIDE = 32 << 20
-# The copy of the GPT that an earlier use left at the end.
-BACKUP_GPT = 33 * SECTOR
+# What an earlier use left at the end: the copy of a GPT, heads of RAID and ZFS.
+TAIL = 1 << 20
 
 
 class Target(Protocol):
@@ -53,38 +53,39 @@ class Written:
     reading: float
 
 
-def write_stick(image: Path, target: Target, report: Progress) -> Written:
-    """Write the image and read it back. HomelabError when they differ, or the stick fails; it carries the mark then.
+def write_stick(file: BinaryIO, name: str, target: Target, report: Progress) -> Written:
+    """Write an open image, called `name`, and read it back.
 
-    `report` counts every byte twice: written, and read back.
+    HomelabError when they differ, or the stick fails; it carries the mark then. `report` counts every byte twice:
+    written, and read back.
     """
-    with image.open("rb") as file:
-        size = image.stat().st_size
-        began = time.monotonic()
-        mark = Marker(image.name, size, 0, datetime.now(UTC).isoformat(timespec="seconds"))
-        target.write(0, mark.sector())
-        target.sync()
-        _wipe(target, size)
-        _body(file, target, mark, report)
-        middle = time.monotonic()
-        target.forget()
-        _compare(file, target, mark, (HEAD, size), lambda done: report(size + done, 2 * size))
-        between = time.monotonic()
-        head = _piece(file, 0, min(HEAD, size))
-        target.write(SECTOR, head[SECTOR:])
-        target.sync()
-        target.write(0, head[:SECTOR])
-        target.sync()
-        target.forget()
-        _compare(file, target, mark, (0, min(HEAD, size)), lambda done: report(2 * size, 2 * size))
+    size = os.fstat(file.fileno()).st_size
+    began = time.monotonic()
+    mark = Marker(name, size, 0, datetime.now(UTC).isoformat(timespec="seconds"))
+    target.write(0, mark.sector())
+    target.sync()
+    _wipe(target, size)
+    _body(file, target, mark, report)
+    middle = time.monotonic()
+    target.forget()
+    _compare(file, target, mark, (HEAD, size), lambda done: report(size + done, 2 * size))
+    between = time.monotonic()
+    head = _piece(file, 0, min(HEAD, size))
+    target.write(SECTOR, head[SECTOR:])
+    target.sync()
+    target.write(0, head[:SECTOR])
+    target.sync()
+    target.forget()
+    _compare(file, target, mark, (0, min(HEAD, size)), lambda done: report(2 * size, 2 * size))
     return Written(size, time.monotonic() - between + middle - began, between - middle)
 
 
 def _wipe(target: Target, size: int) -> None:
-    """Nothing of an earlier table may be taken for this stick's."""
+    """Nothing of an earlier use may be taken for this stick's."""
     target.write(SECTOR, bytes(min(HEAD, target.size) - SECTOR))
-    if target.size - BACKUP_GPT > max(size, HEAD):
-        target.write(target.size - BACKUP_GPT, bytes(BACKUP_GPT))
+    start = max(size, HEAD, (target.size - TAIL) // SECTOR * SECTOR)
+    if start < target.size:
+        target.write(start, bytes(target.size - start))
     target.sync()
 
 
@@ -106,8 +107,12 @@ def _pieces(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes]]
 
 
 def _piece(file: BinaryIO, offset: int, size: int) -> bytes:
-    file.seek(offset)
-    content = file.read(size)
+    try:
+        file.seek(offset)
+        content = file.read(size)
+    except OSError as error:
+        what = f"the image cannot be read any more: {error.strerror or error}"
+        raise HomelabError(what, where=str(file.name), advice="See that its disk is there, then write again") from None
     if len(content) < size:
         raise HomelabError("the image became shorter while it was read", where=str(file.name), advice="Make it again")
     return content

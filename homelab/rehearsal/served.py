@@ -47,6 +47,8 @@ class Served:
         variables = {
             "HOMELAB_INVENTORY": ",".join(self.inventories),
             "ANSIBLE_INVENTORY": ",".join(self.inventories),
+            # The sign for commands that would reach real devices: it holds whatever inventory they are given.
+            "HOMELAB_REHEARSAL": self.work,
             # Shared connections are named by address, and the real lab has the same addresses.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{self.work}/cp",
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",

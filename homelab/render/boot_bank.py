@@ -27,9 +27,10 @@ class NoEsxi(ValueError):
 
 @dataclass(frozen=True)
 class Bank:
-    """One boot bank: `number` is its partition's, `values` are those of boot.cfg by lower-case key."""
+    """One boot bank: `number` is its partition's, which begins at the byte `start`; `values` by lower-case key."""
 
     number: int
+    start: int
     volume: Volume = field(repr=False)
     entry: Entry
     text: bytes = field(repr=False)
@@ -111,7 +112,7 @@ def banks(read: Read) -> tuple[list[Bank], list[str]]:
         except FatError as error:
             faults.append(f"boot bank {number}: {error}")
             continue
-        found.append(Bank(number, volume, entry, text, values_of(text)))
+        found.append(Bank(number, places[number][0], volume, entry, text, values_of(text)))
     return found, faults
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from homelab.render.contents import Part, Sign
+
 # What macOS mounts by itself when a stick is plugged in, and gives up when asked.
 VOLUMES = "/Volumes/"
 
@@ -23,7 +25,11 @@ class Use:
 
 @dataclass(frozen=True)
 class Device:
-    """A whole disk. `path` is what is written to, `size` in bytes, `serial` empty when unknown."""
+    """A whole disk. `path` is what is written to, `size` in bytes, `serial` empty when unknown.
+
+    `removable` is what the disk says of itself: many sticks do, disks in a case do not. `sequence` is another one every
+    time a disk is plugged in; empty where the system does not count (Linux before 5.15, macOS).
+    """
 
     name: str
     path: str
@@ -31,14 +37,22 @@ class Device:
     serial: str
     size: int
     usb: bool
+    removable: bool = False
     read_only: bool = False
+    sequence: str = ""
     parts: tuple[str, ...] = ()
     uses: tuple[Use, ...] = ()
 
     def __str__(self) -> str:
         serial = f"serial {self.serial}" if self.serial else "no serial"
         parts = f"{len(self.parts)} partition(s)" if self.parts else "no partitions"
-        return f"{self.name}: {self.model or 'unknown model'}, {serial}, {human(self.size)}, {parts}"
+        fixed = "" if self.removable else ", not removable"
+        return f"{self.name}: {self.model or 'unknown model'}, {serial}, {human(self.size)}, {parts}{fixed}"
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What stays the same as long as it is the same disk, plugged in once."""
+        return self.path, self.model, self.serial, self.size, self.usb, self.removable, self.sequence
 
 
 def human(size: int) -> str:
@@ -59,6 +73,16 @@ def refusal(device: Device) -> tuple[str, str] | None:
     if device.read_only:
         return f"{device.name} is read-only", "See whether it has a switch for that, or take another stick"
     return None
+
+
+# Sticks for hosts are small; a disk of a terabyte on USB is somebody's backup.
+LARGE = 256 * 10**9
+
+
+def unlike_a_stick(device: Device) -> list[str]:
+    """What makes a disk look like another thing than a stick for a host: clauses about it."""
+    reasons = [] if device.removable else ["it is not removable, as sticks are"]
+    return [*reasons, f"it has {human(device.size)}, more than 256 GB"] if device.size > LARGE else reasons
 
 
 def too_small(device: Device, size: int, least: int, why: str) -> tuple[str, str] | None:
@@ -112,10 +136,37 @@ def _from_info(row: Mapping[str, Any], info: Mapping[str, Any], rows: Iterable[M
         serial="",
         size=int(info.get("TotalSize") or info.get("Size") or 0),
         usb=info.get("BusProtocol") == "USB" and not info.get("Internal", False),
+        removable=bool(info.get("RemovableMedia", False)),
         read_only=not info.get("WritableMedia", True),
         parts=tuple(sorted(names - {name})),
         uses=tuple(uses),
     )
+
+
+def parts_from_diskutil(listing: Mapping[str, Any], name: str) -> list[Part]:
+    """What `diskutil list -plist` tells of a disk and of its partitions, the disk first.
+
+    A partition's `Content` is the type in its table, not what is in it, so none of them counts as blank.
+    """
+    rows = list(listing.get("AllDisksAndPartitions", ()))
+    row = next((row for row in rows if row.get("DeviceIdentifier") == name), None)
+    if row is None:
+        return [Part(name, unknown="diskutil does not list it")]
+    parts = [part for part in row.get("Partitions", ()) if part.get("DeviceIdentifier")]
+    return [Part(str(part["DeviceIdentifier"]), _signs(part, rows)) for part in (row, *parts)]
+
+
+def _signs(part: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> tuple[Sign, ...]:
+    name, kind = part.get("DeviceIdentifier"), str(part.get("Content") or "")
+    uuid = str(part.get("VolumeUUID") or part.get("DiskUUID") or "")
+    own = [Sign(kind or "a volume", str(part.get("VolumeName") or ""), uuid)]
+    held = [
+        Sign("APFS volume", str(volume.get("VolumeName") or ""), str(volume.get("VolumeUUID") or ""))
+        for row in rows
+        if any(store.get("DeviceIdentifier") == name for store in row.get("APFSPhysicalStores", ()))
+        for volume in row.get("APFSVolumes", ())
+    ]
+    return (*(own if kind or part.get("VolumeName") else ()), *held)
 
 
 def _mounts(part: Mapping[str, Any]) -> Sequence[Use]:

@@ -91,6 +91,10 @@ class Volume:
             place = (entry.first, 0)
         return entry
 
+    def names(self) -> tuple[str, ...]:
+        """The 8.3 names of all that lies in the root folder."""
+        return tuple(name for name, _ in self._entries(*self.root))
+
     def content(self, entry: Entry) -> bytes:
         """The bytes of a file."""
         chain = self.chain(entry.first) if entry.first else []

@@ -10,6 +10,7 @@ from homelab.render.fat_volume import FatError, Read, open_volume
 SECTOR = 512
 # The mark of `usb build` in the boot sector of its partition.
 OEM = b"HOMELAB "
+GPT_PARTITION = 0xEE
 BOOT_CFGS = (("BOOT.CFG",), ("EFI", "BOOT", "BOOT.CFG"))
 
 
@@ -41,7 +42,7 @@ def recognise(read: Read, size: int) -> StickImage:
 
 def _installed(read: Read, size: int) -> StickImage:
     try:
-        end = max(start + length for start, length in partitions(read).values())
+        end = max((start + length for start, length in partitions(read).values()), default=0)
         if end > size:
             raise NotOurs(f"it is cut: its partitions end at {end} bytes, and it has {size}")
         return StickImage("installed", active(read).build, size)
@@ -65,3 +66,8 @@ def _installer(read: Read, size: int, head: bytes) -> StickImage:
     if not text:
         raise NotOurs("it is no image of ours: it has no BOOT.CFG")
     return StickImage("installer", values_of(text).get("build", ""), size, (start, length))
+
+
+def lone_partition(first: bytes) -> bool:
+    """Whether an MBR names one partition and no other, and is not that of a GPT."""
+    return any(first[446:462]) and first[450] != GPT_PARTITION and not any(first[462:510])

@@ -68,6 +68,13 @@ def test_the_end_of_the_machine_is_the_end_of_the_run(tmp_path: Path) -> None:
     assert (tmp_path / "console.log").read_text() == "one\ntwo\n"
 
 
+def test_what_was_in_the_log_stays_and_is_nobody_s_last_answer(tmp_path: Path) -> None:
+    (tmp_path / "console.log").write_text("my diary\n")
+    with pytest.raises(DeadlinePassed, match="last answer: nothing"):
+        run_until_reboot(emulator(tmp_path, "exec sleep 60"), machine(tmp_path), 0.1, lambda line: None, "the moon")
+    assert (tmp_path / "console.log").read_text() == "my diary\n"
+
+
 def test_a_machine_that_goes_on_is_ended_at_the_deadline(tmp_path: Path) -> None:
     with pytest.raises(DeadlinePassed, match="waited 1 s for the moon; last answer: here I am"):
         run_until_reboot(emulator(tmp_path, "echo here I am; exec sleep 60"), machine(tmp_path), 1, print, "the moon")

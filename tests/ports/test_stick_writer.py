@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from homelab.errors import HomelabError
 from homelab.ports import stick_writer
 from homelab.ports.devices import opened
+from homelab.ports.download import Progress
 from homelab.ports.stick_writer import write_stick
 from homelab.render.stick_marker import Marker, read_marker
 
@@ -90,6 +91,7 @@ def _small_pieces() -> Iterator[None]:
         patch.setattr(stick_writer, "HEAD", 8 << 10)
         patch.setattr(stick_writer, "CHUNK", 4 << 10)
         patch.setattr(stick_writer, "STRIDE", 16 << 10)
+        patch.setattr(stick_writer, "TAIL", 33 * SECTOR)
         yield
 
 
@@ -104,8 +106,9 @@ def silent(done: int, total: int) -> None:
     pass
 
 
-def write(image: Path, stick: Stick) -> None:
-    write_stick(image, stick, silent)
+def write(image: Path, stick: Stick, report: Progress = silent) -> None:
+    with image.open("rb") as file:
+        write_stick(file, image.name, stick, report)
 
 
 def steps(image: Path) -> int:
@@ -147,7 +150,7 @@ def test_a_cut_at_every_step_is_told(image: Path) -> None:
 
 def test_the_progress_counts_every_byte_twice(image: Path) -> None:
     seen: list[tuple[int, int]] = []
-    write_stick(image, Stick(), lambda done, total: seen.append((done, total)))
+    write(image, Stick(), lambda done, total: seen.append((done, total)))
     assert seen == sorted(seen)
     assert seen[-1] == (2 * SIZE, 2 * SIZE)
 
@@ -204,7 +207,7 @@ def test_an_image_that_becomes_shorter_is_told(image: Path, tmp_path: Path) -> N
         os.truncate(short, done)
 
     with pytest.raises(HomelabError, match="became shorter"):
-        write_stick(short, stick, cut)
+        write(short, stick, cut)
     assert read_marker(bytes(stick.kept[:SECTOR]))
 
 
@@ -232,7 +235,8 @@ def test_a_block_device_is_written_and_held_alone(tmp_path: Path, image: Path) -
             assert medium.size == STICK
             with pytest.raises(HomelabError, match="in use"), opened("loop", device, write=True):
                 pass
-            write_stick(image, medium, silent)
+            with image.open("rb") as file:
+                write_stick(file, image.name, medium, silent)
     finally:
         subprocess.run(["losetup", "--detach", device], check=True)
     assert backing.read_bytes()[:SIZE] == IMAGE
