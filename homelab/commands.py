@@ -136,7 +136,7 @@ class Trusted:
 
 
 def _forget(options: Options, files: HomeFiles, host: str, found: Trusted) -> int:
-    if not found.names and not files.host_keys_of(found.ssh_names):
+    if not found.names and not files.mentions(found.ssh_names):
         options.ui.say(f"{host}: nothing is pinned; it is met for the first time at the next contact")
         return DONE
     for sentence in files.close_up():
@@ -164,7 +164,7 @@ def trusted(files: HomeFiles, known: Sequence[Machine], host: str) -> Trusted:
         names.append(host)
         for place in pins[host].addresses[:1]:
             ssh_names |= files.host_key_names(place.rpartition(":")[0])
-    if not meant and not names and not files.host_keys_of(ssh_names):
+    if not meant and not names and not files.mentions(ssh_names):
         raise UsageError(
             f"neither the inventory nor the pins know {host}",
             where="command line",

@@ -119,6 +119,7 @@ def test_a_second_run_that_writes_is_refused_with_who_is_at_work(homelab: Homela
     first = start("--yes", "driver-fix", mute, cwd=tmp_path)
     lock = tmp_path / ".homelab" / "lock"
     until(lambda: lock.exists() and str(first.pid) in lock.read_text(), 20, "the first run has the lock")
+    first.send_signal(signal.SIGSTOP)  # it stays at work for as long as the others take
     (tmp_path / ".homelab" / "trust.json").write_text('{"127.0.0.9": {"certificate": "SHA256:AA", "since": "x"}}')
     for argv in (["--yes", "driver-fix", "127.0.0.9"], ["trust", "127.0.0.9", "--forget"]):
         second = homelab(*argv)

@@ -130,6 +130,11 @@ class TrustFiles(ABC):
                 advice="Put the line right or remove it; without it the machine is met for the first time again",
             ) from error
 
+    def mentions(self, names: Collection[str]) -> bool:
+        """Whether something is known of these names, be it damaged."""
+        text = self._known_hosts()
+        return ssh_hosts.without(text, names) != text
+
     def host_key_names(self, address: str) -> frozenset[str]:
         """The names, at whatever port, under which keys of this address are known."""
         return ssh_hosts.names_at(self._known_hosts(), address)

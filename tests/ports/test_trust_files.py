@@ -185,6 +185,10 @@ def test_a_known_key_that_is_cut_is_no_unknown_one(face: ShellFace, files: HomeF
         with pytest.raises(TrustError, match="a known host key is damaged: line 1"):
             log_in(face, files, [])
         assert files.known_hosts.read_text() == cut
+        names = {f"[127.0.0.2]:{face.port}"}
+        assert files.mentions(names)
+        files.forget_host_keys(names)
+        assert not files.mentions(names)
 
 
 # --- certificates
