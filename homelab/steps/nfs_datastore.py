@@ -71,7 +71,8 @@ class Remount(Change):
     @property
     def before(self) -> str:
         """The mount as found."""
-        return f"{self.found.datastore}: {_told(self.found)}, NFS {self.found.version}"
+        read_only = "" if self.found.writable else ", read-only"
+        return f"{self.found.datastore}: {_told(self.found)}, NFS {self.found.version}{read_only}"
 
     @property
     def after(self) -> str:
@@ -94,7 +95,9 @@ def _removal(mount: NfsMount) -> str:
 
 def _addition(mount: NfsMount) -> str:
     space, host = ("nfs", "--host") if mount.version == "3" else ("nfs41", "--hosts")
-    return f"esxcli storage {space} add {host}={mount.server} --share={mount.share} --volume-name={mount.datastore}"
+    words = [f"{host}={mount.server}", f"--share={mount.share}", f"--volume-name={mount.datastore}"]
+    words += [] if mount.writable else ["--readonly"]
+    return f"esxcli storage {space} add {' '.join(words)}"
 
 
 @dataclass(frozen=True)
@@ -151,36 +154,47 @@ class NfsDatastore(Step):
         """Mount, then prove that writing works; a mount that cannot be written to is taken away again."""
         if isinstance(change, RunPlaybook):
             apply_playbook(world, change)
-            return
-        with world.writer(change.target) as writer:
-            if isinstance(change, Remount):
-                _remount(writer, change)
-            else:
-                _mount_and_prove(writer, change.wanted)
+        elif isinstance(change, Remount):
+            _remount(world, change)
+        else:
+            _mount_and_prove(world, change.target, change.wanted)
 
 
-def _mount_and_prove(writer: HostWriter, wanted: NfsMount) -> None:
-    writer.mount_nfs(wanted)
+def _mount_and_prove(world: World, target: str, wanted: NfsMount) -> None:
+    with world.writer(target) as writer:
+        writer.mount_nfs(wanted)
+        try:
+            writer.probe(wanted.datastore)
+        except HomelabError as error:
+            error.what += _taken_away(writer, wanted)
+            raise
+
+
+def _taken_away(writer: HostWriter, mount: NfsMount) -> str:
+    """Unmount what was mounted just now; what to add to the error when that fails too."""
     try:
-        writer.probe(wanted.datastore)
-    except Exception:
-        writer.unmount(wanted)
-        raise
-
-
-def _remount(writer: HostWriter, change: Remount) -> None:
-    """When the new mount fails the old one is put back: a host is not left with neither."""
-    writer.unmount(change.found)
-    try:
-        _mount_and_prove(writer, change.wanted)
+        writer.unmount(mount)
     except HomelabError as error:
-        error.what += f"; {_put_back(writer, change.found)}"
+        return f"; and {mount.datastore} could not be unmounted again ({error.what}); by hand: {_removal(mount)}"
+    return ""
+
+
+def _remount(world: World, change: Remount) -> None:
+    """When the new mount fails the old one is put back: a host is not left with neither."""
+    with world.writer(change.target) as writer:
+        writer.unmount(change.found)
+    try:
+        _mount_and_prove(world, change.target, change.wanted)
+    except HomelabError as error:
+        error.what += f"; {_put_back(world, change.target, change.found)}"
         raise
 
 
-def _put_back(writer: HostWriter, found: NfsMount) -> str:
+def _put_back(world: World, target: str, found: NfsMount) -> str:
+    """Over a connection of its own, for the other one may be what broke."""
     try:
-        writer.mount_nfs(found)
+        with world.writer(target) as writer:
+            writer.mount_nfs(found)
     except HomelabError as error:
         return (
             f"and {found.datastore} could not be put back either ({error.what}); to do it by hand: {_addition(found)}"
@@ -263,16 +277,21 @@ def _check_unused(target: str, look: HostLook, found: NasLook) -> None:
             advice=f"If the NAS has another address now: give it its old one ({found.server}) again, or unregister "
             "those VMs (their files stay) and register them after the new mount; then run again",
         )
-    used = [vm.name for vm in look.vms if vm.uses(found.name)]
-    places = [key for key, value in look.options.items() if found.directory and found.directory in str(value)]
-    logs = [key for key, value in look.options.items() if str(value).startswith(f"[{found.name}]")]
-    if used or places or logs:
+    used = dict.fromkeys([*(vm.name for vm in look.vms if vm.uses(found.name)), *found.vms])
+    places = [key for key, value in look.options.items() if _lies_on(str(value), found)]
+    if used or places:
         raise Refused(
             f"the datastore {found.name} is {_told(_as_found(found))} (NFS {found.version}), not what the "
-            f"inventory says, and is in use by {', '.join([*used, *places, *logs])}",
+            f"inventory says, and is in use by {', '.join([*used, *places])}",
             where=target,
             advice="Change the inventory to these very letters; or move what uses it away, and run again",
         )
+
+
+def _lies_on(value: str, found: NasLook) -> bool:
+    """Whether a setting names a place on a datastore: by its volume, or by the name that it is mounted under."""
+    places = [f"[{found.name}]", f"/vmfs/volumes/{found.name}/", *([found.directory] if found.directory else [])]
+    return any(place in f"{value}/" for place in places)
 
 
 def _check_health(found: NasLook, nas: NfsServer, target: str) -> None:

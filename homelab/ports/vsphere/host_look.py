@@ -32,7 +32,10 @@ class ModuleLook:
 
 @dataclass(frozen=True)
 class NasLook:
-    """A mounted NFS datastore, with the strings that tell datastores apart; `directory` is below /vmfs/volumes."""
+    """A mounted NFS datastore, with the strings that tell datastores apart; `directory` is below /vmfs/volumes.
+
+    `vms` are the VMs with any file on it as the host itself counts them, those with snapshots there among them.
+    """
 
     name: str
     server: str
@@ -41,6 +44,7 @@ class NasLook:
     writable: bool
     accessible: bool
     directory: str = ""
+    vms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ HOST_PATHS = [
     "runtime.bootTime",
     "runtime.inMaintenanceMode",
 ]
-DATASTORE_PATHS = ["name", "summary.accessible", "summary.freeSpace", "info", "host"]
+DATASTORE_PATHS = ["name", "summary.accessible", "summary.freeSpace", "info", "host", "vm"]
 VM_PATHS = [
     "name",
     "config.extraConfig",
@@ -59,6 +59,8 @@ def look(session: Session) -> HostLook:
 def _look(session: Session) -> HostLook:
     rows = _retrieve(session)
     [(_, host)] = [row for row in rows if isinstance(row[0], vim.HostSystem)]
+    stores = [row for ref, row in rows if isinstance(ref, vim.Datastore)]
+    names = {ref._moId: row.get("name", "") for ref, row in rows if isinstance(ref, vim.VirtualMachine)}
     licences = [row.get("licenses") or [] for ref, row in rows if isinstance(ref, vim.LicenseManager)]
     modules = host["configManager"].kernelModuleSystem.QueryModules()
     services = host["config.service.service"]
@@ -73,8 +75,8 @@ def _look(session: Session) -> HostLook:
         modules={m.name: ModuleLook(loaded=bool(m.loaded), enabled=bool(m.enabled)) for m in modules},
         services={service.key: service.running for service in services},
         policies={service.key: service.policy for service in services},
-        nas=tuple(nas for ref, row in rows if isinstance(ref, vim.Datastore) for nas in _nas(row)),
-        vmfs=tuple(vmfs for ref, row in rows if isinstance(ref, vim.Datastore) for vmfs in _vmfs(row)),
+        nas=tuple(nas for row in stores for nas in _nas(row, names)),
+        vmfs=tuple(vmfs for row in stores for vmfs in _vmfs(row)),
         disks=tuple(_disk(lun) for lun in host.get("config.storageDevice.scsiLun") or [] if _is_disk(lun)),
         vms=tuple(_vm(ref, row) for ref, row in rows if isinstance(ref, vim.VirtualMachine)),
         network=_network(host["config.network"]),
@@ -170,7 +172,7 @@ def _directory(info: Any) -> str:
     return str(info.url or "").rstrip("/").rpartition("/")[2]
 
 
-def _nas(row: Mapping[str, Any]) -> list[NasLook]:
+def _nas(row: Mapping[str, Any], vms: Mapping[str, str]) -> list[NasLook]:
     info = row.get("info")
     if not isinstance(info, vim.host.NasDatastoreInfo) or info.nas is None:
         return []
@@ -184,6 +186,7 @@ def _nas(row: Mapping[str, Any]) -> list[NasLook]:
             writable=bool(mounts) and all(mount.mountInfo.accessMode == "readWrite" for mount in mounts),
             accessible=row["summary.accessible"],
             directory=_directory(info),
+            vms=tuple(vms.get(ref._moId) or ref._moId for ref in row.get("vm") or []),
         )
     ]
 
