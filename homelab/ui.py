@@ -133,6 +133,9 @@ class Ui:
         for change in document["changes"]:
             mark = " [bold yellow](disruptive)[/bold yellow]" if change["disruptive"] else ""
             self._out.print(f"{change['step']:<16} {change['target']:<8} {escape(change['sentence'])}{mark}")
+            if change["disruptive"]:
+                # What will be lost is a fact that consent needs, as much as the sentence is.
+                self._out.print(f"[yellow]{'':<26}now: {escape(change['before'])}[/yellow]")
             self._out.print(f"[dim]{'':<26}why: {escape(change['reason'])}; undo: {escape(change['undo'])}[/dim]")
         for item in document["blocked"]:
             self._out.print(

@@ -10,94 +10,12 @@ from homelab.ports.nfs import ExportLook
 from homelab.ports.vsphere import HostLook, NasLook
 from homelab.ports.world import World
 from homelab.render.nfs_volume import volume_directory
-from homelab.step import Change, Node, Planned, Step
+from homelab.step import Node, Planned, Step
+from homelab.steps.nfs_changes import MountNfs, Remount, addition, removal, told
 from homelab.steps.roles import Roles, RunPlaybook, apply_playbook, nas_values, observe_roles, plan_roles
 
 MAX_VOLUMES = "NFS.MaxVolumes"
 ROLE, PLAYBOOK = "nfs_server", "nfs_server.yml"
-
-
-@dataclass(frozen=True)
-class MountNfs(Change):
-    """Mount an export on one host."""
-
-    wanted: NfsMount
-
-    @property
-    def sentence(self) -> str:
-        """What will be done."""
-        wanted = self.wanted
-        what = f"{wanted.server}:{wanted.share} as datastore {wanted.datastore}"
-        return f"mount {what} on {self.target} and write a probe file"
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-        return f"{self.target} has no datastore {self.wanted.datastore}"
-
-    @property
-    def after(self) -> str:
-        """The wanted mount, and the volume that its letters make."""
-        return _told(self.wanted)
-
-    @property
-    def undo(self) -> str:
-        """How to go back."""
-        return f"{_removal(self.wanted)} on {self.target}"
-
-
-@dataclass(frozen=True)
-class Remount(Change):
-    """Unmount what is mounted under other strings, and mount the inventory's; nothing uses it."""
-
-    found: NfsMount
-    wanted: NfsMount
-    disruptive = True
-
-    @property
-    def sentence(self) -> str:
-        """What will be done."""
-        wanted = self.wanted
-        return (
-            f"unmount {self.found.datastore} on {self.target} and mount {wanted.server}:{wanted.share} as "
-            f"{wanted.datastore} in its place; nothing uses it, and no file is lost"
-        )
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-        return "ESXi tells datastores apart by every letter of server and path, and by the version of NFS"
-
-    @property
-    def before(self) -> str:
-        """The mount as found."""
-        read_only = "" if self.found.writable else ", read-only"
-        return f"{self.found.datastore}: {_told(self.found)}, NFS {self.found.version}{read_only}"
-
-    @property
-    def after(self) -> str:
-        """The wanted mount, and the volume that its letters make."""
-        return f"{self.wanted.datastore}: {_told(self.wanted)}"
-
-    @property
-    def undo(self) -> str:
-        """How to go back."""
-        return f"{_removal(self.wanted)}, then {_addition(self.found)}"
-
-
-def _told(mount: NfsMount) -> str:
-    return f"{mount.server}:{mount.share} (volume {volume_directory(mount.server, mount.share)})"
-
-
-def _removal(mount: NfsMount) -> str:
-    return f"esxcli storage {'nfs' if mount.version == '3' else 'nfs41'} remove --volume-name={mount.datastore}"
-
-
-def _addition(mount: NfsMount) -> str:
-    space, host = ("nfs", "--host") if mount.version == "3" else ("nfs41", "--hosts")
-    words = [f"{host}={mount.server}", f"--share={mount.share}", f"--volume-name={mount.datastore}"]
-    words += [] if mount.writable else ["--readonly"]
-    return f"esxcli storage {space} add {' '.join(words)}"
 
 
 @dataclass(frozen=True)
@@ -175,7 +93,7 @@ def _taken_away(writer: HostWriter, mount: NfsMount) -> str:
     try:
         writer.unmount(mount)
     except HomelabError as error:
-        return f"; and {mount.datastore} could not be unmounted again ({error.what}); by hand: {_removal(mount)}"
+        return f"; and {mount.datastore} could not be unmounted again ({error.what}); by hand: {removal(mount)}"
     return ""
 
 
@@ -196,9 +114,7 @@ def _put_back(world: World, target: str, found: NfsMount) -> str:
         with world.writer(target) as writer:
             writer.mount_nfs(found)
     except HomelabError as error:
-        return (
-            f"and {found.datastore} could not be put back either ({error.what}); to do it by hand: {_addition(found)}"
-        )
+        return f"and {found.datastore} could not be put back either ({error.what}); to do it by hand: {addition(found)}"
     return f"{found.datastore} was put back as it was"
 
 
@@ -271,7 +187,7 @@ def _check_unused(target: str, look: HostLook, found: NasLook) -> None:
     unreadable = [vm.name for vm in look.vms if not vm.readable]
     if unreadable:
         raise Refused(
-            f"the datastore {found.name} is {_told(_as_found(found))}, not what the inventory says, and the host "
+            f"the datastore {found.name} is {told(_as_found(found))}, not what the inventory says, and the host "
             f"cannot read the files of {', '.join(unreadable)}, so nobody knows whether they lie on it",
             where=target,
             advice=f"If the NAS has another address now: give it its old one ({found.server}) again, or unregister "
@@ -281,7 +197,7 @@ def _check_unused(target: str, look: HostLook, found: NasLook) -> None:
     places = [key for key, value in look.options.items() if _lies_on(str(value), found)]
     if used or places:
         raise Refused(
-            f"the datastore {found.name} is {_told(_as_found(found))} (NFS {found.version}), not what the "
+            f"the datastore {found.name} is {told(_as_found(found))} (NFS {found.version}), not what the "
             f"inventory says, and is in use by {', '.join([*used, *places])}",
             where=target,
             advice="Change the inventory to these very letters; or move what uses it away, and run again",

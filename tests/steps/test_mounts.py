@@ -218,3 +218,20 @@ def test_a_nas_that_forgets_what_was_written_is_unmounted_again(bench: Any) -> N
         [change] = step.plan(ready.lab, "brix3", step.observe(ready.world(), "brix3"))
         step.apply(ready.world(), change)
     assert not ready.mounts()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_mount_that_cannot_be_taken_away_again_is_told_with_what_went_wrong_first(bench: Any, way: str) -> None:
+    ready = bench(way)
+    ready.host.volumes.nas.read_only = True
+
+    def use_it(_: str) -> None:
+        # Before the refusal is heard somebody registers a VM there.
+        if ready.mounts():
+            with_vm(ready.host)
+
+    ready.host.harm.wrote = use_it
+    told = failure(ready.bring())
+    assert "Read-only file system" in told["what"]
+    assert "nas could not be unmounted again" in told["what"]
+    assert "esxcli storage nfs remove --volume-name=nas" in told["what"]

@@ -86,11 +86,15 @@ class PortGroupLook:
 
 @dataclass(frozen=True)
 class NetworkLook:
-    """Names, DNS and switches. `uplinks` is SWITCH -> its NICs; `management` is the management network's switch."""
+    """Names, DNS and switches. `uplinks` is SWITCH -> its NICs; `management` is the management network's switch.
+
+    `dns_by_dhcp` says that domain and name servers are what a DHCP server gave.
+    """
 
     hostname: str = ""
     domain: str = ""
     nameservers: tuple[str, ...] = ()
+    dns_by_dhcp: bool = False
     dhcp: bool = False
     address: str = ""
     netmask: str = ""

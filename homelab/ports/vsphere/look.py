@@ -5,6 +5,7 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
+from homelab.errors import Starting
 from homelab.ports.vsphere.host_look import (
     DiskLook,
     HostLook,
@@ -60,6 +61,7 @@ def _look(session: Session) -> HostLook:
     rows = _retrieve(session)
     [(_, host)] = [row for row in rows if isinstance(row[0], vim.HostSystem)]
     stores = [row for ref, row in rows if isinstance(ref, vim.Datastore)]
+    _check_known(session.where, stores)
     names = {ref._moId: row.get("name", "") for ref, row in rows if isinstance(ref, vim.VirtualMachine)}
     licences = [row.get("licenses") or [] for ref, row in rows if isinstance(ref, vim.LicenseManager)]
     modules = host["configManager"].kernelModuleSystem.QueryModules()
@@ -118,6 +120,18 @@ def _retrieve(session: Session) -> list[tuple[Any, dict[str, Any]]]:
     return [(item.obj, {p.name: p.val for p in item.propSet}) for item in objects]
 
 
+def _check_known(where: str, stores: Sequence[Mapping[str, Any]]) -> None:
+    """A datastore whose name or kind is not told yet must not count as one that is not there."""
+    for row in stores:
+        lacking = [key for key in ("name", "info") if row.get(key) is None]
+        if lacking:
+            raise Starting(
+                f"it does not tell the {' and '.join(lacking)} of its datastore {row.get('name') or '(no name)'} yet",
+                where=where,
+                advice="It is starting, or its management agents are; wait a little and run again",
+            )
+
+
 def _licence(licences: Sequence[Any]) -> tuple[str, bool]:
     """The names of the licences in use, and whether any of them lets the API write."""
     used = [licence for licence in licences if licence.used] or list(licences)
@@ -152,6 +166,7 @@ def _network(info: Any) -> NetworkLook:
         hostname=(dns.hostName or "") if dns else "",
         domain=(dns.domainName or "") if dns else "",
         nameservers=tuple(dns.address or ()) if dns else (),
+        dns_by_dhcp=bool(dns and dns.dhcp),
         dhcp=bool(ip and ip.dhcp),
         address=(ip.ipAddress or "") if ip else "",
         netmask=(ip.subnetMask or "") if ip else "",
@@ -173,7 +188,7 @@ def _directory(info: Any) -> str:
 
 
 def _nas(row: Mapping[str, Any], vms: Mapping[str, str]) -> list[NasLook]:
-    info = row.get("info")
+    info = row["info"]
     if not isinstance(info, vim.host.NasDatastoreInfo) or info.nas is None:
         return []
     mounts = row.get("host") or []
@@ -184,7 +199,8 @@ def _nas(row: Mapping[str, Any], vms: Mapping[str, str]) -> list[NasLook]:
             share=info.nas.remotePath,
             version={"NFS": "3", "NFS41": "4.1"}.get(info.nas.type, info.nas.type),
             writable=bool(mounts) and all(mount.mountInfo.accessMode == "readWrite" for mount in mounts),
-            accessible=row["summary.accessible"],
+            # What is not told yet counts as away: nobody writes there.
+            accessible=bool(row.get("summary.accessible")),
             directory=_directory(info),
             vms=tuple(vms.get(ref._moId) or ref._moId for ref in row.get("vm") or []),
         )
