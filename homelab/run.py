@@ -167,7 +167,7 @@ class Run:
         if self.yes or not plan.of(Change):
             return True
         if sys.stdin.isatty():
-            return self.ui.confirm("Carry this out?")
+            return agreed(self.ui, plan)
         if plan.disruptive:
             raise UsageError(
                 f"{len(plan.disruptive)} change(s) would reboot, power off, format or destroy something, and nobody "
@@ -237,6 +237,13 @@ class Run:
             if not result.answer.ok:
                 self.ui.say(f"       to do: {result.check.advice}")
         return ok
+
+
+def agreed(ui: Ui, plan: Plan) -> bool:
+    """Ask a person, with what is lost right at the question: the plan may have scrolled away, or gone into a file."""
+    for change in plan.disruptive:
+        ui.warn(f"{change.sentence}; now: {change.before}")
+    return ui.confirm("Carry this out?")
 
 
 class _Shown:

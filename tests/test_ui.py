@@ -1,14 +1,19 @@
 """What people and scripts see."""
 
+import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from homelab.errors import HomelabError, InventoryError, Mistake
+from homelab.ports.host_writer import NfsMount
 from homelab.render.masks import Masks
+from homelab.run import agreed
 from homelab.runner import Event, Plan
 from homelab.step import Node
+from homelab.steps.nfs_changes import Remount
 from homelab.ui import Ui
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -63,6 +68,41 @@ def test_nothing_in_a_sentence_is_markup_or_an_emoji(capsys: pytest.CaptureFixtu
     ui = Ui()
     ui.note("90:AB:2B [nas] cp1/seed.iso [bold]")
     assert capsys.readouterr().err == "90:AB:2B [nas] cp1/seed.iso [bold]\n"
+
+
+def test_what_will_be_lost_stands_in_the_plan_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    change = {
+        "step": "local-datastore",
+        "target": "brix3",
+        "sentence": "make the datastore ssd",
+        "reason": "there is none",
+        "before": "on the disk, to be lost: ntfs (64 GiB) [bold]",
+        "after": "VMFS datastore ssd",
+        "disruptive": True,
+        "undo": "none",
+    }
+    document = {
+        "changes": [change, change | {"disruptive": False, "before": "absent"}],
+        "blocked": [],
+        "hand_overs": [],
+    }
+    Ui().plan(document, [])
+    said = capsys.readouterr().out
+    assert "now: on the disk, to be lost: ntfs (64 GiB) [bold]\n" in said
+    assert "absent" not in said
+
+
+@pytest.mark.parametrize("ui", [Ui(), Ui("json"), Ui(quiet=True)], ids=["text", "json", "quiet"])
+def test_what_will_be_lost_stands_at_the_question(
+    ui: Ui, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    found = NfsMount("nas", "192.168.2.9", "/old", "nas")
+    change = Remount("brix3", found, replace(found, share="/new"))
+    assert agreed(ui, Plan({NODE: [change]}))
+    said = capsys.readouterr().err
+    assert "now: nas: 192.168.2.9:/old" in said
+    assert said.index("192.168.2.9:/old") < said.index("Carry this out?")
 
 
 def test_an_error_says_what_where_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

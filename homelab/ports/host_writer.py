@@ -62,13 +62,16 @@ class HostWriter(Protocol):
         """Make a folder and its parents; nothing happens when it is there."""
 
     def add_coredump_file(self, datastore: str, name: str) -> None:
-        """Have core dumps written to a file on a VMFS datastore; nothing happens where a file is in use already."""
+        """Have core dumps written to a file on a VMFS datastore; nothing happens where a file is configured already."""
 
     def set_options(self, options: Mapping[str, Option]) -> None:
         """Set advanced settings."""
 
     def set_names(self, hostname: str, domain: str, nameservers: Sequence[str]) -> None:
         """Name the host, and say whom it asks for other names; the domains that it searches stay."""
+
+    def set_hostname(self, hostname: str) -> None:
+        """Name the host; whom it asks for other names stays as it is, by DHCP or not."""
 
     def set_time_servers(self, servers: Sequence[str]) -> None:
         """Say whom the host asks for the time; the service starts anew, and with the host from now on."""

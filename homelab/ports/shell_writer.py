@@ -60,12 +60,17 @@ class ShellWriter:
         self.shell.must(["mkdir", "-p", f"{VOLUMES}/{datastore}/{path}"], writes=True)
 
     def add_coredump_file(self, datastore: str, name: str) -> None:
-        """`esxcli system coredump file`."""
-        if re.search(r"(?m)^ *Active: *\S", self.shell.must(["esxcli", "system", "coredump", "file", "get"])):
+        """`esxcli system coredump file`; by its path, for `--smart` would take any file that is there."""
+        chosen = self.shell.must(["esxcli", "system", "coredump", "file", "get"])
+        if re.search(r"(?m)^ *(Active|Configured): *\S", chosen):
             return
-        if name not in self.shell.must(["esxcli", "system", "coredump", "file", "list"]):
-            self._esxcli("system", "coredump", "file", "add", "--datastore", datastore, "--file", name)
-        self._esxcli("system", "coredump", "file", "set", "--enable=true", "--smart")
+        listed = self.shell.must(["esxcli", "system", "coredump", "file", "list"])
+        paths = [row["Path"] for row in parse_table(listed)]
+        if ours := next((path for path in paths if _is_dump_file(path, name)), None):
+            self._esxcli("system", "coredump", "file", "set", "--path", ours)
+        else:
+            words = ["system", "coredump", "file", "add", "--datastore", datastore, "--file", name]
+            self._esxcli(*words, "--enable=true")
 
     def set_options(self, options: Mapping[str, Option]) -> None:
         """`vim-cmd hostsvc/advopt/update`."""
@@ -76,11 +81,18 @@ class ShellWriter:
         keep_configuration(self.shell)
 
     def set_names(self, hostname: str, domain: str, nameservers: Sequence[str]) -> None:
-        """`esxcli system hostname set`, `network ip dns`."""
+        """`esxcli system hostname set`, `network ip dns`; servers that are right already are not taken away first."""
         self._esxcli("system", "hostname", "set", "--host", hostname, "--domain", domain)
-        self._esxcli("network", "ip", "dns", "server", "remove", "--all")
-        for server in nameservers:
-            self._esxcli("network", "ip", "dns", "server", "add", "--server", server)
+        listed = self.shell.must(["esxcli", "network", "ip", "dns", "server", "list"]).partition(":")[2]
+        if [server.strip() for server in listed.split(",") if server.strip()] != list(nameservers):
+            self._esxcli("network", "ip", "dns", "server", "remove", "--all")
+            for server in nameservers:
+                self._esxcli("network", "ip", "dns", "server", "add", "--server", server)
+        keep_configuration(self.shell)
+
+    def set_hostname(self, hostname: str) -> None:
+        """`esxcli system hostname set`."""
+        self._esxcli("system", "hostname", "set", "--host", hostname)
         keep_configuration(self.shell)
 
     def set_time_servers(self, servers: Sequence[str]) -> None:
@@ -127,6 +139,11 @@ class ShellWriter:
             where=self.shell.login.where,
             advice=f"Set it in the host's web page ({where}), or assign a licence, and run again",
         )
+
+
+def _is_dump_file(path: str, name: str) -> bool:
+    """Whether a path is that of the dump file of this very name: that of brix1 begins as that of brix10 does."""
+    return path.rpartition("/")[2] in (name, f"{name}.dumpfile")
 
 
 def _interfaces_on(listed: str, port_group: str) -> list[str]:

@@ -70,7 +70,7 @@ class MountActions:
         with self.lock:
             if not isinstance(self.mounts.get(name), NasMount):
                 raise NotFound(f"Volume {name} not found")
-            if any(_uses(vm, name) for vm in self.vms.values()):
+            if any(uses(vm, name) for vm in self.vms.values()):
                 raise ResourceInUse("NFS Error: Unable to Unmount filesystem: Busy.", type="Datastore", name=name)
             del self.mounts[name]
             self.journal.add("DatastoreRemovedOnHostEvent", f"Removed datastore {name}")
@@ -113,7 +113,7 @@ class MountActions:
             mount = self.mounts.get(name)
             if not isinstance(mount, VmfsMount):
                 raise NotFound(f"Volume {name} not found")
-            if any(_uses(vm, name) for vm in self.vms.values()) or self._serves_host(mount):
+            if any(uses(vm, name) for vm in self.vms.values()) or self._serves_host(mount):
                 raise ResourceInUse(f"The resource '{name}' is in use.", type="Datastore", name=name)
             disk = self.disks[mount.disk]
             disk.partitions = [one for one in disk.partitions if one.number != mount.partition]
@@ -179,6 +179,8 @@ class MountActions:
         return mount.volume.path
 
 
-def _uses(vm: Vm, datastore: str) -> bool:
-    paths = [vm.vmx_path, *(disk.path for disk in vm.disks), *(drive.iso or "" for drive in vm.cdroms)]
+def uses(vm: Vm, datastore: str) -> bool:
+    """Whether any file of a VM lies on a datastore: also one that a disk of its sits on."""
+    disks = [path for disk in vm.disks for path in (disk.path, *disk.parents)]
+    paths = [vm.vmx_path, *disks, *(drive.iso or "" for drive in vm.cdroms)]
     return any(path.startswith(f"[{datastore}]") for path in paths)

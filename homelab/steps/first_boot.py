@@ -70,7 +70,7 @@ class FirstBoot(Step):
             gateway = str(lab.gateway) if host.address in lab.network else ""
             netmask = str(lab.network.netmask)
             changes.append(GiveAddress(target, observed.elsewhere, str(host.address), netmask, gateway))
-        changes += _names(lab, target, look)
+        changes += _names(lab, target, observed)
         changes += _time(lab, target, look)
         if look.options.get(SHELL_WARNING) == 0:
             changes.append(SilenceShellWarning(target))
@@ -86,6 +86,8 @@ class FirstBoot(Step):
             return
         with world.writer(change.target) as writer:
             match change:
+                case SetNames(by_dhcp=True):
+                    writer.set_hostname(change.hostname)
                 case SetNames():
                     writer.set_names(change.hostname, change.domain, change.nameservers)
                 case SetTimeServers():
@@ -116,19 +118,25 @@ def _check_uplink(host: EsxiHost, look: HostLook) -> None:
         )
 
 
-def _names(lab: Lab, target: str, look: HostLook) -> list[Planned]:
-    network = look.network
+def _names(lab: Lab, target: str, met: Met) -> list[Planned]:
+    """Name servers that come by DHCP stay so, where the inventory names none and the domain is right."""
+    network = met.look.network
+    by_dhcp = network.dns_by_dhcp and network.dhcp and not met.elsewhere
+    by_dhcp = by_dhcp and not lab.nameservers and network.domain == lab.domain
     servers = tuple(map(str, lab.nameservers)) or network.nameservers
     have = (network.hostname, network.domain, network.nameservers)
     want = (target, lab.domain, servers)
-    return [] if have == want else [SetNames(target, *want, had=have)]
+    return [] if have == want else [SetNames(target, *want, by_dhcp=by_dhcp, had=have)]
 
 
 def _time(lab: Lab, target: str, look: HostLook) -> list[Planned]:
     wanted = lab.ntp_servers
     asks = look.services.get(NTP, False) and look.policies.get(NTP) == "on"
-    if wanted and (look.ntp_servers != wanted or not asks):
-        return [SetTimeServers(target, wanted, look.ntp_servers if asks else ())]
+    # From 8.0 on an entry may carry options behind the name (vSphere API, HostNtpConfig.server); they are the owner's.
+    names = tuple(entry.split()[0] for entry in look.ntp_servers if entry.split())
+    if wanted and (names != wanted or not asks):
+        servers = look.ntp_servers if names == wanted else wanted
+        return [SetTimeServers(target, servers, look.ntp_servers if asks else ())]
     if abs(look.clock_error) > CLOCK_SECONDS:
         raise Refused(
             f"its clock is {clock_words(look.clock_error)} compared with this machine's",

@@ -43,11 +43,12 @@ class GiveAddress(Change):
 
 @dataclass(frozen=True)
 class SetNames(Change):
-    """Name one host, and say whom it asks for other names."""
+    """Name one host, and say whom it asks for other names: `by_dhcp`, those that DHCP gives."""
 
     hostname: str
     domain: str
     nameservers: tuple[str, ...]
+    by_dhcp: bool = field(default=False, kw_only=True)
     had: tuple[str, str, tuple[str, ...]] = field(kw_only=True)
 
     @property
@@ -73,7 +74,10 @@ class SetNames(Change):
     @property
     def undo(self) -> str:
         """How to go back."""
-        return f"esxcli system hostname set --host={self.had[0]} --domain={self.had[1]}"
+        names = f"esxcli system hostname set --host={self.had[0]} --domain={self.had[1]}"
+        if self.nameservers == self.had[2]:
+            return names
+        return f"{names}; and in the host's web page (Networking, TCP/IP stacks) DNS {', '.join(self.had[2]) or 'none'}"
 
 
 def _names(hostname: str, domain: str, nameservers: tuple[str, ...]) -> str:

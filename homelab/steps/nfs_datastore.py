@@ -10,91 +10,12 @@ from homelab.ports.nfs import ExportLook
 from homelab.ports.vsphere import HostLook, NasLook
 from homelab.ports.world import World
 from homelab.render.nfs_volume import volume_directory
-from homelab.step import Change, Node, Planned, Step
+from homelab.step import Node, Planned, Step
+from homelab.steps.nfs_changes import MountNfs, Remount, addition, removal, told
 from homelab.steps.roles import Roles, RunPlaybook, apply_playbook, nas_values, observe_roles, plan_roles
 
 MAX_VOLUMES = "NFS.MaxVolumes"
 ROLE, PLAYBOOK = "nfs_server", "nfs_server.yml"
-
-
-@dataclass(frozen=True)
-class MountNfs(Change):
-    """Mount an export on one host."""
-
-    wanted: NfsMount
-
-    @property
-    def sentence(self) -> str:
-        """What will be done."""
-        wanted = self.wanted
-        what = f"{wanted.server}:{wanted.share} as datastore {wanted.datastore}"
-        return f"mount {what} on {self.target} and write a probe file"
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-        return f"{self.target} has no datastore {self.wanted.datastore}"
-
-    @property
-    def after(self) -> str:
-        """The wanted mount, and the volume that its letters make."""
-        return _told(self.wanted)
-
-    @property
-    def undo(self) -> str:
-        """How to go back."""
-        return f"{_removal(self.wanted)} on {self.target}"
-
-
-@dataclass(frozen=True)
-class Remount(Change):
-    """Unmount what is mounted under other strings, and mount the inventory's; nothing uses it."""
-
-    found: NfsMount
-    wanted: NfsMount
-    disruptive = True
-
-    @property
-    def sentence(self) -> str:
-        """What will be done."""
-        wanted = self.wanted
-        return (
-            f"unmount {self.found.datastore} on {self.target} and mount {wanted.server}:{wanted.share} as "
-            f"{wanted.datastore} in its place; nothing uses it, and no file is lost"
-        )
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-        return "ESXi tells datastores apart by every letter of server and path, and by the version of NFS"
-
-    @property
-    def before(self) -> str:
-        """The mount as found."""
-        return f"{self.found.datastore}: {_told(self.found)}, NFS {self.found.version}"
-
-    @property
-    def after(self) -> str:
-        """The wanted mount, and the volume that its letters make."""
-        return f"{self.wanted.datastore}: {_told(self.wanted)}"
-
-    @property
-    def undo(self) -> str:
-        """How to go back."""
-        return f"{_removal(self.wanted)}, then {_addition(self.found)}"
-
-
-def _told(mount: NfsMount) -> str:
-    return f"{mount.server}:{mount.share} (volume {volume_directory(mount.server, mount.share)})"
-
-
-def _removal(mount: NfsMount) -> str:
-    return f"esxcli storage {'nfs' if mount.version == '3' else 'nfs41'} remove --volume-name={mount.datastore}"
-
-
-def _addition(mount: NfsMount) -> str:
-    space, host = ("nfs", "--host") if mount.version == "3" else ("nfs41", "--hosts")
-    return f"esxcli storage {space} add {host}={mount.server} --share={mount.share} --volume-name={mount.datastore}"
 
 
 @dataclass(frozen=True)
@@ -151,40 +72,49 @@ class NfsDatastore(Step):
         """Mount, then prove that writing works; a mount that cannot be written to is taken away again."""
         if isinstance(change, RunPlaybook):
             apply_playbook(world, change)
-            return
-        with world.writer(change.target) as writer:
-            if isinstance(change, Remount):
-                _remount(writer, change)
-            else:
-                _mount_and_prove(writer, change.wanted)
+        elif isinstance(change, Remount):
+            _remount(world, change)
+        else:
+            _mount_and_prove(world, change.target, change.wanted)
 
 
-def _mount_and_prove(writer: HostWriter, wanted: NfsMount) -> None:
-    writer.mount_nfs(wanted)
+def _mount_and_prove(world: World, target: str, wanted: NfsMount) -> None:
+    with world.writer(target) as writer:
+        writer.mount_nfs(wanted)
+        try:
+            writer.probe(wanted.datastore)
+        except HomelabError as error:
+            error.what += _taken_away(writer, wanted)
+            raise
+
+
+def _taken_away(writer: HostWriter, mount: NfsMount) -> str:
+    """Unmount what was mounted just now; what to add to the error when that fails too."""
     try:
-        writer.probe(wanted.datastore)
-    except Exception:
-        writer.unmount(wanted)
-        raise
+        writer.unmount(mount)
+    except HomelabError as error:
+        return f"; and {mount.datastore} could not be unmounted again ({error.what}); by hand: {removal(mount)}"
+    return ""
 
 
-def _remount(writer: HostWriter, change: Remount) -> None:
+def _remount(world: World, change: Remount) -> None:
     """When the new mount fails the old one is put back: a host is not left with neither."""
-    writer.unmount(change.found)
+    with world.writer(change.target) as writer:
+        writer.unmount(change.found)
     try:
-        _mount_and_prove(writer, change.wanted)
+        _mount_and_prove(world, change.target, change.wanted)
     except HomelabError as error:
-        error.what += f"; {_put_back(writer, change.found)}"
+        error.what += f"; {_put_back(world, change.target, change.found)}"
         raise
 
 
-def _put_back(writer: HostWriter, found: NfsMount) -> str:
+def _put_back(world: World, target: str, found: NfsMount) -> str:
+    """Over a connection of its own, for the other one may be what broke."""
     try:
-        writer.mount_nfs(found)
+        with world.writer(target) as writer:
+            writer.mount_nfs(found)
     except HomelabError as error:
-        return (
-            f"and {found.datastore} could not be put back either ({error.what}); to do it by hand: {_addition(found)}"
-        )
+        return f"and {found.datastore} could not be put back either ({error.what}); to do it by hand: {addition(found)}"
     return f"{found.datastore} was put back as it was"
 
 
@@ -257,22 +187,27 @@ def _check_unused(target: str, look: HostLook, found: NasLook) -> None:
     unreadable = [vm.name for vm in look.vms if not vm.readable]
     if unreadable:
         raise Refused(
-            f"the datastore {found.name} is {_told(_as_found(found))}, not what the inventory says, and the host "
+            f"the datastore {found.name} is {told(_as_found(found))}, not what the inventory says, and the host "
             f"cannot read the files of {', '.join(unreadable)}, so nobody knows whether they lie on it",
             where=target,
             advice=f"If the NAS has another address now: give it its old one ({found.server}) again, or unregister "
             "those VMs (their files stay) and register them after the new mount; then run again",
         )
-    used = [vm.name for vm in look.vms if vm.uses(found.name)]
-    places = [key for key, value in look.options.items() if found.directory and found.directory in str(value)]
-    logs = [key for key, value in look.options.items() if str(value).startswith(f"[{found.name}]")]
-    if used or places or logs:
+    used = dict.fromkeys([*(vm.name for vm in look.vms if vm.uses(found.name)), *found.vms])
+    places = [key for key, value in look.options.items() if _lies_on(str(value), found)]
+    if used or places:
         raise Refused(
-            f"the datastore {found.name} is {_told(_as_found(found))} (NFS {found.version}), not what the "
-            f"inventory says, and is in use by {', '.join([*used, *places, *logs])}",
+            f"the datastore {found.name} is {told(_as_found(found))} (NFS {found.version}), not what the "
+            f"inventory says, and is in use by {', '.join([*used, *places])}",
             where=target,
             advice="Change the inventory to these very letters; or move what uses it away, and run again",
         )
+
+
+def _lies_on(value: str, found: NasLook) -> bool:
+    """Whether a setting names a place on a datastore: by its volume, or by the name that it is mounted under."""
+    places = [f"[{found.name}]", f"/vmfs/volumes/{found.name}/", *([found.directory] if found.directory else [])]
+    return any(place in f"{value}/" for place in places)
 
 
 def _check_health(found: NasLook, nas: NfsServer, target: str) -> None:

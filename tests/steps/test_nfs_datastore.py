@@ -11,7 +11,8 @@ from homelab.ports.nfs import ExportLook
 from homelab.ports.vsphere import NasLook
 from homelab.render.nfs_export import Finding
 from homelab.step import Node
-from homelab.steps.nfs_datastore import MountNfs, Mounts, NfsDatastore, Remount
+from homelab.steps.nfs_changes import MountNfs, Remount
+from homelab.steps.nfs_datastore import Mounts, NfsDatastore
 from tests.sample import DIRECTORY, NAS, OPTIONS, host_look, sample_lab, vm_look
 
 LAB = sample_lab()

@@ -59,6 +59,13 @@ class ApiWriter:
         )
         system.UpdateDnsConfig(config)
 
+    def set_hostname(self, hostname: str) -> None:
+        """UpdateDnsConfig with all else as it is."""
+        system = self.session.managers.networkSystem
+        config = system.dnsConfig
+        config.hostName = hostname
+        system.UpdateDnsConfig(config)
+
     def set_time_servers(self, servers: Sequence[str]) -> None:
         """UpdateDateTimeConfig, and the service ntpd."""
         ntp = vim.host.NtpConfig(server=list(servers))

@@ -44,7 +44,10 @@ class ModuleLook:
 
 @dataclass(frozen=True)
 class NasLook:
-    """A mounted NFS datastore, with the strings that tell datastores apart; `directory` is below /vmfs/volumes."""
+    """A mounted NFS datastore, with the strings that tell datastores apart; `directory` is below /vmfs/volumes.
+
+    `vms` are the VMs with any file on it as the host itself counts them, those with snapshots there among them.
+    """
 
     name: str
     server: str
@@ -53,6 +56,7 @@ class NasLook:
     writable: bool
     accessible: bool
     directory: str = ""
+    vms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,13 @@ class NetworkLook:
     """Names, DNS and switches. `uplinks` is SWITCH -> its NICs, active, standby and unused alike.
 
     `management` is the switch of the vmkernel NIC that the host is managed by; empty when it is not known.
+    `dns_by_dhcp` says that domain and name servers are what a DHCP server gave.
     """
 
     hostname: str = ""
     domain: str = ""
     nameservers: tuple[str, ...] = ()
+    dns_by_dhcp: bool = False
     dhcp: bool = False
     address: str = ""
     netmask: str = ""

@@ -5,6 +5,7 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
+from homelab.errors import Starting
 from homelab.ports.vsphere.host_look import (
     HostLook,
     ModuleLook,
@@ -35,7 +36,7 @@ HOST_PATHS = [
     "runtime.bootTime",
     "runtime.inMaintenanceMode",
 ]
-DATASTORE_PATHS = ["name", "summary.accessible", "summary.freeSpace", "info", "host"]
+DATASTORE_PATHS = ["name", "summary.accessible", "summary.freeSpace", "info", "host", "vm"]
 VM_PATHS = [
     "name",
     "config.extraConfig",
@@ -61,6 +62,9 @@ def look(session: Session) -> HostLook:
 def _look(session: Session) -> HostLook:
     rows = _retrieve(session)
     [(_, host)] = [row for row in rows if isinstance(row[0], vim.HostSystem)]
+    stores = [row for ref, row in rows if isinstance(ref, vim.Datastore)]
+    _check_known(session.where, stores)
+    names = {ref._moId: row.get("name", "") for ref, row in rows if isinstance(ref, vim.VirtualMachine)}
     licences = [row.get("licenses") or [] for ref, row in rows if isinstance(ref, vim.LicenseManager)]
     modules = host["configManager"].kernelModuleSystem.QueryModules()
     services = host["config.service.service"]
@@ -75,8 +79,8 @@ def _look(session: Session) -> HostLook:
         modules={m.name: ModuleLook(loaded=bool(m.loaded), enabled=bool(m.enabled)) for m in modules},
         services={service.key: service.running for service in services},
         policies={service.key: service.policy for service in services},
-        nas=tuple(nas for ref, row in rows if isinstance(ref, vim.Datastore) for nas in _nas(row)),
-        vmfs=tuple(vmfs for ref, row in rows if isinstance(ref, vim.Datastore) for vmfs in _vmfs(row)),
+        nas=tuple(nas for row in stores for nas in _nas(row, names)),
+        vmfs=tuple(vmfs for row in stores for vmfs in _vmfs(row)),
         disks=disks_of(
             host.get("config.storageDevice.scsiLun"),
             host.get("config.storageDevice.hostBusAdapter"),
@@ -122,6 +126,18 @@ def _retrieve(session: Session) -> list[tuple[Any, dict[str, Any]]]:
     return [(item.obj, {p.name: p.val for p in item.propSet}) for item in objects]
 
 
+def _check_known(where: str, stores: Sequence[Mapping[str, Any]]) -> None:
+    """A datastore whose name or kind is not told yet must not count as one that is not there."""
+    for row in stores:
+        lacking = [key for key in ("name", "info") if row.get(key) is None]
+        if lacking:
+            raise Starting(
+                f"it does not tell the {' and '.join(lacking)} of its datastore {row.get('name') or '(no name)'} yet",
+                where=where,
+                advice="It is starting, or its management agents are; wait a little and run again",
+            )
+
+
 def _licence(licences: Sequence[Any]) -> tuple[str, bool]:
     """The names of the licences in use, and whether any of them lets the API write."""
     used = [licence for licence in licences if licence.used] or list(licences)
@@ -163,6 +179,7 @@ def _network(info: Any, address: str) -> NetworkLook:
         hostname=(dns.hostName or "") if dns else "",
         domain=(dns.domainName or "") if dns else "",
         nameservers=tuple(dns.address or ()) if dns else (),
+        dns_by_dhcp=bool(dns and dns.dhcp),
         dhcp=bool(ip and ip.dhcp),
         address=(ip.ipAddress or "") if ip else "",
         netmask=(ip.subnetMask or "") if ip else "",
@@ -190,8 +207,8 @@ def _directory(info: Any) -> str:
     return str(info.url or "").rstrip("/").rpartition("/")[2]
 
 
-def _nas(row: Mapping[str, Any]) -> list[NasLook]:
-    info = row.get("info")
+def _nas(row: Mapping[str, Any], vms: Mapping[str, str]) -> list[NasLook]:
+    info = row["info"]
     if not isinstance(info, vim.host.NasDatastoreInfo) or info.nas is None:
         return []
     mounts = row.get("host") or []
@@ -202,8 +219,10 @@ def _nas(row: Mapping[str, Any]) -> list[NasLook]:
             share=info.nas.remotePath,
             version={"NFS": "3", "NFS41": "4.1"}.get(info.nas.type, info.nas.type),
             writable=bool(mounts) and all(mount.mountInfo.accessMode == "readWrite" for mount in mounts),
-            accessible=row["summary.accessible"],
+            # What is not told yet counts as away: nobody writes there.
+            accessible=bool(row.get("summary.accessible")),
             directory=_directory(info),
+            vms=tuple(vms.get(ref._moId) or ref._moId for ref in row.get("vm") or []),
         )
     ]
 

@@ -16,7 +16,7 @@ from homelab.ports.exchange import TooMuch, begin
 from homelab.ports.exchange import connection as open_connection
 from homelab.ports.host_writer import NfsMount
 from homelab.ports.record import recorded
-from homelab.ports.vsphere.session import DATACENTER, Session, fault_error
+from homelab.ports.vsphere.session import DATACENTER, Session, translated
 from homelab.ports.vsphere.tasks import Progress, wait_for
 
 BLOCK = 1 << 20
@@ -49,9 +49,12 @@ def mount_nfs(session: Session, mount: NfsMount) -> None:
     if mount.version == "4.1":
         spec.remoteHostNames = [mount.server]
     try:
-        session.managers.datastoreSystem.CreateNasDatastore(spec)
-    except vim.fault.HostConfigFault as fault:
-        raise mount_refused(fault_error(fault, session.where), str(session.host.address), mount) from fault
+        with translated(session.where):
+            session.managers.datastoreSystem.CreateNasDatastore(spec)
+    except HostFault as error:
+        if not isinstance(error.__cause__, vim.fault.HostConfigFault):
+            raise
+        raise mount_refused(error, str(session.host.address), mount) from error
 
 
 def mount_refused(error: HomelabError, address: str, mount: NfsMount) -> HomelabError:
@@ -68,12 +71,13 @@ def mount_refused(error: HomelabError, address: str, mount: NfsMount) -> Homelab
 
 def unmount(session: Session, mount: NfsMount) -> None:
     """Unmount a datastore, if it still is this very mount; files on it stay. Raises Refused when it is another."""
-    ref = next((one for one in session.host_system.datastore if one.name == mount.datastore), None)
-    if ref is None:
-        return
-    nas = getattr(ref.info, "nas", None)
-    check_same_mount(session.where, mount, nas and (nas.remoteHost, nas.remotePath))
-    session.managers.datastoreSystem.RemoveDatastore(ref)
+    with translated(session.where):
+        ref = next((one for one in session.host_system.datastore if one.name == mount.datastore), None)
+        if ref is None:
+            return
+        nas = getattr(ref.info, "nas", None)
+        check_same_mount(session.where, mount, nas and (nas.remoteHost, nas.remotePath))
+        session.managers.datastoreSystem.RemoveDatastore(ref)
 
 
 def check_same_mount(where: str, mount: NfsMount, found: tuple[str, str] | None) -> None:

@@ -88,14 +88,20 @@ def storage_nfs41_add(host: Host, hosts: str, share: str, volume_name: str, read
 
 
 def storage_nfs41_remove(host: Host, volume_name: str) -> Output:
-    """Unmount a datastore."""
-    return storage_nfs_remove(host, volume_name)
+    """Unmount a datastore of NFS 4.1."""
+    return _remove(host, volume_name, "NFS41")
 
 
 def storage_nfs_remove(host: Host, volume_name: str) -> Output:
-    """Unmount a datastore."""
+    """Unmount a datastore of NFS 3."""
+    return _remove(host, volume_name, "NFS")
+
+
+def _remove(host: Host, name: str, kind: str) -> Output:
+    if not any((mount.name, mount.kind) == (name, kind) for mount in host.nas_mounts()):
+        raise Failure(f"Error performing operation: Volume {name} not found")
     try:
-        host.unmount_nas(volume_name)
+        host.unmount_nas(name)
     except ResourceInUse as refusal:
         raise Failure(f"Error performing operation: {refusal.message}") from refusal
     return None

@@ -9,7 +9,7 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.rehearsal.host import Host
-from homelab.rehearsal.mounts import VOLUMES
+from homelab.rehearsal.mounts import VOLUMES, uses
 from homelab.rehearsal.parts import Mount, NasMount, VmfsMount
 from homelab.rehearsal.refusals import FileNotFound
 from homelab.rehearsal.soap.managed import Managed, ref, writes
@@ -87,13 +87,7 @@ class Datastore(Entity):
     @property
     def vm(self) -> Any:
         """The VMs with files on it."""
-        name = f"[{self.name}]"
-        vms = self._host.vms.values()
-        return [
-            ref("VirtualMachine", vm.moid)
-            for vm in vms
-            if any(path.startswith(name) for path in (vm.vmx_path, *(disk.path for disk in vm.disks)))
-        ]
+        return [ref("VirtualMachine", vm.moid) for vm in self._host.vms.values() if uses(vm, self.name)]
 
     @property
     def browser(self) -> Any:

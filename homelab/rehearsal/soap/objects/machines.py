@@ -6,6 +6,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from homelab.rehearsal.mounts import uses
 from homelab.rehearsal.parts import Question, Vm
 from homelab.rehearsal.soap import vm_devices, vm_spec
 from homelab.rehearsal.soap.managed import ref, writes
@@ -144,9 +145,7 @@ class VirtualMachine(Entity):
     def datastore(self) -> Any:
         """The datastores it lies on."""
         vm = self._vm
-        paths = [vm.vmx_path, *(disk.path for disk in vm.disks), *(drive.iso or "" for drive in vm.cdroms)]
-        mounts = self._host.mounts.values()
-        used = [mount for mount in mounts if any(path.startswith(f"[{mount.name}]") for path in paths)]
+        used = [mount for mount in self._host.mounts.values() if uses(vm, mount.name)]
         return [ref("Datastore", mount.moref) for mount in used]
 
     @property
