@@ -260,12 +260,18 @@ class Runner:
         return Outcome("done", bool(changes))
 
     def _check_may_write(self, node: Node, change: Change) -> None:
-        """Nothing new is begun once the run was interrupted."""
+        """Nothing new is begun once the run was interrupted, or cannot be recorded any more."""
         if self.stop.is_set():
             raise Interrupted(
                 f"interrupted before this was done: {change.sentence}",
                 where=str(node),
                 advice="Run again; it goes on where it stopped",
+            )
+        if self.world.files.cannot_write:
+            raise Refused(
+                f"not begun: {change.sentence}; {self.world.files.cannot_write}",
+                where=str(node),
+                advice="A change that nobody could read about afterwards is not made. Make room there, and run again",
             )
 
     def _check_agreed(self, node: Node, change: Change, consented: Consented) -> None:

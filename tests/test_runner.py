@@ -27,7 +27,7 @@ class Shelf:
     done: set[str] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
     logged: list[str] = field(default_factory=list)
-    files: Any = field(default_factory=lambda: SimpleNamespace(log=Path("run.log")))
+    files: Any = field(default_factory=lambda: SimpleNamespace(log=Path("run.log"), cannot_write=None))
 
     def at(self, waiting: Callable[..., None]) -> "Shelf":
         return self
@@ -246,3 +246,16 @@ def test_after_an_interruption_nothing_begins_and_what_is_left_is_named() -> Non
     assert "first a" in shelf.done
     assert "second a" not in shelf.done
     assert "second a" in told.value.what
+
+
+def test_when_the_logs_cannot_be_written_what_is_under_way_ends_and_nothing_new_begins() -> None:
+    shelf = Shelf()
+
+    def fill_the_disk(world: Shelf, change: Do) -> None:
+        world.files.cannot_write = "run.log cannot be written: No space left on device"
+        world.done.add(change.name)
+
+    counts, events, _ = run(Doing("first", apply_as=fill_the_disk), Doing("second", after="first"), shelf=shelf)
+    assert not any(name.startswith("second") for name in shelf.done)
+    assert counts["failed"] >= 1
+    assert any("No space left on device" in event.data["what"] for event in events if event.kind == "failed")
