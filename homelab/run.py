@@ -92,7 +92,7 @@ class Run:
         self.limit = set(select_hosts(options.inventories, options.limit, vault)) if options.limit else None
         self.lab = lab
         home = home_of(options.inventories, data_folder("inventory"))
-        self.files = HomeFiles(home, secrets=_secrets(lab, vault))
+        self.files = HomeFiles(home, secrets=_secrets(lab, vault), warn=self.ui.warn)
         self.ui.hide(self.files.masks)
         self.world: World = open_world(lab, options.inventories, vault, self.files, self._note)
         graph = chosen_graph(full_graph(lab, steps), self._chosen)
