@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from homelab.rehearsal.disks import fresh_disks
+from homelab.rehearsal.hardware import GB_BRI7_8550
 from tests.end_to_end.served import HOMELAB, Lab, events, failures, processes_with, served, summary, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -144,7 +146,8 @@ def test_a_host_on_dhcp_is_given_its_own_address(tmp_path: Path) -> None:
 
 @pytest.mark.thorough
 def test_a_disk_of_its_own_takes_logs_core_dumps_and_cache(tmp_path: Path) -> None:
-    local = {"esxi_local_datastore": "ssd4", "esxi_host_cache_mib": 4096}
+    disk = next(iter(fresh_disks("brix4", GB_BRI7_8550)))
+    local = {"esxi_local_datastore": "ssd4", "esxi_local_disk": disk, "esxi_host_cache_mib": 4096}
     with served(tmp_path, "--guests", "none", brix4=local) as lab:
         done = bootstrap(lab, until="reboot")
         assert done.returncode == 0, failures(done.stdout)
