@@ -1,6 +1,5 @@
-"""What a host has mounted and wired is changed only where it is what the plan saw, on a simulated host."""
+"""What else is set on a port group, and what a host searches, stays; the host is never cut off."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,70 +8,17 @@ from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.ansible_inventory import Vault
 from homelab.ports.files import HomeFiles
-from homelab.ports.host_writer import NfsMount
 from homelab.ports.open_world import open_world
 from homelab.ports.world import World
-from homelab.rehearsal.host import Host
 from homelab.rehearsal.host_network import MANAGEMENT
 from homelab.steps.first_boot import FirstBoot
 from homelab.steps.first_boot_changes import SetVlan
-from homelab.steps.nfs_datastore import NfsDatastore
 from tests.sample import sample_lab
 from tests.steps.one_host import bring, lab_of, standing
-
-OTHER = "/old/homelab"
-PROBE = ".homelab-probe-brix3"
 
 
 def world_of(lab: Lab, folder: Path) -> World:
     return open_world(lab, [folder], Vault(None), HomeFiles(folder / "home"), lambda _: None)
-
-
-def otherwise(lab: Lab) -> Callable[[Host], None]:
-    """How to prepare a host that has another export mounted under the datastore's name."""
-
-    def prepare(host: Host) -> None:
-        host.volumes.nas.exports.add(OTHER)
-        host.mount_nas(lab.nfs[0].server, OTHER, "nas")
-
-    return prepare
-
-
-def test_a_remount_that_fails_puts_the_old_mount_back(tmp_path: Path) -> None:
-    lab = lab_of()
-    with standing(lab, tmp_path, otherwise(lab)) as site:
-        nas = site.host.volumes.nas
-        nas.exports.discard(lab.nfs[0].export)
-        ended = bring(lab, tmp_path / "home", (NfsDatastore(),))
-        [failed] = ended.said("failed", "nfs-datastore")
-        assert "nas was put back as it was" in failed["what"]
-        [mount] = site.host.nas_mounts()
-        assert (mount.name, mount.share) == ("nas", OTHER)
-        nas.exports.add(lab.nfs[0].export)
-        assert bring(lab, tmp_path / "home", (NfsDatastore(),)).plan.empty
-
-
-def test_a_mount_that_somebody_made_meanwhile_is_not_unmounted(tmp_path: Path) -> None:
-    lab = lab_of()
-    with standing(lab, tmp_path, otherwise(lab)) as site, world_of(lab, tmp_path).writer("brix3") as writer:
-        seen = NfsMount("nas", lab.nfs[0].server, "/what/the/plan/saw", "nas")
-        with pytest.raises(Refused, match="it was not unmounted"):
-            writer.unmount(seen)
-        assert [mount.share for mount in site.host.nas_mounts()] == [OTHER]
-
-
-def test_a_file_that_has_the_probe_s_name_is_left_as_it_is(tmp_path: Path) -> None:
-    lab = lab_of()
-    with standing(lab, tmp_path) as site:
-        assert bring(lab, tmp_path / "home", (NfsDatastore(),)).plan.empty
-        [mount] = site.host.nas_mounts()
-        theirs = mount.volume.path / PROBE
-        theirs.write_bytes(b"the only copy")
-        site.host.unmount_nas("nas")
-        ended = bring(lab, tmp_path / "home", (NfsDatastore(),))
-        [failed] = ended.said("failed", "nfs-datastore")
-        assert "not a probe file of ours" in failed["what"]
-        assert theirs.read_bytes() == b"the only copy"
 
 
 def vlan_lab(network: str) -> Lab:
