@@ -115,10 +115,11 @@ def test_a_run_closes_a_folder_that_was_open(homelab: Homelab, tmp_path: Path) -
 # --- two runs
 
 
+@pytest.mark.timeout(180)
 def test_a_second_run_that_writes_is_refused_with_who_is_at_work(homelab: Homelab, mute: str, tmp_path: Path) -> None:
     first = start("--yes", "driver-fix", mute, cwd=tmp_path)
     lock = tmp_path / ".homelab" / "lock"
-    until(lambda: lock.exists() and str(first.pid) in lock.read_text(), 20, "the first run has the lock")
+    until(lambda: lock.exists() and str(first.pid) in lock.read_text(), 60, "the first run has the lock")
     first.send_signal(signal.SIGSTOP)  # it stays at work for as long as the others take
     (tmp_path / ".homelab" / "trust.json").write_text('{"127.0.0.9": {"certificate": "SHA256:AA", "since": "x"}}')
     for argv in (["--yes", "driver-fix", "127.0.0.9"], ["trust", "127.0.0.9", "--forget"]):

@@ -10,7 +10,7 @@ from homelab.ports.private import close_to_others, is_open, told, write_private
 HOME = ".homelab"
 # What a run leaves there; the rehearsal's folder beside them is the rehearsal's own, with whole systems in it.
 FILES = ("trust.json", "known_hosts", "id_ed25519", "id_ed25519.pub", "lock", "files.lock", "rehearsal.lock")
-FOLDERS = ("logs", "backups", "maintenance")
+FOLDERS = ("logs", "backups", "maintenance", "ssh")
 
 
 def home_of(inventories: Sequence[Path], packaged: Path) -> Path:
