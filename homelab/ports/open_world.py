@@ -18,7 +18,7 @@ from homelab.ports.files import HomeFiles, tree_digest
 from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.looks import Looks
 from homelab.ports.nfs import look_at_export
-from homelab.ports.ssh_notes import forget_ssh
+from homelab.ports.ssh_notes import ssh_seen_off
 from homelab.ports.vsphere import HostLook, VmLook, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup
 from homelab.ports.vsphere.storage import download
@@ -107,8 +107,7 @@ def _look_at_host(
             if time.monotonic() > end or stop.wait(STARTING_PAUSE):
                 raise
     if not found.services.get(SSH, False):
-        # A note whose SSH is off has had its day; whoever switches it on later is somebody else.
-        forget_ssh(files, name)
+        ssh_seen_off(files, name)
     return found
 
 

@@ -27,7 +27,7 @@ from homelab.ports.looks import Looks
 from homelab.ports.nfs import ExportLook
 from homelab.ports.record import recorded
 from homelab.ports.shell_writer import ShellWriter
-from homelab.ports.ssh_notes import ssh_is_ours
+from homelab.ports.ssh_notes import ssh_left_on
 from homelab.ports.tls import twin_of
 from homelab.ports.vsphere import DiskLook, HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
@@ -281,7 +281,7 @@ class World:
                 running,
                 self.files,
                 self.note,
-                ours=self.ssh_is_ours(host),
+                ours=self.ssh_left_on(host),
                 boot_time=look.boot_time,
                 stop=self.stop,
             ) as shell:
@@ -289,10 +289,10 @@ class World:
         finally:
             self._hosts.forget(host)
 
-    def ssh_is_ours(self, host: str) -> bool:
-        """Whether the host's SSH is on because a run of ours switched it on and was kept from switching it off."""
+    def ssh_left_on(self, host: str) -> bool:
+        """Whether the host's SSH is on because an earlier run switched it on, and was kept from switching it off."""
         look = self.host(host)
-        return look.services.get(SSH, False) and ssh_is_ours(self.files, host, look.boot_time)
+        return look.services.get(SSH, False) and ssh_left_on(self.files, host, look.boot_time)
 
     def switch_ssh_off(self, host: str) -> None:
         """Switch off what a run of ours left on."""

@@ -280,3 +280,24 @@ def forgetful_after_its_boot(site: Site) -> None:
         site.host.changed.wait_for(lambda: site.host.api_ready, 60)
     threading.Event().wait(1.0)
     site.host.harm.unknown = frozenset()
+
+
+def test_a_second_shell_of_the_same_run_does_not_switch_ssh_off_under_the_first(
+    lab: Lab, site: Site, tmp_path: Path
+) -> None:
+    world = world_of(lab, tmp_path / "home")
+    with world.shell("brix3") as first:
+        first.must(["echo", "here"])
+        world.forget("brix3")
+        with world.shell("brix3") as second:
+            second.must(["echo", "here"])
+        assert is_on(site)
+        first.must(["echo", "still here"])
+    assert not is_on(site)
+
+
+def test_a_look_between_the_note_and_the_start_takes_no_note_away(lab: Lab, site: Site, tmp_path: Path) -> None:
+    world = world_of(lab, tmp_path / "home")
+    note_ssh(world.files, "brix3", site.host.boot_time)
+    assert not world.host("brix3").services[SERVICE]
+    assert (tmp_path / "home" / "ssh" / "brix3").exists()
