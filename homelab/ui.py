@@ -149,7 +149,7 @@ class Ui:
             self._out.print(
                 f"[magenta]{item['step']:<16} {item['target']:<8} your hands: {escape(item['do'])}[/magenta]"
             )
-        for item in document["remarks"]:
+        for item in document.get("remarks", ()):
             self._out.print(f"[dim]{item['step']:<16} {item['target']:<8} remark: {escape(item['sentence'])}[/dim]")
         for node, error in failures:
             self._err.print(f"[bold red]{escape(node)}: {escape(error.what)}[/bold red]")

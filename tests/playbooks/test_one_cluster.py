@@ -360,7 +360,7 @@ def test_a_machine_that_may_be_silent_is_told_in_the_words_of_the_play(tmp_path:
     (tmp_path / "play.yml").write_text(PLAY)
     play = Play(tmp_path / "play.yml", "cp1", (), [tmp_path / "hosts.yml"], {}, {}, 60, Vault())
     with pytest.raises(HostFault, match="cp2 could not be looked at"):
-        run_play(play, lambda _: None, lambda _: None)
+        run_play(play, lambda _: None, lambda _: None, threading.Event())
 
 
 # -- the playbooks by themselves, on real guests
