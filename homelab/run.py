@@ -144,7 +144,7 @@ class Run:
             self.ui.warn("nothing was touched")
             return USAGE
         self.runner.graph = self._hosts_one_by_one(plan)
-        shown = _Shown(plan, self.ui)
+        shown = Shown(plan, self.ui)
         try:
             numbers: dict[str, Any] = dict(self.runner.run(shown))
         except Interrupted:
@@ -246,10 +246,11 @@ def agreed(ui: Ui, plan: Plan) -> bool:
     return ui.confirm("Carry this out?")
 
 
-class _Shown:
+class Shown:
     """Consent to a disruptive change: it was shown, or its node was shown as blocked, or a person agrees to it now.
 
-    `--yes` answered for what was shown, and for nothing that comes up later.
+    `--yes` answered for what was shown, and for nothing that comes up later. A node that was shown as blocked did not
+    tell what would be lost: what is gone for good must have been shown itself.
     """
 
     def __init__(self, plan: Plan, ui: Ui) -> None:
@@ -258,7 +259,8 @@ class _Shown:
         self._ui = ui
 
     def __call__(self, node: Node, change: Change) -> bool:
-        if change in self._changes or node in self._blocked:
+        """Whether this change of this node was agreed to."""
+        if change in self._changes or (node in self._blocked and not change.loses):
             return True
         question = f"{change.sentence} ({change.reason}; now: {change.before})?"
         return sys.stdin.isatty() and self._ui.confirm(question)

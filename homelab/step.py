@@ -55,6 +55,11 @@ class Change:
         return "present"
 
     @property
+    def loses(self) -> str:
+        """What is gone for good with it; empty when nothing is. Such a change is made only when it was shown itself."""
+        return ""
+
+    @property
     def undo(self) -> str:
         """What a person does to go back."""
         raise NotImplementedError

@@ -9,10 +9,13 @@ import pytest
 
 from homelab.errors import HomelabError, InventoryError, Mistake
 from homelab.ports.host_writer import NfsMount
+from homelab.ports.vsphere import DiskLook
+from homelab.ports.vsphere.local_storage import DiskContents
 from homelab.render.masks import Masks
-from homelab.run import agreed
+from homelab.run import Shown, agreed
 from homelab.runner import Event, Plan
-from homelab.step import Node
+from homelab.step import Blocked, Node
+from homelab.steps.local_datastore import MakeDatastore
 from homelab.steps.nfs_changes import Remount
 from homelab.ui import Ui
 
@@ -85,6 +88,7 @@ def test_what_will_be_lost_stands_in_the_plan_for_people(capsys: pytest.CaptureF
         "changes": [change, change | {"disruptive": False, "before": "absent"}],
         "blocked": [],
         "hand_overs": [],
+        "remarks": [],
     }
     Ui().plan(document, [])
     said = capsys.readouterr().out
@@ -103,6 +107,20 @@ def test_what_will_be_lost_stands_at_the_question(
     said = capsys.readouterr().err
     assert "now: nas: 192.168.2.9:/old" in said
     assert said.index("192.168.2.9:/old") < said.index("Carry this out?")
+
+
+def test_what_is_gone_for_good_is_never_covered_by_a_node_that_was_shown_as_blocked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    disk = DiskLook("t10.ATA_SSD", "ATA SSD", 1 << 40, True, "/vmfs/devices/disks/t10.ATA_SSD")
+    node = Node("local-datastore", "brix3")
+    used = MakeDatastore("brix3", "ssd", disk, DiskContents(data="LUKS"))
+    empty = replace(used, contents=DiskContents(data=""))
+    blocked = Shown(Plan({node: [Blocked("brix3", "brix3 answers")]}), Ui())
+    assert blocked(node, empty)
+    assert not blocked(node, used)
+    assert Shown(Plan({node: [used]}), Ui())(node, used)
 
 
 def test_an_error_says_what_where_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

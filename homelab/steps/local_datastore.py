@@ -41,6 +41,11 @@ class MakeDatastore(Change):
         return f"on the disk, to be lost: {self.contents}"
 
     @property
+    def loses(self) -> str:
+        """What is on the disk, unless it is known to be empty."""
+        return "" if self.contents.empty else str(self.contents)
+
+    @property
     def after(self) -> str:
         """As wanted."""
         return f"VMFS datastore {self.datastore}"
