@@ -1,0 +1,10 @@
+"""For all tests: what a terminal gives to a program is there, also where the tests run in the background."""
+
+import signal
+
+# A shell starts background jobs with SIGINT ignored, nohup with SIGHUP; both are inherited by every child. A signal
+# that is caught here has its default again in the programs that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
