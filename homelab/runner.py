@@ -61,13 +61,13 @@ class Plan:
         return not any(self.items.values())
 
     def document(self) -> dict[str, list[dict[str, Any]]]:
-        """The plan as the JSON document of the contract."""
+        """The plan as the JSON document of the contract; `remarks` stand in it where there are any."""
+        remarks = [_fields(node, sentence=said) for node, all_said in self.remarks.items() for said in all_said]
         return {
             "changes": [change_fields(node, change) for node, change in self.of(Change)],
             "blocked": [_fields(node, until=item.until) for node, item in self.of(Blocked)],
             "hand_overs": [_fields(node, do=item.do) for node, item in self.of(HandOver)],
-            "remarks": [_fields(node, sentence=said) for node, all_said in self.remarks.items() for said in all_said],
-        }
+        } | ({"remarks": remarks} if remarks else {})
 
 
 def change_fields(node: Node, change: Change) -> dict[str, Any]:

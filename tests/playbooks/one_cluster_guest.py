@@ -22,7 +22,7 @@ from homelab.lab import ControlPlane
 from homelab.rehearsal.machines import GuestSpec
 from homelab.rehearsal.soap.certificate import self_signed
 from homelab.rehearsal.standin import make_bundle
-from homelab.render.cloud_init import seed
+from homelab.render.cloud_init import first_boot, seed
 from homelab.render.seed_iso import seed_iso
 from homelab.render.ssh_key import new_key
 from tests.playbooks.conftest import CHECKOUT
@@ -57,12 +57,14 @@ class Cluster(Scene):
         (self.folder / BUNDLE).symlink_to(make_bundle(cache, "1.36.3"))
         login = new_key("login")
         self._write("id", login.private)
+        keys = self.lab.guests.model_copy(update={"authorized_keys": (login.public,)})
+        lab = self.lab.model_copy(update={"guests": keys})
         self.specs: dict[str, GuestSpec] = {}
         known = ""
         for name, address in ADDRESSES.items():
             host_key, mac, iso = new_key(name), MAC[:-1] + name[-1], work / f"{name}.iso"
             vm = ControlPlane(name=name, address=IPv4Address(address))
-            iso.write_bytes(seed_iso(seed(vm, self.lab, mac, [login.public], host_key, name)))
+            iso.write_bytes(seed_iso(seed(first_boot(lab, vm, mac), host_key, name)))
             self.specs[name] = replace(self.spec, name=name, disk=work / f"{name}.d", mac=mac, seed=iso)
             known += f"{address} {host_key.public}\n"
         self._write("known_hosts", known)
