@@ -8,7 +8,7 @@ import pytest
 
 from tests.end_to_end.served import HOMELAB, Lab, summary
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough, pytest.mark.timeout(180)]
 
 
 def begin(lab: Lab, *argv: str, **more: Any) -> "subprocess.Popen[str]":

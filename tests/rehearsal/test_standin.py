@@ -229,6 +229,7 @@ def asked(lab: Lab, server: str, authority: str = "") -> str:
     ).strip()
 
 
+@pytest.mark.thorough
 def test_a_cluster_that_is_well_locked_or_off_is_heard_as_what_it_is(joined: Lab) -> None:
     manifest, server = "/etc/kubernetes/manifests/kube-apiserver.yaml", ADDRESSES["cp2"]
     joined.see_admin()

@@ -90,7 +90,7 @@ def test_two_reasons_to_reboot_are_one_reboot(tmp_path: Path) -> None:
         settled(site.host)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("moment", [pytest.param("before", marks=pytest.mark.thorough), "after"])
 @pytest.mark.timeout(180)
 def test_a_run_that_is_killed_while_it_sets_the_module_is_completed(tmp_path: Path, moment: str) -> None:
     writes = writes_of_a_whole_run(tmp_path / "whole")

@@ -144,7 +144,9 @@ def whole(at: Shore) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("write", ["PUT [nas] cp1/.homelab-being-made", "CreateVM_Task"])
+@pytest.mark.parametrize(
+    "write", [pytest.param("PUT [nas] cp1/.homelab-being-made", marks=pytest.mark.thorough), "CreateVM_Task"]
+)
 def test_a_run_that_is_killed_while_it_makes_a_vm_is_completed_and_costs_nobody_a_file(
     tmp_path: Path, write: str
 ) -> None:

@@ -139,7 +139,7 @@ def test_options_behind_a_time_server_stay(tmp_path: Path) -> None:
 # What the host does not know yet
 
 
-@pytest.mark.parametrize("lacking", ["name", "info"])
+@pytest.mark.parametrize("lacking", [pytest.param("name", marks=pytest.mark.thorough), "info"])
 def test_a_datastore_that_the_host_does_not_know_yet_is_not_taken_for_absent(
     tmp_path: Path, lacking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
