@@ -48,8 +48,9 @@ class VirtualMachine(Entity):
     @property
     def _is_readable(self) -> bool:
         """Whether the host can reach its files; what a running VM is configured to be is in memory."""
-        found = self._host.located(self._vm.vmx_path)
-        return self._vm.powered_on or (found is not None and self._host.accessible(found[0]))
+        vm = self._vm
+        mount = None if vm.powered_on else self._host.mounts.get(vm.vmx_path[1:].partition("]")[0])
+        return vm.powered_on or (mount is not None and self._host.accessible(mount))
 
     @property
     def config(self) -> Any:
