@@ -59,8 +59,9 @@ def paths_of(item: Managed, spec: Any) -> list[str] | None:
 def read_all(item: Managed, spec: Any) -> Iterator[tuple[str, Any]]:
     """The values that are set, by path."""
     made: dict[str, Any] = {}
+    unknown = item._host.harm.unknown
     for path in paths_of(item, spec) or ():
-        if path in item._host.harm.unknown:
+        if path in unknown:
             continue
         value = item._read(path, made)
         if value is not None:
