@@ -29,7 +29,7 @@ options:
     type: path
     default: ""
   seconds:
-    description: How long to wait for the connection, and again for the answer.
+    description: How long to wait for a connection, which silence is asked for twice, and again for the answer.
     type: float
     default: 8.0
 author:
@@ -105,10 +105,22 @@ def what_it_says(connection: ssl.SSLSocket, host: str) -> str:
         return f"TLS, and then: {error or type(error).__name__}"
 
 
+def connect(host: str, port: int, seconds: float) -> socket.socket:
+    """A connection; OSError when there is none.
+
+    Silence is asked once more: in a neighbour that was there a moment ago the kernel goes on believing for some 8 s
+    (arp(7): delay_first_probe_time, ucast_solicit), and only who asks after that is told that nobody is there.
+    """
+    try:
+        return socket.create_connection((host, port), timeout=seconds)
+    except TimeoutError:
+        return socket.create_connection((host, port), timeout=seconds)
+
+
 def answer_of(host: str, port: int, seconds: float, context: ssl.SSLContext, kind: str) -> tuple[str, str]:
     """Kind and words of one answer; SSLCertVerificationError when the certificate is not the authority's."""
     try:
-        connection = socket.create_connection((host, port), timeout=seconds)
+        connection = connect(host, port, seconds)
     except OSError as error:
         return without_connection(host, error)
     with connection:
