@@ -136,24 +136,24 @@ class Ui:
         """The plan for people."""
         for change in document["changes"]:
             mark = " [bold yellow](disruptive)[/bold yellow]" if change["disruptive"] else ""
-            self._out.print(f"{change['step']:<16} {change['target']:<8} {escape(change['sentence'])}{mark}")
+            self._out.print(f"{change['step']:<16} {change['target']:<8} {self._fit(change['sentence'])}{mark}")
             if change["disruptive"]:
                 # What will be lost is a fact that consent needs, as much as the sentence is.
-                self._out.print(f"[yellow]{'':<26}now: {escape(change['before'])}[/yellow]")
-            self._out.print(f"[dim]{'':<26}why: {escape(change['reason'])}; undo: {escape(change['undo'])}[/dim]")
+                self._out.print(f"[yellow]{'':<26}now: {self._fit(change['before'])}[/yellow]")
+            self._out.print(f"[dim]{'':<26}why: {self._fit(change['reason'])}; undo: {self._fit(change['undo'])}[/dim]")
         for item in document["blocked"]:
             self._out.print(
-                f"[yellow]{item['step']:<16} {item['target']:<8} blocked until {escape(item['until'])}[/yellow]"
+                f"[yellow]{item['step']:<16} {item['target']:<8} blocked until {self._fit(item['until'])}[/yellow]"
             )
         for item in document["hand_overs"]:
             self._out.print(
-                f"[magenta]{item['step']:<16} {item['target']:<8} your hands: {escape(item['do'])}[/magenta]"
+                f"[magenta]{item['step']:<16} {item['target']:<8} your hands: {self._fit(item['do'])}[/magenta]"
             )
         for item in document.get("remarks", ()):
-            self._out.print(f"[dim]{item['step']:<16} {item['target']:<8} remark: {escape(item['sentence'])}[/dim]")
+            self._out.print(f"[dim]{item['step']:<16} {item['target']:<8} remark: {self._fit(item['sentence'])}[/dim]")
         for node, error in failures:
-            self._err.print(f"[bold red]{escape(node)}: {escape(error.what)}[/bold red]")
-            self._err.print(f"  where: {escape(error.where)}\n  to do: {escape(error.advice)}")
+            self._err.print(f"[bold red]{self._fit(node)}: {self._fit(error.what)}[/bold red]")
+            self._err.print(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
         numbers = {name: len(rows) for name, rows in document.items() if name != "remarks"}
         self._out.print(
             "nothing to do"

@@ -19,7 +19,7 @@ from homelab.ports.guest import GuestAway, GuestLook
 from homelab.ports.looks import Looks
 from homelab.ports.nfs import look_at_export
 from homelab.ports.ssh_notes import ssh_seen_off
-from homelab.ports.vsphere import HostLook, VmLook, look, open_session
+from homelab.ports.vsphere import HostLook, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup
 from homelab.ports.vsphere.storage import download
 from homelab.ports.world import Copies, World
@@ -37,7 +37,6 @@ def open_world(
     """The world of one run. Nothing is asked before a step asks."""
     stop = threading.Event()
     hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, note, stop))
-    files.warn = note
     world: World
 
     def look_at_guest(name: str) -> GuestLook | GuestAway:
@@ -113,15 +112,9 @@ def _look_at_host(
 
 def _is_nowhere(world: World, name: str) -> bool:
     """Whether no host has a VM of that name: all of them answered, and tell of each VM what and where it is."""
-    looks = world.reachable_hosts().values()
-    vms = [vm for look in looks for vm in look.vms]
+    vms = [vm for look in world.reachable_hosts().values() for vm in look.vms]
     told = all(vm.path and vm.name != name and not vm.path.endswith(f"/{name}.vmx") for vm in vms)
-    return bool(looks) and len(looks) == len(world.lab.esxi) and told
-
-
-def _has_its_seed(vm: VmLook) -> bool:
-    """Whether it never came to the end of its first boot: the seed is taken away then."""
-    return vm.seed == f"{vm.path.rpartition('/')[0]}/seed.iso"
+    return bool(world.lab.esxi) and not world.silent_hosts and told
 
 
 def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
@@ -136,8 +129,9 @@ def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
         if found is None:
             return GuestAway(f"VM {name} exists", untouched=_is_nowhere(world, name))
         if not found[1].powered_on:
-            return GuestAway(f"VM {name} is switched on", untouched=_has_its_seed(found[1]))
-        untouched = _has_its_seed(found[1])
+            return GuestAway(f"VM {name} is switched on", untouched=bool(found[1].seed))
+        # Its seed is taken away at the end of its first boot.
+        untouched = bool(found[1].seed)
         if mark := found[1].marks.get("homelab.host_key"):
             _trust_mark(world.files, name, address, mark, host=found[0])
     key_file = None if lab.guests.authorized_keys or server else world.files.key

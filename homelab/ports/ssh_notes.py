@@ -4,8 +4,9 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from homelab.errors import HomelabError
-from homelab.ports.files import HomeFiles, write_private
+from homelab.ports.files import HomeFiles
+from homelab.ports.home_folder import make_home
+from homelab.ports.private import told, write_private
 from homelab.ports.record import recorded
 
 # A host tells its boot time by its clock of now, which may be set meanwhile.
@@ -17,16 +18,11 @@ def note_ssh(files: HomeFiles, host: str, boot_time: datetime) -> None:
     path = _path(files, host)
     since = datetime.now(UTC).isoformat(timespec="seconds")
     note = {"host": host, "since": since, "run": files.run, "boot": boot_time.isoformat()}
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(files.home)
+    with told(path, "written, so SSH was not switched on"):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         with recorded(files, "file", "laptop", f"write ssh/{host}", writes=True):
             write_private(path, json.dumps(note) + "\n")
-    except OSError as error:
-        raise HomelabError(
-            f"{path.name} cannot be written: {error.strerror or error}; SSH was not switched on",
-            where=str(path.parent),
-            advice="Make room there, and see that the folder is yours; then run again",
-        ) from error
 
 
 def ssh_left_on(files: HomeFiles, host: str, boot_time: datetime) -> bool:

@@ -8,7 +8,7 @@ from homelab.errors import HomelabError
 from homelab.ports.vsphere import Session
 from homelab.ports.vsphere.folders import delete_disk, delete_file, list_folder
 from homelab.ports.vsphere.storage import copy_disk, extend_disk, make_folder, small_file, upload
-from homelab.ports.vsphere.vm_look import ID, LAB, NAME, identity
+from homelab.ports.vsphere.vm_look import ID, LAB, NAME, SEED, identity
 from homelab.ports.vsphere.vms import VmSpec, create_vm, vmx_path
 from homelab.ports.world import World
 from homelab.render.cloud_init import seed
@@ -30,7 +30,7 @@ def create(world: World, change: CreateVm) -> None:
         _copy_image(world, session, change)
         boot = change.boot if change.boot.authorized_keys else replace(change.boot, authorized_keys=_own_key(world))
         iso = seed_iso(seed(boot, key, secrets.token_hex(4)))
-        upload(session, making.datastore, f"{making.vm}/seed.iso", io.BytesIO(iso), len(iso))
+        upload(session, making.datastore, f"{making.vm}/{SEED}", io.BytesIO(iso), len(iso))
         progress = world.progress(f"the VM {change.target} is created", TASK_SECONDS)
         world.files.forget_host_keys({boot.address})  # it gets a key of its own
         create_vm(session, _spec(change, key), seconds=TASK_SECONDS, progress=progress)
@@ -82,7 +82,7 @@ def _spec(change: CreateVm, key: HostKey) -> VmSpec:
         cpus=hardware.cpus,
         memory_mib=hardware.memory_mib,
         disk=f"{making.place}/{making.disk}",
-        seed=f"{making.place}/seed.iso",
+        seed=f"{making.place}/{SEED}",
         network=hardware.network,
         mac=hardware.mac,
         instance_uuid=making.instance_uuid,

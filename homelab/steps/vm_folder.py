@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from homelab.errors import Refused
+from homelab.ports.vsphere.vm_look import SEED
 
 NOTE = ".homelab-being-made"
 # The whole note of earlier versions: it names nobody, so beside anything but a VM of ours it is somebody else's.
@@ -38,7 +39,7 @@ class Making:
     @property
     def files(self) -> tuple[str, ...]:
         """Every file that is written before the host makes the VM; what comes after belongs to the VM."""
-        return (self.disk, f"{self.vm}-flat.vmdk", "seed.iso")
+        return (self.disk, f"{self.vm}-flat.vmdk", SEED)
 
     @property
     def note(self) -> bytes:

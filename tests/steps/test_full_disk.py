@@ -31,8 +31,8 @@ def full(files: HomeFiles) -> None:
 def test_the_driver_fix_is_brought_to_its_end_and_told_once(tmp_path: Path) -> None:
     lab, notes = lab_of(), []
     with standing(lab, tmp_path) as site:
-        files = HomeFiles(tmp_path / "home")
-        world = open_world(lab, [tmp_path], Vault(None), files, notes.append)
+        files = HomeFiles(tmp_path / "home", warn=notes.append)
+        world = open_world(lab, [tmp_path], Vault(None), files, lambda _: None)
         step = DriverFix()
         [change] = step.plan(lab, "brix3", step.observe(world, "brix3"))
         assert isinstance(change, Change)

@@ -1,6 +1,7 @@
 """Plans of image, vm and guest, and where VMs are put."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -150,3 +151,20 @@ def test_a_guest_without_a_vm_is_blocked() -> None:
 def test_a_failed_cloud_init_is_said_in_its_own_words() -> None:
     with pytest.raises(HostFault, match="error: no such module"):
         Guest().plan(LAB, "cp1", GuestState(True, GuestLook("error: no such module", {}, None)))
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "may_be"),
+    [
+        ("cp1", "", True),
+        ("Unknown", "", True),
+        ("/vmfs/volumes/5f1c0a2e-6b7d/cp1/cp1.vmx", "", True),
+        ("renamed", "[nas] cp1/cp1.vmx", True),
+        ("/vmfs/volumes/5f1c0a2e-6b7d/db/db.vmx", "", False),
+        ("db", "[nas] db/db.vmx", False),
+    ],
+)
+def test_of_an_unreadable_vm_only_its_vmx_tells_that_it_is_another_one(name: str, path: str, may_be: bool) -> None:
+    lost = replace(vm_look(name), path=path, marks={}, readable=False)
+    assert lost.may_be("cp1") is may_be
+    assert not replace(lost, readable=True).may_be("cp1")

@@ -51,8 +51,15 @@ class VmLook:
         return self.marks.get(LAB) == lab and self.marks.get(NAME) == name
 
     def may_be(self, name: str) -> bool:
-        """Whether a VM that cannot be read may be the one of that name: that is what we call the .vmx."""
-        return not self.readable and (self.name == name or self.path.endswith(f"/{name}.vmx"))
+        """Whether a VM that cannot be read may be the one of that name: that is what we call the .vmx.
+
+        A host that never read it since its boot may tell the .vmx in place of the name, or nothing at all: then it may
+        be any VM ("no configuration can be returned", VirtualMachineConnectionState).
+        """
+        if self.readable:
+            return False
+        told = [text for text in (self.path, self.name) if text.endswith(".vmx")]
+        return self.name == name or not told or any(text.endswith(f"/{name}.vmx") for text in told)
 
     @property
     def identity(self) -> str:
