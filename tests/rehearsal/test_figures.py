@@ -39,7 +39,6 @@ def eight_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.figures
-@pytest.mark.thorough
 def test_a_lab_of_eight_hosts_and_fifty_vms_is_cheap(eight_hosts: Path, tmp_path: Path) -> None:
     with ready_in_time(tmp_path) as lab:
         assert len(lab.ready["hosts"]) == 8

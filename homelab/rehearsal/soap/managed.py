@@ -7,6 +7,7 @@ task's result. What a class does not have is answered with NotSupported, what vS
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -67,7 +68,7 @@ class Managed:
 
         `made` keeps whole properties from one path to the next: making `config` costs more than all else in a read.
         """
-        steps = [STEP.fullmatch(part) for part in split_path(path)]
+        steps = _steps(path)
         if not steps or not all(steps):
             raise fault("InvalidProperty", name=path)
         kind: Any = type(self._ref)
@@ -108,6 +109,12 @@ def _element(value: Any, key: str) -> Any:
     return next((item for item in value or () if str(getattr(item, "key", None)) == wanted), None)
 
 
+@functools.lru_cache(4096)
+def _steps(path: str) -> tuple[re.Match[str] | None, ...]:
+    """The steps of a path, taken apart; the same few paths are read of every object."""
+    return tuple(STEP.fullmatch(part) for part in split_path(path))
+
+
 def split_path(path: str) -> list[str]:
     """The steps of a property path; dots inside of brackets do not part."""
     return re.findall(r"(?:[^.\[]|\[[^\]]*\])+", path)
@@ -115,7 +122,12 @@ def split_path(path: str) -> list[str]:
 
 def ref(kind: str, moid: str) -> Any:
     """A reference to a managed object, by the type's WSDL name."""
-    return VmomiSupport.GetWsdlType(NAMESPACE, kind)(moid, None)
+    return _wsdl_type(kind)(moid, None)
+
+
+@functools.cache
+def _wsdl_type(kind: str) -> Any:
+    return VmomiSupport.GetWsdlType(NAMESPACE, kind)
 
 
 def refused(refusal: Refusal, target: Any) -> Any:
