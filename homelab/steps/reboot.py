@@ -95,7 +95,8 @@ class Reboot(Step):
     def _because(self, look: HostLook) -> list[str]:
         wrong = look.modules.get(WRONG)
         if self.undo and wrong and wrong.enabled and any(nic.driver == RIGHT for nic in look.nics):
-            return [f"{WRONG} is enabled again and does not run yet"]
+            kept = [f"the boot option preferVmklinux gives its NICs to {RIGHT}"] if look.prefers_vmklinux else []
+            return [f"{WRONG} is enabled again and does not run yet", *kept]
         return differences(look)
 
     def _reboot(self, lab: Lab, target: str, observed: Boot, because: Sequence[str]) -> RebootHost:
@@ -110,6 +111,7 @@ class Reboot(Step):
             seconds=float(host.reboot_timeout),
             scratch=(store, log_folder(lab, target)) if store else None,
             leaves_maintenance=not look.in_maintenance or observed.maintenance_is_ours,
+            ends_preference=look.prefers_vmklinux and (self.undo or not enabled(look, WRONG)),
             because=(*because, *_until_read(doubt)),
         )
 
@@ -206,9 +208,9 @@ def _check_now(world: World, change: RebootHost, boot: BootLook) -> None:
 def _prepare(world: World, change: RebootHost, writer: HostWriter) -> None:
     """What has to be there at the boot: no preferVmklinux where its work is done, and the folder for scratch."""
     look = world.host(change.target)
-    wrong = look.modules.get(WRONG)
-    if look.prefers_vmklinux and wrong is not None and not wrong.enabled:
-        # It would prefer legacy drivers for every device, and is not needed any more (esxi-facts, The driver fix).
+    if change.ends_preference and look.prefers_vmklinux:
+        # It prefers legacy drivers for every device: not needed once ne1000 is disabled, and in the way of an undo
+        # (esxi-facts, The driver fix).
         writer.set_options({PREFER_VMKLINUX: False})
     if change.scratch is None or not scratch_pending(look):
         return

@@ -23,7 +23,8 @@ class RebootHost(Change):
     """Reboot one host, in maintenance mode, and wait `seconds` for it.
 
     `nics` are those of the management network; `boot_time` is the boot that has to end; `scratch` is the datastore and
-    the folder that a boot has to find; `leaves_maintenance` is false when its owner had put it there.
+    the folder that a boot has to find; `leaves_maintenance` is false when its owner had put it there;
+    `ends_preference` takes the boot option preferVmklinux away first.
     """
 
     nics: tuple[NicAfter, ...]
@@ -32,6 +33,7 @@ class RebootHost(Change):
     seconds: float
     scratch: tuple[str, str] | None
     leaves_maintenance: bool
+    ends_preference: bool
     because: tuple[str, ...] = field(compare=False)
     disruptive = True
 

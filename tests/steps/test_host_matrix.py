@@ -206,6 +206,7 @@ NAMED: Sequence[tuple[State, str, str]] = [
     (replace(FIXABLE, vm_running=True, force=True), "fixed", ""),
     (replace(FIXABLE, licence="free", ssh=True), "fixed", ""),
     (replace(FIXABLE, ne1000=False, undo=True), "undone", ""),
+    (replace(FIXABLE, prefer_vmklinux=True, undo=True), "undone", "preferVmklinux gives its NICs to e1000e"),
     (replace(FIXABLE, wiring="realtek", force=True), "left", "by r8168"),
     # One driver is disabled for all NICs.
     (replace(FIXABLE, wiring="team"), "fixed", ""),

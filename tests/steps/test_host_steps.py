@@ -249,7 +249,9 @@ def test_whatever_is_configured_and_does_not_run_is_a_reason() -> None:
 
 
 def test_one_reboot_is_the_same_change_whatever_its_reasons() -> None:
-    one = RebootHost("brix3", (NicAfter("vmnic0", "ne1000"),), BOOTED, "192.168.2.13", 900.0, None, True, ("this",))
+    one = RebootHost(
+        "brix3", (NicAfter("vmnic0", "ne1000"),), BOOTED, "192.168.2.13", 900.0, None, True, False, ("this",)
+    )
     assert one == replace(one, because=("this", "that"))
 
 

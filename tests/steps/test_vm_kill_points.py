@@ -117,6 +117,7 @@ def start_over(at: Shore) -> None:
 def meet_a_stranger(at: Shore) -> None:
     """A file of somebody's in the folder: it is named and left, with all that is there, or the VM is there already."""
     file = at.put("cp1/thesis.odt")
+    at.come_to_rest()
     before = tree(at.nas)
     _, said = run(at)
     if said["failed"]:

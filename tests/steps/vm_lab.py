@@ -121,6 +121,11 @@ class Shore:
             folder = session.managed(vim.Folder, "ha-folder-vm")
             self.run(folder.RegisterVM_Task(path, name, False, session.managed(vim.ResourcePool, "ha-root-pool")))
 
+    def come_to_rest(self) -> None:
+        """Wait until no host works on a task: one goes on when the run that issued it is killed."""
+        tasks = [site.api.tasks for site in self.sites.values()]
+        until(lambda: all(task.completed for each in tasks for task in each.recent()))
+
     def run(self, task: Any) -> None:
         """Wait for a task of the owner's; its error is raised."""
         until(lambda: task.info.state in ("success", "error"))
