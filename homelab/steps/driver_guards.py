@@ -32,6 +32,19 @@ def check_drivers(target: str, look: HostLook, nics: Sequence[NicLook], vibs: Se
             where=target,
             advice=f"Install {VIB} for ESXi {look.version} again, then run again. {_opt_out()}",
         )
+    _check_missing(target, look)
+
+
+def _check_missing(target: str, look: HostLook) -> None:
+    """Refuse while a NIC has no driver that the next boot may give to ne1000: it would be taken away again unseen."""
+    missing = ", ".join(look.network.missing)
+    if missing and not look.modules[WRONG].loaded:
+        raise Refused(
+            f"{missing} has no driver now, and {WRONG}, which was enabled since the last boot, may be the one for it",
+            where=target,
+            advice=f"Reboot the host first: then it shows which driver takes {missing}. If it is no longer in the host, "
+            "take it out of its switch",
+        )
 
 
 def check_claims(target: str, nics: Sequence[NicLook], boot: BootLook, look: HostLook) -> None:

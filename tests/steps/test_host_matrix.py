@@ -227,6 +227,12 @@ NAMED: Sequence[tuple[State, str, str]] = [
         "reboot",
         "--enabled=true --module=igbn",
     ),
+    # Which driver takes a NIC that has none now is known after a boot only.
+    (
+        replace(FIXABLE, wiring="team", narrow_map=True, ne1000=False, by_hand=("ne1000",)),
+        "driver-fix",
+        "vmnic1 has no driver now",
+    ),
     # The boot stick.
     (replace(FIXABLE, stick="late", force=True, vm_running=True), "driver-fix", "boot medium was lost"),
     (replace(FIXABLE, version="8.0.3", stick="gone", scratch_pending=True, asked=False), "reboot", "medium was lost"),

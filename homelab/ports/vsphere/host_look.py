@@ -100,6 +100,7 @@ class PortGroupLook:
 class NetworkLook:
     """Names, DNS and switches. `uplinks` is SWITCH -> its NICs, active, standby and unused alike.
 
+    `missing` are NICs that a switch has for its uplinks and the host does not have: without a driver, or taken out.
     `management` is the switch of the vmkernel NIC that the host is managed by; empty when it is not known.
     `dns_by_dhcp` says that domain and name servers are what a DHCP server gave.
     """
@@ -114,6 +115,7 @@ class NetworkLook:
     gateway: str = ""
     port_groups: tuple[PortGroupLook, ...] = ()
     uplinks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     management: str = ""
 
     def port_group(self, name: str) -> PortGroupLook | None:

@@ -186,6 +186,7 @@ def _network(info: Any, address: str) -> NetworkLook:
         gateway=(route.defaultGateway or "") if route else "",
         port_groups=groups,
         uplinks=_uplinks(info),
+        missing=_missing(info),
         management=next((g.switch for g in groups if first and g.name == first.portgroup), ""),
     )
 
@@ -195,6 +196,14 @@ def _uplinks(info: Any) -> dict[str, tuple[str, ...]]:
     nics = {nic.key: nic.device for nic in info.pnic or []}
     switches = [(s.name, s.pnic) for s in info.vswitch or []] + [(s.dvsName, s.pnic) for s in info.proxySwitch or []]
     return {name: tuple(nics[key] for key in keys or [] if key in nics) for name, keys in switches}
+
+
+def _missing(info: Any) -> tuple[str, ...]:
+    """The uplinks of standard switches that are no NIC of the host: one that no driver holds is not among its NICs."""
+    there = {nic.device for nic in info.pnic or []}
+    bridges = [switch.spec.bridge for switch in info.vswitch or [] if switch.spec]
+    bonded = [name for bridge in bridges for name in getattr(bridge, "nicDevice", None) or []]
+    return tuple(name for name in bonded if name not in there)
 
 
 def _port_group(spec: Any, vnics: Sequence[Any]) -> PortGroupLook:
