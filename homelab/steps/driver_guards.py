@@ -42,8 +42,8 @@ def _check_missing(target: str, look: HostLook) -> None:
         raise Refused(
             f"{missing} has no driver now, and {WRONG}, which was enabled since the last boot, may be the one for it",
             where=target,
-            advice=f"Reboot the host first: then it shows which driver takes {missing}. If it is no longer in the host, "
-            "take it out of its switch",
+            advice=f"Reboot the host first: then it shows which driver takes {missing}. If it is not in the host any "
+            "more, take it out of its switch",
         )
 
 
