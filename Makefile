@@ -20,7 +20,7 @@ test-all: .venv/dev.stamp
 
 # How fast a stick's image is built and written, beside cp and dd of the same bytes.
 bench-usb: .venv/dev.stamp
-	@$(BIN)/python -m tests.bench_usb
+	@$(BIN)/python -m tests.helpers.bench_usb
 
 lint: .venv/dev.stamp
 	@scripts/check lint

@@ -17,11 +17,21 @@ HomelabError                 something failed (exit 1)
 
 from dataclasses import dataclass
 
+DONE = 0
+FAILED = 1
+# A mistake on the command line or in the inventory, and a plan that nobody agreed to.
+USAGE = 2
+# `plan` found something to do.
+CHANGES = 3
+# A person must act.
+HANDED_OVER = 4
+INTERRUPTED = 130
+
 
 class HomelabError(Exception):
     """Something failed: `what` happened, `where` (file:line, host, address), and the `advice` what to do."""
 
-    exit_code = 1
+    exit_code = FAILED
 
     def __init__(self, what: str, *, where: str, advice: str) -> None:
         super().__init__(what)
@@ -36,7 +46,7 @@ class HomelabError(Exception):
 class UsageError(HomelabError):
     """The command cannot be carried out as it was given."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 @dataclass(frozen=True)
@@ -98,10 +108,10 @@ class NotTaken(HomelabError):
 class PersonNeeded(HomelabError):
     """Only a person at the machine can go on; `advice` are the steps to take there."""
 
-    exit_code = 4
+    exit_code = HANDED_OVER
 
 
 class Interrupted(HomelabError):
     """The user stopped the run; running again goes on."""
 
-    exit_code = 130
+    exit_code = INTERRUPTED

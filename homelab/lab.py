@@ -18,7 +18,7 @@ HostName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}$")]
 DomainName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}(\.{LABEL})*$")]
 DatastoreName = Annotated[str, StringConstraints(pattern=r"^[^/\\%\[\]]{1,42}$")]
 KernelModule = Literal["ne1000"]
-# The mainboards that we know facts about; homelab.render.installer has them.
+# The mainboards that we know facts about; homelab.formats.boot.installer has them.
 Board = Literal["GB-XM11-3337", "GB-BRi7-8550"]
 
 

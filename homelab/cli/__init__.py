@@ -12,7 +12,7 @@ from homelab.cli.rehearsal import rehearsal_group, rehearse
 from homelab.cli.usb import usb
 
 if TYPE_CHECKING:
-    from homelab.options import Options
+    from homelab.commands.options import Options
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,18 +31,18 @@ for _option in reversed(GLOBALS):
 @with_globals
 def doctor(options: "Options") -> int:
     """Check this machine, every host, the NAS, the image and the addresses; change nothing."""
-    from homelab import commands
+    from homelab.commands import doctor as command
 
-    return commands.doctor(options)
+    return command.doctor(options)
 
 
 @cli.command()
 @with_globals
 def plan(options: "Options") -> int:
     """Show what bootstrap would change, and why."""
-    from homelab import commands
+    from homelab.commands import plan as command
 
-    return commands.plan(options)
+    return command.plan(options)
 
 
 @cli.command()
@@ -56,9 +56,9 @@ def bootstrap(options: "Options", only: str | None, start: str | None, until: st
 
     A host that never answered needs its stick: what to do is told, and with --wait it is waited for.
     """
-    from homelab import commands, run
+    from homelab.commands import bootstrap as command
 
-    return commands.bootstrap(options, run.Choice(only, start, until), wait=60 * wait)
+    return command.bootstrap(options, only=only, start=start, until=until, wait=60 * wait)
 
 
 @cli.command("driver-fix")
@@ -73,21 +73,21 @@ def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool, undo: bo
     HOST is a host of the inventory, or an address; then VMWARE_USER and VMWARE_PASSWORD, or a prompt.
     """
     if stick is not None:
-        from homelab.offline_fix import offline_fix
+        from homelab.commands.driver_fix_stick import offline_fix
 
         return offline_fix(options, hosts, stick, undo=undo)
-    from homelab import commands
+    from homelab.commands import driver_fix as command
 
-    return commands.driver_fix(options, hosts, force=force, undo=undo)
+    return command.driver_fix(options, hosts, force=force, undo=undo)
 
 
 @cli.command()
 @with_globals
 def verify(options: "Options") -> int:
     """Run the smoke tests; the plan must be empty."""
-    from homelab import commands
+    from homelab.commands import verify as command
 
-    return commands.verify(options)
+    return command.verify(options)
 
 
 @cli.command()
@@ -96,9 +96,9 @@ def verify(options: "Options") -> int:
 @with_globals
 def trust(options: "Options", host: str, forget: bool) -> int:
     """Show or forget the pinned certificate and SSH host key of a host."""
-    from homelab import commands
+    from homelab.commands import trust as command
 
-    return commands.trust(options, host, forget=forget)
+    return command.trust(options, host, forget=forget)
 
 
 for _command in (usb, rehearse, rehearsal_group):

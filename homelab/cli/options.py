@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from homelab.commands.options import Options
     from homelab.errors import HomelabError
-    from homelab.options import Options
-    from homelab.ui import Ui
+    from homelab.output.ui import Ui
 
 F = TypeVar("F", bound=Callable[..., Any])
 STEPS = (
@@ -61,9 +61,9 @@ def with_globals(function: F) -> F:
 
 def guarded(merged: dict[str, Any], command: Callable[["Options"], int]) -> int:
     """Run a command; every error of ours ends as its sentences and its exit code."""
-    from homelab.errors import HomelabError
-    from homelab.options import Options
-    from homelab.ui import Ui
+    from homelab.commands.options import Options
+    from homelab.errors import FAILED, INTERRUPTED, HomelabError
+    from homelab.output.ui import Ui
 
     quiet, verbose = bool(merged["quiet"]), bool(merged["verbose"])
     ui = Ui(merged["output"] or "text", quiet=quiet, verbose=verbose, color=not merged["no_color"])
@@ -80,10 +80,10 @@ def guarded(merged: dict[str, Any], command: Callable[["Options"], int]) -> int:
         if ui.verbose:
             ui.trace("".join(traceback.format_exception(error)))
         ui.error(mistake_of_ours(error))
-        return 1
+        return FAILED
     except KeyboardInterrupt:
         ui.warn("interrupted; run again, it goes on where it stopped")
-        return 130
+        return INTERRUPTED
 
 
 def _nobody_reads() -> int:
@@ -112,7 +112,7 @@ def inventories(named: Sequence[str]) -> tuple[Path, ...]:
 
 def or_sample(sources: tuple[Path, ...], ui: "Ui") -> tuple[Path, ...]:
     """The packaged sample lab, when none was named and ./inventory does not exist; says so."""
-    from homelab.data import data_folder
+    from homelab.ports.files.data import data_folder
 
     if sources != (Path("inventory"),) or sources[0].exists():
         return sources

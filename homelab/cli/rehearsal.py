@@ -11,10 +11,10 @@ import click
 from homelab.cli.options import STEPS, F, or_sample, with_globals
 
 if TYPE_CHECKING:
+    from homelab.commands.options import Options
     from homelab.lab import Lab
-    from homelab.options import Options
-    from homelab.rehearsal.launch import Scene
-    from homelab.ui import Ui
+    from homelab.output.ui import Ui
+    from homelab.rehearsal.outside.launch import Scene
 
 LAB_OPTIONS = (
     click.option("--guests", type=click.Choice(["auto", "real", "none"]), default="auto", show_default=True),
@@ -38,8 +38,8 @@ def rehearse(
     options: "Options", guests: str, kubernetes: str, faults: tuple[str, ...], command: tuple[str, ...]
 ) -> int:
     """Run COMMAND (bootstrap unless told) on a fresh simulated copy of the lab."""
-    from homelab.rehearsal import launch, served
-    from homelab.this_machine import refused_in_rehearsal, touches_devices
+    from homelab.commands.this_machine import refused_in_rehearsal, touches_devices
+    from homelab.rehearsal.outside import launch, served
 
     if refused := touches_devices(command):
         raise refused_in_rehearsal(refused, "homelab rehearse")
@@ -59,7 +59,7 @@ def rehearsal_group() -> None:
 @with_globals
 def serve(options: "Options", guests: str, kubernetes: str, faults: tuple[str, ...]) -> int:
     """Start a simulated lab, bare, and stay until Ctrl-C or SIGTERM."""
-    from homelab.rehearsal import launch, served
+    from homelab.rehearsal.outside import launch, served
 
     with launch.lab(scene_of(options, guests, kubernetes, faults), _lab_of, options.ui.note) as running:
         if options.ui.json:
@@ -77,7 +77,7 @@ def serve(options: "Options", guests: str, kubernetes: str, faults: tuple[str, .
 @with_globals
 def enter(options: "Options", argv: tuple[str, ...]) -> int:
     """Run any program (a shell unless told) inside the served lab's network."""
-    from homelab.rehearsal import served
+    from homelab.rehearsal.outside import served
 
     return served.enter(_home_of(options), argv or (os.environ.get("SHELL", "/bin/sh"),))
 
@@ -100,7 +100,7 @@ def fault(options: "Options", faults: tuple[str, ...], clear: bool, listed: bool
         raise UsageError("one thing at a time", where="command line", advice="Name faults, or --clear, or --list")
     if listed:
         return _show(options.ui, table.listing(), "{name}: {sentence} [{aims}]", "none")
-    from homelab.rehearsal import served
+    from homelab.rehearsal.outside import served
 
     wishes = tuple(table.parse(text, STEPS) for text in faults)
     rows = served.fault(_home_of(options), wishes, clear=clear)
@@ -126,8 +126,8 @@ def _lab_of(sources: Sequence[Path]) -> "Lab":
 
 
 def _home_of(options: "Options") -> Path:
-    from homelab.data import data_folder
-    from homelab.ports.files import home_of
+    from homelab.ports.files.data import data_folder
+    from homelab.ports.files.home import home_of
 
     return home_of(or_sample(options.inventories, options.ui), data_folder("inventory"))
 
@@ -136,10 +136,10 @@ def scene_of(options: "Options", guests: str, kubernetes: str, faults: Sequence[
     """What the rehearsal is made of; the packaged sample lab where there is no inventory."""
     from homelab.errors import UsageError
     from homelab.inventory import raw_variables
-    from homelab.ports.files import cache_folder
-    from homelab.ports.home_folder import close_home
-    from homelab.rehearsal import launch, overlay
+    from homelab.ports.files.home import cache_folder
+    from homelab.ports.files.home_folder import close_home
     from homelab.rehearsal.faults import table
+    from homelab.rehearsal.outside import launch, overlay
 
     wishes = tuple(table.parse(text, STEPS) for text in faults)
     options = replace(options, inventories=or_sample(options.inventories, options.ui))

@@ -8,7 +8,7 @@ import click
 from homelab.cli.options import with_globals
 
 if TYPE_CHECKING:
-    from homelab.options import Options
+    from homelab.commands.options import Options
 
 
 @click.group()
@@ -28,7 +28,7 @@ KICKSTART = click.option(
 @with_globals
 def usb_build(options: "Options", host: str, file: Path | None, kickstart: Path | None) -> int:
     """Make the image of HOST's installer stick, from your ISO (esxi_iso) and the inventory."""
-    from homelab import usb_commands
+    from homelab.commands import usb_build as usb_commands
 
     return usb_commands.build(options, host, file, kickstart)
 
@@ -40,7 +40,7 @@ def usb_build(options: "Options", host: str, file: Path | None, kickstart: Path 
 @with_globals
 def usb_verify(options: "Options", host: str, medium: Path, kickstart: Path | None) -> int:
     """Compare an image or a stick, file by file, with the ISO and the inventory."""
-    from homelab import usb_commands
+    from homelab.commands import usb_build as usb_commands
 
     return usb_commands.verify(options, host, medium, kickstart)
 
@@ -50,7 +50,7 @@ def usb_verify(options: "Options", host: str, medium: Path, kickstart: Path | No
 @with_globals
 def usb_lint(options: "Options", file: Path) -> int:
     """Check a kickstart file (ks.cfg) of your own; needs no inventory."""
-    from homelab import usb_commands
+    from homelab.commands import usb_build as usb_commands
 
     return usb_commands.lint_file(options, file)
 
@@ -67,7 +67,7 @@ def usb_write(options: "Options", host: str, device: str | None, image: Path | N
     --yes agrees to a stick that is empty or holds an image of ours. A disk with anything else on it, one that is not
     removable, or has more than 256 GB, is named by hand, or by --device-serial beside --yes.
     """
-    from homelab import stick_commands
+    from homelab.commands import usb_write as stick_commands
 
     return stick_commands.write(options, host, device, image, serial=serial)
 
@@ -85,6 +85,6 @@ def usb_install(
     options: "Options", host: str, file: Path, image: Path | None, size: float | None, minutes: float | None
 ) -> int:
     """Install ESXi for HOST inside QEMU, unattended; FILE is the image of a stick that boots by itself."""
-    from homelab import install_commands
+    from homelab.commands import usb_install as install_commands
 
     return install_commands.install(options, host, file, image, size, minutes)

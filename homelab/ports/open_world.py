@@ -7,24 +7,25 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from homelab.data import data_folder
 from homelab.errors import Starting, TrustError, Unreachable, UsageError
+from homelab.formats.trust.known_hosts import known_host_name
+from homelab.formats.trust.ssh_key import BadKey, host_key
 from homelab.lab import EsxiHost, Lab
-from homelab.ports import guest, ssh
-from homelab.ports.ansible_inventory import Vault
-from homelab.ports.esxi_shell import SERVICE as SSH
-from homelab.ports.esxi_shell import backup_path, esxi_shell
-from homelab.ports.files import HomeFiles, tree_digest
-from homelab.ports.guest import GuestAway, GuestLook
+from homelab.ports import ssh
+from homelab.ports.ansible.inventory import Vault
+from homelab.ports.esxi.shell import SERVICE as SSH
+from homelab.ports.esxi.shell import backup_path, esxi_shell
+from homelab.ports.files.data import data_folder
+from homelab.ports.files.home import HomeFiles, tree_digest
+from homelab.ports.files.ssh_notes import ssh_seen_off
+from homelab.ports.guest import look as guest
+from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.looks import Looks
-from homelab.ports.nfs import look_at_export
-from homelab.ports.ssh_notes import ssh_seen_off
+from homelab.ports.net.nfs import look_at_export
 from homelab.ports.vsphere import HostLook, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup
 from homelab.ports.vsphere.storage import download
 from homelab.ports.world import Copies, World
-from homelab.render.known_hosts import known_host_name
-from homelab.render.ssh_key import BadKey, host_key
 
 GUEST_SSH_PORT = 22
 GUEST_SSH_TIMEOUT = 15.0
@@ -40,14 +41,14 @@ def open_world(
     world: World
 
     def look_at_guest(name: str) -> GuestLook | GuestAway:
-        return _look_at_guest(world, name)
+        return _look_at_guest(world, lab, name)
 
     world = World(
-        lab=lab,
+        _known=lab,
         inventories=tuple(inventories),
         files=files,
         note=note,
-        waiting=lambda **_: None,
+        waiting=lambda *_: None,
         stop=stop,
         _vault=vault,
         _vm_hosts={},
@@ -110,16 +111,15 @@ def _look_at_host(
     return found
 
 
-def _is_nowhere(world: World, name: str) -> bool:
+def _is_nowhere(world: World, lab: Lab, name: str) -> bool:
     """Whether no host has a VM of that name: all of them answered, and tell of each VM what and where it is."""
     vms = [vm for look in world.reachable_hosts().values() for vm in look.vms]
     told = all(vm.path and vm.name != name and not vm.path.endswith(f"/{name}.vmx") for vm in vms)
-    return bool(world.lab.esxi) and not world.silent_hosts and told
+    return bool(lab.esxi) and not world.silent_hosts and told
 
 
-def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
+def _look_at_guest(world: World, lab: Lab, name: str) -> GuestLook | GuestAway:
     """A managed guest's host key is known before the first contact: it is in the VM's mark."""
-    lab = world.lab
     server = next((nas for nas in lab.nfs if nas.name == name), None)
     address = server.server if server else str(lab.vm(name).address)
     user = (server.user if server else None) or lab.guests.user
@@ -127,7 +127,7 @@ def _look_at_guest(world: World, name: str) -> GuestLook | GuestAway:
     if server is None and lab.vm(name).managed:
         found = world.vm(name)
         if found is None:
-            return GuestAway(f"VM {name} exists", untouched=_is_nowhere(world, name))
+            return GuestAway(f"VM {name} exists", untouched=_is_nowhere(world, lab, name))
         if not found[1].powered_on:
             return GuestAway(f"VM {name} is switched on", untouched=bool(found[1].seed))
         # Its seed is taken away at the end of its first boot.

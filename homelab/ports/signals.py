@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from homelab.errors import INTERRUPTED
 from homelab.ports.process import kill_all
-
-INTERRUPTED = 130
 
 
 @contextmanager

@@ -14,10 +14,10 @@ import paramiko
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from homelab.errors import HomelabError, HostFault, Interrupted, LoginRefused, Unreachable
-from homelab.ports.files import HomeFiles
-from homelab.ports.record import recorded
-from homelab.ports.trust_files import host_key_changed
-from homelab.render.known_hosts import known_host_name
+from homelab.formats.trust.known_hosts import known_host_name
+from homelab.ports.files.home import HomeFiles
+from homelab.ports.files.record import recorded
+from homelab.ports.files.trust_files import host_key_changed
 
 # Without a handler of ours, paramiko's threads would write to a person's terminal by themselves.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())

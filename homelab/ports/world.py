@@ -4,56 +4,55 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from homelab.data import data_folder
-from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused, Unreachable
+from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused
 from homelab.lab import EsxiHost, Lab
-from homelab.ports import ansible, ssh
-from homelab.ports.addresses import in_use
-from homelab.ports.ansible_inventory import Vault
-from homelab.ports.disk_bytes import read_ends
-from homelab.ports.esxi_shell import SERVICE as SSH
-from homelab.ports.esxi_shell import BootLook, esxi_shell, look_at_boot, switch_off
-from homelab.ports.files import HomeFiles
-from homelab.ports.guest import GuestAway, GuestLook
+from homelab.ports import ssh
+from homelab.ports.ansible import play as ansible
+from homelab.ports.ansible.inventory import Vault
+from homelab.ports.esxi.shell import SERVICE as SSH
+from homelab.ports.esxi.shell import esxi_shell, switch_off
+from homelab.ports.esxi.shell_writer import ShellWriter
+from homelab.ports.files.data import data_folder
+from homelab.ports.files.home import HomeFiles
+from homelab.ports.files.record import during, recorded
+from homelab.ports.files.ssh_notes import ssh_left_on
+from homelab.ports.guest.look import GuestAway, GuestLook
+from homelab.ports.host_reader import HostReader
 from homelab.ports.host_writer import HostWriter
-from homelab.ports.looks import Looks
-from homelab.ports.nfs import ExportLook
-from homelab.ports.record import recorded
-from homelab.ports.shell_writer import ShellWriter
-from homelab.ports.ssh_notes import ssh_left_on
-from homelab.ports.tls import twin_of
-from homelab.ports.vsphere import DiskLook, HostLook, Session, VmLook, look, open_session
+from homelab.ports.looks import Looks, afresh
+from homelab.ports.net.addresses import in_use
+from homelab.ports.net.nfs import ExportLook
+from homelab.ports.net.tls import twin_of
+from homelab.ports.signals import stopping
+from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
-from homelab.ports.vsphere.coredump import dump_file
-from homelab.ports.vsphere.folders import Folder, list_folder
-from homelab.ports.vsphere.hosts import HostEvent, installation_id, installed_vibs, maintenance_events
-from homelab.ports.vsphere.local_storage import DiskContents, boot_disks, contents_of
-from homelab.ports.vsphere.storage import file_size, small_file
 from homelab.ports.vsphere.vm_look import the_one
 
 PLAY_SECONDS = 1800.0
-FOLDER_SECONDS = 60.0
 # How often a wait says that it still waits, when its answer stays the same.
 REPEAT_SECONDS = 10.0
+
+Report = Callable[[str, datetime, str], None]
 
 
 @dataclass(frozen=True)
 class World:
-    """All doors to the lab. `waiting` gets the fields of `waiting` events, `note` sentences for people."""
+    """All doors to the lab. `waiting` is told condition, deadline and last answer, `note` sentences for people."""
 
-    lab: Lab
     inventories: tuple[Path, ...]
     files: HomeFiles
     note: Callable[[str], None]
-    waiting: Callable[..., None]
+    waiting: Report
     stop: threading.Event
+    # How machines are reached: addresses, credentials, ports. What is wanted of them is the steps' matter.
+    _known: Lab
     _vault: Vault
     _vm_hosts: dict[str, str]
     _hosts: Looks[HostLook]
@@ -65,9 +64,31 @@ class World:
     _copies: "Copies"
     _told: set[str]
 
-    def at(self, waiting: Callable[..., None]) -> "World":
+    def at(self, report: Report) -> "World":
         """The same world, reporting its waits as one node's."""
-        return replace(self, waiting=waiting)
+        return replace(self, waiting=report)
+
+    @property
+    def log_path(self) -> Path:
+        """Where the run's full log is."""
+        return self.files.log
+
+    @property
+    def cannot_write(self) -> str:
+        """Why the logs cannot be written any more; empty when they can."""
+        return self.files.cannot_write or ""
+
+    def during(self, step: str) -> AbstractContextManager[None]:
+        """In this context what is recorded belongs to a step."""
+        return during(step)
+
+    def afresh(self) -> AbstractContextManager[None]:
+        """In this context no look counts that was asked for before it began."""
+        return afresh()
+
+    def interruptible(self) -> AbstractContextManager[None]:
+        """In this context the first Ctrl-C or SIGTERM sets `stop`, and raises nothing."""
+        return stopping(self.stop)
 
     def log(self, text: str) -> None:
         """Add a line to the run's full log."""
@@ -85,12 +106,12 @@ class World:
             return look(session)
 
     def _host_at(self, name: str, address: str) -> EsxiHost:
-        return self.lab.host(name).model_copy(update={"address": IPv4Address(address)})
+        return self._known.host(name).model_copy(update={"address": IPv4Address(address)})
 
     def reachable_hosts(self) -> dict[str, HostLook]:
         """The looks of all hosts that answer."""
         looks: dict[str, HostLook] = {}
-        for host in self.lab.esxi:
+        for host in self._known.esxi:
             try:
                 looks[host.name] = self.host(host.name)
             except HomelabError:
@@ -101,7 +122,7 @@ class World:
     def silent_hosts(self) -> tuple[str, ...]:
         """The hosts that cannot be asked, so that nobody knows what VMs they have."""
         looks = self.reachable_hosts()
-        return tuple(host.name for host in self.lab.esxi if host.name not in looks)
+        return tuple(host.name for host in self._known.esxi if host.name not in looks)
 
     def vm(self, name: str) -> tuple[str, VmLook] | None:
         """The host that has the VM that is ours, and the VM; None when no reachable host has it.
@@ -112,11 +133,11 @@ class World:
         if before:
             # A look at a host that was written to since costs five calls: the one that had it is enough.
             with suppress(HomelabError):
-                marked = self.host(before).vms_marked(self.lab.name, name)
+                marked = self.host(before).vms_marked(self._known.name, name)
                 if len(marked) == 1 and marked[0].original:
                     return before, marked[0]
         hosts = self.reachable_hosts().items()
-        found = the_one(name, [(host, vm) for host, look in hosts for vm in look.vms_marked(self.lab.name, name)])
+        found = the_one(name, [(host, vm) for host, look in hosts for vm in look.vms_marked(self._known.name, name)])
         if found:
             self.remember_vm(name, found[0])
         return found
@@ -129,7 +150,7 @@ class World:
         """The NAS's export as it is seen from here; None on the loopback, where a rehearsal has no NAS to ask."""
         if self._on_loopback:
             return None
-        return self._exports.get(self.lab.nfs[0].name)
+        return self._exports.get(self._known.nfs[0].name)
 
     def guest(self, name: str) -> GuestLook | GuestAway:
         """One look at a guest, asked for once until something is written to it."""
@@ -140,71 +161,14 @@ class World:
         self._hosts.forget(name)
         self._guests.forget(name)
 
-    def vibs(self, host: str) -> tuple[str, ...]:
-        """The software packages of a host; asked for only when a driver fix is in question."""
-        with open_session(self.lab.host(host), self.files, self.note) as session:
-            return installed_vibs(session)
-
-    def boot(self, host: str) -> BootLook | None:
-        """What the shell tells of a host's next boot; None where SSH is off, for looking switches nothing on."""
-        if not self.host(host).services.get(SSH, False):
-            return None
-        with esxi_shell(self.lab.host(host), True, self.files, self.note) as shell:
-            return look_at_boot(shell)
-
-    def maintenance_events(self, host: str, since: datetime) -> tuple[HostEvent, ...]:
-        """Every entering and leaving of maintenance mode since a time; asked for only when a note of ours is there."""
-        with open_session(self.lab.host(host), self.files, self.note) as session:
-            return maintenance_events(session, since)
-
-    def contents(self, host: str, disk: DiskLook) -> DiskContents:
-        """What is on a disk of a host; its bytes only where SSH runs, which is not switched on to look."""
-        runs = self.host(host).services.get(SSH, False)
-        with open_session(self.lab.host(host), self.files, self.note) as session:
-            found = contents_of(session, disk)
-        if not runs or found.partitions or not disk.size:
-            return found
-        try:
-            with esxi_shell(self.lab.host(host), True, self.files, self.note) as shell:
-                return replace(found, data=read_ends(shell, disk.path, disk.size))
-        except Unreachable:
-            return found
-
-    def boot_disks(self, host: str) -> frozenset[str]:
-        """The names of the disks that a host booted from."""
-        with open_session(self.lab.host(host), self.files, self.note) as session:
-            return boot_disks(session)
-
-    def dump_file(self, host: str) -> str:
-        """The file that a host writes core dumps to, or was told to; empty when there is none."""
-        with open_session(self.lab.host(host), self.files, self.note) as session:
-            return dump_file(session)
-
-    def installation_id(self, host: str) -> str:
-        """The id that an installation got on its boot medium; a copied stick has its original's."""
-        with open_session(self.lab.host(host), self.files, self.note) as session:
-            return installation_id(session)
+    def reader(self, host: str) -> HostReader:
+        """What is asked of a host only when it matters, beside its look."""
+        return HostReader(self._known.host(host), self.files, self.note, self.progress, lambda: self.host(host))
 
     def twin(self, host: str) -> str | None:
         """Another machine that shows this host's certificate: the stick of one is a copy of the other's."""
-        known = {each.name for each in self.lab.esxi} | {each.name for each in self.lab.vcenter}
-        return twin_of(host, known, self.files, timeout=self.lab.host(host).api_timeout)
-
-    def has_file(self, host: str, datastore: str, path: str) -> bool:
-        """Whether a datastore, seen through a host, has a file with something in it."""
-        with open_session(self.lab.host(host), self.files, self.note) as session:
-            return bool(file_size(session, datastore, path))
-
-    def folder(self, host: str, datastore: str, path: str) -> Folder | None:
-        """What lies in a folder of a datastore, seen through a host; None when there is no such folder."""
-        progress = self.progress(f"[{datastore}] {path} is looked into", FOLDER_SECONDS)
-        with open_session(self.lab.host(host), self.files, self.note) as session:
-            return list_folder(session, datastore, path, seconds=FOLDER_SECONDS, progress=progress)
-
-    def small_file(self, host: str, datastore: str, path: str) -> bytes | None:
-        """What a small file of a datastore holds, seen through a host; None when there is none."""
-        with open_session(self.lab.host(host), self.files, self.note) as session:
-            return small_file(session, datastore, path)
+        known = {each.name for each in self._known.esxi} | {each.name for each in self._known.vcenter}
+        return twin_of(host, known, self.files, timeout=self._known.host(host).api_timeout)
 
     def somebody_at(self, address: str) -> str | None:
         """How an address answers; None when it is silent, and on the loopback, where a rehearsal has no network."""
@@ -212,7 +176,7 @@ class World:
 
     @property
     def _on_loopback(self) -> bool:
-        return all(host.address.is_loopback for host in self.lab.esxi)
+        return all(host.address.is_loopback for host in self._known.esxi)
 
     def role_digest(self, role: str) -> str:
         """The digest of a role's own files."""
@@ -229,7 +193,7 @@ class World:
         """A vSphere session at a host."""
         self._backups.get(host)
         try:
-            with open_session(self.lab.host(host), self.files, self.note, self.stop) as session:
+            with open_session(self._known.host(host), self.files, self.note, self.stop) as session:
                 yield session
         finally:
             self._hosts.forget(host)
@@ -260,7 +224,7 @@ class World:
     @contextmanager
     def copying(self, host: str, datastore: str) -> Iterator[None]:
         """One of the places for copies on a datastore (esxi_copies at once)."""
-        with self._copies.place(datastore, self.lab.host(host).copies):
+        with self._copies.place(datastore, self._known.host(host).copies):
             yield
 
     @contextmanager
@@ -270,14 +234,14 @@ class World:
         if not look.api_writes and not look.services.get(SSH, False):
             raise Refused(
                 f"the API only reads ({look.licence}), and SSH is off, so nothing can be changed",
-                where=f"{host} ({self.lab.host(host).address})",
+                where=f"{host} ({self._known.host(host).address})",
                 advice="Switch SSH on at its console (F2, Troubleshooting Options, Enable SSH) and run again",
             )
         running = look.services.get(SSH, False)
         self._backups.get(host)
         try:
             with esxi_shell(
-                self.lab.host(host),
+                self._known.host(host),
                 running,
                 self.files,
                 self.note,
@@ -297,13 +261,13 @@ class World:
     def switch_ssh_off(self, host: str) -> None:
         """Switch off what a run of ours left on."""
         try:
-            switch_off(self.lab.host(host), self.files, self.note)
+            switch_off(self._known.host(host), self.files, self.note)
         finally:
             self._hosts.forget(host)
 
     def play(self, playbook: str, target: str, variables: Mapping[str, Any], *, skip: Sequence[str] = ()) -> int:
         """Run one of our playbooks for one guest, without some of its roles; how many tasks changed something."""
-        ours = any(vm.name == target for vm in self.lab.vms) and not self.lab.guests.authorized_keys
+        ours = any(vm.name == target for vm in self._known.vms) and not self._known.guests.authorized_keys
         key = {"ansible_ssh_private_key_file": str(self.files.key)} if ours else {}
         play = ansible.Play(
             playbook=data_folder("playbooks") / playbook,
@@ -320,9 +284,7 @@ class World:
         self.log(f"--- {sentence}")
         try:
             with recorded(self.files, "play", target, playbook, writes=True):
-                return ansible.run_play(
-                    play, self.log, lambda last: self._say_waiting(sentence, deadline, last), self.stop
-                )
+                return ansible.run_play(play, self.log, lambda last: self.waiting(sentence, deadline, last), self.stop)
         finally:
             self._guests.forget(target)
             self._exports.forget(target)
@@ -338,7 +300,7 @@ class World:
         end, deadline, last, said = time.monotonic() + seconds, at(seconds), "", 0.0
         while (answer := probe()) is not None:
             if answer != last or time.monotonic() - said > REPEAT_SECONDS:
-                self._say_waiting(sentence, deadline, answer)
+                self.waiting(sentence, deadline, answer)
                 last, said = answer, time.monotonic()
             if time.monotonic() > end:
                 raise DeadlinePassed(
@@ -350,10 +312,7 @@ class World:
     def progress(self, sentence: str, seconds: float) -> Callable[[str], None]:
         """A reporter of the last answer of something that waits by itself (a task, a transfer)."""
         deadline = at(seconds)
-        return lambda last: self._say_waiting(sentence, deadline, last)
-
-    def _say_waiting(self, sentence: str, deadline: str, last: str) -> None:
-        self.waiting(**{"for": sentence, "deadline": deadline, "last": last})
+        return lambda last: self.waiting(sentence, deadline, last)
 
 
 class Copies:
@@ -369,6 +328,6 @@ class Copies:
             return self._places.setdefault(datastore, threading.BoundedSemaphore(limit))
 
 
-def at(seconds: float) -> str:
-    """The moment so many seconds from now, RFC 3339."""
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+def at(seconds: float) -> datetime:
+    """The moment so many seconds from now."""
+    return datetime.now(UTC) + timedelta(seconds=seconds)

@@ -22,13 +22,13 @@ from homelab.rehearsal.faults.acts import Stage
 from homelab.rehearsal.faults.guests import GuestHarm
 from homelab.rehearsal.faults.orders import Faults
 from homelab.rehearsal.faults.table import Wish
-from homelab.rehearsal.guests import Guests
-from homelab.rehearsal.host import Timing
-from homelab.rehearsal.machines import Machines, NoMachines
+from homelab.rehearsal.guests.guests import Guests
+from homelab.rehearsal.guests.network import Loopback, Network
+from homelab.rehearsal.host.host import Timing
 from homelab.rehearsal.nas.face import NasFace
-from homelab.rehearsal.network import Loopback, Network
 from homelab.rehearsal.site import Lan, Site
-from homelab.rehearsal.storage import Nas, Volumes
+from homelab.rehearsal.storage.storage import Nas, Volumes
+from homelab.rehearsal.vms.machines import Machines, NoMachines
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from homelab.lab import EsxiHost, Lab
-from homelab.rehearsal.disks import lay_foreign
-from homelab.rehearsal.hardware import MODELS
-from homelab.rehearsal.host import Host, Timing
-from homelab.rehearsal.host_network import installed, leased
-from homelab.rehearsal.machines import Machines
-from homelab.rehearsal.network import Loopback, Network
-from homelab.rehearsal.settings import NetworkSettings
+from homelab.rehearsal.guests.network import Loopback, Network
+from homelab.rehearsal.host.hardware import MODELS
+from homelab.rehearsal.host.host import Host, Timing
+from homelab.rehearsal.host.network import installed, leased
+from homelab.rehearsal.host.settings import NetworkSettings
 from homelab.rehearsal.shell.server import ShellFace
 from homelab.rehearsal.soap.face import SoapFace
-from homelab.rehearsal.storage import Volumes
+from homelab.rehearsal.storage.disks import lay_foreign
+from homelab.rehearsal.storage.storage import Volumes
+from homelab.rehearsal.vms.machines import Machines
 
 SHELL = "TSM-SSH"
 

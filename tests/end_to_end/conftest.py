@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from homelab.rehearsal.launch import guests_possible
-from tests.end_to_end.served import Lab, served
+from homelab.rehearsal.outside.launch import guests_possible
+from tests.helpers.served import Lab, served
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from homelab.rehearsal.disks import fresh_disks
-from homelab.rehearsal.hardware import GB_BRI7_8550
-from tests.end_to_end.served import HOMELAB, Lab, events, failures, processes_with, served, summary, until
+from homelab.rehearsal.host.hardware import GB_BRI7_8550
+from homelab.rehearsal.storage.disks import fresh_disks
+from tests.helpers.served import HOMELAB, Lab, events, failures, processes_with, served, summary, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 

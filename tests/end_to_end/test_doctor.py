@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.end_to_end.served import HOMELAB, Lab
+from tests.helpers.served import HOMELAB, Lab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from homelab.rehearsal.launch import guests_possible
-from tests.end_to_end.served import HOMELAB, Lab, events, failures, served, summary, until
+from homelab.rehearsal.outside.launch import guests_possible
+from tests.helpers.served import HOMELAB, Lab, events, failures, served, summary, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 GUESTS = [pytest.mark.e2e, pytest.mark.thorough, pytest.mark.timeout(400)]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.golden import FOLDER, comparable, lines
-from tests.end_to_end.served import Lab
+from tests.helpers.golden import FOLDER, comparable, lines
+from tests.helpers.served import Lab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough, pytest.mark.timeout(300)]
 

@@ -2,22 +2,21 @@
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from homelab.steps import STEP_NAMES
-from tests.end_to_end.served import Lab, events, failures, summary, until
+from tests.helpers.checkout import HELPERS, ROOT
+from tests.helpers.served import Lab, events, failures, summary, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
-HERE = Path(__file__).parent
-PLAYBOOKS = HERE.parent.parent / "playbooks"
+PLAYBOOKS = ROOT / "playbooks"
 VIP = "192.168.2.100"
 
 
 def hosts(lab: Lab) -> dict[str, Any]:
-    done = lab.enter("python", HERE / "look_at_hosts.py", json.dumps(lab.ready["hosts"]))
+    done = lab.enter("python", HELPERS / "look_at_hosts.py", json.dumps(lab.ready["hosts"]))
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 

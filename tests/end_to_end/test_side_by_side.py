@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.served import HOMELAB, Lab, summary
+from tests.helpers.served import HOMELAB, Lab, summary
 
 pytestmark = [pytest.mark.e2e, pytest.mark.thorough, pytest.mark.timeout(180)]
 

@@ -11,8 +11,9 @@ import pytest
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-CHECKOUT = Path(__file__).parents[2]
-PLAYBOOKS = CHECKOUT / "playbooks"
+from tests.helpers.checkout import ROOT
+
+PLAYBOOKS = ROOT / "playbooks"
 
 Render = Callable[..., str]
 

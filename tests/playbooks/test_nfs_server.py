@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-CHECKOUT = Path(__file__).parents[2]
-BODY = Path(__file__).with_name("nfs_guest.py")
+from tests.helpers.checkout import HELPERS, ROOT
+
+BODY = HELPERS / "nfs_guest.py"
 NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--mount-proc", "--kill-child"]
 
 Rendered = Callable[..., str]
@@ -31,7 +32,7 @@ def test_only_the_named_hosts_may_mount_and_their_root_stays_root(render: Render
 def ansible(*words: str) -> str:
     command = [sys.executable, "-m", "ansible", *words]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000"}
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -75,7 +76,7 @@ def test_a_debian_host_becomes_the_nas(tmp_path: Path) -> None:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homelab"
     # Here, because inside there is no way to Debian's mirror.
     code = "import sys, pathlib; from tests.playbooks import nfs_guest; nfs_guest.make_root(pathlib.Path(sys.argv[1]))"
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code, str(cache)], env=environment, check=True)
     command = [*NAMESPACES, "--mount", "--net", "--pid", sys.executable, str(BODY), str(tmp_path), str(cache)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

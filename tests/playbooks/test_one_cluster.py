@@ -17,15 +17,16 @@ from typing import Any
 import pytest
 
 from homelab.errors import HostFault
-from homelab.ports.ansible import Play, run_play
-from homelab.ports.ansible_inventory import Vault
-from homelab.ports.remote import look
-from homelab.rehearsal.roots import ensure_root
+from homelab.ports.ansible.inventory import Vault
+from homelab.ports.ansible.play import Play, run_play
+from homelab.ports.guest.remote import look
+from homelab.rehearsal.guests.roots import ensure_root
 from homelab.rehearsal.soap.certificate import self_signed
+from tests.helpers.checkout import HELPERS, ROOT
 
-from .conftest import CHECKOUT, PLAYBOOKS, FakeModule, library, load
+from .conftest import PLAYBOOKS, FakeModule, library, load
 
-BODY = Path(__file__).with_name("one_cluster_guest.py")
+BODY = HELPERS / "one_cluster_guest.py"
 NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--mount-proc", "--kill-child"]
 CA = "/etc/kubernetes/pki/ca.crt"
 ADDRESSES = {"cp1": "192.168.2.21:6443", "cp2": "192.168.2.22:6443", "api_vip": "192.168.2.100:6443"}
@@ -374,7 +375,7 @@ def run_body(tmp_path: Path) -> Callable[[str], None]:
     ensure_root(cache, lambda _: None)
 
     def run(body: str) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         words = ["--mount", "--net", "--pid", sys.executable, str(BODY), body, str(tmp_path), str(cache)]
         done = subprocess.run([*NAMESPACES, *words], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import CHECKOUT, PLAYBOOKS
+from tests.helpers.checkout import ROOT
+
+from .conftest import PLAYBOOKS
 
 LAB: dict[str, Any] = {"lab_network": "192.168.2.0/24", "api_vip": "192.168.2.100"}
 # Nothing answers there; a play that gets as far as a host fails by another sentence.
@@ -22,7 +24,7 @@ def ansible(program: str, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": path, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000"}
     environment.pop("ANSIBLE_INVENTORY", None)
     command = [sys.executable, "-m", program, *words]
-    return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def play(folder: Path, balancers: dict[str, Any], **variables: Any) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from homelab.errors import HostFault
 from homelab.ports import ssh
-from homelab.ports.files import HomeFiles
+from homelab.ports.files.home import HomeFiles
 
 KEXINIT = 20
 OFFERS = (

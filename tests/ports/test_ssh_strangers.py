@@ -11,11 +11,12 @@ import paramiko
 import pytest
 
 from homelab.errors import HomelabError, HostFault, Unreachable
-from homelab.ports import guest, ssh
-from homelab.ports.files import HomeFiles
+from homelab.ports import ssh
+from homelab.ports.files.home import HomeFiles
+from homelab.ports.guest import look as guest
 from homelab.rehearsal.shell.server import new_host_key
+from tests.helpers.tls_server import greets, serving
 from tests.ports.test_ssh_old_hosts import kexinit
-from tests.ports.tls_server import greets, serving
 
 KEY = new_host_key()
 

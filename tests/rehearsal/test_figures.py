@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from homelab.data import data_folder
-from homelab.rehearsal.launch import namespaces_possible
-from homelab.rehearsal.served import find_served
-from tests.end_to_end.served import Lab, served
+from homelab.ports.files.data import data_folder
+from homelab.rehearsal.outside.launch import namespaces_possible
+from homelab.rehearsal.outside.served import find_served
+from tests.helpers.checkout import HELPERS
+from tests.helpers.served import Lab, served
 
 READY_SECONDS = 3.0
 PEAK_MIB = 300
@@ -44,7 +45,7 @@ def test_a_lab_of_eight_hosts_and_fifty_vms_is_cheap(eight_hosts: Path, tmp_path
         assert len(lab.ready["hosts"]) == 8
         # Inside its own process namespace the lab is the first process.
         leader = "1" if namespaces_possible() else str(find_served(lab.folder / ".homelab").leader)
-        script = Path(__file__).with_name("fifty_vms.py")
+        script = HELPERS / "fifty_vms.py"
         found = lab.enter(sys.executable, script, json.dumps(lab.ready["hosts"]), json.dumps(NAS), leader, timeout=50)
         assert found.returncode == 0, found.stderr
     figures = json.loads(found.stdout)

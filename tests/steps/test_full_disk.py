@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from homelab.ports import record
-from homelab.ports.ansible_inventory import Vault
-from homelab.ports.files import HomeFiles
+from homelab.engine.step import Change
+from homelab.ports.ansible.inventory import Vault
+from homelab.ports.files import record
+from homelab.ports.files.home import HomeFiles
 from homelab.ports.open_world import open_world
-from homelab.step import Change
-from homelab.steps.driver_fix import DriverFix
-from tests.steps.one_host import lab_of, standing
+from homelab.steps.hosts.driver_fix import DriverFix
+from tests.helpers.one_host import lab_of, standing
 
 FULL = Path("/dev/full")
 needs_dev_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
@@ -34,7 +34,7 @@ def test_the_driver_fix_is_brought_to_its_end_and_told_once(tmp_path: Path) -> N
         files = HomeFiles(tmp_path / "home", warn=notes.append)
         world = open_world(lab, [tmp_path], Vault(None), files, lambda _: None)
         step = DriverFix()
-        [change] = step.plan(lab, "brix3", step.observe(world, "brix3"))
+        [change] = step.plan(lab, "brix3", step.observe(world, lab, "brix3"))
         assert isinstance(change, Change)
         assert files.cannot_write is None
         full(files)
@@ -82,7 +82,7 @@ def test_a_log_that_a_full_disk_cut_is_counted_for_what_it_holds(tmp_path: Path)
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from homelab.ports.files import HomeFiles
+from homelab.ports.files.home import HomeFiles
 files = HomeFiles(Path(sys.argv[1]))
 files.warn = lambda what: print(what)
 files.append("run.log", "x" * 900 + "\\n")

@@ -14,20 +14,21 @@ import pytest
 
 from homelab.errors import HomelabError, Interrupted, Unreachable
 from homelab.lab import Lab
+from homelab.output.documents import plan_document
 from homelab.ports import ssh
-from homelab.ports.ansible_inventory import Vault
-from homelab.ports.esxi_shell import login_of
-from homelab.ports.files import HomeFiles
+from homelab.ports.ansible.inventory import Vault
+from homelab.ports.esxi.shell import login_of
+from homelab.ports.files.home import HomeFiles
+from homelab.ports.files.ssh_notes import note_ssh
 from homelab.ports.open_world import open_world
-from homelab.ports.ssh_notes import note_ssh
 from homelab.ports.vsphere import storage, tasks
 from homelab.ports.vsphere.api_writer import ApiWriter
 from homelab.ports.world import World
 from homelab.rehearsal.site import Site
-from homelab.steps.driver_fix import DriverFix
-from homelab.steps.reboot import Reboot
-from tests.steps.one_host import bring, lab_of, plan, run_a_vm, standing
-from tests.steps.test_kill_points import ROOT, plain
+from homelab.steps.hosts.driver_fix import DriverFix
+from homelab.steps.hosts.reboot import Reboot
+from tests.helpers.one_host import bring, lab_of, plan, run_a_vm, standing
+from tests.steps.hosts.test_kill_points import ROOT, plain
 
 SERVICE = "TSM-SSH"
 LEFT_ON = (Reboot(logs=False),)
@@ -35,8 +36,8 @@ DIES_IN_THE_SHELL = """
 import json, os, signal, sys
 from pathlib import Path
 from homelab.lab import Lab
-from homelab.ports.ansible_inventory import Vault
-from homelab.ports.files import HomeFiles
+from homelab.ports.ansible.inventory import Vault
+from homelab.ports.files.home import HomeFiles
 from homelab.ports.open_world import open_world
 lab = Lab.model_validate(json.loads(Path(sys.argv[1]).read_text()))
 world = open_world(lab, [Path(sys.argv[2])], Vault(None), HomeFiles(Path(sys.argv[2])), lambda _: None)
@@ -73,7 +74,7 @@ def killed_in_the_shell(lab: Lab, folder: Path) -> None:
 
 
 def planned(lab: Lab, folder: Path) -> list[str]:
-    return [change["sentence"] for change in plan(lab, folder / "home", LEFT_ON).document()["changes"]]
+    return [change["sentence"] for change in plan_document(plan(lab, folder / "home", LEFT_ON))["changes"]]
 
 
 def test_ssh_that_a_killed_run_left_on_is_switched_off_by_the_next(lab: Lab, site: Site, tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_ssh_that_a_killed_run_left_on_is_switched_off_by_the_next(lab: Lab, sit
     assert planned(lab, tmp_path) == ["switch SSH off on brix3"]
     assert is_on(site)
     ended = bring(lab, tmp_path / "home", LEFT_ON)
-    assert not ended.counts["failed"], ended.events
+    assert not ended.counts.failed, ended.events
     assert not is_on(site)
     assert ended.plan.empty
     assert not list((tmp_path / "home" / "ssh").iterdir())
@@ -268,7 +269,7 @@ def test_a_reboot_waits_for_a_host_that_does_not_know_itself_yet(tmp_path: Path)
     with standing(lab, tmp_path) as site:
         threading.Thread(target=forgetful_after_its_boot, args=(site,), daemon=True).start()
         ended = bring(lab, tmp_path / "home", (DriverFix(), *LEFT_ON))
-        assert not ended.counts["failed"] + ended.counts["handed_over"], ended.events
+        assert not ended.counts.failed + ended.counts.handed_over, ended.events
         assert site.host.nics[0].driver == "e1000e"
         assert not site.host.in_maintenance
 

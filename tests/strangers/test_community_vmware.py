@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from homelab.rehearsal.hardware import MODELS
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.machines import NoMachines
+from homelab.rehearsal.host.hardware import MODELS
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.face import SoapFace
-from homelab.rehearsal.storage import Nas, Volumes
-from tests.strangers import tools
+from homelab.rehearsal.storage.storage import Nas, Volumes
+from homelab.rehearsal.vms.machines import NoMachines
+from tests.helpers import tools
 
 # The first test installs the collection: more than 500 MB.
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(900)]

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from homelab.rehearsal.hardware import MODELS
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.licences import KEYS
-from homelab.rehearsal.machines import NoMachines
+from homelab.rehearsal.host.hardware import MODELS
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.licences import KEYS
 from homelab.rehearsal.soap import SoapFace
-from homelab.rehearsal.storage import Nas, Volumes
-from tests.strangers import tools
-from tests.vmdk_writer import stream_vmdk
+from homelab.rehearsal.storage.storage import Nas, Volumes
+from homelab.rehearsal.vms.machines import NoMachines
+from tests.helpers import tools
+from tests.helpers.vmdk_writer import stream_vmdk
 
 VERSION = "v0.18.0"  # the newest that can be built without its repository
 NAS, SHARE = "192.168.1.20", "/volume1/homelab"

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from homelab.errors import HostFault
-from homelab.ports.exchange import begin, connection
-from homelab.ports.record import recorded
+from homelab.formats.stranger import what_answered
+from homelab.ports.files.record import recorded
+from homelab.ports.net.exchange import begin, connection
 from homelab.ports.vsphere.session import Session, parsed, translated
-from homelab.render.stranger import what_answered
 
 ENVELOPE = (
     '<?xml version="1.0" encoding="UTF-8"?>'

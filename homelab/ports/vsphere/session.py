@@ -15,12 +15,12 @@ from pyVmomi import vim, vmodl
 from pyVmomi.SoapAdapter import SoapStubAdapter
 
 from homelab.errors import HomelabError, HostFault, LoginRefused, Starting, Unreachable
+from homelab.formats.stranger import what_answered
 from homelab.lab import EsxiHost
-from homelab.ports.exchange import Exchange, TooMuch, begin
-from homelab.ports.files import HomeFiles
-from homelab.ports.record import recorded
-from homelab.ports.tls import pinned_context
-from homelab.render.stranger import what_answered
+from homelab.ports.files.home import HomeFiles
+from homelab.ports.files.record import recorded
+from homelab.ports.net.exchange import Exchange, TooMuch, begin
+from homelab.ports.net.tls import pinned_context
 
 # The oldest API that every supported host speaks; a newer one answers in it as well.
 API_VERSION = "vim.version.version11"

@@ -12,10 +12,10 @@ from urllib.parse import quote
 from pyVmomi import vim
 
 from homelab.errors import HomelabError, HostFault, Interrupted, Refused, Unreachable
-from homelab.ports.exchange import TooMuch, begin
-from homelab.ports.exchange import connection as open_connection
+from homelab.ports.files.record import recorded
 from homelab.ports.host_writer import NfsMount
-from homelab.ports.record import recorded
+from homelab.ports.net.exchange import TooMuch, begin
+from homelab.ports.net.exchange import connection as open_connection
 from homelab.ports.vsphere.session import DATACENTER, Session, translated
 from homelab.ports.vsphere.tasks import Progress, wait_for
 

@@ -12,12 +12,12 @@ import paramiko
 
 from homelab.lab import Lab
 from homelab.rehearsal.faults.guests import GuestHarm
-from homelab.rehearsal.network import Loopback, Network
-from homelab.rehearsal.refusals import Refusal
+from homelab.rehearsal.guests.network import Loopback, Network
+from homelab.rehearsal.host.refusals import Refusal
 from homelab.rehearsal.shell.server import new_host_key
 from homelab.rehearsal.site import Site
 from homelab.rehearsal.soap.certificate import self_signed
-from homelab.rehearsal.storage import Nas
+from homelab.rehearsal.storage.storage import Nas
 
 HOSTD_LATE_SECONDS = 20.0
 SKEW = timedelta(hours=1)

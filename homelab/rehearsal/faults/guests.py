@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from homelab.rehearsal.guests import Guests
+from homelab.rehearsal.guests.guests import Guests
 
 LOOK_SECONDS = 0.2
 # Read by the stand-in's API server; a real one is unready when its etcd does not answer.

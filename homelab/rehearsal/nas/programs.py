@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from homelab.rehearsal.nas.rpc import Procedure, Program
 from homelab.rehearsal.nas.xdr import Reader, chain, opaque, text, uint
-from homelab.rehearsal.storage import DENIED, Nas
+from homelab.rehearsal.storage.storage import DENIED, Nas
 
 RPCBIND, NFS, MOUNT = 100000, 100003, 100005
 RPCBIND_PORT, NFS_PORT, MOUNT_PORT = 111, 2049, 20048

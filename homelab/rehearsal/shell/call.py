@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from homelab.rehearsal.host import Host
+from homelab.rehearsal.host.host import Host
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Layouts agree with recorded outputs of real hosts; what is assumed is listed in 
 
 from datetime import UTC, datetime
 
-from homelab.rehearsal.host import Host, KernelSetting, Module, Vib
+from homelab.rehearsal.host.host import Host, KernelSetting, Module, Vib
 from homelab.rehearsal.shell.answers import Failure, table
 from homelab.rehearsal.shell.facts import containing_vib, module_version
 from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Scalar, Value

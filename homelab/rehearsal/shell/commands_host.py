@@ -3,7 +3,7 @@
 import uuid as uuids
 from collections.abc import Mapping
 
-from homelab.rehearsal.host import Host
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Value
 

@@ -2,8 +2,8 @@
 
 from ipaddress import IPv4Address, IPv4Interface
 
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.host_network import interface, is_address
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.network import interface, is_address
 from homelab.rehearsal.shell.answers import Failure, table
 from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Value
 

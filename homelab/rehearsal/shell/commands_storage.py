@@ -1,11 +1,11 @@
 """The esxcli commands about datastores, each named after its path; parameters are its options."""
 
-from homelab.rehearsal.disks import Disk
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.mounts import MIB, VOLUMES
-from homelab.rehearsal.refusals import AlreadyExists, NasRefused, ResourceInUse
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.refusals import AlreadyExists, NasRefused, ResourceInUse
 from homelab.rehearsal.shell.answers import Failure, table
 from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Value
+from homelab.rehearsal.storage.disks import Disk
+from homelab.rehearsal.storage.mounts import MIB, VOLUMES
 
 HARDWARE = "Not Supported"
 NO_ANSWER = "Unknown"

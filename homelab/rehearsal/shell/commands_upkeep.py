@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.mounts import MIB, VOLUMES
-from homelab.rehearsal.parts import SCRATCH
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.parts import SCRATCH
+from homelab.rehearsal.host.upkeep import DEFAULT_LOGS, LOG_DIR, LOG_UNIQUE
 from homelab.rehearsal.shell.answers import Failure, table
 from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Value
-from homelab.rehearsal.upkeep import DEFAULT_LOGS, LOG_DIR, LOG_UNIQUE
+from homelab.rehearsal.storage.mounts import MIB, VOLUMES
 
 LOG_HOST = "Syslog.global.logHost"
 

@@ -5,10 +5,10 @@ Bytes that are no text go through pipes as surrogates.
 
 import hashlib
 
-from homelab.rehearsal.disks import Disk
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.options import flags_of, usage
+from homelab.rehearsal.storage.disks import Disk
 
 # /dev/disks is a link to the other folder.
 FOLDERS = (files.DEVICES, "/dev/disks")

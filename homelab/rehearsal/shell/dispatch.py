@@ -10,7 +10,7 @@ from functools import cache
 from itertools import takewhile
 from types import ModuleType
 
-from homelab.rehearsal.host import Host
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell import busybox, disk_programs, esxcli, files, filesystem, vimcmd, vmkfstools
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.options import usage

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import get_type_hints
 
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.refusals import Refusal
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.refusals import Refusal
 from homelab.rehearsal.shell import commands, commands_host, commands_network, commands_storage, commands_upkeep
 from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.call import Answer, Call

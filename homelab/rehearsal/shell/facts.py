@@ -1,6 +1,6 @@
 """What several commands read out of a host: which package brings a module, and which version a module has."""
 
-from homelab.rehearsal.host import Host, Module, Vib
+from homelab.rehearsal.host.host import Host, Module, Vib
 
 
 def containing_vib(host: Host, module: Module) -> Vib | None:

@@ -6,11 +6,11 @@ Datastores below /vmfs/volumes are the real folders behind them; everything else
 import uuid as uuids
 from pathlib import Path
 
-from homelab.rehearsal.disks import Disk
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.mounts import VOLUMES
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell.facts import containing_vib
-from homelab.rehearsal.storage import join
+from homelab.rehearsal.storage.disks import Disk
+from homelab.rehearsal.storage.mounts import VOLUMES
+from homelab.rehearsal.storage.storage import join
 
 DEVICES = "/vmfs/devices/disks"
 BANKS = ("altbootbank", "bootbank")

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from homelab.rehearsal.mounts import VOLUMES
-from homelab.rehearsal.refusals import NoDiskSpace, ReadOnly, Refusal, RootSquashed
+from homelab.rehearsal.host.refusals import NoDiskSpace, ReadOnly, Refusal, RootSquashed
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.options import flags_of, usage
+from homelab.rehearsal.storage.mounts import VOLUMES
 
 TEXTS: tuple[tuple[type[Refusal], str], ...] = (
     (RootSquashed, "Permission denied"),

@@ -3,8 +3,8 @@
 The order of fields is recorded; values that the model does not know are assumed.
 """
 
-from homelab.rehearsal.hardware import PciModel
-from homelab.rehearsal.host import Host, Nic
+from homelab.rehearsal.host.hardware import PciModel
+from homelab.rehearsal.host.host import Host, Nic
 from homelab.rehearsal.shell.layouts import Block
 
 CLASS_NAMES = {"0200": "Ethernet controller", "0106": "SATA controller", "0c03": "USB controller"}

@@ -23,8 +23,8 @@ from paramiko.common import (
 )
 from paramiko.server import InteractiveQuery
 
-from homelab.rehearsal.harm import reset
-from homelab.rehearsal.host import Host
+from homelab.rehearsal.host.harm import reset
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell import dispatch, files
 from homelab.rehearsal.shell.algorithms import new_host_key, offer
 from homelab.rehearsal.shell.call import Answer

@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from homelab.rehearsal import backup, licences
-from homelab.rehearsal.host import Host, Vm
-from homelab.rehearsal.parts import SCRATCH
-from homelab.rehearsal.refusals import InvalidState, Refusal
+from homelab.rehearsal.host import backup, licences
+from homelab.rehearsal.host.host import Host, Vm
+from homelab.rehearsal.host.parts import SCRATCH
+from homelab.rehearsal.host.refusals import InvalidState, Refusal
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.esxcli import NO_HOSTD

@@ -2,11 +2,11 @@
 
 import re
 
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.mounts import VOLUMES
-from homelab.rehearsal.refusals import Refusal
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.refusals import Refusal
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
+from homelab.rehearsal.storage.mounts import VOLUMES
 
 FORMATS = {
     "zeroedthick": "VMFS zeroedthick",

@@ -11,10 +11,9 @@ from typing import Any
 
 from pyVmomi import VmomiSupport
 
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.leases import Leases
-from homelab.rehearsal.licences import forbids_changes
-from homelab.rehearsal.refusals import Refusal
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.licences import forbids_changes
+from homelab.rehearsal.host.refusals import Refusal
 from homelab.rehearsal.soap import objects, property_collector, versions, wire
 from homelab.rehearsal.soap.certificate import self_signed, server_context
 from homelab.rehearsal.soap.managed import Managed, refused
@@ -22,6 +21,7 @@ from homelab.rehearsal.soap.selection import not_found
 from homelab.rehearsal.soap.server import Server
 from homelab.rehearsal.soap.sessions import Caller, Session, Sessions
 from homelab.rehearsal.soap.tasks import Tasks, TaskState
+from homelab.rehearsal.vms.leases import Leases
 
 log = logging.getLogger(__name__)
 

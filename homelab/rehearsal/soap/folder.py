@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
-from homelab.rehearsal.harm import reset
-from homelab.rehearsal.refusals import InvalidDatastorePath, NotFound, Refusal
+from homelab.rehearsal.host.harm import reset
+from homelab.rehearsal.host.refusals import InvalidDatastorePath, NotFound, Refusal
 from homelab.rehearsal.soap.body import BadBody, Body
-from homelab.rehearsal.storage import join
+from homelab.rehearsal.storage.storage import join
 
 if TYPE_CHECKING:
     from homelab.rehearsal.soap.server import Handler

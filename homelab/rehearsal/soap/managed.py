@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pyVmomi import VmomiSupport
 
-from homelab.rehearsal.refusals import NasRefused, Refusal
+from homelab.rehearsal.host.refusals import NasRefused, Refusal
 from homelab.rehearsal.soap.wire import NAMESPACE, fault
 
 if TYPE_CHECKING:
-    from homelab.rehearsal.host import Host
+    from homelab.rehearsal.host.host import Host
     from homelab.rehearsal.soap.face import SoapFace
     from homelab.rehearsal.soap.sessions import Caller
     from homelab.rehearsal.soap.tasks import TaskState

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from homelab.rehearsal.harm import reset
-from homelab.rehearsal.leases import LeaseOver
-from homelab.rehearsal.refusals import Refusal
+from homelab.rehearsal.host.harm import reset
+from homelab.rehearsal.host.refusals import Refusal
 from homelab.rehearsal.soap.body import BadBody, Body
-from homelab.rehearsal.stream_vmdk import BadStream
+from homelab.rehearsal.storage.stream_vmdk import BadStream
+from homelab.rehearsal.vms.leases import LeaseOver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from homelab.rehearsal.leases import Lease
     from homelab.rehearsal.soap.server import Handler
+    from homelab.rehearsal.vms.leases import Lease
 
 CHUNK = 1 << 16
 DRAIN = 1 << 28

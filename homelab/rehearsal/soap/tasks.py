@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.refusals import TaskBroke
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.refusals import TaskBroke
 from homelab.rehearsal.soap.managed import ref
 
 RECENT = 20

@@ -5,12 +5,12 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.parts import Vm, VmCdRom, VmDisk, VmNic
-from homelab.rehearsal.refusals import FileNotFound
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.parts import Vm, VmCdRom, VmDisk, VmNic
+from homelab.rehearsal.host.refusals import FileNotFound
 from homelab.rehearsal.soap.managed import ref
 from homelab.rehearsal.soap.wire import fault, is_fault
-from homelab.rehearsal.storage import split
+from homelab.rehearsal.storage.storage import split
 
 NICS = ("Vmxnet3", "E1000", "E1000e")
 KIB = 1024

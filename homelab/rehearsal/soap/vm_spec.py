@@ -5,11 +5,11 @@ import shutil
 import uuid as uuids
 from typing import Any
 
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.parts import Vm
-from homelab.rehearsal.refusals import InvalidArgument, InvalidPowerState
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.parts import Vm
+from homelab.rehearsal.host.refusals import InvalidArgument, InvalidPowerState
 from homelab.rehearsal.soap import vm_devices
-from homelab.rehearsal.storage import join, split
+from homelab.rehearsal.storage.storage import join, split
 
 
 def check(host: Host, spec: Any) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.refusals import InvalidArgument
-from homelab.rehearsal.settings import AutoStart
+from homelab.rehearsal.host.refusals import InvalidArgument
+from homelab.rehearsal.host.settings import AutoStart
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 
 ACTIONS = ("none", "powerOn", "systemDefault", "powerOff", "suspend", "guestShutdown")

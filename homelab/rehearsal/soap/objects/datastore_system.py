@@ -4,12 +4,12 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.disks import Disk, Partition
-from homelab.rehearsal.parts import NasMount, VmfsMount
-from homelab.rehearsal.refusals import HostConfigFault, InvalidArgument
+from homelab.rehearsal.host.parts import NasMount, VmfsMount
+from homelab.rehearsal.host.refusals import HostConfigFault, InvalidArgument
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.objects import disks
 from homelab.rehearsal.soap.wire import fault
+from homelab.rehearsal.storage.disks import Disk, Partition
 
 NEWEST, VERSIONS = 6, (5, 6)
 

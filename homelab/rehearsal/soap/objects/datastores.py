@@ -8,13 +8,13 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.mounts import VOLUMES, uses
-from homelab.rehearsal.parts import Mount, NasMount, VmfsMount
-from homelab.rehearsal.refusals import FileNotFound
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.parts import Mount, NasMount, VmfsMount
+from homelab.rehearsal.host.refusals import FileNotFound
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.objects.inventory import Entity
-from homelab.rehearsal.storage import flat_of, join, split
+from homelab.rehearsal.storage.mounts import VOLUMES, uses
+from homelab.rehearsal.storage.storage import flat_of, join, split
 
 KIB = 1024
 MAX_FILE_SIZE = 64 * 1024**4

@@ -4,10 +4,10 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.disks import FIRST_SECTOR, SECTOR, Disk, Partition
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.refusals import NotFound
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.refusals import NotFound
 from homelab.rehearsal.soap.managed import ref
+from homelab.rehearsal.storage.disks import FIRST_SECTOR, SECTOR, Disk, Partition
 
 
 def at(host: Host, path: str) -> Disk:

@@ -8,9 +8,9 @@ from xml.sax.saxutils import escape
 
 from pyVmomi import VmomiSupport
 
-from homelab.rehearsal.host import Host
-from homelab.rehearsal.licences import forbids_changes
-from homelab.rehearsal.refusals import Refusal
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.host.licences import forbids_changes
+from homelab.rehearsal.host.refusals import Refusal
 from homelab.rehearsal.shell import esxcli
 from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.layouts import Blocks, Output, Table, field_id, text

@@ -6,7 +6,7 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim
 
-from homelab.rehearsal.journal import Entry
+from homelab.rehearsal.host.journal import Entry
 from homelab.rehearsal.soap.managed import Managed, ref
 from homelab.rehearsal.soap.sessions import EventCollector, Session
 from homelab.rehearsal.soap.wire import NAMESPACE, fault

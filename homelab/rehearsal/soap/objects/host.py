@@ -4,8 +4,8 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal import backup
-from homelab.rehearsal.refusals import InvalidArgument, InvalidState
+from homelab.rehearsal.host import backup
+from homelab.rehearsal.host.refusals import InvalidArgument, InvalidState
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.objects import esxcli, host_config, options
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id

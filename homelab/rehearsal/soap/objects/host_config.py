@@ -5,8 +5,8 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.hardware import HardwareModel
-from homelab.rehearsal.host import Host, Nic
+from homelab.rehearsal.host.hardware import HardwareModel
+from homelab.rehearsal.host.host import Host, Nic
 from homelab.rehearsal.soap.managed import ref
 from homelab.rehearsal.soap.objects import disks, options
 from homelab.rehearsal.soap.objects.service import about

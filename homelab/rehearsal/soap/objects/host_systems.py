@@ -5,8 +5,8 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.refusals import InvalidArgument, NotFound
-from homelab.rehearsal.settings import NIC_TYPES
+from homelab.rehearsal.host.refusals import InvalidArgument, NotFound
+from homelab.rehearsal.host.settings import NIC_TYPES
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.objects import host_config
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.leases import LEASE_SECONDS, Lease, Slot
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.wire import fault
-from homelab.rehearsal.storage import split
+from homelab.rehearsal.storage.storage import split
+from homelab.rehearsal.vms.leases import LEASE_SECONDS, Lease, Slot
 
 KIB = 1024
 HTTPS = 443

@@ -5,7 +5,7 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from homelab.rehearsal import licences
+from homelab.rehearsal.host import licences
 from homelab.rehearsal.soap.managed import Managed
 from homelab.rehearsal.soap.wire import fault
 

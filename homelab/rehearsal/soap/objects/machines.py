@@ -6,11 +6,11 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.mounts import uses
-from homelab.rehearsal.parts import Question, Vm
+from homelab.rehearsal.host.parts import Question, Vm
 from homelab.rehearsal.soap import vm_devices, vm_spec
 from homelab.rehearsal.soap.managed import ref, writes
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
+from homelab.rehearsal.storage.mounts import uses
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # The same for every VM, and made once: a look at many VMs is to be cheap.

@@ -4,7 +4,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.refusals import AlreadyExists, InvalidArgument, NotFound, ResourceInUse
+from homelab.rehearsal.host.refusals import AlreadyExists, InvalidArgument, NotFound, ResourceInUse
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.objects import host_config
 from homelab.rehearsal.soap.wire import fault

@@ -5,7 +5,7 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim
 
-from homelab.rehearsal.parts import SCRATCH
+from homelab.rehearsal.host.parts import SCRATCH
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.wire import fault
 

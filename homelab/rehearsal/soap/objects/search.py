@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import unquote
 
-from homelab.rehearsal.parts import Vm
+from homelab.rehearsal.host.parts import Vm
 from homelab.rehearsal.soap.managed import Managed, ref
 from homelab.rehearsal.soap.objects.host_config import system_uuid
 from homelab.rehearsal.soap.objects.inventory import children_of

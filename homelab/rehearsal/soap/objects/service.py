@@ -6,7 +6,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.host import Host
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap import versions
 from homelab.rehearsal.soap.managed import Managed, anonymous, ref
 from homelab.rehearsal.soap.tasks import TaskState

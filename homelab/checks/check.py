@@ -1,0 +1,72 @@
+"""Checks: sentences that can be polled until they are true or their deadline has passed."""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from homelab.errors import HomelabError
+from homelab.ports.world import World
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a probe said."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """A sentence about a target, the step that makes it true, how to ask, and what to do when it is not."""
+
+    sentence: str
+    target: str
+    step: str
+    advice: str
+    probe: Callable[[World], Answer]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a check ended."""
+
+    check: Check
+    answer: Answer
+
+    def fields(self) -> dict[str, object]:
+        """The contract's JSON object."""
+        return {
+            "sentence": self.check.sentence,
+            "target": self.check.target,
+            "ok": self.answer.ok,
+            "answer": self.answer.text,
+            "advice": "" if self.answer.ok else self.check.advice,
+        }
+
+
+def run_checks(
+    world: World, checks: Sequence[Check], seconds: float, waiting: Callable[[Check, str], None]
+) -> list[Result]:
+    """Poll each check until it holds or `seconds` have passed for all of them together."""
+    end = time.monotonic() + seconds
+    results = []
+    for check in checks:
+        answer = _asked(check, world)
+        while not answer.ok and time.monotonic() < end and not world.stop.wait(0.5):
+            waiting(check, answer.text)
+            answer = _asked(check, world)
+        results.append(Result(check, answer))
+    return results
+
+
+def _asked(check: Check, world: World) -> Answer:
+    """One answer; a probe that breaks costs its own check, and nothing else."""
+    try:
+        return check.probe(world)
+    except HomelabError as error:
+        return Answer(False, f"{error.what} ({error.where}); {error.advice}")
+    except Exception as error:
+        world.log("".join(traceback.format_exception(error)))
+        return Answer(False, f"a mistake of homelab itself: {type(error).__name__}: {error}; see {world.files.log}")

@@ -1,0 +1,186 @@
+"""What `doctor` asks before anything is changed: this machine, hosts, NAS, image, addresses. Reads only."""
+
+import platform
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from homelab.checks.check import Answer, Check
+from homelab.lab import Lab
+from homelab.ports.files.home import cache_folder
+from homelab.ports.media.download import offered
+from homelab.ports.net.addresses import in_use
+from homelab.ports.vsphere import HostLook
+from homelab.ports.world import World
+from homelab.steps.hosts.driver_guards import remarks
+from homelab.steps.hosts.first_boot import CLOCK_SECONDS, clock_words
+from homelab.steps.hosts.nic_drivers import fixable, in_doubt, lost_at_boot, names, needs_fix
+from homelab.steps.vms.vm import placement
+
+GIB = 1 << 30
+# The image as it is fetched and as it is laid out, sparse; ESXi's own share of a host's memory.
+CACHE_BYTES = 5 * GIB
+ESXI_BYTES = 2 * GIB
+LAPTOP, DOCTOR = "laptop", "doctor"
+
+OfHost = Callable[[World, Lab, str, HostLook], Answer]
+
+
+def preflight(lab: Lab) -> list[Check]:
+    """Every check, in the order in which a person would go about it."""
+    checks = [_laptop()]
+    for host in lab.esxi:
+        checks += _host(lab, host.name)
+    if len(lab.esxi) > 1:
+        checks.append(_sticks())
+    checks += [_nas(lab)] if lab.nfs else []
+    if any(vm.managed for vm in lab.vms):
+        checks.append(_image(lab))
+        checks += [_address(vm.name, str(vm.address), (vm.name,)) for vm in lab.vms if vm.managed]
+    if lab.load_balancers:
+        checks.append(_address("api", str(lab.api.vip), tuple(vm.name for vm in lab.load_balancers)))
+    return checks
+
+
+def _check(sentence: str, target: str, advice: str, probe: Callable[[World], Answer]) -> Check:
+    return Check(sentence, target, DOCTOR, advice, probe)
+
+
+def _laptop() -> Check:
+    def probe(world: World) -> Answer:
+        cache = cache_folder()
+        cache.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(cache).free
+        text = (
+            f"Python {platform.python_version()}, ansible-core {version('ansible-core')}, "
+            f"{free / GIB:.0f} GiB free for images"
+        )
+        return Answer(free >= CACHE_BYTES, text)
+
+    return _check(
+        "this machine has what it needs", LAPTOP, f"Make room: {CACHE_BYTES // GIB} GiB are needed in the cache", probe
+    )
+
+
+def _host(lab: Lab, name: str) -> list[Check]:
+    def of_host(sentence: str, advice: str, probe: OfHost) -> Check:
+        return _check(sentence, name, advice, lambda world: probe(world, lab, name, world.host(name)))
+
+    return [
+        of_host(f"{name} answers and takes the password", "See the answer", _greeting),
+        of_host(f"the clock of {name} is right", "Name time servers in lab_ntp_servers; bootstrap sets them", _clock),
+        of_host(
+            f"the NIC of {name} has a driver, or can get the right one",
+            f"Enable its driver again before anything boots it: homelab driver-fix {name} --undo; docs/hardware.md",
+            _driver,
+        ),
+        of_host(
+            f"{name} can be changed",
+            "Assign a licence, or switch SSH on at its console (F2, Troubleshooting Options)",
+            _writable,
+        ),
+        of_host(
+            f"the memory of {name} suffices for its VMs",
+            "Give the VMs less (vm_memory_mib), or place some elsewhere (vm_host)",
+            _memory,
+        ),
+        of_host(f"the configuration of {name} is kept here", "See the answer", _backup),
+    ]
+
+
+def _greeting(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
+    sticks = {disk.name for disk in look.disks if disk.usb}
+    wears_out = sticks and int(look.version.split(".")[0]) >= 7 and sticks & world.reader(name).boot_disks()
+    warning = "; from 7.0 on a stick wears out" if wears_out else ""
+    return Answer(True, f"ESXi {look.version} build {look.build}, {look.licence or 'licence unknown'}{warning}")
+
+
+def _clock(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
+    right = abs(look.clock_error) <= CLOCK_SECONDS
+    to_be_set = look.ntp_servers != lab.ntp_servers and bool(lab.ntp_servers)
+    text = f"{clock_words(look.clock_error)} compared with this machine's"
+    return Answer(right or to_be_set, text if right or not to_be_set else f"{text}; bootstrap sets its time servers")
+
+
+def _driver(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
+    """What holds the NICs in use; a host that the next boot would cost its network is no sound one."""
+    held = ", ".join(f"{nic} is held by {nic.driver or 'nothing'}" for nic in look.used_nics) or "there is no NIC"
+    boot = world.reader(name).boot() if in_doubt(look) else None
+    if lost := lost_at_boot(look, boot):
+        return Answer(False, f"{held}; after the next boot no enabled driver would claim {names(lost)}")
+    said = remarks(lab, name, look, asked=False)
+    if needs_fix(lab, name, look) and fixable(look):
+        said.append("driver-fix changes that")
+    return Answer(bool(look.nics), "; ".join([held, *said]))
+
+
+def _writable(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
+    if look.api_writes:
+        return Answer(True, "over its API")
+    ssh = look.services.get("TSM-SSH", False)
+    return Answer(ssh, f"the API only reads ({look.licence}); SSH is {'on' if ssh else 'off'}")
+
+
+def _memory(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
+    placed = placement(lab)
+    wanted = sum(vm.memory_mib for vm in lab.vms if vm.managed and placed.get(vm.name) == name) << 20
+    text = f"{wanted / GIB:.1f} GiB of {look.memory / GIB:.1f} GiB"
+    return Answer(wanted + ESXI_BYTES <= look.memory, text)
+
+
+def _backup(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
+    """Whether a whole copy is kept, and, where SSH runs, whether the host itself can keep anything."""
+    boot = world.reader(name).boot()
+    if boot is not None and boot.medium_problem:
+        return Answer(False, f"{boot.medium_problem}: its boot medium was lost, and it may not start again")
+    kept = world.files.backups_of(name)
+    if not kept:
+        return Answer(True, "not yet; it is kept before the first change")
+    age = datetime.now(UTC) - datetime.fromtimestamp(kept[-1].stat().st_mtime, UTC)
+    return Answer(True, f"{kept[-1].name}, {age.days} day(s) old")
+
+
+def _sticks() -> Check:
+    def probe(world: World) -> Answer:
+        ids = {name: world.reader(name).installation_id() for name in world.reachable_hosts()}
+        copies = [name for name, uuid in ids.items() if Counter(ids.values())[uuid] > 1]
+        text = f"copies of each other: {', '.join(copies)}" if copies else f"{len(ids)} sticks, {len(ids)} ids"
+        return Answer(not copies, text)
+
+    advice = "Copied sticks share UUIDs and keys, which ESXi does not support: install all but one of them anew"
+    return _check("every host runs from a stick of its own", "esxi", advice, probe)
+
+
+def _nas(lab: Lab) -> Check:
+    nas = lab.nfs[0]
+
+    def probe(world: World) -> Answer:
+        export = world.export()
+        if export is None:
+            return Answer(True, "not asked: the hosts are on this machine's loopback")
+        finding = export.problem or export.doubt
+        served = f"NFS {', '.join(export.versions)}" if export.versions else "no NFS"
+        return Answer(export.problem is None, f"{served}; {finding.what}. {finding.advice}" if finding else served)
+
+    return _check(f"{nas.name} exports {nas.export}", nas.name, "See the answer", probe)
+
+
+def _image(lab: Lab) -> Check:
+    def probe(world: World) -> Answer:
+        return Answer(True, offered(lab.image.source))
+
+    advice = "Correct image_source in the inventory"
+    return _check("the image of the VMs can be had", LAPTOP, advice, probe)
+
+
+def _address(name: str, address: str, owners: tuple[str, ...]) -> Check:
+    def probe(world: World) -> Answer:
+        ours = [owner for owner in owners if world.vm(owner)]
+        used = in_use(address)
+        if ours:
+            return Answer(True, f"its VM is there ({', '.join(ours)})")
+        return Answer(used is None, f"somebody answers there ({used})" if used else "nobody answers there")
+
+    return _check(f"the address {address} of {name} is free, or its own", name, "Give it another address", probe)

@@ -1,0 +1,1 @@
+"""One file a command: its steps, the wanted lab, and which of both is meant."""

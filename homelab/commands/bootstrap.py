@@ -1,0 +1,13 @@
+"""The command `bootstrap`: the whole job, again and again."""
+
+from homelab.commands.carry_out import carry_out
+from homelab.commands.lab_run import open_run
+from homelab.commands.options import Options
+from homelab.commands.selection import chosen_steps
+from homelab.steps import STEP_NAMES, all_steps
+
+
+def bootstrap(options: Options, *, only: str | None, start: str | None, until: str | None, wait: float) -> int:
+    """Bring the lab up and verify it; `wait` in seconds, for hosts that need a person."""
+    part = chosen_steps(STEP_NAMES, only, start, until) if only or start or until else None
+    return carry_out(open_run(options, all_steps(wait=wait), only_steps=part), "bootstrap", verify=True)

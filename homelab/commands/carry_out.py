@@ -1,0 +1,74 @@
+"""What every command does that writes to a lab: plan, consent, apply, verify, and the sum of it."""
+
+import time
+from dataclasses import replace
+
+from homelab.checks.check import Check, run_checks
+from homelab.checks.smoke import smoke_tests
+from homelab.commands.lab_run import LabRun
+from homelab.engine.consent import agreed
+from homelab.engine.events import Counts, Failed, Intended, Summary, Unchanged, Waiting
+from homelab.engine.step import Node
+from homelab.errors import USAGE, Interrupted
+from homelab.output.sentences import summary_sentence
+from homelab.ports.files.record import finish
+from homelab.ports.world import at
+
+VERIFY = "verify"
+VERIFY_SECONDS = 60.0
+
+
+def carry_out(run: LabRun, command: str, *, verify: bool = False) -> int:
+    """Bring the run's lab into the wanted state, as the only run that writes; the exit code."""
+    with run.files.alone(command, run.note):
+        return _carry_out(run, verify=verify)
+
+
+def _carry_out(run: LabRun, *, verify: bool) -> int:
+    plan = run.runner.plan()
+    run.runner.emit(Intended(plan=plan))
+    if not run.ui.json and not plan.empty:
+        run.ui.plan(plan)
+    consent = agreed(plan, run.ui, yes=run.yes)
+    if consent is None:
+        run.ui.warn("nothing was touched")
+        return USAGE
+    try:
+        counts = run.runner.run(plan, consent.covers)
+    except Interrupted:
+        _sum_up(run, run.runner.counts())
+        raise
+    unmet = _verify(run) if verify and counts.well else 0
+    return _sum_up(run, counts, unmet).counts.exit_code
+
+
+def _sum_up(run: LabRun, counts: Counts, unmet: int = 0) -> Summary:
+    seconds = round(time.monotonic() - run.began, 1)
+    counts = replace(counts, failed=counts.failed + unmet)
+    summary = Summary(counts=counts, seconds=seconds, left_out=run.left_out)
+    run.runner.emit(summary)
+    finish(run.files)
+    if not run.ui.json:
+        run.ui.say(summary_sentence(summary))
+    return summary
+
+
+def _verify(run: LabRun) -> int:
+    """The smoke tests of the chosen steps, as events; how many failed."""
+
+    def meant(check: Check) -> bool:
+        return run.selection.whole or run.selection(Node(check.step, check.target))
+
+    def waiting(check: Check, answer: str) -> None:
+        node = Node(VERIFY, check.target)
+        run.runner.emit(Waiting(node=node, condition=check.sentence, deadline=at(VERIFY_SECONDS), last=answer))
+
+    results = run_checks(run.world, [check for check in smoke_tests(run.lab) if meant(check)], VERIFY_SECONDS, waiting)
+    for result in results:
+        node, check, answer = Node(VERIFY, result.check.target), result.check, result.answer
+        if answer.ok:
+            run.runner.emit(Unchanged(node=node, sentence=f"{check.sentence}: {answer.text}"))
+        else:
+            what = f"not true: {check.sentence}; last answer: {answer.text}"
+            run.runner.emit(Failed(node=node, what=what, where=check.target, advice=check.advice))
+    return sum(not result.answer.ok for result in results)

@@ -1,0 +1,112 @@
+"""One command on one lab: steps, the wanted lab and a selection, with the world, the logs and the voice for them."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from homelab.commands.options import Options
+from homelab.commands.selection import Selection
+from homelab.engine.events import Event
+from homelab.engine.runner import Runner
+from homelab.engine.step import AnyStep
+from homelab.inventory import read_lab
+from homelab.lab import EsxiHost, Lab, Vcenter
+from homelab.output.documents import event_document
+from homelab.output.ui import Ui
+from homelab.ports.ansible.inventory import Vault, select_hosts
+from homelab.ports.files.data import data_folder
+from homelab.ports.files.home import HomeFiles, home_of
+from homelab.ports.open_world import open_world
+from homelab.ports.world import World
+
+
+@cache
+def vault_of(options: Options) -> Vault:
+    """The vault of a command: its password is asked for once, on a terminal only."""
+    return Vault(options.ui.ask_secret if sys.stdin.isatty() else None)
+
+
+def lab_of(options: Options, vault: Vault) -> Lab:
+    """The inventory's lab; what works but is hardly meant is warned of."""
+    reading = read_lab(options.inventories, vault)
+    for warning in reading.warnings:
+        options.ui.warn(str(warning))
+    return reading.lab
+
+
+@dataclass(frozen=True)
+class LabRun:
+    """What a command works with; `began` is a moment of the monotonic clock."""
+
+    lab: Lab
+    steps: Sequence[AnyStep]
+    selection: Selection
+    world: World
+    runner: Runner
+    files: HomeFiles
+    ui: Ui
+    yes: bool
+    began: float
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The steps that were not asked for."""
+        return self.selection.left_out([step.name for step in self.steps])
+
+    def note(self, text: str) -> None:
+        """A sentence on the way, for people and the log."""
+        self.world.log(text)
+        self.ui.note(text)
+
+
+def open_run(
+    options: Options,
+    steps: Sequence[AnyStep],
+    *,
+    lab: Lab | None = None,
+    only_steps: tuple[str, ...] | None = None,
+) -> LabRun:
+    """Everything for a command on the inventory's lab, or on another wanted one; --limit narrows the targets."""
+    began, vault, ui = time.monotonic(), vault_of(options), options.ui
+    lab = lab or lab_of(options, vault)
+    selection = Selection(only_steps, _limit(options, vault))
+    home = home_of(options.inventories, data_folder("inventory"))
+    files = HomeFiles(home, secrets=_secrets(lab, vault), warn=ui.warn)
+    ui.hide(files.masks)
+    run: LabRun
+
+    def note(text: str) -> None:
+        run.note(text)
+
+    def emit(event: Event) -> None:
+        fields = json.dumps(event_document(event), default=str)
+        files.append("events.jsonl", fields + "\n")
+        run.world.log(fields)
+        ui.event(event)
+
+    world = open_world(lab, options.inventories, vault, files, note)
+    runner = Runner(lab, steps, world, emit, selection)
+    run = LabRun(lab, steps, selection, world, runner, files, ui, options.yes, began)
+    _make_safe(run)
+    return run
+
+
+def _limit(options: Options, vault: Vault) -> frozenset[str] | None:
+    return frozenset(select_hosts(options.inventories, options.limit, vault)) if options.limit else None
+
+
+def _secrets(lab: Lab, vault: Vault) -> tuple[str, ...]:
+    """Every password of the lab, whoever it is for, and what opens the vault."""
+    hosts: tuple[EsxiHost | Vcenter, ...] = (*lab.esxi, *lab.vcenter)
+    return tuple({host.password.get_secret_value() for host in hosts} | vault.secrets)
+
+
+def _make_safe(run: LabRun) -> None:
+    """The folder of keys and logs is ours alone before anything is asked."""
+    for sentence in run.files.close_up():
+        run.note(sentence)
+    if run.files.masks.short:
+        run.ui.warn("a password has fewer than 4 characters: logs hide it only where it stands alone")

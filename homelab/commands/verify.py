@@ -1,0 +1,41 @@
+"""The command `verify`: smoke tests, and the plan must be empty."""
+
+from collections.abc import Sequence
+
+from homelab.checks.check import Result, run_checks
+from homelab.checks.smoke import smoke_tests
+from homelab.commands.lab_run import LabRun, open_run
+from homelab.commands.options import Options
+from homelab.commands.plan import show_plan
+from homelab.engine.plan import Plan
+from homelab.errors import DONE, FAILED
+from homelab.steps import all_steps
+
+SECONDS = 5.0
+
+
+def verify(options: Options) -> int:
+    """Ask whether the lab is as it is wanted."""
+    run = open_run(options, all_steps())
+    plan = run.runner.plan()
+    results = run_checks(run.world, smoke_tests(run.lab), SECONDS, lambda check, answer: None)
+    ok = _holds(results) and plan.empty and not plan.failures
+    show_checks(run, results, plan, ok=ok)
+    show_plan(run, plan)
+    return DONE if ok else FAILED
+
+
+def _holds(results: Sequence[Result]) -> bool:
+    return all(result.answer.ok for result in results)
+
+
+def show_checks(run: LabRun, results: Sequence[Result], plan: Plan, *, ok: bool) -> None:
+    """How the checks ended; in JSON with the number of planned items."""
+    if run.ui.json:
+        changes = sum(len(items) for items in plan.items.values())
+        run.ui.document({"ok": ok, "checks": [result.fields() for result in results], "changes": changes})
+        return
+    for result in results:
+        run.ui.say(f"{'ok    ' if result.answer.ok else 'FAILED'} {result.check.sentence}: {result.answer.text}")
+        if not result.answer.ok:
+            run.ui.say(f"       to do: {result.check.advice}")

@@ -1,0 +1,41 @@
+"""What the engine wants of the world; steps know the rest of it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+Report = Callable[[str, datetime, str], None]
+
+
+class World(Protocol):
+    """The ports' door as the runner uses it. `stop` is set when a person interrupts the run."""
+
+    @property
+    def stop(self) -> Event:
+        """Set once nothing new may begin."""
+
+    @property
+    def log_path(self) -> Path:
+        """Where the full log of the run is."""
+
+    @property
+    def cannot_write(self) -> str:
+        """Why the logs cannot be written any more; empty when they can."""
+
+    def log(self, text: str) -> None:
+        """Add a line to the full log."""
+
+    def at(self, report: Report) -> "World":
+        """The same world, reporting its waits (condition, deadline, last answer) as one node's."""
+
+    def during(self, step: str) -> AbstractContextManager[None]:
+        """In this context what is recorded belongs to a step."""
+
+    def afresh(self) -> AbstractContextManager[None]:
+        """In this context no look counts that was asked for before it began."""
+
+    def interruptible(self) -> AbstractContextManager[None]:
+        """In this context the first Ctrl-C or SIGTERM sets `stop`, and raises nothing."""

@@ -1,0 +1,1 @@
+"""Text and bytes, written and read. Pure."""

@@ -1,0 +1,1 @@
+"""What ESXi boots from and what its installer reads: boot.cfg, KS.CFG, boot banks, driver maps. Pure."""

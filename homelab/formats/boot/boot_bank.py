@@ -1,0 +1,143 @@
+"""An installed ESXi on a stick: its two boot banks, the active one, and the boot option in its boot.cfg. Pure.
+
+The stick has a GPT; the boot banks are the FAT16 partitions 5 and 6 (sectors 8224-520191 and 520224-1032191 on 6.x).
+The active bank has the highest `updated=` of those whose `bootstate=` is 0 (valid) or 1 (about to
+become 2); 3 is empty.
+"""
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+from homelab.formats.boot.boot_cfg import values_of, with_options, without_options
+from homelab.formats.fat.volume import Entry, FatError, Read, Volume, open_volume
+
+SECTOR = 512
+BANKS = (5, 6)
+VALID, UPGRADING = 0, 1
+STATES = {0: "valid", 1: "to be tried once", 2: "failed", 3: "empty"}
+FIXABLE = ("6.5", "6.7")
+OPTION = "preferVmklinux=TRUE"
+
+
+class NoEsxi(ValueError):
+    """There is no installed ESXi that could be used; the text is a clause about the stick."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    """One boot bank: `number` is its partition's, which begins at the byte `start`; `values` by lower-case key."""
+
+    number: int
+    start: int
+    volume: Volume = field(repr=False)
+    entry: Entry
+    text: bytes = field(repr=False)
+    values: dict[str, str] = field(repr=False)
+
+    @property
+    def state(self) -> int:
+        """`bootstate=`; 3 (empty) when it is not a number."""
+        return _number(self.values.get("bootstate", ""), 3)
+
+    @property
+    def updated(self) -> int:
+        """`updated=`: the higher, the newer."""
+        return _number(self.values.get("updated", ""), -1)
+
+    @property
+    def build(self) -> str:
+        """`build=`, as in 6.7.0-1.28.10302608."""
+        return self.values.get("build", "")
+
+    @property
+    def release(self) -> str:
+        """The first two numbers of the build; empty when there is none."""
+        return release_of(self.build)
+
+    def __str__(self) -> str:
+        state = STATES.get(self.state, "unknown")
+        return f"boot bank {self.number} (ESXi {self.build or 'unknown'}, updated={self.updated}, {state})"
+
+
+def _number(text: str, otherwise: int) -> int:
+    return int(text) if re.fullmatch(r"\d{1,18}", text) else otherwise
+
+
+def release_of(build: str) -> str:
+    """6.7 of 6.7.0-8169922; empty when it begins otherwise."""
+    found = re.match(r"(\d+\.\d+)\.\d+", build)
+    return found[1] if found else ""
+
+
+# --- the banks
+
+
+def partitions(read: Read) -> dict[int, tuple[int, int]]:
+    """The GPT's partitions: {number: (offset, bytes)}; NoEsxi when there is no sound GPT."""
+    header = read(SECTOR, SECTOR)
+    if header[:8] != b"EFI PART":
+        raise NoEsxi("it has no GPT, so no ESXi was installed on it")
+    size, checksum = struct.unpack_from("<I", header, 12)[0], struct.unpack_from("<I", header, 16)[0]
+    table, count, width, table_sum = struct.unpack_from("<QIII", header, 72)
+    if not 92 <= size <= SECTOR or zlib.crc32(header[:16] + bytes(4) + header[20:size]) != checksum:
+        raise NoEsxi("the head of its GPT is damaged")
+    if width < 128 or not 0 < count * width <= 1 << 20:
+        raise NoEsxi("its GPT is of an unknown shape")
+    raw = read(table * SECTOR, count * width)
+    if zlib.crc32(raw) != table_sum:
+        raise NoEsxi("the table of its GPT is damaged")
+    found = {}
+    for index in range(count):
+        first, last = struct.unpack_from("<QQ", raw, index * width + 32)
+        if any(raw[index * width : index * width + 16]) and last >= first:
+            found[index + 1] = (first * SECTOR, (last - first + 1) * SECTOR)
+    return found
+
+
+def banks(read: Read) -> tuple[list[Bank], list[str]]:
+    """The boot banks that can be read, and for each other one a clause that says why not."""
+    places = partitions(read)
+    if not set(BANKS) <= set(places):
+        raise NoEsxi("it lacks the partitions 5 and 6, the boot banks of ESXi")
+    found, faults = [], []
+    for number in BANKS:
+        try:
+            volume = open_volume(read, *places[number])
+            entry = volume.find("boot.cfg")
+            if entry is None or entry.is_folder:
+                raise FatError("it has no boot.cfg")
+            text = volume.content(entry)
+        except FatError as error:
+            faults.append(f"boot bank {number}: {error}")
+            continue
+        found.append(Bank(number, places[number][0], volume, entry, text, values_of(text)))
+    return found, faults
+
+
+def active(read: Read) -> Bank:
+    """The bank that the stick will start next; of two equal ones the first. NoEsxi when there is none."""
+    found, faults = banks(read)
+    able = [bank for bank in found if bank.state in (VALID, UPGRADING)]
+    if not able:
+        raise NoEsxi(f"no boot bank of it can be started: {'; '.join([*map(str, found), *faults])}")
+    return max(able, key=lambda bank: (bank.updated, -bank.number))
+
+
+# --- the option
+
+
+def has_option(text: bytes) -> bool:
+    """Tell whether kernelopt= asks for vmklinux drivers."""
+    return OPTION.lower() in values_of(text).get("kernelopt", "").lower().split()
+
+
+def fixed(text: bytes) -> bytes:
+    """The boot.cfg with the option that prefers vmklinux drivers; BootCfgError when that cannot be."""
+    return text if has_option(text) else with_options(without_options(text, "preferVmklinux"), OPTION)
+
+
+def unfixed(text: bytes) -> bytes:
+    """The boot.cfg without it; BootCfgError when that cannot be."""
+    return without_options(text, "preferVmklinux")

@@ -1,0 +1,1 @@
+"""The first boot of a guest. Pure."""

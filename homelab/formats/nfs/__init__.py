@@ -1,0 +1,1 @@
+"""What NFS servers are asked and answer. Pure."""

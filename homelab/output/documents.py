@@ -1,0 +1,88 @@
+"""The JSON documents of the contract, made of events and plans in this one place."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from homelab.engine.events import (
+    Changed,
+    Event,
+    Failed,
+    HandedOver,
+    HeldUp,
+    Intended,
+    Summary,
+    Unchanged,
+    Waiting,
+)
+from homelab.engine.plan import Plan
+from homelab.engine.step import Blocked, Change, HandOver, Node
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """One event as the contract's JSON object."""
+    node = {"step": event.node.step, "target": event.node.target} if event.node else {"step": None, "target": None}
+    return {"event": event.kind, "at": rfc3339(event.at), **node, **_own_fields(event)}
+
+
+def _own_fields(event: Event) -> dict[str, Any]:
+    match event:
+        case Intended(plan=plan):
+            return plan_document(plan)
+        case Waiting():
+            return {
+                "for": event.condition,
+                "deadline": event.deadline.isoformat(timespec="seconds"),
+                "last": event.last,
+            }
+        case Changed(node=node, change=change) if node:
+            return change_document(node, change)
+        case Unchanged(sentence=sentence) if sentence:
+            return {"sentence": sentence}
+        case Failed():
+            return {"what": event.what, "where": event.where, "advice": event.advice}
+        case HeldUp(until=until):
+            return {"until": until}
+        case HandedOver(do=do):
+            return {"do": do}
+        case Summary():
+            return summary_document(event)
+    return {}
+
+
+def summary_document(summary: Summary) -> dict[str, Any]:
+    """The numbers of a run."""
+    return asdict(summary.counts) | {"seconds": summary.seconds, "left_out": list(summary.left_out)}
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """A plan; `remarks` stand in it where there are any."""
+    remarks = [_of(node, sentence=said) for node, all_said in plan.remarks.items() for said in all_said]
+    return {
+        "changes": [change_document(node, change) for node, change in plan.of(Change)],
+        "blocked": [_of(node, until=item.until) for node, item in plan.of(Blocked)],
+        "hand_overs": [_of(node, do=item.do) for node, item in plan.of(HandOver)],
+    } | ({"remarks": remarks} if remarks else {})
+
+
+def change_document(node: Node, change: Change) -> dict[str, Any]:
+    """One change."""
+    words = change.words
+    return _of(
+        node,
+        sentence=words.sentence,
+        reason=words.reason,
+        before=words.before,
+        after=words.after,
+        disruptive=change.disruptive,
+        undo=words.undo,
+    )
+
+
+def _of(node: Node, **more: Any) -> dict[str, Any]:
+    return {"step": node.step, "target": node.target, **more}
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time in UTC with milliseconds."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

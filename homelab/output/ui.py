@@ -1,0 +1,203 @@
+"""What a person or a script sees: the same events as plain lines or as JSON lines.
+
+The result goes to stdout, all else to stderr. Every text passes `escape`, or is JSON: what came from a host, a file's
+name or an argument cannot act on the terminal, be taken for markup, or fail to be printed.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from getpass import getpass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape as without_markup
+
+from homelab.engine.events import Event, Started, Waiting
+from homelab.engine.plan import Plan
+from homelab.engine.step import Blocked, Change, HandOver, Node
+from homelab.errors import HomelabError, InventoryError
+from homelab.formats.trust.masks import Masks
+from homelab.formats.visible import visible
+from homelab.output.documents import event_document
+from homelab.output.sentences import plan_sentence, sentence_of
+
+STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
+
+QUIET_WAIT = timedelta(seconds=2)
+
+
+def escape(text: str) -> str:
+    """A sentence as the terminal may have it: one line, control characters shown, markup taken as it is written."""
+    return without_markup(visible(text, lines=False))
+
+
+class Ui:
+    """One command's voice. `form` is text or json."""
+
+    def __init__(self, form: str = "text", *, quiet: bool = False, verbose: bool = False, color: bool = True) -> None:
+        self.form = form
+        self.quiet = quiet
+        self.verbose = verbose
+        self._color = color
+        # A fingerprint such as ...:AB:... must not become an emoji.
+        options: dict[str, Any] = {"emoji": False, "soft_wrap": True, "highlight": False}
+        options["no_color"] = None if color else True
+        self._out = Console(**options)
+        self._err = Console(stderr=True, **options)
+        self._waits: dict[tuple[Node | None, str], tuple[datetime, bool]] = {}
+        self._masks = Masks()
+
+    def hide(self, masks: Masks) -> None:
+        """Mask these secrets from now on."""
+        self._masks = masks
+
+    def _fit(self, text: str, *, lines: bool = False) -> str:
+        """A text masked and escaped; one line unless `lines`, for a name must not write a line of its own."""
+        return without_markup(visible(self._masks.text(text), lines=lines))
+
+    @property
+    def json(self) -> bool:
+        """Whether a script listens."""
+        return self.form == "json"
+
+    def flags(self) -> list[str]:
+        """The arguments that make another command speak the same way."""
+        flags = {"--quiet": self.quiet, "--verbose": self.verbose, "--no-color": not self._color}
+        return ["--output", self.form, *(flag for flag, is_set in flags.items() if is_set)]
+
+    def note(self, text: str) -> None:
+        """A sentence on the way."""
+        if not self.quiet:
+            self._err.print(self._fit(text))
+
+    def show(self, text: str) -> None:
+        """A fact that somebody is about to agree to: --quiet leaves none of them out."""
+        self._err.print(self._fit(text))
+
+    def warn(self, text: str) -> None:
+        """A sentence that should not be missed."""
+        self._err.print(f"[yellow]warning:[/yellow] {self._fit(text)}")
+
+    def error(self, error: HomelabError) -> None:
+        """What happened, where, what to do; for an inventory every mistake."""
+        if isinstance(error, InventoryError):
+            for mistake in error.mistakes:
+                self._err.print(self._fit(str(mistake)))
+            self._err.print(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched")
+            return
+        self._err.print(f"[bold red]{self._fit(error.what)}[/bold red]")
+        self._err.print(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
+
+    def trace(self, text: str) -> None:
+        """The whole story of a mistake of ours, for -v."""
+        self._err.print(self._fit(text, lines=True))
+
+    def document(self, data: Mapping[str, Any]) -> None:
+        """A JSON document as the result."""
+        sys.stdout.write(self._masks.line(json.dumps(data, default=str)) + "\n")
+        sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """A line of the result."""
+        self._out.print(self._fit(text))
+
+    @property
+    def there(self) -> bool:
+        """Whether somebody can be asked: a terminal, and not a pipe."""
+        return sys.stdin.isatty()
+
+    def event(self, event: Event) -> None:
+        """One event of a run."""
+        if self.json:
+            self.document(event_document(event))
+        elif event.node is not None and not self.quiet:
+            self._event_line(event)
+
+    def _event_line(self, event: Event) -> None:
+        assert event.node is not None
+        if not self.verbose and (
+            isinstance(event, Started) or (isinstance(event, Waiting) and not self._worth_a_line(event))
+        ):
+            return
+        text = sentence_of(event)
+        style = STYLES.get(event.kind, "")
+        head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<16} {event.node.target:<8} {event.kind:<9}"
+        line = f"{self._fit(head)} {self._fit(text, lines=True)}"
+        self._err.print(f"[{style}]{line}[/{style}]" if style else line)
+
+    def _worth_a_line(self, event: Waiting) -> bool:
+        """A wait gets one line, and only when it lasts; -v shows every answer."""
+        key = (event.node, event.condition)
+        began, said = self._waits.setdefault(key, (event.at, False))
+        worth = not said and event.at - began >= QUIET_WAIT
+        self._waits[key] = (began, said or worth)
+        return worth
+
+    def plan(self, plan: Plan) -> None:
+        """The plan for people."""
+        for node, change in plan.of(Change):
+            self._change(node, change)
+        for node, blocked in plan.of(Blocked):
+            self._out.print(f"[yellow]{self._row(node, str(blocked))}[/yellow]")
+        for node, hand_over in plan.of(HandOver):
+            self._out.print(f"[magenta]{self._row(node, str(hand_over))}[/magenta]")
+        for node, remarks in plan.remarks.items():
+            for remark in remarks:
+                self._out.print(f"[dim]{self._row(node, f'remark: {remark}')}[/dim]")
+        self.plan_failures(plan)
+        self._out.print(plan_sentence(plan))
+
+    def plan_failures(self, plan: Plan) -> None:
+        """What could not be looked at, and why."""
+        for node, error in plan.failures.items():
+            self._err.print(f"[bold red]{self._fit(str(node))}: {self._fit(error.what)}[/bold red]")
+            self._err.print(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
+
+    def _change(self, node: Node, change: Change) -> None:
+        words = change.words
+        mark = " [bold yellow](disruptive)[/bold yellow]" if change.disruptive else ""
+        self._out.print(f"{self._row(node, words.sentence)}{mark}")
+        if change.disruptive:
+            # What will be lost is a fact that consent needs, as much as the sentence is.
+            self._out.print(f"[yellow]{'':<26}now: {self._fit(words.before)}[/yellow]")
+        self._out.print(f"[dim]{'':<26}why: {self._fit(words.reason)}; undo: {self._fit(words.undo)}[/dim]")
+
+    def _row(self, node: Node, text: str) -> str:
+        return f"{node.step:<16} {node.target:<8} {self._fit(text)}"
+
+    @contextmanager
+    def progress(self, sentence: str) -> Iterator[Callable[[int, int], None]]:
+        """How far a transfer is: a bar on a terminal, elsewhere a line now and then. Called with (done, in all)."""
+        if self.quiet or not self._err.is_terminal:
+            yield self._now_and_then(sentence)
+            return
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=self._err, transient=True) as bars:
+            task = bars.add_task(self._fit(sentence), total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total or None)
+
+    def _now_and_then(self, sentence: str) -> Callable[[int, int], None]:
+        said = time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            nonlocal said
+            if time.monotonic() - said >= QUIET_WAIT.total_seconds():
+                said = time.monotonic()
+                self.note(f"{sentence}: {done / 1e6:.0f}" + (f" of {total / 1e6:.0f} MB" if total else " MB"))
+
+        return report
+
+    def ask_secret(self, prompt: str = "Vault password: ") -> str:
+        """A password, typed unseen."""
+        return getpass(prompt)
+
+    def confirm(self, question: str) -> bool:
+        """Ask a person; only an explicit yes counts."""
+        self._err.print(self._fit(f"{question} [y/N] "), end="")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,1 @@
+"""The door to Ansible: the inventory as it merges it, and plays."""

@@ -1,0 +1,1 @@
+"""A guest, as one look over SSH sees it."""

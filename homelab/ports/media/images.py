@@ -1,0 +1,243 @@
+"""The image that every VM is copied from: fetched, checked and laid out as ESXi takes it, once for all checkouts."""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from homelab.errors import DeadlinePassed, HomelabError
+from homelab.formats.disk.vmdk import descriptor
+from homelab.lab import Image
+from homelab.ports.media import qcow2
+from homelab.ports.media.download import Progress, download
+
+__all__ = ["PreparedImage", "Progress", "prepare_image"]
+
+CHUNK = 1 << 20
+# Zeros are looked for in pieces of this size; a smaller hole saves nothing worth a look.
+BLOCK = 1 << 16
+ZEROS = bytes(BLOCK)
+# The vSphere API counts a disk in KiB.
+KIB = 1024
+# Another process may fetch and convert the same image meanwhile.
+LOCK_SECONDS = 3600.0
+LOCK_POLL_SECONDS = 0.2
+
+ARCHIVES = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
+VMDKS = (b"KDMV", b"COWD", b"# Disk DescriptorFile")
+
+UNPACK = "Unpack it (`tar -xf` for an OVA), and convert the disk inside: `qemu-img convert -O qcow2 DISK image.qcow2`"
+NAME_IT = "; then name image.qcow2 in image_source and its SHA-256 in image_sha256"
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """The pair that is uploaded side by side: `descriptor` a small text, `flat` a sparse file of `size_bytes`."""
+
+    descriptor: Path
+    flat: Path
+    size_bytes: int
+
+
+def prepare_image(image: Image, cache: Path, report: Progress) -> PreparedImage:
+    """Return the image as `SHA256.vmdk` and `SHA256-flat.vmdk` in cache/images/, made only when they are not there.
+
+    `report` counts from zero in each of three stages: fetch (URLs only), check, convert. The SHA-256 is checked before
+    a byte is interpreted. HomelabError when the source is missing, is another file than was meant, or cannot be read;
+    Unreachable when a server does not answer; DeadlinePassed when another process holds the image for an hour.
+    """
+    folder = cache / "images"
+    flat, text = folder / f"{image.sha256}-flat.vmdk", folder / f"{image.sha256}.vmdk"
+    with _faults_told(image.source):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not _is_whole(flat, text):
+            _check_source(image.source)
+            with _locked(folder / f"{image.sha256}.lock", image.source):
+                if not _is_whole(flat, text):
+                    _make(image, flat, text, report)
+        return PreparedImage(text, flat, flat.stat().st_size)
+
+
+def _is_whole(flat: Path, text: Path) -> bool:
+    """Tell whether both files are there and belong together; the descriptor is always written last."""
+    try:
+        return text.read_text() == descriptor(text.stem, flat.stat().st_size)
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def _make(image: Image, flat: Path, text: Path, report: Progress) -> None:
+    fetched = text.with_suffix(".source") if _is_url(image.source) else None
+    path = fetched or Path(image.source).expanduser()
+    if fetched and not fetched.exists():
+        download(image.source, fetched, report)
+    with path.open("rb") as file:
+        found = _digest(file, report)
+        if found != image.sha256:
+            if fetched:
+                fetched.unlink()
+            raise _mismatch(image, found, "removed from the cache" if fetched else "left unused")
+        _convert(file, path, image.source, flat, text, report)
+    if fetched:
+        fetched.unlink()
+
+
+# --- where it comes from
+
+
+def _is_url(source: str) -> bool:
+    return source.lower().startswith(("http://", "https://"))
+
+
+def _check_source(source: str) -> None:
+    """Refuse what can be told from the name alone, before anything is fetched."""
+    if "://" in source and not _is_url(source):
+        raise _unusable("this kind of address is not known", source, "Set image_source to a path or an http(s) URL")
+    name = source.lower().partition("?")[0] if _is_url(source) else source.lower()
+    if name.endswith(".ova"):
+        raise _unusable("an OVA is not read yet", source, UNPACK + NAME_IT)
+    if name.endswith(".vmdk"):
+        raise _unusable("a VMDK is not read yet", source, _convert_line(Path(source).name))
+
+
+def _digest(file: BinaryIO, report: Progress) -> str:
+    total, done = os.fstat(file.fileno()).st_size, 0
+    digest = hashlib.sha256()
+    while piece := file.read(CHUNK):
+        digest.update(piece)
+        done += len(piece)
+        report(done, total)
+    return digest.hexdigest()
+
+
+def _mismatch(image: Image, found: str, fate: str) -> HomelabError:
+    return HomelabError(
+        f"the image's SHA-256 is {found}, but image_sha256 says {image.sha256}; it was {fate}",
+        where=image.source,
+        advice="Compare both with the checksum that the publisher shows: correct image_sha256, or get the image again",
+    )
+
+
+# --- what it becomes
+
+
+def _convert(file: BinaryIO, path: Path, source: str, flat: Path, text: Path, report: Progress) -> None:
+    """Write the flat file, then the descriptor."""
+    _check_format(file, path, source)
+    try:
+        header = qcow2.read_header(file)
+        size = -(-header.size // KIB) * KIB
+        with _placed(flat) as target:
+            target.truncate(size)
+            for place, data in qcow2.extents(file, header):
+                _write_sparsely(target, place, data)
+                report(place + len(data), size)
+            report(size, size)
+    except qcow2.Unsupported as error:
+        raise _unusable(str(error), source, _convert_line(path)) from None
+    except qcow2.Qcow2Error as error:
+        raise _unusable(str(error), source, "Get the image again from its publisher, or name another one") from None
+    with _placed(text) as target:
+        target.write(descriptor(text.stem, size).encode("ascii"))
+
+
+def _write_sparsely(target: BinaryIO, place: int, data: bytes) -> None:
+    """Write the data but for blocks of zeros, which the fresh file already has as holes."""
+    for start in range(0, len(data), BLOCK):
+        block = data[start : start + BLOCK]
+        if block != ZEROS[: len(block)]:
+            target.seek(place + start)
+            target.write(block)
+
+
+def _check_format(file: BinaryIO, path: Path, source: str) -> None:
+    file.seek(0)
+    start = file.read(512)
+    if start.startswith(qcow2.MAGIC):
+        return
+    if start.startswith(VMDKS):
+        raise _unusable("a VMDK is not read yet", source, _convert_line(path))
+    if start[257:262] == b"ustar":
+        raise _unusable("an OVA or another tar archive is not read yet", source, UNPACK + NAME_IT)
+    for magic, kind in ARCHIVES.items():
+        if start.startswith(magic):
+            raise _unusable(f"it is packed by {kind}", source, UNPACK + NAME_IT)
+    raise _unusable("it is no qcow2 image", source, _convert_line(path))
+
+
+def _convert_line(path: Path | str) -> str:
+    return f"Convert it: `qemu-img convert -O qcow2 {path} image.qcow2`{NAME_IT}"
+
+
+def _unusable(what: str, source: str, advice: str) -> HomelabError:
+    return HomelabError(f"the image cannot be used: {what}", where=source, advice=advice)
+
+
+# --- files that are whole or absent
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file that gets its name when all of it is on the disk, and vanishes when anything goes wrong."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _locked(path: Path, source: str) -> Iterator[None]:
+    """Hold the file's lock; the kernel lets go of it however this process ends."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    with path.open("w") as file:
+        while not _try_lock(file.fileno()):
+            if time.monotonic() > deadline:
+                raise DeadlinePassed(
+                    f"another homelab process has held {path} for {LOCK_SECONDS:g} s",
+                    where=source,
+                    advice="End that process, then run the same command again",
+                )
+            time.sleep(LOCK_POLL_SECONDS)
+        yield
+
+
+def _try_lock(descriptor_number: int) -> bool:
+    try:
+        fcntl.flock(descriptor_number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _faults_told(source: str) -> Iterator[None]:
+    """The one door where the operating system's errors are translated."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise HomelabError(
+            f"there is no file {error.filename}",
+            where=source,
+            advice=f"Set image_source to a URL or to a path, absolute or as seen from {Path.cwd()}",
+        ) from None
+    except OSError as error:
+        raise HomelabError(
+            f"{error.strerror or error} ({error.filename or 'in the cache'})",
+            where=source,
+            advice="See that the file can be read, and that the cache has room for the image",
+        ) from None

@@ -1,0 +1,149 @@
+"""Images of sticks on the disk: written whole or not at all, mode 0600; images and devices read at any offset."""
+
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from homelab.errors import HomelabError, UsageError
+from homelab.formats.fat.layout import OEM, PARTITION_START, SECTOR, Layout
+from homelab.formats.fat.layout import Path as Names
+from homelab.ports.media.download import Progress
+
+Chunks = Callable[[Names], Iterator[bytes]]
+"""The content of a file of the stick, piece by piece."""
+
+
+def write_image(path: Path, plan: Layout, content: Chunks, report: Progress) -> None:
+    """Write the image; the file gets its name when all of it is on the disk, and what was there before is replaced.
+
+    UsageError when `path` is a device, a folder, or a file that is no image of ours; HomelabError when it cannot be
+    written, or another process is writing it. Nothing of it is left behind then, nor after Ctrl-C; what a kill left
+    behind is used again.
+    """
+    check_target(path)
+    with _told(path), _placed(path) as file:
+        _write(file, plan, content, report)
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file that gets its name when all of it is on the disk, and vanishes when anything goes wrong."""
+    part = path.with_name(f".{path.name}.part")
+    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "wb") as file:
+        _lock(file, part, path)
+        _check_part(part)
+        try:
+            file.truncate(0)
+            os.fchmod(file.fileno(), 0o600)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    _keep(path.parent)
+
+
+def _lock(file: BinaryIO, part: Path, path: Path) -> None:
+    """Hold the file; the kernel lets go of it however this process ends."""
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = part.exists() and os.path.samestat(part.stat(), os.fstat(file.fileno()))
+    except BlockingIOError:
+        free = False
+    if not free:
+        advice = "Wait until it is done, or end it; then run the same command again"
+        raise HomelabError("another homelab process writes this file", where=str(path), advice=advice)
+
+
+def _check_part(part: Path) -> None:
+    """Refuse to use a file that nothing of ours began: an image in the making is ours from its first sector on."""
+    with part.open("rb") as file:
+        begun = any(file.read(PARTITION_START * SECTOR + SECTOR))
+    if begun and not _is_ours(part):
+        advice = "Remove it, or name another file with -O"
+        raise UsageError("this file is there already, and was not made by homelab", where=str(part), advice=advice)
+
+
+def _write(file: BinaryIO, plan: Layout, content: Chunks, report: Progress) -> None:
+    file.truncate(plan.size)
+    for offset, data in plan.metadata:
+        file.seek(offset)
+        file.write(data)
+    total, done = sum(place.size for place in plan.files), 0
+    for place in plan.files:
+        file.seek(place.offset)
+        for piece in content(place.path):
+            file.write(piece)
+            done += len(piece)
+            report(done, total)
+
+
+def _keep(folder: Path) -> None:
+    """Make a new name last. Not every file system can; the content is on the disk already."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def check_target(path: Path) -> None:
+    """Refuse to write an image over anything but an image of ours."""
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        if path.parent.is_dir():
+            return
+        raise UsageError(
+            f"there is no folder {path.parent}", where=str(path), advice="Make it, or name another"
+        ) from None
+    except OSError as error:
+        raise UsageError(str(error.strerror), where=str(path), advice="Name another file with -O") from None
+    if stat.S_ISBLK(kind) or stat.S_ISCHR(kind):
+        advice = "Name a file with -O, then write it: homelab usb write HOST DEVICE"
+        raise UsageError("this is a device, and an image is a file", where=str(path), advice=advice)
+    if not stat.S_ISREG(kind):
+        raise UsageError("this is no file", where=str(path), advice="Name a file with -O")
+    if not _is_ours(path):
+        advice = "Name another file with -O, or remove this one"
+        raise UsageError("this file is there already, and is no image made by homelab", where=str(path), advice=advice)
+
+
+def _is_ours(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(PARTITION_START * SECTOR + 3)
+        return file.read(len(OEM)) == OEM
+    return False
+
+
+@contextmanager
+def open_medium(path: Path) -> Iterator[tuple[Callable[[int, int], bytes], int | None]]:
+    """Open an image or a device for reading: (read at an offset, its size in bytes or None).
+
+    macOS says 0 for every device.
+    """
+    with _told(path), path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+
+        def read(offset: int, length: int) -> bytes:
+            file.seek(offset)
+            return file.read(length)
+
+        yield read, size or None
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """The one door where the operating system's errors are translated."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.strerror or error}"
+        advice = "See that the path is right, that you may use it, and that there is room for the image"
+        raise HomelabError(what, where=str(path), advice=advice) from None

@@ -1,0 +1,1 @@
+"""Other machines over the network: TCP, TLS, HTTPS, NFS."""

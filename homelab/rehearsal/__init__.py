@@ -1,0 +1,1 @@
+"""A simulated lab that answers like the real one; a process of its own."""

@@ -1,0 +1,1 @@
+"""Real Linux guests in the place of VMs."""

@@ -1,0 +1,1 @@
+"""One simulated ESXi host: its state and its physics. Knows no protocol."""

@@ -1,0 +1,1 @@
+"""A rehearsal as the command sees it from outside."""

@@ -1,0 +1,1 @@
+"""Disks, datastores and the files on them."""

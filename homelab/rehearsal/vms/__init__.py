@@ -1,0 +1,1 @@
+"""The VMs of a simulated host."""

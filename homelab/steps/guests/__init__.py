@@ -1,0 +1,1 @@
+"""What is done inside of the VMs."""

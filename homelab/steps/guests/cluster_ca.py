@@ -1,0 +1,74 @@
+"""Step `cluster-ca`: the first control plane is prepared, and kubeadm makes the cluster's CA there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from homelab.engine.step import Node, Planned, Step
+from homelab.errors import Refused
+from homelab.lab import Lab
+from homelab.ports.guest.look import GuestLook
+from homelab.ports.world import World
+from homelab.steps.guests.one_cluster import Looks, begins, some, traces_of
+from homelab.steps.guests.roles import (
+    Roles,
+    RunPlaybook,
+    apply_playbook,
+    cluster_values,
+    node_values,
+    observe_roles,
+    plan_roles,
+)
+
+ROLES = ("kubernetes_node", "cluster_ca")
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """The first control plane's roles, and the looks at all control planes."""
+
+    roles: Roles
+    members: Looks
+
+
+class ClusterCa(Step[ClusterState, RunPlaybook]):
+    """One node: the first control plane."""
+
+    name = "cluster-ca"
+
+    def targets(self, lab: Lab) -> Sequence[str]:
+        """The first control plane."""
+        return [vm.name for vm in lab.control_plane[:1]]
+
+    def after(self, lab: Lab, target: str) -> Sequence[Node]:
+        """The guest is ready."""
+        return [Node("guest", target)]
+
+    def settled(self, lab: Lab, target: str) -> Sequence[Node]:
+        """The other control planes were tried: whether they bear a cluster is known before a CA is made."""
+        return [Node("guest", vm.name) for vm in lab.control_plane[1:]]
+
+    def observe(self, world: World, lab: Lab, target: str) -> ClusterState:
+        """The guest's receipts, and what all control planes bear."""
+        members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
+        return ClusterState(observe_roles(world, lab, target, ROLES), members)
+
+    def plan(self, lab: Lab, target: str, observed: ClusterState) -> Sequence[Planned[RunPlaybook]]:
+        """Prepare the node and make the CA when a receipt says so, and never beside another cluster."""
+        roles = observed.roles
+        values = {"kubernetes_node": node_values(lab, roles.bundle), "cluster_ca": cluster_values(lab)}
+        planned = plan_roles(target, roles, "cluster_ca.yml", "make the cluster's CA", values)
+        if not isinstance(roles.guest, GuestLook) or roles.guest.cluster_ca is not None:
+            return planned
+        if own := traces_of(roles.guest):
+            raise Refused(
+                f"it bears a cluster ({some(own)}), and its CA /etc/kubernetes/pki/ca.crt cannot be read",
+                where=target,
+                advice="A new CA would cut that cluster off. Bring ca.crt and ca.key back from another control plane "
+                "or a backup. If the cluster is not wanted any more, take it down there "
+                "(`kubeadm reset -f`); run again",
+            )
+        return begins(planned, lab, observed.members)
+
+    def apply(self, world: World, change: RunPlaybook) -> None:
+        """Run the playbook."""
+        apply_playbook(world, change)

@@ -1,0 +1,146 @@
+"""Step `guest`: a VM answers on SSH, cloud-init is done, and the seed with its secrets is gone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from homelab.engine.step import Blocked, Change, Node, Planned, Step, Words
+from homelab.errors import HostFault
+from homelab.lab import Lab
+from homelab.ports.guest.look import GuestAway, GuestLook
+from homelab.ports.vsphere.folders import delete_file
+from homelab.ports.vsphere.vms import detach_image
+from homelab.ports.world import World
+
+TASK_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class AwaitGuest(Change):
+    """Wait for the first boot of one guest, so many seconds at most."""
+
+    address: str
+    seconds: int
+
+    def _words(self) -> Words:
+        return Words(
+            sentence=f"wait until {self.target} ({self.address}) answers on SSH and its cloud-init is done",
+            reason=f"{self.target} is on and not ready yet",
+            undo="nothing to undo",
+            before="not ready",
+            after="ready",
+        )
+
+
+@dataclass(frozen=True)
+class RemoveSeed(Change):
+    """Take the seed out of the VM of a .vmx and delete it: it holds the guest's private host key.
+
+    `path` is the seed's, in the VM's own folder; an image that somebody else put into a drive is not ours.
+    """
+
+    host: str
+    vmx: str
+    path: str
+
+    def _words(self) -> Words:
+        return Words(
+            sentence=f"take the seed {self.path} out of {self.target} and delete it",
+            reason="it was read, and it holds secrets",
+            undo="not needed: a guest reads its seed once",
+            before="attached",
+            after="deleted",
+        )
+
+
+@dataclass(frozen=True)
+class GuestState:
+    """The guest, its VM's power, and its seed with the host and the .vmx of the VM."""
+
+    powered_on: bool
+    guest: GuestLook | GuestAway
+    host: str = ""
+    vmx: str = ""
+    seed: str | None = None
+
+
+Changes = AwaitGuest | RemoveSeed
+
+
+class Guest(Step[GuestState, Changes]):
+    """One node a VM."""
+
+    name = "guest"
+
+    def targets(self, lab: Lab) -> Sequence[str]:
+        """Every VM, ours or not."""
+        return [vm.name for vm in lab.vms]
+
+    def after(self, lab: Lab, target: str) -> Sequence[Node]:
+        """The VM is on."""
+        return [Node("vm", target)]
+
+    def observe(self, world: World, lab: Lab, target: str) -> GuestState:
+        """The VM's power and seed, and a look at the guest."""
+        if not lab.vm(target).managed:
+            return GuestState(True, world.guest(target))
+        found = world.vm(target)
+        if found is None or not found[1].powered_on:
+            return GuestState(False, GuestAway(f"VM {target} is on"))
+        host, vm = found
+        return GuestState(True, world.guest(target), host, vm.path, vm.seed)
+
+    def plan(self, lab: Lab, target: str, observed: GuestState) -> Sequence[Planned[Changes]]:
+        """Wait for what is not ready; then the seed goes."""
+        if not observed.powered_on:
+            return [Blocked(target, f"the VM {target} exists and is on")]
+        guest = observed.guest
+        changes: list[Planned[Changes]] = []
+        if isinstance(guest, GuestAway) or guest.cloud_init == "running":
+            changes.append(AwaitGuest(target, str(lab.vm(target).address), lab.guests.timeout))
+        elif guest.cloud_init.startswith("error"):
+            raise _failed(target, guest)
+        if observed.seed:
+            changes.append(RemoveSeed(target, observed.host, observed.vmx, observed.seed))
+        return changes
+
+    def apply(self, world: World, change: Changes) -> None:
+        """Wait, or take the seed away."""
+        if isinstance(change, AwaitGuest):
+            _await(world, change)
+        else:
+            _remove_seed(world, change)
+
+
+def _failed(target: str, guest: GuestLook) -> HostFault:
+    return HostFault(
+        f"cloud-init ended with {guest.cloud_init}",
+        where=target,
+        advice=f"See /var/log/cloud-init.log on {target}; mend the inventory, destroy the VM, and run again",
+    )
+
+
+def _await(world: World, change: AwaitGuest) -> None:
+    def not_ready() -> str | None:
+        world.forget(change.target)
+        guest = world.guest(change.target)
+        if isinstance(guest, GuestAway):
+            return f"not yet: {guest.reason}"
+        if guest.cloud_init.startswith("error"):
+            raise _failed(change.target, guest)
+        return "answers; cloud-init is running" if guest.cloud_init == "running" else None
+
+    world.wait(
+        f"{change.target} answers on SSH and cloud-init is done",
+        not_ready,
+        seconds=change.seconds,
+        where=f"{change.target} ({change.address})",
+        advice="Look at the VM's console in the host's web page; check vm_network, the address and the gateway",
+    )
+
+
+def _remove_seed(world: World, change: RemoveSeed) -> None:
+    progress = world.progress(f"the seed of {change.target} is gone", TASK_SECONDS)
+    datastore, path = change.path.removeprefix("[").split("] ", 1)
+    with world.session(change.host) as session:
+        detach_image(session, change.vmx, change.target, change.path, seconds=TASK_SECONDS, progress=progress)
+        delete_file(session, datastore, path, seconds=TASK_SECONDS, progress=progress)

@@ -1,0 +1,137 @@
+"""Step `image`: the disk that VMs are copied from lies once on the datastore, under its content hash."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from homelab.engine.step import Blocked, Change, Node, Planned, Step, Words
+from homelab.errors import HostFault, Interrupted
+from homelab.lab import Image as ImageSource
+from homelab.lab import Lab
+from homelab.ports.files.home import cache_folder
+from homelab.ports.media.images import prepare_image
+from homelab.ports.vsphere import Session
+from homelab.ports.vsphere.storage import file_size, make_folder, upload
+from homelab.ports.world import World
+
+TRANSFER_SECONDS = 3600
+
+
+def image_folder(lab: Lab) -> str:
+    """The folder of images on a datastore."""
+    return f"homelab/{lab.name}/images"
+
+
+def image_path(lab: Lab) -> str:
+    """The image's descriptor, relative to its datastore."""
+    return f"{image_folder(lab)}/{lab.image.sha256}.vmdk"
+
+
+def image_datastore(lab: Lab, own: str) -> str:
+    """The datastore that the image of a VM lies on: the shared one, or the VM's own where there is none."""
+    return lab.nfs[0].datastore if lab.nfs else own
+
+
+@dataclass(frozen=True)
+class UploadImage(Change):
+    """Upload the image of this SHA-256 through one host that mounts the datastore; `path` is named by it."""
+
+    datastore: str
+    path: str
+    source: str
+    sha256: str
+    via: str
+
+    def _words(self) -> Words:
+        return Words(
+            sentence=f"upload the image {Path(self.source).name} to the datastore {self.datastore} through {self.via}",
+            reason="it is not on the datastore yet",
+            undo=f"delete [{self.datastore}] {self.path} and its -flat.vmdk when no VM is to be created any more",
+            after=f"[{self.datastore}] {self.path}",
+        )
+
+
+@dataclass(frozen=True)
+class ImageLook:
+    """`via` is the host to go through, None when none mounts the datastore; `whole` when the image is there."""
+
+    via: str | None
+    whole: bool
+
+
+class Image(Step[ImageLook, UploadImage]):
+    """One node a datastore, named after the NAS."""
+
+    name = "image"
+
+    def targets(self, lab: Lab) -> Sequence[str]:
+        """The NAS, when there are VMs of ours."""
+        return [nas.name for nas in lab.nfs] if any(vm.managed for vm in lab.vms) else []
+
+    def settled(self, lab: Lab, target: str) -> Sequence[Node]:
+        """All mounts have been tried, and the host that the image goes through has rebooted if it had to."""
+        return [*(Node("nfs-datastore", host.name) for host in lab.esxi), Node("reboot", lab.esxi[0].name)]
+
+    def observe(self, world: World, lab: Lab, target: str) -> ImageLook:
+        """Look for the descriptor, which is written last, through the first host that has the datastore."""
+        datastore = lab.nfs[0].datastore
+        for name, look in world.reachable_hosts().items():
+            nas = look.nas_named(datastore)
+            if nas and nas.accessible:
+                return ImageLook(name, world.reader(name).has_file(datastore, image_path(lab)))
+        return ImageLook(None, False)
+
+    def plan(self, lab: Lab, target: str, observed: ImageLook) -> Sequence[Planned[UploadImage]]:
+        """Upload what is missing."""
+        datastore = lab.nfs[0].datastore
+        if observed.via is None:
+            return [Blocked(target, f"a host mounts the datastore {datastore}")]
+        if observed.whole:
+            return []
+        return [UploadImage(target, datastore, image_path(lab), lab.image.source, lab.image.sha256, observed.via)]
+
+    def apply(self, world: World, change: UploadImage) -> None:
+        """Prepare the pair on this machine, upload the data first and the descriptor last."""
+        sentence = f"the image {Path(change.source).name} is prepared"
+        image = ImageSource(source=change.source, sha256=change.sha256)
+        prepared = prepare_image(image, cache_folder(), PercentReport(world, sentence))
+        with world.session(change.via) as session:
+            make_folder(session, change.datastore, change.path.rpartition("/")[0])
+            flat = change.path.removesuffix(".vmdk") + "-flat.vmdk"
+            _upload(world, session, change.datastore, flat, prepared.flat)
+            _upload(world, session, change.datastore, change.path, prepared.descriptor)
+
+
+def _upload(world: World, session: Session, datastore: str, path: str, source: Path) -> None:
+    size = source.stat().st_size
+    with source.open("rb") as file:
+        upload(session, datastore, path, file, size, PercentReport(world, f"[{datastore}] {path} is uploaded"))
+    found = file_size(session, datastore, path)
+    if found != size:
+        raise HostFault(
+            f"[{datastore}] {path} has {found} bytes after the upload, sent were {size}",
+            where=session.where,
+            advice="Check the space on the datastore and run again; the file is written anew",
+        )
+
+
+class PercentReport:
+    """Turns (done, total) bytes into waiting events, one a percent at the most."""
+
+    def __init__(self, world: World, sentence: str) -> None:
+        self._sentence, self._stop = sentence, world.stop
+        self._say = world.progress(sentence, TRANSFER_SECONDS)
+        self._last = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report how far it is. Raises Interrupted: what is prepared or sent is begun anew, or found whole."""
+        if self._stop.is_set() and done < total:
+            raise Interrupted(
+                f"interrupted: {self._sentence}; {done} of {total} bytes",
+                where="this machine",
+                advice="Run again; it goes on where it stopped",
+            )
+        percent = 100 * done // total if total else 0
+        if percent != self._last:
+            self._last = percent
+            self._say(f"{percent} % of {total / 1e6:.0f} MB")

@@ -1,0 +1,245 @@
+"""`usb install` with the real QEMU and a stand-in for the installer, and what it refuses without either."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from homelab.commands import usb_install as install_commands
+from homelab.commands.usb_install import mac_of
+from homelab.formats.boot.boot_bank import active
+from homelab.formats.boot.boot_cfg import values_of
+from homelab.formats.boot.stick_image import BOOT_CFGS, recognise
+from homelab.formats.fat.volume import Read, open_volume
+from homelab.ports.media.devices import Medium, opened
+from homelab.ports.media.qemu import Machine, find_emulator, run_until_reboot
+from homelab.ports.media.stick_writer import write_stick
+from tests.helpers import efi_tools
+from tests.helpers.checkout import ROOT
+from tests.helpers.stick_tools import SMALL, SMALL_SIZE, boot_cfg, installed, installer
+
+SIZE = 3_680_501_760
+TIMEOUT = 240
+
+
+def homelab(folder: Path, *argv: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "homelab", "usb", "install", "brix3", *argv]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, env=environment()
+    )
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def reader(path: Path) -> Read:
+    def read(offset: int, size: int) -> bytes:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+    return read
+
+
+def emulators(folder: Path) -> list[int]:
+    """Processes of QEMU that work in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes()
+        except OSError:
+            continue
+        if b"qemu-system" in words and str(folder).encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+# --- without QEMU
+
+
+def test_no_two_hosts_get_the_same_address() -> None:
+    assert mac_of("brix3") == mac_of("brix3") != mac_of("brix4")
+    assert mac_of("brix3").startswith("52:54:00:")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["out.img"], "there is no such image"),
+        (["out.img", "--image", "whole.img"], "installed on this image already"),
+        (["out.img", "--image", "ours.img", "--size", "1"], "--size 1.0 is too small"),
+        (["ours.img", "--image", "ours.img"], "this file is there already"),
+        (["nowhere/out.img", "--image", "ours.img"], "there is no folder nowhere"),
+        (["out.img", "--image", "cut.img"], "it is cut"),
+        (["taken.img", "--image", "ours.img"], "this file is there already where: taken.img.part"),
+    ],
+)
+def test_what_cannot_be_installed_is_refused(tmp_path: Path, argv: list[str], said: str) -> None:
+    installed(tmp_path / "whole.img", {5: boot_cfg(), 6: None}, SMALL_SIZE, SMALL)
+    installer(tmp_path / "ours.img")
+    (tmp_path / "cut.img").write_bytes((tmp_path / "ours.img").read_bytes()[:1_200_128])
+    (tmp_path / "taken.img.part").write_text("a download of a browser's")
+    before = sorted(tmp_path.iterdir())
+    done = homelab(tmp_path, *argv)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("names", BOOT_CFGS)
+def test_the_installer_is_told_to_speak_on_the_serial_console(tmp_path: Path, names: tuple[str, ...]) -> None:
+    path = installer(tmp_path / "a.img")
+    known = recognise(reader(path), path.stat().st_size)
+    speak = partial(install_commands._console_on, known=known, path=names)
+    assert install_commands._change(path, speak)
+    assert not install_commands._change(path, speak)
+    volume = open_volume(reader(path), *known.volume)
+    entry = volume.find(*names)
+    assert entry is not None
+    options = values_of(volume.content(entry))["kernelopt"]
+    assert options == "runweasel ks=usb:/KS.CFG logPort=com1 gdbPort=none"
+
+
+# --- with QEMU
+
+MISSING = [name for name in ("qemu-system-x86_64", "gcc") if shutil.which(name) is None]
+real = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    left = emulators(tmp_path)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+@pytest.mark.thorough
+@real
+@pytest.mark.timeout(TIMEOUT)
+def test_a_stick_is_installed_to_its_end_and_boots_by_itself(folder: Path) -> None:
+    efi_tools.standin(folder / "brix3.img", SIZE)
+    done = homelab(folder, "whole.img", "-o", "json", "--minutes", "3")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {event["event"] for event in events[:-1]} == {"waiting"}
+    assert "ESXi 6.7.0-1.28.10302608 installed for brix3" in events[-1]["sentence"]
+    assert efi_tools.INSTALLER in (folder / "whole.img.log").read_text(errors="replace")
+    whole = folder / "whole.img"
+    assert whole.stat().st_mode & 0o777 == 0o600
+    assert not (folder / "whole.img.part").exists()
+    bank = active(reader(whole))
+    assert bank.values["kernelopt"] == "a"
+    machine = Machine(whole, folder / "second.log", mac_of("brix3"), memory_mib=512)
+    run_until_reboot(find_emulator(), machine, 120, lambda line: None, "the installed stick to start")
+    assert efi_tools.INSTALLED in (folder / "second.log").read_text(errors="replace")
+    assert efi_tools.INSTALLER not in (folder / "second.log").read_text(errors="replace")
+
+
+@pytest.mark.thorough
+@real
+@pytest.mark.timeout(TIMEOUT)
+@pytest.mark.parametrize(
+    ("make", "minutes", "said"),
+    [
+        ({"idle": True}, "3", "the installer ended without installing; last answer: Installation complete."),
+        ({"banks": {5: boot_cfg("6.5.0-4564106"), 6: None}}, "3", "what it installed is 6.5.0-4564106"),
+        ({"banks": {5: boot_cfg(state=3), 6: None}}, "3", "no boot bank of it can be started"),
+        ({"says": "cannot find kickstart file on usb with path -- /KS.CFG"}, "3", "the installer stopped: cannot find"),
+        ({}, "0.02", "waited 1 s for the installer to end with a reboot; last answer:"),
+    ],
+)
+def test_an_installation_that_fails_leaves_no_image(
+    folder: Path, make: dict[str, object], minutes: str, said: str
+) -> None:
+    efi_tools.standin(folder / "brix3.img", SIZE, **make)  # type: ignore[arg-type]
+    done = homelab(folder, "whole.img", "--minutes", minutes)
+    assert done.returncode == 1
+    assert said in " ".join(done.stderr.split())
+    assert not list(folder.glob("whole.img")) + list(folder.glob("*.part"))
+
+
+@pytest.mark.thorough
+@real
+@pytest.mark.timeout(TIMEOUT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_installation_leaves_no_image_and_no_emulator(folder: Path, number: signal.Signals) -> None:
+    efi_tools.standin(folder / "brix3.img", SIZE)
+    command = [sys.executable, "-m", "homelab", "usb", "install", "brix3", "whole.img", "-o", "json"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "waiting"
+        assert emulators(folder)
+        assert (folder / "whole.img.part").exists()
+        process.send_signal(number)
+        assert process.wait(30) == 130
+    assert not list(folder.glob("whole.img")) + list(folder.glob("*.part"))
+
+
+class Pulled(Exception):
+    """The stick was pulled out."""
+
+
+class NotStarted(Exception):
+    """The firmware went on to its own shell."""
+
+
+def write_but(stick: Path, image: Path, left: int) -> None:
+    """Write an image, but for the last `left` writes."""
+
+    class Stick(Medium):
+        writes = 0
+        most = 10**9
+
+        def write(self, offset: int, content: bytes) -> None:
+            self.writes += 1
+            if self.writes > self.most:
+                raise Pulled
+            super().write(offset, content)
+
+    with opened("stick", stick, write=True) as medium, image.open("rb") as file:
+        target = Stick(medium.name, medium.path, medium.descriptor, medium.size)
+        write_stick(file, image.name, target, lambda done, total: None)
+        target.most, target.writes = target.writes - left, 0
+        if left:
+            with pytest.raises(Pulled):
+                write_stick(file, image.name, target, lambda done, total: None)
+
+
+@pytest.mark.thorough
+@real
+@pytest.mark.timeout(TIMEOUT)
+@pytest.mark.parametrize("left", [0, 1, 4])
+@pytest.mark.parametrize("kind", ["installer", "installed"])
+def test_firmware_starts_a_whole_stick_and_no_half_one(folder: Path, kind: str, left: int) -> None:
+    """Of a stick that held the same image before, so that what is missing may lie there still."""
+    if kind == "installer":
+        image, says = efi_tools.standin(folder / "image.img", SIZE), efi_tools.INSTALLER
+    else:
+        image, says = efi_tools.starting(folder / "image.img", efi_tools.BANKS, SMALL_SIZE, SMALL), efi_tools.INSTALLED
+    stick = folder / "stick.img"
+    with stick.open("wb") as file:
+        file.truncate(256 << 20)
+    write_but(stick, image, left)
+
+    def watch(line: str) -> None:
+        if "Shell>" in line:
+            raise NotStarted
+
+    machine = Machine(stick, folder / "console.log", mac_of("brix3"), memory_mib=512)
+    emulator = find_emulator()
+    if left:
+        with pytest.raises(NotStarted):
+            run_until_reboot(emulator, machine, 120, watch, "the firmware's shell")
+    else:
+        run_until_reboot(emulator, machine, 120, watch, "the stick to start")
+    assert (says in machine.log.read_text(errors="replace")) == (not left)

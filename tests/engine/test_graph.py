@@ -1,0 +1,65 @@
+"""Which node waits for which."""
+
+import pytest
+
+from homelab.engine.graph import chosen_graph, full_graph, in_rows
+from homelab.engine.step import Node
+from homelab.steps import all_steps
+from homelab.steps.hosts.driver_fix import DriverFix
+from homelab.steps.hosts.reboot import Reboot
+from tests.helpers.sample import sample_lab
+
+LAB = sample_lab()
+GRAPH = full_graph(LAB, all_steps())
+
+
+def test_a_vm_waits_for_its_own_host_and_the_image_only() -> None:
+    assert GRAPH[Node("vm", "cp1")].after == {
+        Node("reboot", "brix1"),
+        Node("nfs-datastore", "brix1"),
+        Node("image", "nas"),
+    }
+
+
+def test_the_balancer_stands_before_the_first_server() -> None:
+    edges = GRAPH[Node("kubernetes", "cp1")]
+    assert {Node("load-balancer", "lb1"), Node("load-balancer", "lb2")} <= edges.settled
+    assert Node("cluster-ca", "cp1") in edges.after
+
+
+def test_what_waited_for_a_left_out_node_waits_for_what_came_before_it() -> None:
+    graph = chosen_graph(GRAPH, lambda node: node.step in ("nfs-datastore", "driver-fix", "vm"))
+    edges = graph[Node("vm", "cp1")]
+    assert Node("driver-fix", "brix1") in edges.after
+    assert Node("nfs-datastore", "brix1") in edges.after
+    assert Node("nfs-datastore", "brix4") in edges.settled
+
+
+def busy(*hosts: str) -> list[Node]:
+    return [Node("reboot", host) for host in hosts]
+
+
+def test_hosts_with_something_to_do_go_one_after_another() -> None:
+    graph = in_rows(GRAPH, all_steps(), LAB, busy("brix3", "brix4"))
+    assert Node("reboot", "brix3") in graph[Node("driver-fix", "brix4")].unharmed
+    assert not GRAPH[Node("driver-fix", "brix4")].unharmed
+    assert not graph[Node("driver-fix", "brix3")].unharmed
+    assert not graph[Node("driver-fix", "brix2")].unharmed
+
+
+def test_a_row_holds_over_a_host_that_never_began() -> None:
+    graph = in_rows(GRAPH, all_steps(), LAB, busy("brix1", "brix2", "brix3"))
+    assert Node("reboot", "brix1") in graph[Node("driver-fix", "brix3")].unharmed
+
+
+def test_hosts_that_a_person_named_go_in_that_order_and_a_refused_one_stops_the_rest() -> None:
+    names = ("brix3", "brix1")
+    steps = (DriverFix(hosts=names), Reboot(hosts=names))
+    graph = in_rows(full_graph(LAB, steps), steps, LAB, [])
+    assert Node("reboot", "brix3") in graph[Node("driver-fix", "brix1")].after
+    assert graph[Node("driver-fix", "brix3")].after == frozenset()
+
+
+def test_a_graph_is_never_changed() -> None:
+    with pytest.raises(TypeError):
+        GRAPH[Node("vm", "cp1")] = GRAPH[Node("vm", "cp2")]  # type: ignore[index]

@@ -1,0 +1,267 @@
+"""The runner, with steps that work on a dict instead of machines."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homelab.engine.events import Counts, Event, Failed, HeldUp
+from homelab.engine.plan import Plan
+from homelab.engine.runner import Runner
+from homelab.engine.step import Blocked, Change, HandOver, Node, Planned, Step, Words
+from homelab.engine.world import Report
+from homelab.errors import HomelabError, Interrupted
+from homelab.output.documents import plan_document
+from homelab.ports.signals import stopping
+from tests.helpers.sample import sample_lab
+
+LAB = sample_lab()
+
+
+@dataclass
+class Shelf:
+    """The world of these tests: names and whether they are done."""
+
+    done: set[str] = field(default_factory=set)
+    stop: threading.Event = field(default_factory=threading.Event)
+    logged: list[str] = field(default_factory=list)
+    log_path: Path = Path("run.log")
+    cannot_write: str = ""
+
+    def at(self, report: Report) -> "Shelf":
+        return self
+
+    def log(self, text: str) -> None:
+        self.logged.append(text)
+
+    def during(self, step: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def afresh(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def interruptible(self) -> AbstractContextManager[None]:
+        return stopping(self.stop)
+
+
+@dataclass(frozen=True)
+class Do(Change):
+    name: str = ""
+    disruptive_now: bool = False
+
+    @property
+    def disruptive(self) -> bool:  # type: ignore[override]
+        return self.disruptive_now
+
+    def _words(self) -> Words:
+        return Words(f"do {self.name}", "it is not done", "undo it")
+
+
+class Doing(Step[bool, Do]):
+    """Puts `NAME TARGET` on the shelf; `apply_as` replaces what apply does."""
+
+    def __init__(
+        self,
+        name: str,
+        after: str = "",
+        apply_as: Callable[[Shelf, Do], None] | None = None,
+        plan_as: Callable[[str], Sequence[Planned[Do]]] | None = None,
+        disruptive: bool = False,
+    ) -> None:
+        self.name = name  # type: ignore[misc]
+        self._after, self._apply, self._plan, self._disruptive = after, apply_as, plan_as, disruptive
+
+    def targets(self, lab: Any) -> Sequence[str]:
+        return ["a", "b"]
+
+    def after(self, lab: Any, target: str) -> Iterable[Node]:
+        return [Node(self._after, target)] if self._after else []
+
+    def observe(self, world: Shelf, lab: Any, target: str) -> bool:
+        return f"{self.name} {target}" in world.done
+
+    def plan(self, lab: Any, target: str, observed: bool) -> Sequence[Planned[Do]]:
+        if self._plan:
+            return self._plan(target)
+        return [] if observed else [Do(target, f"{self.name} {target}", self._disruptive)]
+
+    def apply(self, world: Shelf, change: Do) -> None:
+        if self._apply:
+            self._apply(world, change)
+        else:
+            world.done.add(change.name)
+
+
+def run(*steps: Step, shelf: Shelf | None = None, consent: bool = True) -> tuple[Counts, list[Event], Shelf]:
+    shelf = shelf or Shelf()
+    events: list[Event] = []
+    runner = Runner(LAB, steps, shelf, events.append)
+    return runner.run(Plan(), lambda node, change: consent), events, shelf
+
+
+def kinds(events: list[Event], node: Node) -> list[str]:
+    return [event.kind for event in events if event.node == node]
+
+
+def fail_on(target: str) -> Callable[[Shelf, Do], None]:
+    def apply(world: Shelf, change: Do) -> None:
+        if change.target == target:
+            raise HomelabError("it broke", where=target, advice="mend it")
+        world.done.add(change.name)
+
+    return apply
+
+
+def test_everything_is_done_once_and_a_second_run_changes_nothing() -> None:
+    steps = (Doing("first"), Doing("second", after="first"))
+    counts, events, shelf = run(*steps)
+    assert counts == Counts(changed=4)
+    assert kinds(events, Node("second", "a")) == ["start", "changed"]
+    counts, _, _ = run(*steps, shelf=shelf)
+    assert (counts.changed, counts.unchanged) == (0, 4)
+
+
+def test_what_does_not_depend_on_a_failure_still_completes_and_running_again_goes_on() -> None:
+    counts, events, shelf = run(Doing("first", apply_as=fail_on("a")), Doing("second", after="first"))
+    assert (counts.changed, counts.failed, counts.blocked) == (2, 1, 1)
+    assert kinds(events, Node("first", "a")) == ["start", "failed"]
+    [blocked] = [event for event in events if event.node == Node("second", "a")]
+    assert isinstance(blocked, HeldUp)
+    assert blocked.until == "first a is done"
+    counts, _, _ = run(Doing("first"), Doing("second", after="first"), shelf=shelf)
+    assert counts == Counts(changed=2, unchanged=2)
+
+
+def test_a_change_that_does_not_take_is_a_failure() -> None:
+    counts, events, _ = run(Doing("first", apply_as=lambda world, change: None))
+    assert (counts.changed, counts.failed) == (2, 2)
+    failed = next(event for event in events if isinstance(event, Failed))
+    assert "did not take" in failed.what
+
+
+def test_an_unforeseen_exception_is_said_without_a_traceback_and_logged_with_it() -> None:
+    def crash(world: Shelf, change: Do) -> None:
+        raise KeyError("oops")
+
+    counts, events, shelf = run(Doing("first", apply_as=crash))
+    assert counts.failed == 2
+    failed = next(event for event in events if isinstance(event, Failed))
+    assert "a mistake of homelab itself: KeyError" in failed.what
+    assert "Traceback" in shelf.logged[0]
+
+
+@pytest.mark.parametrize(
+    ("item", "kind", "count"),
+    [(Blocked("a", "later"), "blocked", "blocked"), (HandOver("a", "plug it in"), "hand_over", "handed_over")],
+)
+def test_what_cannot_be_done_now_blocks_what_follows(item: Planned[Do], kind: str, count: str) -> None:
+    steps = (Doing("first", plan_as=lambda target: [item] if target == "a" else []), Doing("second", after="first"))
+    counts, events, _ = run(*steps)
+    assert kinds(events, Node("first", "a")) == ["start", kind]
+    assert getattr(counts, count) >= 1
+    assert kinds(events, Node("second", "a")) == ["blocked"]
+    assert kinds(events, Node("second", "b"))[-1] == "changed"
+
+
+def test_a_disruptive_change_without_consent_is_not_made() -> None:
+    counts, _, shelf = run(Doing("first", disruptive=True), consent=False)
+    assert counts.failed == 2
+    assert shelf.done == set()
+    counts, _, _ = run(Doing("first", disruptive=True), consent=True)
+    assert counts.changed == 2
+
+
+def test_the_plan_reads_only_and_keeps_failures_apart() -> None:
+    def plan(target: str) -> Sequence[Planned[Do]]:
+        if target == "a":
+            raise HomelabError("no answer", where="a", advice="look")
+        return [Do("b", "first b")]
+
+    shelf = Shelf()
+    steps = (Doing("first", plan_as=plan),)
+    found = Runner(LAB, steps, shelf, lambda event: None).plan()
+    assert list(found.failures) == [Node("first", "a")]
+    [change] = plan_document(found)["changes"]
+    assert change == {
+        "step": "first",
+        "target": "b",
+        "sentence": "do first b",
+        "reason": "it is not done",
+        "before": "absent",
+        "after": "present",
+        "disruptive": False,
+        "undo": "undo it",
+    }
+    assert shelf.done == set()
+
+
+def test_a_step_that_breaks_while_it_looks_costs_its_own_node_alone() -> None:
+    def plan(target: str) -> Sequence[Planned[Do]]:
+        if target == "a":
+            raise KeyError("runtime.bootTime")
+        return [Do("b", "first b")]
+
+    shelf = Shelf()
+    steps = (Doing("first", plan_as=plan),)
+    found = Runner(LAB, steps, shelf, lambda event: None).plan()
+    assert "a mistake of homelab itself: KeyError" in found.failures[Node("first", "a")].what
+    assert "Traceback" in shelf.logged[0]
+    assert [node for node, _ in found.of(Change)] == [Node("first", "b")]
+
+
+def test_a_disruptive_change_that_is_not_planned_any_more_is_refused_and_the_new_plan_shown() -> None:
+    looks: list[str] = []
+
+    def plan(target: str) -> Sequence[Planned[Do]]:
+        looks.append(target)
+        # Between the question and the act somebody puts something on the disk.
+        return [Do(target, "format it" if looks.count(target) == 1 else "format it with a file on it", True)]
+
+    counts, events, shelf = run(Doing("first", plan_as=plan, disruptive=True))
+    assert counts.failed == 2
+    assert shelf.done == set()
+    failed = next(event for event in events if isinstance(event, Failed))
+    assert "do format it (now: absent)" in failed.what
+    assert "Planned now: do format it with a file on it" in failed.what
+
+
+def test_after_an_interruption_nothing_begins_and_what_is_left_is_named() -> None:
+    shelf = Shelf()
+
+    def interrupt(world: Shelf, change: Do) -> None:
+        if change.target == "a":
+            os.kill(os.getpid(), signal.SIGINT)
+            assert world.stop.wait(10)
+        world.done.add(change.name)
+
+    # Where the tests run in the background SIGINT is ignored by inheritance.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        steps = (Doing("first", apply_as=interrupt), Doing("second", after="first"))
+        with pytest.raises(Interrupted) as told:
+            run(*steps, shelf=shelf)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    # The write that was under way came to its end.
+    assert "first a" in shelf.done
+    assert "second a" not in shelf.done
+    assert "second a" in told.value.what
+
+
+def test_when_the_logs_cannot_be_written_what_is_under_way_ends_and_nothing_new_begins() -> None:
+    shelf = Shelf()
+
+    def fill_the_disk(world: Shelf, change: Do) -> None:
+        world.cannot_write = "run.log cannot be written: No space left on device"
+        world.done.add(change.name)
+
+    counts, events, _ = run(Doing("first", apply_as=fill_the_disk), Doing("second", after="first"), shelf=shelf)
+    assert not any(name.startswith("second") for name in shelf.done)
+    assert counts.failed >= 1
+    assert any("No space left on device" in event.what for event in events if isinstance(event, Failed))

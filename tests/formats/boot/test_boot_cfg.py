@@ -1,0 +1,82 @@
+"""VMware's boot.cfg: read, and given options, without another byte changed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homelab.formats.boot.boot_cfg import BootCfgError, parse, with_installer_options
+from tests.helpers.esxi_iso import MODULES, boot_cfg
+
+
+def test_version_build_and_modules_are_read() -> None:
+    cfg = parse(boot_cfg("6.7.0", "8169922"))
+    assert (cfg.version, cfg.build, cfg.modules) == ((6, 7, 0), "8169922", MODULES)
+
+
+@pytest.mark.parametrize(
+    ("build", "version", "number"),
+    [
+        ("7.0.3-0.35.19482537", (7, 0, 3), "19482537"),
+        ("8.0.0-1.0.20513097", (8, 0, 0), "20513097"),
+        ("what", None, None),
+    ],
+)
+def test_newer_releases_write_the_build_in_another_way(build: str, version: object, number: object) -> None:
+    cfg = parse(b"kernel=b.b00\nmodules=k.b00\nbuild=" + build.encode())
+    assert (cfg.version, cfg.build) == (version, number)
+
+
+def test_only_the_line_with_the_options_changes() -> None:
+    before = boot_cfg()
+    after = with_installer_options(parse(before), "ks=usb:/KS.CFG", "preferVmklinux=TRUE")
+    changed = [(old, new) for old, new in zip(before.split(b"\n"), after.split(b"\n"), strict=True) if old != new]
+    assert changed == [
+        (b"kernelopt=runweasel cdromBoot", b"kernelopt=runweasel cdromBoot ks=usb:/KS.CFG preferVmklinux=TRUE")
+    ]
+
+
+def test_keys_are_the_same_in_capitals_and_comments_stay() -> None:
+    text = b"# kernelopt=old\nKernel=/b.b00\nMODULES=/k.b00\nKernelOpt = runweasel\n"
+    assert with_installer_options(parse(text), "a=b") == text.replace(
+        b"KernelOpt = runweasel", b"KernelOpt = runweasel a=b"
+    )
+
+
+def test_an_option_takes_the_place_of_one_with_its_name() -> None:
+    text = boot_cfg(options=" ks=file://etc/vmware/weasel/ks.cfg")
+    assert b"kernelopt=runweasel cdromBoot ks=usb:/KS.CFG\n" in with_installer_options(parse(text), "ks=usb:/KS.CFG")
+
+
+def test_the_kernel_reads_4096_characters_and_no_more() -> None:
+    room = 4096 - len("/b.b00 runweasel cdromBoot x= a=b")
+    assert with_installer_options(parse(boot_cfg(options=" x=" + "y" * room)), "a=b")
+    with pytest.raises(BootCfgError, match="command line of 4097 characters; the kernel reads 4096"):
+        with_installer_options(parse(boot_cfg(options=" x=" + "y" * (room + 1))), "a=b")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (boot_cfg().replace(b"\n", b"\r\n"), "CR at line ends"),
+        (b"hello\n", "names no kernel"),
+        (boot_cfg().replace(b"runweasel", b""), "starts no installer"),
+    ],
+)
+def test_what_cannot_be_used_is_said(text: bytes, said: str) -> None:
+    with pytest.raises(BootCfgError, match=said):
+        with_installer_options(parse(text), "a=b")
+
+
+@pytest.mark.parametrize("option", ["two words", "line\nend", "carriage\r", "ümlaut"])
+def test_an_option_is_one_word_on_one_line(option: str) -> None:
+    with pytest.raises(BootCfgError, match="cannot hold the boot option"):
+        with_installer_options(parse(boot_cfg()), option)
+
+
+@given(st.binary(max_size=300))
+def test_any_file_is_read_or_refused_in_words(text: bytes) -> None:
+    try:
+        cfg = parse(text)
+    except BootCfgError:
+        return
+    assert "kernel" in cfg.values

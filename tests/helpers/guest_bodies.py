@@ -1,0 +1,281 @@
+"""What the tests of real guests do inside namespaces of their own: `python guest_bodies.py BODY WORK CACHE`."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from homelab.errors import HomelabError
+from homelab.formats.guest.cloud_init import first_boot, seed
+from homelab.formats.guest.seed_iso import seed_iso
+from homelab.formats.trust.ssh_key import new_key
+from homelab.lab import Api, ControlPlane, Image, Kubernetes, Lab
+from homelab.lab import Guests as GuestOptions
+from homelab.rehearsal.faults.guests import GuestHarm
+from homelab.rehearsal.guests.guests import Guests
+from homelab.rehearsal.guests.network import Network
+from homelab.rehearsal.guests.roots import root_id
+from homelab.rehearsal.vms.machines import GuestSpec
+
+NETWORK, GATEWAY = IPv4Network("192.0.2.0/24"), IPv4Address("192.0.2.1")
+GROUPS = "/sys/fs/cgroup"
+MAC = "00:50:56:00:00:2a"
+
+
+def until(condition: Callable[[], bool], seconds: float = 40) -> None:
+    """Poll a condition; AssertionError when it did not come true in time."""
+    deadline, pause = time.monotonic() + seconds, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"{condition} did not come true"
+        pause.wait(0.1)
+
+
+class Scene:
+    """A LAN and one guest `cp1` with the product's own seed, not yet on."""
+
+    def __init__(self, work: Path, cache: Path) -> None:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "scene", work], check=True)
+        self.work = work
+        self.network = Network(NETWORK, GATEWAY)
+        self.network.start()
+        self.guests = Guests(work, self.network, cache / "roots")
+        self.vm = ControlPlane(name="cp1", address=IPv4Address("192.0.2.42"))
+        login, host_key = new_key("login"), new_key("cp1")
+        self.lab = Lab(
+            name="scene",
+            domain="lab.example",
+            network=NETWORK,
+            gateway=GATEWAY,
+            nameservers=(GATEWAY,),
+            api=Api(vip=IPv4Address("192.0.2.10")),
+            image=Image(source="x", sha256="0" * 64),
+            guests=GuestOptions(authorized_keys=(login.public,)),
+            kubernetes=Kubernetes(version="1.36.3"),
+        )
+        self._write("id", login.private)
+        self._write("known_hosts", f"{self.vm.address} {host_key.public}\n")
+        iso = work / "seed.iso"
+        boot = first_boot(self.lab, self.vm, MAC)
+        iso.write_bytes(seed_iso(seed(boot, host_key, "a")))
+        self.spec = GuestSpec("cp1", work / "disk.d", root_id(), MAC, iso, 2, 2048)
+
+    def _write(self, name: str, text: str) -> None:
+        (self.work / name).touch(mode=0o600)
+        (self.work / name).write_text(text)
+
+    def ssh(self, *words: str) -> subprocess.CompletedProcess[str]:
+        options = ["BatchMode=yes", "ConnectTimeout=2", "StrictHostKeyChecking=yes", "LogLevel=ERROR"]
+        options += [f"UserKnownHostsFile={self.work}/known_hosts", f"IdentityFile={self.work}/id"]
+        command = ["ssh", "-F", "none", *(part for option in options for part in ("-o", option))]
+        return subprocess.run(
+            [*command, f"homelab@{self.vm.address}", *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def answer(self, *words: str) -> str:
+        """The guest's answer to a command that works, once it is up and cloud-init is through."""
+        until(lambda: self.ssh("cloud-init", "status", "--wait").returncode in (0, 1, 2) or not self.is_on())
+        done = self.ssh(*words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr, self.console())
+        return done.stdout.strip()
+
+    def is_on(self) -> bool:
+        return self.guests.is_running("cp1")
+
+    def console(self) -> str:
+        return (self.work / "guests/cp1/console.log").read_text(errors="replace")[-2000:]
+
+    def assert_gone(self) -> None:
+        assert not Path("/run/netns/cp1").exists()
+        assert str(self.work / "guests") not in Path("/proc/self/mounts").read_text()
+        links = subprocess.run(["ip", "-json", "link"], check=True, capture_output=True, text=True).stdout
+        assert {link["ifname"] for link in json.loads(links)} == {"lo", "lab0"}
+        assert not any((folder / "cp1").exists() for folder in self.guests._groups._folders)
+
+
+def seed_applied(scene: Scene) -> None:
+    scene.guests.power_on(scene.spec)
+    assert scene.answer("hostname") == "cp1"
+    assert scene.answer("hostname", "--fqdn") == "cp1.lab.example"
+    assert scene.answer("cloud-init", "status", "--wait").endswith("status: done")
+    assert scene.answer("sudo", "-n", "id", "-un") == "root"
+    assert scene.answer("ls", "/etc/ssh/*_key").split() == ["/etc/ssh/ssh_host_ed25519_key"]
+    assert scene.answer("ip", "-4", "route", "show", "default").startswith("default via 192.0.2.1 ")
+    assert len(scene.answer("cat", "/sys/class/net/*/address").split()) == 2
+    assert scene.answer("systemctl", "is-system-running") == "running"
+    for unit in ("haproxy", "keepalived", "containerd"):
+        assert scene.ssh("systemctl", "is-enabled", unit).stdout.strip() == "disabled"
+    assert scene.answer("sudo", "sysctl", "-w", "net.ipv4.ip_forward=1", "net.ipv4.ip_nonlocal_bind=1")
+    assert scene.answer("sudo", "nft", "list", "ruleset") == ""
+    before = Path("/proc/sys/vm/swappiness").read_text()
+    scene.answer("sudo", "sysctl", "-w", "vm.swappiness=7", "kernel.panic=10", "fs.inotify.max_user_instances=1024")
+    assert scene.answer("sudo", "sysctl", "-n", "vm.swappiness") == "7"
+    assert Path("/proc/sys/vm/swappiness").read_text() == before
+    assert len(scene.answer("cat", "/proc/swaps").splitlines()) == 1
+    scene.answer("sudo", "test", "-c", "/dev/kmsg")
+    assert scene.ssh("sudo", "date", "--set", "@0").returncode != 0
+    assert scene.answer("cat", "/proc/sys/kernel/hostname") == "cp1"
+    scene.answer("sudo", "mkdir", f"{GROUPS}/pids/probe" if Path(GROUPS, "pids").exists() else f"{GROUPS}/probe")
+    scene.guests.close()
+
+
+def power(scene: Scene) -> None:
+    """Reboots, the plug, the button and a `poweroff` inside; the disk and what cloud-init did outlive them all."""
+    scene.guests.power_on(scene.spec)
+    first = scene.answer("cat", "/proc/sys/kernel/random/boot_id")
+    scene.answer("sudo", "ip", "address", "add", "192.0.2.10/32", "dev", "lo")
+    scene.answer("sudo", "touch", "/kept")
+    scene.ssh("sudo", "systemctl", "reboot")
+    until(lambda: scene.ssh("cat", "/proc/sys/kernel/random/boot_id").stdout.strip() not in ("", first))
+    assert scene.is_on()
+    assert scene.answer("ls", "/kept") == "/kept"
+    assert "192.0.2.10" not in scene.answer("ip", "address")
+
+    scene.guests.power_off("cp1")
+    assert not scene.is_on()
+    scene.assert_gone()
+
+    without_seed = GuestSpec("cp1", scene.spec.disk, scene.spec.root_id, MAC, None, 2, 2048)
+    scene.guests.power_on(without_seed)
+    assert scene.answer("ls", "/kept") == "/kept"
+    assert scene.answer("hostname") == "cp1"
+    assert scene.ssh("sudo", "ls", "/var/lib/cloud/seed/nocloud").stdout == ""
+    scene.guests.shut_down("cp1")
+    until(lambda: not scene.is_on())
+    scene.assert_gone()
+
+    scene.guests.power_on(without_seed)
+    scene.answer("true")
+    scene.ssh("sudo", "poweroff")
+    until(lambda: not scene.is_on())
+    scene.assert_gone()
+
+    scene.guests.power_on(without_seed)
+    scene.guests.power_off("cp1")
+    assert not scene.is_on()
+    scene.assert_gone()
+    scene.guests.close()
+    assert not any(scene.spec.disk.glob("upper/run/*"))
+
+
+def disk_full(scene: Scene) -> None:
+    """One guest's disk is full, another's is not; afterwards neither is. Switching it off and on does not help."""
+    harm = GuestHarm(scene.guests)
+    scene.guests.power_on(scene.spec)
+    scene.guests.power_on(GuestSpec("cp2", scene.work / "other.d", scene.spec.root_id, MAC[:-1] + "b", None, 2, 2048))
+    write = ("sudo", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=8")
+    scene.answer(*write)
+    harm.full(["cp1"])
+    done = scene.ssh(*write[:3], "of=/more", *write[4:])
+    assert done.returncode != 0
+    assert "No space left on device" in done.stderr, done.stderr
+    until(lambda: scene.guests.init_of("cp2") is not None)
+    Path(f"/proc/{scene.guests.init_of('cp2')}/root/big").write_bytes(bytes(8 << 20))
+    scene.answer("sudo", "rm", "/big")
+    time.sleep(0.5)
+    assert scene.ssh(*write).returncode != 0
+
+    scene.guests.power_off("cp1")
+    scene.guests.power_on(scene.spec)
+    until(lambda: scene.ssh("true").returncode == 0)
+    assert "No space left on device" in scene.ssh(*write).stderr
+    harm.end_full(["cp1"])
+    assert scene.ssh(*write).returncode == 0
+    scene.guests.close()
+
+
+def linked(scene: Scene) -> None:
+    """A child sees what its parent's guest wrote and removed, and leaves it as it was."""
+    scene.guests.power_on(scene.spec)
+    scene.answer("sudo", "touch", "/kept")
+    scene.answer("sudo", "rm", "/etc/issue")
+    scene.guests.power_off("cp1")
+    upper = scene.spec.disk / "upper"
+    child = GuestSpec("cp1", scene.work / "child.d", scene.spec.root_id, MAC, None, 2, 2048, (upper,))
+    scene.guests.power_on(child)
+    assert scene.answer("ls", "/kept") == "/kept"
+    assert scene.ssh("ls", "/etc/issue").returncode != 0
+    scene.answer("sudo", "rm", "/kept")
+    scene.answer("sudo", "touch", "/own")
+    scene.guests.close()
+    assert (upper / "kept").exists()
+    assert not (upper / "own").exists()
+    assert (child.disk / "upper" / "own").exists()
+
+
+def no_root(scene: Scene) -> None:
+    scene.guests.power_on(GuestSpec("cp1", scene.spec.disk, "nothing", MAC, None, 2, 2048))
+    until(lambda: not scene.is_on())
+    assert "does not start" in scene.console()
+    scene.assert_gone()
+    scene.guests.close()
+
+
+def unified(scene: Scene) -> None:
+    """The machine has control groups v2 and nothing else."""
+    scene.guests.close()
+    until(lambda: subprocess.run(["umount", "-l", "/sys/fs/cgroup"], capture_output=True, check=False).returncode != 0)
+    subprocess.run(["mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"], check=True)
+    scene.guests = Guests(scene.work, scene.network, scene.guests._roots)
+    scene.guests.power_on(scene.spec)
+    assert scene.answer("systemctl", "is-system-running") == "running"
+    assert scene.answer("stat", "-fc", "%T", "/sys/fs/cgroup") == "cgroup2fs"
+    scene.guests.power_off("cp1")
+    scene.assert_gone()
+    scene.guests.close()
+
+
+def stay(scene: Scene) -> None:
+    """Say `ready`, and stay until a signal comes."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    scene.guests.power_on(scene.spec)
+    scene.answer("true")
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    signal.pause()
+
+
+def addresses(work: Path) -> None:
+    """Needs no root: the LAN of a rehearsal without guests."""
+    network = Network(NETWORK, GATEWAY)
+    network.start()
+    host = IPv4Address("192.0.2.21")
+    for _ in range(2):
+        network.add_address(host)
+        network.add_address(host)
+        assert _routed_locally(host)
+        network.remove_address(host)
+        network.remove_address(host)
+        assert not _routed_locally(host)
+    assert _routed_locally(GATEWAY)
+    out = subprocess.run(["ip", "route", "get", "203.0.113.1"], capture_output=True, check=False)
+    assert out.returncode != 0
+    try:
+        network.start()
+    except HomelabError as error:
+        assert "lab0" in str(error) or "File exists" in str(error)
+    else:
+        raise AssertionError("a second bridge of the same name was made")
+
+
+def _routed_locally(address: IPv4Address) -> bool:
+    route = subprocess.run(["ip", "route", "get", str(address)], capture_output=True, text=True, check=False)
+    return route.stdout.startswith("local ")
+
+
+BODIES = {body.__name__: body for body in (seed_applied, power, disk_full, linked, no_root, unified, stay)}
+
+if __name__ == "__main__":
+    name, work, cache = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    if name == "addresses":
+        addresses(work)
+    else:
+        BODIES[name](Scene(work, cache))

@@ -1,0 +1,125 @@
+"""A served rehearsal as a user has it: processes, their output, their exit codes."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from homelab.ports.files.data import data_folder
+
+HOMELAB = (sys.executable, "-m", "homelab")
+START_SECONDS = 240
+
+
+@dataclass
+class Lab:
+    """A lab that is served from `folder`; `ready` is its ready line."""
+
+    folder: Path
+    process: "subprocess.Popen[str]"
+    ready: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def overlay(self) -> Path:
+        """The overlay inventory."""
+        return self.folder / ".homelab" / "rehearsal" / "inventory"
+
+    def enter(self, *argv: str | Path, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
+        """Run a program inside the lab."""
+        command = [*HOMELAB, "rehearsal", "enter", "--", *map(str, argv)]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def homelab(self, *argv: str, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
+        """Run homelab inside the lab."""
+        return self.enter("homelab", *argv, timeout=timeout)
+
+    def ssh(self, name: str, *command: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command on a guest, as root."""
+        return self.enter("ansible", name, "-b", "-m", "ansible.builtin.command", "-a", " ".join(command), timeout=60)
+
+    def variant(self, name: str, **hosts: dict[str, Any]) -> list[str]:
+        """The options for the lab's inventories with other variables for some hosts, as a third source."""
+        folder = self.folder / name
+        (folder / "host_vars").mkdir(parents=True)
+        (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": dict.fromkeys(hosts)}}))
+        for host, variables in hosts.items():
+            (folder / "host_vars" / f"{host}.yml").write_text(yaml.safe_dump(variables))
+        return ["-i", str(self.folder / "inventory"), "-i", str(self.overlay), "-i", str(folder)]
+
+
+@contextmanager
+def served(folder: Path, *options: str, **hosts: dict[str, Any]) -> Iterator[Lab]:
+    """Serve the sample lab from a folder of its own, with further variables of `hosts`; ended by SIGTERM."""
+    shutil.copytree(data_folder("inventory"), folder / "inventory")
+    for host, variables in hosts.items():
+        (folder / "inventory" / "host_vars").mkdir(exist_ok=True)
+        (folder / "inventory" / "host_vars" / f"{host}.yml").write_text(yaml.safe_dump(variables))
+    command = [*HOMELAB, "-o", "json", "rehearsal", "serve", *options]
+    with (folder / "serve.err").open("w") as errors:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True)
+    try:
+        lab = Lab(folder, process)
+        lab.ready = json.loads(_line(process, START_SECONDS) or _failed(folder))
+        yield lab
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def _line(process: "subprocess.Popen[str]", seconds: float) -> str:
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], seconds)
+    return process.stdout.readline() if readable else ""
+
+
+def _failed(folder: Path) -> str:
+    raise AssertionError((folder / "serve.err").read_text())
+
+
+def until(condition: Callable[[], bool], seconds: float, sentence: str) -> float:
+    """Poll a condition; how many seconds it took. Fails with the sentence after the deadline."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, f"not within {seconds} s: {sentence}"
+        select.select([], [], [], 0.1)
+    return time.monotonic() - began
+
+
+def events(output: str) -> list[dict[str, Any]]:
+    """The JSON lines of a run."""
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def failures(output: str) -> dict[tuple[str, str], dict[str, str]]:
+    """The failed events of a run by step and target."""
+    return {(e["step"], e["target"]): e for e in events(output) if e["event"] == "failed"}
+
+
+def summary(output: str) -> dict[str, Any]:
+    """The last event of a run."""
+    last = events(output)[-1]
+    assert last["event"] == "summary"
+    return last
+
+
+def processes_with(word: str) -> list[int]:
+    """The processes of this machine whose command line holds a word."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word in path.read_text().replace("\0", " ") and int(path.parent.name) != os.getpid():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found

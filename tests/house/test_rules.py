@@ -1,0 +1,76 @@
+"""The rules of the house (docs/decisions/0008-house.md), read from the source and from the classes."""
+
+import ast
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+import pytest
+
+import homelab.steps
+from homelab.engine.events import Event
+from homelab.engine.step import Change, Step
+from homelab.steps import all_steps
+from tests.helpers.checkout import ROOT
+
+for _module in pkgutil.walk_packages(homelab.steps.__path__, "homelab.steps."):
+    importlib.import_module(_module.name)
+
+
+def below(kind: type[Any]) -> Iterator[type[Any]]:
+    for one in kind.__subclasses__():
+        if one.__module__.startswith("homelab."):
+            yield one
+        yield from below(one)
+
+
+def sources(*rooms: str) -> list[Path]:
+    return [path for room in rooms for path in sorted((ROOT / "homelab" / room).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", sources("steps", "checks"), ids=lambda path: path.stem)
+def test_the_world_is_never_asked_what_is_wanted(path: Path) -> None:
+    asked = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("lab", "_known")
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "world"
+    ]
+    assert not asked, f"{path}: lines {asked}"
+
+
+@pytest.mark.parametrize("kind", sorted(below(Change), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+def test_a_change_names_things_and_carries_no_id_of_a_connection(kind: type[Any]) -> None:
+    assert dataclasses.is_dataclass(kind)
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert not {field.name for field in dataclasses.fields(kind) if "moid" in field.name or field.name == "lab"}
+
+
+@pytest.mark.parametrize("kind", sorted(below(Event), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+def test_an_event_is_frozen_and_no_dict(kind: type[Any]) -> None:
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    hints = get_type_hints(kind)
+    loose = {name for name in hints if get_origin(hints[name]) in (dict, Mapping) or hints[name] is Any}
+    assert not loose
+
+
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
+def test_a_step_says_what_it_observes_and_what_it_changes(step: Step[Any, Any]) -> None:
+    [base] = [base for base in type(step).__orig_bases__ if get_origin(base) is Step]  # type: ignore[attr-defined]
+    observed, changes = base.__args__
+    assert observed is not Any
+    assert changes is not Any
+
+
+def test_only_one_module_makes_json_of_events() -> None:
+    made = [
+        path.relative_to(ROOT).as_posix()
+        for path in sources("")
+        if '"hand_overs"' in (text := path.read_text(encoding="utf-8")) or '"handed_over"' in text
+    ]
+    assert made == ["homelab/engine/runner.py", "homelab/output/documents.py"]

@@ -1,0 +1,75 @@
+"""OvfManager: a descriptor becomes a specification that ImportVApp takes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyVmomi import vim
+
+from tests.helpers.soap_rig import MIB, Rig, until
+from tests.helpers.vmdk_writer import stream_vmdk
+
+OVF = """<?xml version="1.0"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
+ xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
+ xmlns:vssd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData"
+ xmlns:vmw="http://www.vmware.com/schema/ovf">
+<References><File ovf:id="f1" ovf:href="image.vmdk" ovf:size="4711"/></References>
+<DiskSection><Disk ovf:diskId="d1" ovf:fileRef="f1" ovf:capacity="4" ovf:capacityAllocationUnits="byte * 2^20"/>
+</DiskSection>
+<VirtualSystem ovf:id="image"><Name>image</Name><OperatingSystemSection vmw:osType="debian10_64Guest"/>
+<VirtualHardwareSection>
+<System><vssd:VirtualSystemType>vmx-10 vmx-13</vssd:VirtualSystemType></System>
+<Item><rasd:ResourceType>3</rasd:ResourceType><rasd:VirtualQuantity>2</rasd:VirtualQuantity></Item>
+<Item><rasd:AllocationUnits>byte * 2^30</rasd:AllocationUnits><rasd:ResourceType>4</rasd:ResourceType>
+<rasd:VirtualQuantity>1</rasd:VirtualQuantity></Item>
+<Item><rasd:InstanceID>5</rasd:InstanceID><rasd:ResourceSubType>VirtualSCSI</rasd:ResourceSubType>
+<rasd:ResourceType>6</rasd:ResourceType></Item>
+<Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/d1</rasd:HostResource>
+<rasd:Parent>5</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
+<Item><rasd:Connection>lan</rasd:Connection><rasd:ResourceSubType>E1000</rasd:ResourceSubType>
+<rasd:ResourceType>10</rasd:ResourceType></Item>
+<Item><rasd:ResourceType>15</rasd:ResourceType></Item>
+</VirtualHardwareSection></VirtualSystem></Envelope>
+"""
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path)
+    yield made
+    made.close()
+
+
+def create_spec(rig: Rig, text: str) -> Any:
+    store = rig.datacenter.datastore[0]
+    network = vim.OvfManager.NetworkMapping(name="lan", network=vim.Network("HaNetwork-VM Network", rig.stub))
+    params = vim.OvfManager.CreateImportSpecParams(
+        entityName="golden", locale="", deploymentOption="", diskProvisioning="thin", networkMapping=[network]
+    )
+    return rig.content.ovfManager.CreateImportSpec(text, rig.pool, store, params)
+
+
+def test_a_descriptor_is_imported(rig: Rig) -> None:
+    made = create_spec(rig, OVF)
+    [item], [warning] = made.fileItem, made.warning
+    assert (item.path, item.size, item.deviceId) == ("image.vmdk", 4711, "/golden/ParaVirtualSCSIController0:0")
+    assert "type 15" in warning.msg
+    lease = rig.pool.ImportVApp(made.importSpec, rig.folder, None)
+    until(lambda: lease.state == "ready")
+    [device] = lease.info.deviceUrl
+    assert device.importKey == item.deviceId
+    assert rig.send(device.url, stream_vmdk(b"x".ljust(4 * MIB, b"\0"))) == 200
+    lease.HttpNfcLeaseComplete()
+    vm = rig.host.vm_named("golden")
+    assert vm is not None
+    assert (vm.cpus, vm.memory_mib, vm.guest_id, vm.hardware_version) == (2, 1024, "debian10_64Guest", "vmx-13")
+    assert (vm.nics[0].network, vm.nics[0].kind, vm.disks[0].capacity) == ("VM Network", "E1000", 4 * MIB)
+
+
+def test_what_is_no_descriptor_is_told(rig: Rig) -> None:
+    [error] = create_spec(rig, "<Envelope>").error
+    assert isinstance(error, vim.fault.OvfXmlFormat)
+    with pytest.raises(Exception, match="several VMs"):
+        create_spec(rig, "<Envelope/>")

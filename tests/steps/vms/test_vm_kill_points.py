@@ -1,0 +1,173 @@
+"""A run that makes a VM and is killed at any of its writes is completed by the next one, and touches nobody's files.
+
+The NAS belongs to others too: another lab with VMs, images and a half-made VM on it, and files in and beside folders.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pyVmomi import vim
+
+from homelab.lab import Lab
+from tests.helpers.checkout import ROOT
+from tests.helpers.one_host import bring
+from tests.helpers.vm_lab import NOTE, VM_STEPS, Shore, plain, shore, steps, tree, vm_lab
+
+OTHERS = (
+    "cp1.txt",
+    NOTE,
+    "cp1-old/cp1.vmdk",
+    "cp1-old/seed.iso",
+    "cp11/cp1-flat.vmdk",
+    "isos/rescue.iso",
+    "homelab/readme.txt",
+    "homelab/homelab/images/notes.txt",
+    "homelab/homelab/hosts/brix3/scratch.log",
+)
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def lab_of(folder: Path) -> Lab:
+    return vm_lab(folder, hosts=("brix3", "brix4"), host="brix3")
+
+
+def settle_others(at: Shore) -> None:
+    """What other people have on the NAS and on the hosts."""
+    for name in OTHERS:
+        at.put(name, f"somebody's {name}".encode())
+    annex = vm_lab(at.home.parent / "annex", vms=("cp10", "cp"), host="brix4")
+    good, bad = annex.control_plane
+    bad = bad.model_copy(update={"network": "No Such Network"})
+    annex = annex.model_copy(update={"name": "annex", "esxi": at.lab.esxi, "control_plane": (good, bad)})
+    ended = bring(annex, at.home.parent / "annex" / "home", steps(*VM_STEPS))
+    assert [event["what"] for event in ended.said("failed", "vm")], ended.events
+    assert (at.nas / "cp" / NOTE).exists()
+    assert (at.nas / "cp10/cp10.vmx").exists()
+    marks = [
+        vim.option.OptionValue(key=f"homelab.{key}", value=value) for key, value in (("lab", "annex"), ("name", "cp1"))
+    ]
+    files = vim.vm.FileInfo(vmPathName="[nas] annex-cp1/cp1.vmx")
+    with at.session("brix4") as session:
+        spec = vim.vm.ConfigSpec(name="cp1", memoryMB=64, files=files, extraConfig=marks)
+        pool = session.managed(vim.ResourcePool, "ha-root-pool")
+        at.run(session.managed(vim.Folder, "ha-folder-vm").CreateVM_Task(spec, pool))
+
+
+def of_others(at: Shore) -> dict[str, str]:
+    """Every file on the NAS that is not ours, hashed; and every folder of others."""
+    ours = ("cp1", *(f"homelab/homelab/images/{at.lab.image.sha256}{end}.vmdk" for end in ("", "-flat")))
+    return tree(at.nas, *ours)
+
+
+def run(at: Shore, number: int = 0, moment: str = "after") -> tuple[int, dict[str, object]]:
+    """A run in a process of its own, killed at one of its writes (0: at none): its status, and what it said."""
+    spec = at.home.parent / "lab.json"
+    spec.write_text(json.dumps(plain(at.lab)))
+    command = [sys.executable, "-m", "tests.helpers.vm_lab", str(spec), str(at.home), str(number), moment]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode in (0, -9), done.stderr
+    return done.returncode, json.loads(done.stdout) if done.returncode == 0 else {}
+
+
+def writes_of_a_whole_run(folder: Path) -> list[str]:
+    """What a run writes, from its record."""
+    lab = lab_of(folder)
+    with shore(lab, folder) as at:
+        at.bring(*VM_STEPS)
+    [path] = [path for path in (folder / "home").glob("logs/*/record.jsonl") if '"counts"' in path.read_text()]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [f"{line['kind']} {line['what']}" for line in lines if line.get("writes") and "what" in line]
+
+
+def converges(at: Shore, number: int, moment: str, *, stranger: bool) -> None:
+    """Kill at one write, run again, and look. A stranger's file comes into the VM's folder in between."""
+    before = of_others(at)
+    killed, _ = run(at, number, moment)
+    assert killed == -9
+    assert of_others(at) == before
+    if stranger:
+        meet_a_stranger(at)
+    status, said = run(at)
+    assert (status, said["failed"]) == (0, []), said
+    assert not any(said["left"].values())  # type: ignore[attr-defined]
+    assert of_others(at) == before
+    whole(at)
+
+
+def start_over(at: Shore) -> None:
+    """The owner destroys the VM, its image and what the laptop knows; the others stay."""
+    [vm] = at.host("brix3").vms.values()
+    at.host("brix3").power_off(vm)
+    at.host("brix3").destroy_vm(vm)
+    (at.nas / "cp1/seed.iso").unlink()
+    (at.nas / "cp1").rmdir()
+    for file in (at.nas / "homelab/homelab/images").glob("*.vmdk"):
+        file.unlink()
+    shutil.rmtree(at.home)
+
+
+def meet_a_stranger(at: Shore) -> None:
+    """A file of somebody's in the folder: it is named and left, with all that is there, or the VM is there already."""
+    file = at.put("cp1/thesis.odt")
+    at.come_to_rest()
+    before = tree(at.nas)
+    _, said = run(at)
+    if said["failed"]:
+        assert "thesis.odt" in str(said["failed"])
+        # The image may have come meanwhile; what was there is as it was.
+        now = tree(at.nas)
+        assert {name: now.get(name) for name in before if "/images/" not in name} == {
+            name: digest for name, digest in before.items() if "/images/" not in name
+        }
+    assert file.read_bytes() == b"mine\n"
+    file.unlink()
+
+
+def whole(at: Shore) -> None:
+    """One VM of ours, on, with its own files and no note."""
+    [vm] = at.host("brix3").vms.values()
+    assert (vm.name, vm.powered_on) == ("cp1", True)
+    assert sorted(path.name for path in (at.nas / "cp1").iterdir() if path.is_file()) == [
+        "cp1-flat.vmdk",
+        "cp1.vmdk",
+        "cp1.vmx",
+        "seed.iso",
+    ]
+    assert (at.nas / "cp1/cp1-flat.vmdk").stat().st_size == 1 << 30
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "write", [pytest.param("PUT [nas] cp1/.homelab-being-made", marks=pytest.mark.thorough), "CreateVM_Task"]
+)
+def test_a_run_that_is_killed_while_it_makes_a_vm_is_completed_and_costs_nobody_a_file(
+    tmp_path: Path, write: str
+) -> None:
+    writes = writes_of_a_whole_run(tmp_path / "whole")
+    number = 1 + next(n for n, what in enumerate(writes) if write in what)
+    with shore(lab_of(tmp_path), tmp_path) as at:
+        settle_others(at)
+        converges(at, number, "after", stranger="PUT" in write)
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize(("moment", "stranger"), [("before", False), ("after", False), ("after", True)])
+def test_a_run_that_is_killed_at_any_write_is_completed_and_costs_nobody_a_file(
+    tmp_path: Path, moment: str, stranger: bool
+) -> None:
+    writes = writes_of_a_whole_run(tmp_path / "whole")
+    assert 10 < len(writes) < 30, writes
+    with shore(lab_of(tmp_path), tmp_path) as at:
+        settle_others(at)
+        for number, _ in enumerate(writes, start=1):
+            converges(at, number, moment, stranger=stranger)
+            start_over(at)
