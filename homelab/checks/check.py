@@ -54,7 +54,7 @@ def run_checks(
     results = []
     for check in checks:
         answer = _asked(check, world)
-        while not answer.ok and time.monotonic() < end and not world.stop.wait(0.5):
+        while not answer.ok and time.monotonic() < end and not world.run.stop.wait(0.5):
             waiting(check, answer.text)
             answer = _asked(check, world)
         results.append(Result(check, answer))
@@ -68,5 +68,5 @@ def _asked(check: Check, world: World) -> Answer:
     except HomelabError as error:
         return Answer(False, f"{error.what} ({error.where}); {error.advice}")
     except Exception as error:
-        world.log("".join(traceback.format_exception(error)))
+        world.run.log("".join(traceback.format_exception(error)))
         return Answer(False, f"a mistake of homelab itself: {type(error).__name__}: {error}; see {world.files.log}")

@@ -157,7 +157,7 @@ def _nas(lab: Lab) -> Check:
     nas = lab.nfs[0]
 
     def probe(world: World) -> Answer:
-        export = world.export()
+        export = world.lan.export()
         if export is None:
             return Answer(True, "not asked: the hosts are on this machine's loopback")
         finding = export.problem or export.doubt

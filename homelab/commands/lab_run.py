@@ -58,7 +58,7 @@ class LabRun:
 
     def note(self, text: str) -> None:
         """A sentence on the way, for people and the log."""
-        self.world.log(text)
+        self.world.run.log(text)
         self.ui.note(text)
 
 
@@ -84,7 +84,7 @@ def open_run(
     def emit(event: Event) -> None:
         fields = json.dumps(event_document(event), default=str)
         files.append("events.jsonl", fields + "\n")
-        run.world.log(fields)
+        run.world.run.log(fields)
         ui.event(event)
 
     world = open_world(lab, options.inventories, vault, files, note)

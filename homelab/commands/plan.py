@@ -30,4 +30,4 @@ def show_plan(run: LabRun, found: Plan) -> None:
         return
     for node, error in found.failures.items():
         run.ui.error(error)
-        run.world.log(f"{node}: {error}")
+        run.world.run.log(f"{node}: {error}")

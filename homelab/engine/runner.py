@@ -77,7 +77,7 @@ class Runner:
                 try:
                     plan.items[node], plan.remarks[node] = future.result()
                 except KeyboardInterrupt:
-                    self.world.stop.set()
+                    self.world.run.stop.set()
                     pool.shutdown(cancel_futures=True)
                     raise
                 except Exception as error:
@@ -99,13 +99,13 @@ class Runner:
     def _look(self, node: Node) -> tuple[tuple[Planned[Change], ...], tuple[str, ...]]:
         """What is planned, and what is remarked."""
         step, lab, target = self._steps[node.step], self.lab, node.target
-        with self.world.during(node.step):
+        with self.world.run.during(node.step):
             observed = step.observe(self._world_at(node), lab, target)
         return tuple(step.plan(lab, target, observed)), tuple(step.remarks(lab, target, observed))
 
     def _apply(self, node: Node, change: Change) -> None:
         self._began.add(node)
-        with self.world.during(node.step):
+        with self.world.run.during(node.step):
             self._steps[node.step].apply(self._world_at(node), change)
         self._made.append(change)
 
@@ -120,11 +120,11 @@ class Runner:
         """An error as one of ours: one that nobody expected costs its own node, and nothing else."""
         if isinstance(error, HomelabError):
             return error
-        self.world.log("".join(traceback.format_exception(error)))
+        self.world.run.log("".join(traceback.format_exception(error)))
         return HomelabError(
             f"a mistake of homelab itself: {type(error).__name__}: {error}",
             where=str(node),
-            advice=f"The whole story is in {self.world.log_path}; please report it",
+            advice=f"The whole story is in {self.world.run.log_path}; please report it",
         )
 
     def run(self, plan: Plan, agreed: Agreed) -> Counts:
@@ -137,9 +137,9 @@ class Runner:
         sorter = TopologicalSorter(order(self._waits))
         sorter.prepare()
         running: dict[Future[Outcome], Node] = {}
-        with self.world.interruptible(), ThreadPoolExecutor(WORKERS) as pool:
+        with self.world.run.interruptible(), ThreadPoolExecutor(WORKERS) as pool:
             try:
-                while sorter.is_active() and not self.world.stop.is_set():
+                while sorter.is_active() and not self.world.run.stop.is_set():
                     for node in sorter.get_ready():
                         running[pool.submit(self._bring, node, agreed)] = node
                     done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
@@ -147,9 +147,9 @@ class Runner:
                         future.result()
                         sorter.done(running.pop(future))
             except BaseException:
-                self.world.stop.set()
+                self.world.run.stop.set()
                 raise
-        if self.world.stop.is_set():
+        if self.world.run.stop.is_set():
             raise self._interrupted()
         return self.counts()
 
@@ -168,7 +168,7 @@ class Runner:
         return outcome
 
     def _brought(self, node: Node, agreed: Agreed) -> Outcome:
-        if self.world.stop.is_set():
+        if self.world.run.stop.is_set():
             return Outcome("interrupted")
         edges = self._waits[node]
         held_by = [str(before) for before in sorted(edges.after) if self.outcomes[before].status != "done"]
@@ -216,15 +216,15 @@ class Runner:
 
     def _check_may_write(self, node: Node, change: Change) -> None:
         """Nothing new is begun once the run was interrupted, or cannot be recorded any more."""
-        if self.world.stop.is_set():
+        if self.world.run.stop.is_set():
             raise Interrupted(
                 f"interrupted before this was done: {change}",
                 where=str(node),
                 advice="Run again; it goes on where it stopped",
             )
-        if self.world.cannot_write:
+        if self.world.run.cannot_write:
             raise Refused(
-                f"not begun: {change}; {self.world.cannot_write}",
+                f"not begun: {change}; {self.world.run.cannot_write}",
                 where=str(node),
                 advice="A change that nobody could read about afterwards is not made. Make room there, and run again",
             )
@@ -237,7 +237,7 @@ class Runner:
                 where=str(node),
                 advice="The plan that was agreed to did not show it; run again and look at the plan",
             )
-        with self.world.afresh():
+        with self.world.run.afresh():
             now, _ = self._look(node)
         if change not in now:
             raise Refused(

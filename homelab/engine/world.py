@@ -7,11 +7,12 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
+# Condition, deadline and last answer of a wait.
 Report = Callable[[str, datetime, str], None]
 
 
-class World(Protocol):
-    """The ports' door as the runner uses it. `stop` is set when a person interrupts the run."""
+class Run(Protocol):
+    """The run that a world belongs to. `stop` is set when a person interrupts it."""
 
     @property
     def stop(self) -> Event:
@@ -19,7 +20,7 @@ class World(Protocol):
 
     @property
     def log_path(self) -> Path:
-        """Where the full log of the run is."""
+        """Where the full log is."""
 
     @property
     def cannot_write(self) -> str:
@@ -27,9 +28,6 @@ class World(Protocol):
 
     def log(self, text: str) -> None:
         """Add a line to the full log."""
-
-    def at(self, report: Report) -> "World":
-        """The same world, reporting its waits (condition, deadline, last answer) as one node's."""
 
     def during(self, step: str) -> AbstractContextManager[None]:
         """In this context what is recorded belongs to a step."""
@@ -39,3 +37,14 @@ class World(Protocol):
 
     def interruptible(self) -> AbstractContextManager[None]:
         """In this context the first Ctrl-C or SIGTERM sets `stop`, and raises nothing."""
+
+
+class World(Protocol):
+    """The ports' door as the runner uses it."""
+
+    @property
+    def run(self) -> Run:
+        """The run that it belongs to."""
+
+    def at(self, report: Report) -> "World":
+        """The same world, reporting its waits as one node's."""

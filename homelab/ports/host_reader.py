@@ -11,6 +11,7 @@ from homelab.ports.esxi.disk_bytes import read_ends
 from homelab.ports.esxi.shell import SERVICE as SSH
 from homelab.ports.esxi.shell import BootLook, esxi_shell, look_at_boot
 from homelab.ports.files.home import HomeFiles
+from homelab.ports.files.ssh_notes import ssh_left_on
 from homelab.ports.ssh import Shell
 from homelab.ports.vsphere import DiskLook, HostLook, open_session
 from homelab.ports.vsphere.coredump import dump_file
@@ -42,6 +43,10 @@ class HostReader:
     @property
     def _ssh_runs(self) -> bool:
         return self.look().services.get(SSH, False)
+
+    def ssh_left_on(self) -> bool:
+        """Whether SSH is on because an earlier run switched it on, and was kept from switching it off."""
+        return self._ssh_runs and ssh_left_on(self.files, self.host.name, self.look().boot_time)
 
     def vibs(self) -> tuple[str, ...]:
         """The software packages."""

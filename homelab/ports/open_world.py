@@ -20,8 +20,10 @@ from homelab.ports.files.home import HomeFiles, tree_digest
 from homelab.ports.files.ssh_notes import ssh_seen_off
 from homelab.ports.guest import look as guest
 from homelab.ports.guest.look import GuestAway, GuestLook
+from homelab.ports.lan import Lan
 from homelab.ports.looks import Looks
 from homelab.ports.net.nfs import look_at_export
+from homelab.ports.run_context import RunContext
 from homelab.ports.vsphere import HostLook, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup
 from homelab.ports.vsphere.storage import download
@@ -38,6 +40,7 @@ def open_world(
     """The world of one run. Nothing is asked before a step asks."""
     stop = threading.Event()
     hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, note, stop))
+    exports = Looks(lambda _: look_at_export(lab.nfs[0], [host.address for host in lab.esxi], files))
     world: World
 
     def look_at_guest(name: str) -> GuestLook | GuestAway:
@@ -49,7 +52,8 @@ def open_world(
         files=files,
         note=note,
         waiting=lambda *_: None,
-        stop=stop,
+        run=RunContext(files, stop),
+        lan=Lan(lab, files, exports),
         _vault=vault,
         _vm_hosts={},
         _hosts=hosts,
@@ -57,7 +61,6 @@ def open_world(
         _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts)),
         _role_digests=Looks(lambda role: tree_digest(data_folder("playbooks") / "roles" / role)),
         _file_digests=Looks(functools.partial(_file_digest, inventories[0])),
-        _exports=Looks(lambda _: look_at_export(lab.nfs[0], [host.address for host in lab.esxi], files)),
         _copies=Copies(),
         _told=set(),
     )

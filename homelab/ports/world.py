@@ -4,7 +4,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -21,16 +21,13 @@ from homelab.ports.esxi.shell import esxi_shell, switch_off
 from homelab.ports.esxi.shell_writer import ShellWriter
 from homelab.ports.files.data import data_folder
 from homelab.ports.files.home import HomeFiles
-from homelab.ports.files.record import during, recorded
-from homelab.ports.files.ssh_notes import ssh_left_on
+from homelab.ports.files.record import recorded
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.host_reader import HostReader
 from homelab.ports.host_writer import HostWriter
-from homelab.ports.looks import Looks, afresh
-from homelab.ports.net.addresses import in_use
-from homelab.ports.net.nfs import ExportLook
-from homelab.ports.net.tls import twin_of
-from homelab.ports.signals import stopping
+from homelab.ports.lan import Lan
+from homelab.ports.looks import Looks
+from homelab.ports.run_context import RunContext
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
 from homelab.ports.vsphere.vm_look import the_one
@@ -50,7 +47,8 @@ class World:
     files: HomeFiles
     note: Callable[[str], None]
     waiting: Report
-    stop: threading.Event
+    run: RunContext
+    lan: Lan
     # How machines are reached: addresses, credentials, ports. What is wanted of them is the steps' matter.
     _known: Lab
     _vault: Vault
@@ -60,39 +58,12 @@ class World:
     _backups: Looks[Path]
     _role_digests: Looks[str]
     _file_digests: Looks[str]
-    _exports: Looks[ExportLook]
     _copies: "Copies"
     _told: set[str]
 
     def at(self, report: Report) -> "World":
         """The same world, reporting its waits as one node's."""
         return replace(self, waiting=report)
-
-    @property
-    def log_path(self) -> Path:
-        """Where the run's full log is."""
-        return self.files.log
-
-    @property
-    def cannot_write(self) -> str:
-        """Why the logs cannot be written any more; empty when they can."""
-        return self.files.cannot_write or ""
-
-    def during(self, step: str) -> AbstractContextManager[None]:
-        """In this context what is recorded belongs to a step."""
-        return during(step)
-
-    def afresh(self) -> AbstractContextManager[None]:
-        """In this context no look counts that was asked for before it began."""
-        return afresh()
-
-    def interruptible(self) -> AbstractContextManager[None]:
-        """In this context the first Ctrl-C or SIGTERM sets `stop`, and raises nothing."""
-        return stopping(self.stop)
-
-    def log(self, text: str) -> None:
-        """Add a line to the run's full log."""
-        self.files.append("run.log", f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}\n")
 
     # -- looks
 
@@ -146,12 +117,6 @@ class World:
         """Ask this host first for that VM."""
         self._vm_hosts[name] = host
 
-    def export(self) -> ExportLook | None:
-        """The NAS's export as it is seen from here; None on the loopback, where a rehearsal has no NAS to ask."""
-        if self._on_loopback:
-            return None
-        return self._exports.get(self._known.nfs[0].name)
-
     def guest(self, name: str) -> GuestLook | GuestAway:
         """One look at a guest, asked for once until something is written to it."""
         return self._guests.get(name)
@@ -164,19 +129,6 @@ class World:
     def reader(self, host: str) -> HostReader:
         """What is asked of a host only when it matters, beside its look."""
         return HostReader(self._known.host(host), self.files, self.note, self.progress, lambda: self.host(host))
-
-    def twin(self, host: str) -> str | None:
-        """Another machine that shows this host's certificate: the stick of one is a copy of the other's."""
-        known = {each.name for each in self._known.esxi} | {each.name for each in self._known.vcenter}
-        return twin_of(host, known, self.files, timeout=self._known.host(host).api_timeout)
-
-    def somebody_at(self, address: str) -> str | None:
-        """How an address answers; None when it is silent, and on the loopback, where a rehearsal has no network."""
-        return None if self._on_loopback else in_use(address)
-
-    @property
-    def _on_loopback(self) -> bool:
-        return all(host.address.is_loopback for host in self._known.esxi)
 
     def role_digest(self, role: str) -> str:
         """The digest of a role's own files."""
@@ -193,7 +145,7 @@ class World:
         """A vSphere session at a host."""
         self._backups.get(host)
         try:
-            with open_session(self._known.host(host), self.files, self.note, self.stop) as session:
+            with open_session(self._known.host(host), self.files, self.note, self.run.stop) as session:
                 yield session
         finally:
             self._hosts.forget(host)
@@ -202,7 +154,7 @@ class World:
     def session_at(self, host: str, address: str) -> Iterator[Session]:
         """A vSphere session at a host that is still at another address than its own."""
         try:
-            with open_session(self._host_at(host, address), self.files, self.note, self.stop) as session:
+            with open_session(self._host_at(host, address), self.files, self.note, self.run.stop) as session:
                 yield session
         finally:
             self._hosts.forget(host)
@@ -245,18 +197,13 @@ class World:
                 running,
                 self.files,
                 self.note,
-                ours=self.ssh_left_on(host),
+                ours=self.reader(host).ssh_left_on(),
                 boot_time=look.boot_time,
-                stop=self.stop,
+                stop=self.run.stop,
             ) as shell:
                 yield shell
         finally:
             self._hosts.forget(host)
-
-    def ssh_left_on(self, host: str) -> bool:
-        """Whether the host's SSH is on because an earlier run switched it on, and was kept from switching it off."""
-        look = self.host(host)
-        return look.services.get(SSH, False) and ssh_left_on(self.files, host, look.boot_time)
 
     def switch_ssh_off(self, host: str) -> None:
         """Switch off what a run of ours left on."""
@@ -281,13 +228,15 @@ class World:
         )
         deadline = at(PLAY_SECONDS)
         sentence = f"{playbook} on {target}"
-        self.log(f"--- {sentence}")
+        self.run.log(f"--- {sentence}")
         try:
             with recorded(self.files, "play", target, playbook, writes=True):
-                return ansible.run_play(play, self.log, lambda last: self.waiting(sentence, deadline, last), self.stop)
+                return ansible.run_play(
+                    play, self.run.log, lambda last: self.waiting(sentence, deadline, last), self.run.stop
+                )
         finally:
             self._guests.forget(target)
-            self._exports.forget(target)
+            self.lan.exports.forget(target)
 
     def _pinned_keys(self) -> str:
         option = ssh.file_option("UserKnownHostsFile", self.files.known_hosts)
@@ -306,7 +255,7 @@ class World:
                 raise DeadlinePassed(
                     f"waited {seconds:g} s for: {sentence}; last answer: {answer}", where=where, advice=advice
                 )
-            if self.stop.wait(0.25 if seconds < 300 else 0.5):
+            if self.run.stop.wait(0.25 if seconds < 300 else 0.5):
                 raise Interrupted("interrupted", where=where, advice="Run again; it goes on where it stopped")
 
     def progress(self, sentence: str, seconds: float) -> Callable[[str], None]:

@@ -25,17 +25,13 @@ LAB = sample_lab()
 
 
 @dataclass
-class Shelf:
-    """The world of these tests: names and whether they are done."""
+class ShelfRun:
+    """A run whose log is a list."""
 
-    done: set[str] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
     logged: list[str] = field(default_factory=list)
     log_path: Path = Path("run.log")
     cannot_write: str = ""
-
-    def at(self, report: Report) -> "Shelf":
-        return self
 
     def log(self, text: str) -> None:
         self.logged.append(text)
@@ -48,6 +44,17 @@ class Shelf:
 
     def interruptible(self) -> AbstractContextManager[None]:
         return stopping(self.stop)
+
+
+@dataclass
+class Shelf:
+    """The world of these tests: names and whether they are done."""
+
+    done: set[str] = field(default_factory=set)
+    run: ShelfRun = field(default_factory=ShelfRun)
+
+    def at(self, report: Report) -> "Shelf":
+        return self
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,7 @@ def test_an_unforeseen_exception_is_said_without_a_traceback_and_logged_with_it(
     assert counts.failed == 2
     failed = next(event for event in events if isinstance(event, Failed))
     assert "a mistake of homelab itself: KeyError" in failed.what
-    assert "Traceback" in shelf.logged[0]
+    assert "Traceback" in shelf.run.logged[0]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +218,7 @@ def test_a_step_that_breaks_while_it_looks_costs_its_own_node_alone() -> None:
     steps = (Doing("first", plan_as=plan),)
     found = Runner(LAB, steps, shelf, lambda event: None).plan()
     assert "a mistake of homelab itself: KeyError" in found.failures[Node("first", "a")].what
-    assert "Traceback" in shelf.logged[0]
+    assert "Traceback" in shelf.run.logged[0]
     assert [node for node, _ in found.of(Change)] == [Node("first", "b")]
 
 
@@ -237,7 +244,7 @@ def test_after_an_interruption_nothing_begins_and_what_is_left_is_named() -> Non
     def interrupt(world: Shelf, change: Do) -> None:
         if change.target == "a":
             os.kill(os.getpid(), signal.SIGINT)
-            assert world.stop.wait(10)
+            assert world.run.stop.wait(10)
         world.done.add(change.name)
 
     # Where the tests run in the background SIGINT is ignored by inheritance.
@@ -258,7 +265,7 @@ def test_when_the_logs_cannot_be_written_what_is_under_way_ends_and_nothing_new_
     shelf = Shelf()
 
     def fill_the_disk(world: Shelf, change: Do) -> None:
-        world.cannot_write = "run.log cannot be written: No space left on device"
+        world.run.cannot_write = "run.log cannot be written: No space left on device"
         world.done.add(change.name)
 
     counts, events, _ = run(Doing("first", apply_as=fill_the_disk), Doing("second", after="first"), shelf=shelf)

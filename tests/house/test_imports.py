@@ -30,7 +30,7 @@ APART = ({"engine", "ports"}, {"output", "inventory"}, {"checks", "inventory"})
 PORTS = (
     {"open_world"},
     {"world"},
-    {"host_reader"},
+    {"host_reader", "lan", "run_context"},
     {"esxi"},
     {"vsphere"},
     {"ansible", "guest", "media", "net", "host_writer"},

@@ -175,7 +175,7 @@ def test_a_task_is_given_a_moment_and_then_named(
     world = world_of(lab, tmp_path / "home")
     began = time.monotonic()
     with pytest.raises(Interrupted) as caught, world.session("brix3") as session:
-        ApiWriter(session).enter_maintenance(120, lambda _: world.stop.set())
+        ApiWriter(session).enter_maintenance(120, lambda _: world.run.stop.set())
     assert "the host goes on with a task by itself; last answer: running" in caught.value.what
     assert "entering maintenance mode" in caught.value.where
     assert time.monotonic() - began < 20
@@ -184,7 +184,7 @@ def test_a_task_is_given_a_moment_and_then_named(
 def test_a_task_that_ends_in_that_moment_has_ended_well(lab: Lab, site: Site, tmp_path: Path) -> None:
     world = world_of(lab, tmp_path / "home")
     with world.session("brix3") as session:
-        world.stop.set()
+        world.run.stop.set()
         ApiWriter(session).enter_maintenance(120, lambda _: None)
     assert site.host.in_maintenance
 
@@ -212,7 +212,7 @@ def test_an_upload_stops_at_a_block_and_names_the_half_file(lab: Lab, site: Site
     with_a_datastore(site)
     world, size = world_of(lab, tmp_path / "home"), 6 * storage.BLOCK
     with pytest.raises(Interrupted) as caught, world.session("brix3") as session:
-        storage.upload(session, "nas", "image-flat.vmdk", Stopping(b"x" * size, world.stop), size)
+        storage.upload(session, "nas", "image-flat.vmdk", Stopping(b"x" * size, world.run.stop), size)
     half = f"[nas] image-flat.vmdk is half a file, {3 * storage.BLOCK} of {size} bytes were sent"
     assert half in caught.value.what
     assert "sent anew" in caught.value.advice
@@ -224,7 +224,7 @@ def test_after_an_interruption_no_long_upload_begins_and_a_short_one_is_not_cut(
     with_a_datastore(site)
     world, size = world_of(lab, tmp_path / "home"), 2 * storage.BLOCK
     with world.session("brix3") as session:
-        world.stop.set()
+        world.run.stop.set()
         with pytest.raises(Interrupted, match="before the upload of"):
             storage.upload(session, "nas", "image-flat.vmdk", io.BytesIO(b"x" * size), size)
         storage.upload(session, "nas", "seed.iso", io.BytesIO(b"iso"), 3)

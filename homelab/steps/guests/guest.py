@@ -67,7 +67,7 @@ Changes = AwaitGuest | RemoveSeed
 
 
 class Guest(Step[GuestState, Changes]):
-    """One node a VM."""
+    """One node for each VM."""
 
     name = "guest"
 

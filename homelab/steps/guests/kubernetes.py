@@ -31,7 +31,7 @@ class ControlPlaneState:
 
 
 class KubernetesStep(Step[ControlPlaneState, RunPlaybook]):
-    """One node a control plane."""
+    """One node for each control plane."""
 
     name = "kubernetes"
     # etcd takes one learner at a time.

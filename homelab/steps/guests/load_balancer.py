@@ -15,7 +15,7 @@ ROLES = ("haproxy", "keepalived")
 
 
 class LoadBalancerStep(Step[Roles, RunPlaybook]):
-    """One node a balancer."""
+    """One node for each balancer."""
 
     name = "load-balancer"
 

@@ -29,7 +29,7 @@ class AwaitHost(Change):
 
 
 @dataclass(frozen=True)
-class Presence:
+class BootMediaState:
     """Whether a host answers, whether it ever did, and why not now."""
 
     answers: bool
@@ -37,8 +37,8 @@ class Presence:
     why_not: str = ""
 
 
-class BootMedia(Step[Presence, AwaitHost]):
-    """One node a host. `wait` in seconds: how long to wait for a person, 0 for not at all."""
+class BootMedia(Step[BootMediaState, AwaitHost]):
+    """One node for each host. `wait` in seconds: how long to wait for a person, 0 for not at all."""
 
     name = "boot-media"
 
@@ -49,7 +49,7 @@ class BootMedia(Step[Presence, AwaitHost]):
         """Every ESXi host that has an ISO to be installed from; any other is expected to run."""
         return [host.name for host in lab.esxi if host.iso]
 
-    def observe(self, world: World, lab: Lab, target: str) -> Presence:
+    def observe(self, world: World, lab: Lab, target: str) -> BootMediaState:
         """Whether it answers; any answer but silence is one, and a pinned certificate tells of an earlier one."""
         host = lab.host(target)
         known = world.files.knows(target, str(host.address), host.api_port)
@@ -58,13 +58,13 @@ class BootMedia(Step[Presence, AwaitHost]):
         except Unreachable as error:
             elsewhere = lab.host(target).dhcp_address
             if elsewhere is not None and _answers_at(world, target, str(elsewhere)):
-                return Presence(True, known)
-            return Presence(False, known, error.what)
+                return BootMediaState(True, known)
+            return BootMediaState(False, known, error.what)
         except HomelabError:
-            return Presence(True, known)
-        return Presence(True, known)
+            return BootMediaState(True, known)
+        return BootMediaState(True, known)
 
-    def plan(self, lab: Lab, target: str, observed: Presence) -> Sequence[Planned[AwaitHost]]:
+    def plan(self, lab: Lab, target: str, observed: BootMediaState) -> Sequence[Planned[AwaitHost]]:
         """Hand over to a person, or wait for one; a host that answered before is missed by the steps that need it."""
         if observed.answers or observed.known:
             return []

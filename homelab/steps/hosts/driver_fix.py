@@ -23,7 +23,7 @@ SHUT_DOWN_SECONDS = 300
 
 
 @dataclass(frozen=True)
-class Drivers:
+class DriverFixState:
     """What the step sees: the host; its packages when a fix is in question; its maps and medium where SSH runs then."""
 
     look: HostLook
@@ -34,8 +34,8 @@ class Drivers:
 Changes = DisableModule | EnableModule | ShutDownVm
 
 
-class DriverFix(Step[Drivers, Changes]):
-    """One node a host.
+class DriverFix(Step[DriverFixState, Changes]):
+    """One node for each host.
 
     `hosts` are those that a person named: what cannot be fixed is then refused, else it is left alone with a remark.
     `force` shuts running VMs down first and overrules no other guard; `undo` goes the way back.
@@ -59,16 +59,16 @@ class DriverFix(Step[Drivers, Changes]):
         """Logs have found their place before; it does not matter how that went."""
         return [Node("usb-housekeeping", target)]
 
-    def observe(self, world: World, lab: Lab, target: str) -> Drivers:
+    def observe(self, world: World, lab: Lab, target: str) -> DriverFixState:
         """The host's look, and what a fix needs to know when one is in question."""
         look = world.host(target)
         if self.undo:
-            return Drivers(look, (), world.reader(target).boot() if _to_undo(look) else None)
+            return DriverFixState(look, (), world.reader(target).boot() if _to_undo(look) else None)
         if not needs_fix(lab, target, look) or not fixable(look):
-            return Drivers(look)
-        return Drivers(look, world.reader(target).vibs(), world.reader(target).boot())
+            return DriverFixState(look)
+        return DriverFixState(look, world.reader(target).vibs(), world.reader(target).boot())
 
-    def plan(self, lab: Lab, target: str, observed: Drivers) -> Sequence[Planned[Changes]]:
+    def plan(self, lab: Lab, target: str, observed: DriverFixState) -> Sequence[Planned[Changes]]:
         """The table of the documentation: fix, leave alone, or refuse."""
         look = observed.look
         if self.undo:
@@ -84,11 +84,11 @@ class DriverFix(Step[Drivers, Changes]):
         fix = DisableModule(target, nics, unused, enable_first=not look.modules[RIGHT].enabled)
         return [*self._shut_downs(target, look, fix), fix]
 
-    def remarks(self, lab: Lab, target: str, observed: Drivers) -> Sequence[str]:
+    def remarks(self, lab: Lab, target: str, observed: DriverFixState) -> Sequence[str]:
         """Why a host is left alone, where a person might wonder."""
         return () if self.undo else remarks(lab, target, observed.look, asked=bool(self.hosts))
 
-    def _undo(self, target: str, observed: Drivers) -> Sequence[Planned[Changes]]:
+    def _undo(self, target: str, observed: DriverFixState) -> Sequence[Planned[Changes]]:
         look = observed.look
         if not _to_undo(look):
             return []

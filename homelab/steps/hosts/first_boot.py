@@ -29,15 +29,15 @@ MOVE_DEADLINE = 120.0
 
 
 @dataclass(frozen=True)
-class Met:
+class FirstBootState:
     """A host as it is met; `elsewhere` is the address that it still has, when that is not its own."""
 
     look: HostLook
     elsewhere: str = ""
 
 
-class FirstBoot(Step[Met, Change]):
-    """One node a host."""
+class FirstBoot(Step[FirstBootState, Change]):
+    """One node for each host."""
 
     name = "first-boot"
 
@@ -49,19 +49,19 @@ class FirstBoot(Step[Met, Change]):
         """The host has answered."""
         return [Node("boot-media", target)]
 
-    def observe(self, world: World, lab: Lab, target: str) -> Met:
+    def observe(self, world: World, lab: Lab, target: str) -> FirstBootState:
         """The host's look; where only the address that it got by DHCP answers, at that one."""
         host = lab.host(target)
         try:
-            return Met(world.host(target))
+            return FirstBootState(world.host(target))
         except LoginRefused:
             raise
         except HomelabError:
             if host.dhcp_address is None:
                 raise
-            return Met(world.host_at(target, str(host.dhcp_address)), str(host.dhcp_address))
+            return FirstBootState(world.host_at(target, str(host.dhcp_address)), str(host.dhcp_address))
 
-    def plan(self, lab: Lab, target: str, observed: Met) -> Sequence[Planned[Change]]:
+    def plan(self, lab: Lab, target: str, observed: FirstBootState) -> Sequence[Planned[Change]]:
         """Whatever differs from the inventory; what it does not say is left as it is."""
         host, look = lab.host(target), observed.look
         _check_uplink(host, look)
@@ -118,7 +118,7 @@ def _check_uplink(host: EsxiHost, look: HostLook) -> None:
         )
 
 
-def _names(lab: Lab, target: str, met: Met) -> list[Planned[Change]]:
+def _names(lab: Lab, target: str, met: FirstBootState) -> list[Planned[Change]]:
     """Name servers that come by DHCP stay so, where the inventory names none and the domain is right."""
     network = met.look.network
     by_dhcp = network.dns_by_dhcp and network.dhcp and not met.elsewhere

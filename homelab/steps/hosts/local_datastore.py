@@ -64,7 +64,7 @@ class SetHostCache(Change):
 
 
 @dataclass(frozen=True)
-class Disks:
+class LocalDatastoreState:
     """What the step sees: the host, and what is on each disk that a datastore might be made of."""
 
     look: HostLook
@@ -74,8 +74,8 @@ class Disks:
 Changes = MakeDatastore | SetHostCache
 
 
-class LocalDatastore(Step[Disks, Changes]):
-    """One node a host that is to have a datastore of its own."""
+class LocalDatastore(Step[LocalDatastoreState, Changes]):
+    """One node for each host that is to have a datastore of its own."""
 
     name = "local-datastore"
 
@@ -91,15 +91,15 @@ class LocalDatastore(Step[Disks, Changes]):
         """The host has been met."""
         return [Node("first-boot", target)]
 
-    def observe(self, world: World, lab: Lab, target: str) -> Disks:
+    def observe(self, world: World, lab: Lab, target: str) -> LocalDatastoreState:
         """The host's look; what is on its disks only when a datastore is to be made."""
         look, host = world.host(target), lab.host(target)
         if look.vmfs_named(host.local_datastore or ""):
-            return Disks(look, {})
+            return LocalDatastoreState(look, {})
         asked = [disk for disk in look.disks if host.local_disk in (None, disk.name) and not disk.usb]
-        return Disks(look, {disk.name: world.reader(target).contents(disk) for disk in asked})
+        return LocalDatastoreState(look, {disk.name: world.reader(target).contents(disk) for disk in asked})
 
-    def plan(self, lab: Lab, target: str, observed: Disks) -> Sequence[Planned[Changes]]:
+    def plan(self, lab: Lab, target: str, observed: LocalDatastoreState) -> Sequence[Planned[Changes]]:
         """Make what is missing; set the host cache when it is another one."""
         host, look = lab.host(target), observed.look
         name = host.local_datastore or ""
@@ -150,7 +150,7 @@ def _check_bytes(world: World, change: MakeDatastore) -> None:
         )
 
 
-def _choose(host: EsxiHost, observed: Disks) -> DiskLook:
+def _choose(host: EsxiHost, observed: LocalDatastoreState) -> DiskLook:
     """The disk that the inventory names, else the only one that is known to be empty.
 
     Sticks and boot disks, disks with a VMFS, and a guess are refused.
@@ -167,7 +167,7 @@ def _choose(host: EsxiHost, observed: Disks) -> DiskLook:
     )
 
 
-def _named_disk(host: EsxiHost, observed: Disks) -> DiskLook:
+def _named_disk(host: EsxiHost, observed: LocalDatastoreState) -> DiskLook:
     named = next((disk for disk in observed.look.disks if disk.name == host.local_disk), None)
     if named is None or not named.size:
         kept: str | None = "is not an internal disk of this host"
@@ -178,7 +178,7 @@ def _named_disk(host: EsxiHost, observed: Disks) -> DiskLook:
     return named
 
 
-def _kept(disk: DiskLook, observed: Disks) -> str | None:
+def _kept(disk: DiskLook, observed: LocalDatastoreState) -> str | None:
     """Why a disk is never taken, whoever names it; None when it may be."""
     contents = observed.contents.get(disk.name, DiskContents())
     store = next((vmfs.name for vmfs in observed.look.vmfs if disk.name in vmfs.disks), None)
@@ -193,7 +193,7 @@ def _kept(disk: DiskLook, observed: Disks) -> str | None:
     return None
 
 
-def _refused(host: EsxiHost, what: str, observed: Disks) -> Refused:
+def _refused(host: EsxiHost, what: str, observed: LocalDatastoreState) -> Refused:
     """With the line to paste for each disk that may be named, and why not for the others."""
     may = [disk for disk in observed.look.disks if disk.size and not _kept(disk, observed)]
     others = [f"{_named(disk)} {kept}" for disk in observed.look.disks if (kept := _kept(disk, observed))]
@@ -203,7 +203,7 @@ def _refused(host: EsxiHost, what: str, observed: Disks) -> Refused:
     return Refused(what, where=host.name, advice=(advice if may else "Give the host an internal disk") + left)
 
 
-def _told(disk: DiskLook, observed: Disks) -> str:
+def _told(disk: DiskLook, observed: LocalDatastoreState) -> str:
     contents = observed.contents.get(disk.name)
     return f"on it: {contents}" if contents else "not looked at"
 

@@ -19,7 +19,7 @@ ROLE, PLAYBOOK = "nfs_server", "nfs_server.yml"
 
 
 @dataclass(frozen=True)
-class Mounts:
+class NfsDatastoreState:
     """What the step sees at one host: its look, what others have mounted, and the export seen from here, if asked."""
 
     look: HostLook
@@ -30,8 +30,8 @@ class Mounts:
 Changes = MountNfs | Remount | RunPlaybook
 
 
-class NfsDatastore(Step[Mounts | Roles, Changes]):
-    """One node a host, and one for a NAS that is ours to lay down."""
+class NfsDatastore(Step[NfsDatastoreState | Roles, Changes]):
+    """One node for each host, and one for a NAS that is ours to lay down."""
 
     name = "nfs-datastore"
 
@@ -48,18 +48,18 @@ class NfsDatastore(Step[Mounts | Roles, Changes]):
         """The host has been met."""
         return [Node("first-boot", target)]
 
-    def observe(self, world: World, lab: Lab, target: str) -> Mounts | Roles:
+    def observe(self, world: World, lab: Lab, target: str) -> NfsDatastoreState | Roles:
         """The host's mounts; the others', and the export as it is seen from here, only when something is missing."""
         nas = lab.nfs[0]
         if target == nas.name:
             return observe_roles(world, lab, target, (ROLE,))
         look = world.host(target)
         if (found := look.nas_named(nas.datastore)) and _same(found, nas):
-            return Mounts(look)
+            return NfsDatastoreState(look)
         others = {name: other.nas for name, other in world.reachable_hosts().items() if name != target}
-        return Mounts(look, others, world.export())
+        return NfsDatastoreState(look, others, world.lan.export())
 
-    def plan(self, lab: Lab, target: str, observed: Mounts | Roles) -> Sequence[Planned[Changes]]:
+    def plan(self, lab: Lab, target: str, observed: NfsDatastoreState | Roles) -> Sequence[Planned[Changes]]:
         """Mount what is missing; move what is there under other strings, if nothing uses it."""
         nas = lab.nfs[0]
         if isinstance(observed, Roles):
@@ -132,7 +132,7 @@ def _alike(found: NasLook, nas: NfsServer) -> bool:
     return found.name == nas.datastore or (plain and found.server.lower() == nas.server.lower())
 
 
-def _mount(target: str, nas: NfsServer, observed: Mounts) -> Sequence[Planned[Changes]]:
+def _mount(target: str, nas: NfsServer, observed: NfsDatastoreState) -> Sequence[Planned[Changes]]:
     look = observed.look
     _check_others(target, nas, observed.others)
     wrong = [found for found in look.nas if _alike(found, nas)]

@@ -20,7 +20,7 @@ from homelab.steps.hosts.ssh_left_on import SwitchSshOff, ssh_left_on
 
 
 @dataclass(frozen=True)
-class Boot:
+class RebootState:
     """What the step sees: the host; what its shell tells of the next boot, where one is in question and SSH runs.
 
     `maintenance_is_ours` when it was a run of ours that put it into maintenance mode, and nobody else since;
@@ -37,8 +37,8 @@ class Boot:
 Changes = RebootHost | LeaveMaintenance | SwitchSshOff
 
 
-class Reboot(Step[Boot, Changes]):
-    """One node a host. `undo` expects the driver that the fix had disabled; `logs` waits for usb-housekeeping."""
+class Reboot(Step[RebootState, Changes]):
+    """One node for each host. `undo` expects the driver that the fix disabled; `logs` waits for usb-housekeeping."""
 
     name = "reboot"
 
@@ -58,14 +58,14 @@ class Reboot(Step[Boot, Changes]):
         """Logs that found no place do not keep the drivers from taking effect."""
         return [Node("usb-housekeeping", target)]
 
-    def observe(self, world: World, lab: Lab, target: str) -> Boot:
+    def observe(self, world: World, lab: Lab, target: str) -> RebootState:
         """The host's look, our notes about it, and its shell's word where a reboot is in question."""
         look = world.host(target)
         boot = world.reader(target).boot() if in_doubt(look) or self._because(look) else None
         noted = world.files.maintenance_note(target) is not None
-        return Boot(look, ours(world, target, look), boot, noted, ssh_left_on(world, target))
+        return RebootState(look, ours(world, target, look), boot, noted, ssh_left_on(world, target))
 
-    def plan(self, lab: Lab, target: str, observed: Boot) -> Sequence[Planned[Changes]]:
+    def plan(self, lab: Lab, target: str, observed: RebootState) -> Sequence[Planned[Changes]]:
         """Reboot when what is configured differs from what runs; refuse what would cost a driver, and while VMs run."""
         look = observed.look
         if not self.undo and needs_fix(lab, target, look) and fixable(look):
@@ -83,7 +83,7 @@ class Reboot(Step[Boot, Changes]):
             changes.append(LeaveMaintenance(target))
         return changes
 
-    def remarks(self, lab: Lab, target: str, observed: Boot) -> Sequence[str]:
+    def remarks(self, lab: Lab, target: str, observed: RebootState) -> Sequence[str]:
         """What nothing is done about: a host that a power cut would cost its network, a maintenance mode not ours."""
         look, said = observed.look, []
         lost = lost_at_boot(look, observed.boot)
@@ -103,7 +103,7 @@ class Reboot(Step[Boot, Changes]):
             return [f"{WRONG} is enabled again and does not run yet", *kept]
         return differences(look)
 
-    def _reboot(self, lab: Lab, target: str, observed: Boot, because: Sequence[str]) -> RebootHost:
+    def _reboot(self, lab: Lab, target: str, observed: RebootState, because: Sequence[str]) -> RebootHost:
         look, host = observed.look, lab.host(target)
         store = log_store(lab, target)
         doubt = in_doubt(look) if observed.boot is None else ()

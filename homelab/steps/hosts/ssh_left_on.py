@@ -22,4 +22,4 @@ class SwitchSshOff(Change):
 
 def ssh_left_on(world: World, target: str) -> bool:
     """Whether SSH is on because of us, and is not wanted on with every start of the host either."""
-    return world.ssh_left_on(target) and world.host(target).policies.get("TSM-SSH") != "on"
+    return world.reader(target).ssh_left_on() and world.host(target).policies.get("TSM-SSH") != "on"

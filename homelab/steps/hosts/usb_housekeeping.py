@@ -72,7 +72,7 @@ class KeepLogs(Change):
 
 
 @dataclass(frozen=True)
-class Logs:
+class UsbHousekeepingState:
     """What the step sees: the host, and another host that shows the same certificate, if there is one.
 
     `folder` is what lies already where its logs are to go, `dump_file` the file for core dumps that it has.
@@ -84,8 +84,8 @@ class Logs:
     dump_file: str = ""
 
 
-class UsbHousekeeping(Step[Logs, KeepLogs]):
-    """One node a host."""
+class UsbHousekeeping(Step[UsbHousekeepingState, KeepLogs]):
+    """One node for each host."""
 
     name = "usb-housekeeping"
 
@@ -101,16 +101,16 @@ class UsbHousekeeping(Step[Logs, KeepLogs]):
         """The datastores have been tried."""
         return [Node("nfs-datastore", target), Node("local-datastore", target)]
 
-    def observe(self, world: World, lab: Lab, target: str) -> Logs:
+    def observe(self, world: World, lab: Lab, target: str) -> UsbHousekeepingState:
         """The host's look, whether its stick is a copy (copies share the certificate), and what a change would meet."""
-        look, twin = world.host(target), world.twin(target)
+        look, twin = world.host(target), world.lan.twin(target)
         store = log_store(lab, target) or ""
         if twin or not awaits_scratch(lab, target, look) or look.directory_of(store) is None:
-            return Logs(look, twin)
+            return UsbHousekeepingState(look, twin)
         dump_file = world.reader(target).dump_file() if look.vmfs_named(store) else ""
-        return Logs(look, None, world.reader(target).folder(store, log_folder(lab, target)), dump_file)
+        return UsbHousekeepingState(look, None, world.reader(target).folder(store, log_folder(lab, target)), dump_file)
 
-    def plan(self, lab: Lab, target: str, observed: Logs) -> Sequence[Planned[KeepLogs]]:
+    def plan(self, lab: Lab, target: str, observed: UsbHousekeepingState) -> Sequence[Planned[KeepLogs]]:
         """Give logs a place when they have none; a place that somebody chose is left alone."""
         look = observed.look
         if observed.twin:

@@ -52,15 +52,15 @@ class UploadImage(Change):
 
 
 @dataclass(frozen=True)
-class ImageLook:
+class ImageState:
     """`via` is the host to go through, None when none mounts the datastore; `whole` when the image is there."""
 
     via: str | None
     whole: bool
 
 
-class Image(Step[ImageLook, UploadImage]):
-    """One node a datastore, named after the NAS."""
+class Image(Step[ImageState, UploadImage]):
+    """One node for each datastore, named after the NAS."""
 
     name = "image"
 
@@ -72,16 +72,16 @@ class Image(Step[ImageLook, UploadImage]):
         """All mounts have been tried, and the host that the image goes through has rebooted if it had to."""
         return [*(Node("nfs-datastore", host.name) for host in lab.esxi), Node("reboot", lab.esxi[0].name)]
 
-    def observe(self, world: World, lab: Lab, target: str) -> ImageLook:
+    def observe(self, world: World, lab: Lab, target: str) -> ImageState:
         """Look for the descriptor, which is written last, through the first host that has the datastore."""
         datastore = lab.nfs[0].datastore
         for name, look in world.reachable_hosts().items():
             nas = look.nas_named(datastore)
             if nas and nas.accessible:
-                return ImageLook(name, world.reader(name).has_file(datastore, image_path(lab)))
-        return ImageLook(None, False)
+                return ImageState(name, world.reader(name).has_file(datastore, image_path(lab)))
+        return ImageState(None, False)
 
-    def plan(self, lab: Lab, target: str, observed: ImageLook) -> Sequence[Planned[UploadImage]]:
+    def plan(self, lab: Lab, target: str, observed: ImageState) -> Sequence[Planned[UploadImage]]:
         """Upload what is missing."""
         datastore = lab.nfs[0].datastore
         if observed.via is None:
@@ -119,7 +119,7 @@ class PercentReport:
     """Turns (done, total) bytes into waiting events, one a percent at the most."""
 
     def __init__(self, world: World, sentence: str) -> None:
-        self._sentence, self._stop = sentence, world.stop
+        self._sentence, self._stop = sentence, world.run.stop
         self._say = world.progress(sentence, TRANSFER_SECONDS)
         self._last = -1
 

@@ -26,7 +26,7 @@ INSTANCES = uuid.UUID("6f1c53a8-6a5e-4c8f-9d5b-2f6a0c5d7e11")
 
 
 @dataclass(frozen=True)
-class VmPlace:
+class VmState:
     """Where the VM is, if a host that answers has it; `resting` when its host is in maintenance mode.
 
     `note` is what the note beside a VM holds that may have one. The rest tells of a VM that was not found: what its
@@ -76,8 +76,8 @@ def making_of(lab: Lab, vm: Vm) -> Making:
 Changes = CreateVm | PowerOnVm | RemoveNote
 
 
-class VmStep(Step[VmPlace, Changes]):
-    """One node a VM that is ours to make."""
+class VmStep(Step[VmState, Changes]):
+    """One node for each VM that is ours to make."""
 
     name = "vm"
 
@@ -90,7 +90,7 @@ class VmStep(Step[VmPlace, Changes]):
         host = placement(lab)[target]
         return [Node("reboot", host), Node("nfs-datastore", host), *(Node("image", nas.name) for nas in lab.nfs)]
 
-    def observe(self, world: World, lab: Lab, target: str) -> VmPlace:
+    def observe(self, world: World, lab: Lab, target: str) -> VmState:
         """Look for our mark on every host that answers, and where it is on none for what else tells of the VM."""
         found = world.vm(target)
         if found is None:
@@ -100,9 +100,9 @@ class VmStep(Step[VmPlace, Changes]):
         # Only between its creation and the end of its first boot a VM can have the note of an interrupted run.
         fresh = making and (vm.seed or not vm.powered_on)
         note = world.reader(host).small_file(making.datastore, f"{target}/{NOTE}") if making and fresh else None
-        return VmPlace(host, vm, world.host(host).in_maintenance, note)
+        return VmState(host, vm, world.host(host).in_maintenance, note)
 
-    def plan(self, lab: Lab, target: str, observed: VmPlace) -> Sequence[Planned[Changes]]:
+    def plan(self, lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Changes]]:
         """Create and switch on what is missing; a host that its owner put into maintenance mode is left in peace."""
         if observed.resting and not (observed.vm and observed.vm.powered_on):
             host = observed.host or placement(lab)[target]
@@ -139,12 +139,12 @@ def _made(lab: Lab, vm: VmLook, target: str) -> Making | None:
     return Making(lab.name, target, vm.instance_uuid, datastore)
 
 
-def _look_around(world: World, lab: Lab, target: str) -> VmPlace:
+def _look_around(world: World, lab: Lab, target: str) -> VmState:
     """What tells of a VM that no host has which answers. Raises when the very host it belongs on does not."""
     host, making = placement(lab)[target], making_of(lab, lab.vm(target))
     own, looks = world.host(host), world.reachable_hosts()
     silent = world.silent_hosts
-    return VmPlace(
+    return VmState(
         None,
         None,
         own.in_maintenance,
@@ -152,7 +152,7 @@ def _look_around(world: World, lab: Lab, target: str) -> VmPlace:
         silent=silent,
         unread=tuple(f"{vm.name} on {name}" for name, look in looks.items() for vm in look.vms if vm.may_be(target)),
         namesake=next((vm.path for vm in own.vms if vm.name == target and vm.readable), None),
-        answer=world.somebody_at(str(lab.vm(target).address)) if silent else None,
+        answer=world.lan.somebody_at(str(lab.vm(target).address)) if silent else None,
     )
 
 
@@ -169,7 +169,7 @@ def _look_into(world: World, host: str, making: Making, looks: Mapping[str, Host
     return FolderLook(found.files, found.folders, note, tuple(users))
 
 
-def _plan_new(lab: Lab, target: str, observed: VmPlace) -> Sequence[Planned[Changes]]:
+def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Changes]]:
     """Create a VM, once it is sure that no host has it: two control planes with one address are worse than none."""
     vm, host = lab.vm(target), placement(lab)[target]
     making = making_of(lab, vm)
@@ -194,7 +194,7 @@ def _plan_new(lab: Lab, target: str, observed: VmPlace) -> Sequence[Planned[Chan
     return [create, PowerOnVm(target, host, vmx_path(making.datastore, target))]
 
 
-def _doubt(lab: Lab, target: str, making: Making, observed: VmPlace) -> str | None:
+def _doubt(lab: Lab, target: str, making: Making, observed: VmState) -> str | None:
     """What must come first, while a VM that was not found may be there all the same.
 
     On the shared datastore the folder tells: a VM's files lie there whichever host has it. A local one hides it.

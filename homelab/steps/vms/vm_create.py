@@ -54,7 +54,7 @@ def _begin_folder(world: World, session: Session, change: CreateVm) -> None:
             advice="Another run may be making it just now; run again when it has ended",
         )
     for name in left:
-        world.log(f"{making.place}/{name} is left over from an interrupted run; it is deleted")
+        world.run.log(f"{making.place}/{name} is left over from an interrupted run; it is deleted")
         delete = delete_disk if name == making.disk else delete_file
         delete(session, making.datastore, f"{making.vm}/{name}", seconds=TASK_SECONDS, progress=progress)
     if found is None:

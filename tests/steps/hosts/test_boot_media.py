@@ -6,7 +6,7 @@ from pathlib import Path
 from homelab.engine.step import HandOver
 from homelab.lab import Lab
 from homelab.steps import all_steps
-from homelab.steps.hosts.boot_media import AwaitHost, BootMedia, Presence, instructions
+from homelab.steps.hosts.boot_media import AwaitHost, BootMedia, BootMediaState, instructions
 from tests.helpers.one_host import HOST_STEPS, bring, lab_of, standing
 from tests.helpers.sample import sample_lab
 
@@ -18,7 +18,7 @@ def lab() -> Lab:
 
 
 def test_a_host_that_never_answered_is_handed_over_with_all_that_hands_need() -> None:
-    [item] = BootMedia().plan(lab(), "brix3", Presence(False, False, "No route to host"))
+    [item] = BootMedia().plan(lab(), "brix3", BootMediaState(False, False, "No route to host"))
     assert isinstance(item, HandOver)
     for words in (
         "has never answered at 192.168.2.13 (No route to host)",
@@ -33,8 +33,8 @@ def test_a_host_that_never_answered_is_handed_over_with_all_that_hands_need() ->
 
 
 def test_a_host_that_answers_or_did_so_once_needs_no_stick() -> None:
-    assert list(BootMedia().plan(lab(), "brix3", Presence(True, False))) == []
-    assert list(BootMedia().plan(lab(), "brix3", Presence(False, True, "silent"))) == []
+    assert list(BootMedia().plan(lab(), "brix3", BootMediaState(True, False))) == []
+    assert list(BootMedia().plan(lab(), "brix3", BootMediaState(False, True, "silent"))) == []
 
 
 def test_without_an_iso_a_host_is_expected_to_run() -> None:
@@ -43,7 +43,7 @@ def test_without_an_iso_a_host_is_expected_to_run() -> None:
 
 
 def test_when_told_to_wait_the_hand_over_becomes_a_wait() -> None:
-    [item] = BootMedia(60).plan(lab(), "brix3", Presence(False, False, "silent"))
+    [item] = BootMedia(60).plan(lab(), "brix3", BootMediaState(False, False, "silent"))
     assert item == AwaitHost("brix3", "192.168.2.13", instructions(lab().esxi[0], "silent"), 60)
 
 

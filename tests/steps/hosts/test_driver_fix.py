@@ -14,7 +14,7 @@ from homelab.steps.hosts.driver_fix import (
     SHUT_DOWN_SECONDS,
     DisableModule,
     DriverFix,
-    Drivers,
+    DriverFixState,
     EnableModule,
     ShutDownVm,
 )
@@ -39,11 +39,13 @@ def plan(
     boot: BootLook | None = None,
     lab: Lab = LAB,
 ) -> list[object]:
-    return list(DriverFix(force=force, hosts=("brix3",) if asked else ()).plan(lab, "brix3", Drivers(look, vibs, boot)))
+    return list(
+        DriverFix(force=force, hosts=("brix3",) if asked else ()).plan(lab, "brix3", DriverFixState(look, vibs, boot))
+    )
 
 
 def remarks(look: HostLook, *, asked: bool = False, lab: Lab = LAB) -> str:
-    return "; ".join(DriverFix(hosts=("brix3",) if asked else ()).remarks(lab, "brix3", Drivers(look)))
+    return "; ".join(DriverFix(hosts=("brix3",) if asked else ()).remarks(lab, "brix3", DriverFixState(look)))
 
 
 def shell_says(*lines: str, bank: str = BANK, read: bool = True) -> BootLook:
@@ -223,7 +225,7 @@ def test_a_lost_boot_stick_is_refused_before_any_fix(boot: BootLook) -> None:
         plan(host_look(), boot=boot)
     fixed = host_look(driver="e1000e", modules={"ne1000": (False, False)})
     with pytest.raises(Refused, match="its boot medium was lost"):
-        DriverFix(undo=True).plan(LAB, "brix3", Drivers(fixed, (), boot))
+        DriverFix(undo=True).plan(LAB, "brix3", DriverFixState(fixed, (), boot))
 
 
 def test_vms_are_looked_at_after_every_other_guard() -> None:
@@ -234,7 +236,7 @@ def test_vms_are_looked_at_after_every_other_guard() -> None:
 
 
 def undo(look: HostLook, *, force: bool = False) -> list[object]:
-    return list(DriverFix(force=force, undo=True).plan(LAB, "brix3", Drivers(look, ())))
+    return list(DriverFix(force=force, undo=True).plan(LAB, "brix3", DriverFixState(look, ())))
 
 
 def test_undo_enables_the_driver_again() -> None:

@@ -10,7 +10,7 @@ from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.vsphere import DiskLook, HostLook, VmfsLook
 from homelab.ports.vsphere.local_storage import DiskContents, PartitionLook
-from homelab.steps.hosts.first_boot import FirstBoot, Met
+from homelab.steps.hosts.first_boot import FirstBoot, FirstBootState
 from homelab.steps.hosts.first_boot_changes import (
     AddPortGroup,
     GiveAddress,
@@ -20,10 +20,10 @@ from homelab.steps.hosts.first_boot_changes import (
     SetVlan,
     SilenceShellWarning,
 )
-from homelab.steps.hosts.local_datastore import Disks, LocalDatastore, MakeDatastore, SetHostCache
-from homelab.steps.hosts.reboot import Boot, Reboot
+from homelab.steps.hosts.local_datastore import LocalDatastore, LocalDatastoreState, MakeDatastore, SetHostCache
+from homelab.steps.hosts.reboot import Reboot, RebootState
 from homelab.steps.hosts.reboot_changes import LeaveMaintenance, NicAfter, RebootHost, console_steps
-from homelab.steps.hosts.usb_housekeeping import KeepLogs, Logs, UsbHousekeeping
+from homelab.steps.hosts.usb_housekeeping import KeepLogs, UsbHousekeeping, UsbHousekeepingState
 from tests.helpers.sample import (
     BOOTED,
     DIRECTORY,
@@ -49,7 +49,7 @@ def host(**more: Any) -> Lab:
 
 
 def first(look: HostLook, lab: Lab = LAB, elsewhere: str = "") -> list[object]:
-    return list(FirstBoot().plan(lab, "brix3", Met(look, elsewhere)))
+    return list(FirstBoot().plan(lab, "brix3", FirstBootState(look, elsewhere)))
 
 
 def test_a_host_as_the_inventory_says_needs_nothing() -> None:
@@ -112,7 +112,7 @@ def test_the_management_network_is_never_rewired() -> None:
     look = host_look(network=replace(NETWORK, uplinks={"vSwitch0": ("vmnic1",)}))
     hosts = [{"name": "brix3", "address": "192.168.2.13", "password": "x", "management_nic": "vmnic0"}]
     with pytest.raises(Refused, match="uplinks are vmnic1, and not on vmnic0"):
-        FirstBoot().plan(sample_lab(esxi=hosts), "brix3", Met(look))
+        FirstBoot().plan(sample_lab(esxi=hosts), "brix3", FirstBootState(look))
     assert first(look) == first(host_look())  # unset, the host's own word is taken
 
 
@@ -135,7 +135,7 @@ VMFS = VmfsLook("ssd", (SSD.name,), True, "5f5e1000-0")
 
 def local(look: HostLook, contents: dict[str, DiskContents], **more: Any) -> list[object]:
     lab = host(local_datastore="ssd", **more)
-    return list(LocalDatastore().plan(lab, "brix3", Disks(look, contents)))
+    return list(LocalDatastore().plan(lab, "brix3", LocalDatastoreState(look, contents)))
 
 
 def test_the_only_empty_internal_disk_is_taken() -> None:
@@ -186,7 +186,7 @@ MARK = ".homelab-001122334455"
 
 
 def logs(look: HostLook, lab: Lab = LAB, twin: str | None = None) -> list[object]:
-    return list(UsbHousekeeping().plan(lab, "brix3", Logs(look, twin)))
+    return list(UsbHousekeeping().plan(lab, "brix3", UsbHousekeepingState(look, twin)))
 
 
 def test_logs_in_memory_find_a_place_on_the_nas() -> None:
@@ -223,7 +223,7 @@ def test_a_copied_stick_is_found_by_its_certificate() -> None:
 
 
 def boot(look: HostLook, lab: Lab = LAB, *, ours: bool = False, **how: bool) -> list[object]:
-    return list(Reboot(**how).plan(lab, "brix3", Boot(look, ours)))
+    return list(Reboot(**how).plan(lab, "brix3", RebootState(look, ours)))
 
 
 def test_reboot_waits_for_the_driver_fix() -> None:

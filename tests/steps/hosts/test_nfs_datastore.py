@@ -12,7 +12,7 @@ from homelab.ports.host_writer import NfsMount
 from homelab.ports.net.nfs import ExportLook
 from homelab.ports.vsphere import NasLook
 from homelab.steps.hosts.nfs_changes import MountNfs, Remount
-from homelab.steps.hosts.nfs_datastore import Mounts, NfsDatastore
+from homelab.steps.hosts.nfs_datastore import NfsDatastore, NfsDatastoreState
 from tests.helpers.sample import DIRECTORY, NAS, OPTIONS, host_look, sample_lab, vm_look
 
 LAB = sample_lab()
@@ -23,7 +23,7 @@ MOUNT = MountNfs("brix1", WANTED)
 def plan(*mounts: NasLook, others: dict[str, tuple[NasLook, ...]] | None = None, **more: Any) -> list[object]:
     export = more.pop("export", None)
     look = host_look(nas=mounts, **{"options": OPTIONS, **more})
-    return list(NfsDatastore().plan(LAB, "brix1", Mounts(look, others or {}, export)))
+    return list(NfsDatastore().plan(LAB, "brix1", NfsDatastoreState(look, others or {}, export)))
 
 
 def export(problem: Finding | None, *, answers: bool = True) -> ExportLook:

@@ -9,8 +9,8 @@ from homelab.engine.step import Blocked
 from homelab.errors import HostFault, Refused
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.steps.guests.guest import AwaitGuest, Guest, GuestState, RemoveSeed
-from homelab.steps.vms.image import Image, ImageLook, UploadImage, image_path
-from homelab.steps.vms.vm import VmPlace, VmStep, mac_of, making_of, placement
+from homelab.steps.vms.image import Image, ImageState, UploadImage, image_path
+from homelab.steps.vms.vm import VmState, VmStep, mac_of, making_of, placement
 from homelab.steps.vms.vm_changes import CreateVm, Hardware, PowerOnVm
 from homelab.steps.vms.vm_folder import FolderLook
 from tests.helpers.sample import SHA, sample_lab, vm_look
@@ -48,7 +48,7 @@ def test_a_mac_is_always_the_same_and_in_the_range_for_manual_ones() -> None:
 
 def test_a_missing_vm_is_created_and_switched_on() -> None:
     host = placement(LAB)["cp2"]
-    create, power_on = VmStep().plan(LAB, "cp2", VmPlace(None, None))
+    create, power_on = VmStep().plan(LAB, "cp2", VmState(None, None))
     assert isinstance(create, CreateVm)
     assert (create.host, create.making.place, create.image) == (
         host,
@@ -60,13 +60,13 @@ def test_a_missing_vm_is_created_and_switched_on() -> None:
 
 def test_the_change_carries_all_that_it_writes() -> None:
     """What was agreed to is what is written, whatever the inventory says by then."""
-    [create, _] = VmStep().plan(LAB, "cp2", VmPlace(None, None))
+    [create, _] = VmStep().plan(LAB, "cp2", VmState(None, None))
     assert isinstance(create, CreateVm)
     vm = LAB.vm("cp2")
     assert create.hardware == Hardware(vm.cpus, vm.memory_mib, vm.disk_gib, vm.network, mac_of(LAB, vm))
     assert (create.boot.address, create.boot.gateway, create.boot.prefix) == ("192.168.2.22", "192.168.2.1", 24)
     assert create.image_sha256 == SHA
-    again = VmStep().plan(sample_lab(), "cp2", VmPlace(None, None))
+    again = VmStep().plan(sample_lab(), "cp2", VmState(None, None))
     assert again[0] == create
     assert hash(again[0]) == hash(create)
 
@@ -78,60 +78,62 @@ def test_two_vms_or_two_labs_never_have_one_instance_uuid() -> None:
 
 
 def test_a_vm_that_is_off_is_switched_on_where_it_is() -> None:
-    place = VmPlace("brix4", vm_look("cp1", powered_on=False))
+    place = VmState("brix4", vm_look("cp1", powered_on=False))
     assert list(VmStep().plan(LAB, "cp1", place)) == [PowerOnVm("cp1", "brix4", "[nas] cp1/cp1.vmx")]
-    assert list(VmStep().plan(LAB, "cp1", VmPlace("brix4", vm_look("cp1")))) == []
+    assert list(VmStep().plan(LAB, "cp1", VmState("brix4", vm_look("cp1")))) == []
 
 
 def test_no_vm_is_started_on_a_host_that_its_owner_put_into_maintenance_mode() -> None:
     with pytest.raises(Refused, match="is in maintenance mode, so cp1 cannot run there"):
-        VmStep().plan(LAB, "cp1", VmPlace("brix4", vm_look("cp1", powered_on=False), resting=True))
-    assert list(VmStep().plan(LAB, "cp1", VmPlace("brix4", vm_look("cp1"), resting=True))) == []
+        VmStep().plan(LAB, "cp1", VmState("brix4", vm_look("cp1", powered_on=False), resting=True))
+    assert list(VmStep().plan(LAB, "cp1", VmState("brix4", vm_look("cp1"), resting=True))) == []
 
 
 def test_a_host_that_cannot_be_asked_holds_up_a_vm_on_a_local_datastore() -> None:
     """It may have the VM, and two control planes with one address are worse than none."""
     vms = [{"name": "cp1", "address": "192.168.2.21", "datastore": "ssd", "host": "brix1"}]
     lab = sample_lab(control_plane=vms)
-    [item] = VmStep().plan(lab, "cp1", VmPlace(None, None, silent=("brix2", "brix3")))
+    [item] = VmStep().plan(lab, "cp1", VmState(None, None, silent=("brix2", "brix3")))
     assert item == Blocked("cp1", "brix2 and brix3 can be asked: no other host has cp1")
-    assert len(VmStep().plan(lab, "cp1", VmPlace(None, None))) == 2
+    assert len(VmStep().plan(lab, "cp1", VmState(None, None))) == 2
 
 
 def test_on_the_shared_datastore_the_folder_tells_that_a_silent_host_has_no_such_vm() -> None:
-    assert len(VmStep().plan(LAB, "cp1", VmPlace(None, None, silent=("brix2",)))) == 2
+    assert len(VmStep().plan(LAB, "cp1", VmState(None, None, silent=("brix2",)))) == 2
     with pytest.raises(Refused, match=r"a whole VM that no host which answers has registered \(cp1.vmx\)"):
-        VmStep().plan(LAB, "cp1", VmPlace(None, None, silent=("brix2",), folder=FolderLook(("cp1.vmx",))))
+        VmStep().plan(LAB, "cp1", VmState(None, None, silent=("brix2",), folder=FolderLook(("cp1.vmx",))))
 
 
 def test_an_address_that_answers_while_a_host_is_silent_holds_the_vm_up() -> None:
-    [item] = VmStep().plan(LAB, "cp1", VmPlace(None, None, silent=("brix2",), answer="port 22 is open"))
+    [item] = VmStep().plan(LAB, "cp1", VmState(None, None, silent=("brix2",), answer="port 22 is open"))
     assert isinstance(item, Blocked)
     assert "somebody has its address (port 22 is open)" in item.until
 
 
 def test_a_vm_that_cannot_be_read_may_be_the_one_that_is_looked_for() -> None:
-    [item] = VmStep().plan(LAB, "cp1", VmPlace(None, None, unread=("cp1 on brix2",)))
+    [item] = VmStep().plan(LAB, "cp1", VmState(None, None, unread=("cp1 on brix2",)))
     assert item == Blocked("cp1", "the files of cp1 on brix2 can be read again: that may be cp1")
 
 
 def test_a_vm_of_that_name_that_is_not_ours_is_named_before_anything_is_made() -> None:
     with pytest.raises(Refused, match=r"another VM of the name cp1 .* \[other\] x/cp1.vmx"):
-        VmStep().plan(LAB, "cp1", VmPlace(None, None, namesake="[other] x/cp1.vmx"))
+        VmStep().plan(LAB, "cp1", VmState(None, None, namesake="[other] x/cp1.vmx"))
 
 
 def test_a_vm_stays_where_it_is_whatever_the_inventory_says_now() -> None:
     moved = sample_lab(control_plane=[{"name": "cp1", "address": "192.168.2.21", "host": "brix1", "datastore": "ssd"}])
-    assert list(VmStep().plan(moved, "cp1", VmPlace("brix4", vm_look("cp1")))) == []
+    assert list(VmStep().plan(moved, "cp1", VmState("brix4", vm_look("cp1")))) == []
 
 
 def test_the_image_waits_for_a_mount_and_lies_under_its_hash() -> None:
-    assert list(Image().plan(LAB, "nas", ImageLook(None, False))) == [Blocked("nas", "a host mounts the datastore nas")]
-    [change] = Image().plan(LAB, "nas", ImageLook("brix1", False))
+    assert list(Image().plan(LAB, "nas", ImageState(None, False))) == [
+        Blocked("nas", "a host mounts the datastore nas")
+    ]
+    [change] = Image().plan(LAB, "nas", ImageState("brix1", False))
     assert isinstance(change, UploadImage)
     assert (change.source, change.sha256) == ("image.qcow2", SHA)
     assert change.path == image_path(LAB) == f"homelab/homelab/images/{SHA}.vmdk"
-    assert list(Image().plan(LAB, "nas", ImageLook("brix1", True))) == []
+    assert list(Image().plan(LAB, "nas", ImageState("brix1", True))) == []
 
 
 def test_a_guest_is_awaited_and_its_seed_removed() -> None:

@@ -1,0 +1,46 @@
+"""What a run is to whatever works in it: its log, its interruption, and which of its looks still count."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+
+from homelab.ports.files.home import HomeFiles
+from homelab.ports.files.record import during
+from homelab.ports.looks import afresh
+from homelab.ports.signals import stopping
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run; `stop` is set when a person interrupts it."""
+
+    files: HomeFiles
+    stop: Event
+
+    def log(self, text: str) -> None:
+        """Add a line to the full log."""
+        self.files.append("run.log", f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}\n")
+
+    @property
+    def log_path(self) -> Path:
+        """Where the full log is."""
+        return self.files.log
+
+    @property
+    def cannot_write(self) -> str:
+        """Why the logs cannot be written any more; empty when they can."""
+        return self.files.cannot_write or ""
+
+    def during(self, step: str) -> AbstractContextManager[None]:
+        """In this context what is recorded belongs to a step."""
+        return during(step)
+
+    def afresh(self) -> AbstractContextManager[None]:
+        """In this context no look counts that was asked for before it began."""
+        return afresh()
+
+    def interruptible(self) -> AbstractContextManager[None]:
+        """In this context the first Ctrl-C or SIGTERM sets `stop`, and raises nothing."""
+        return stopping(self.stop)
