@@ -41,16 +41,30 @@ class Holder:
 @contextmanager
 def short_lock(path: Path) -> Iterator[None]:
     """Nobody else changes the files that this lock stands for. Raises OSError, and HomelabError after FILE_SECONDS."""
+    try:
+        with waited_lock(path, FILE_SECONDS):
+            yield
+    except LockHeld:
+        raise HomelabError(
+            f"another process has held this lock for {FILE_SECONDS:g} s",
+            where=str(path),
+            advice="End the one that `fuser -v` on this file names, or wait for it, and run again",
+        ) from None
+
+
+class LockHeld(Exception):
+    """Somebody else has had a lock for as long as one was ready to wait."""
+
+
+@contextmanager
+def waited_lock(path: Path, seconds: float) -> Iterator[None]:
+    """Have a lock, and wait so long for it at the most. Raises LockHeld and OSError."""
     descriptor = _opened(path)
     try:
-        end = time.monotonic() + FILE_SECONDS
+        end = time.monotonic() + seconds
         while not _locked(descriptor):
             if time.monotonic() > end:
-                raise HomelabError(
-                    f"another process has held this lock for {FILE_SECONDS:g} s",
-                    where=str(path),
-                    advice="End the one that `fuser -v` on this file names, or wait for it, and run again",
-                )
+                raise LockHeld
             time.sleep(0.01)
         yield
     finally:

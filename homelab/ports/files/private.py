@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from homelab.errors import HomelabError, UsageError
+from homelab.ports.files.whole import whole_file
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 BARRED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -18,28 +19,9 @@ OTHERS = 0o077
 def write_private(path: Path, content: str | bytes) -> None:
     """Write a file of mode 0600 whole or not at all, and see it to the disk. Raises OSError."""
     data = content if isinstance(content, bytes) else content.encode(errors="surrogateescape")
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    # The name is in the folder: without this a power cut may bring the old file back.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        return  # some file systems (SMB, FUSE) know no fsync of folders
-    finally:
-        os.close(descriptor)
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    with whole_file(path, part) as file:
+        file.write(data)
 
 
 @contextmanager

@@ -1,15 +1,14 @@
 """A file from a web server, streamed: never held in memory, under its name only when it is complete."""
 
 import http.client
-import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from homelab.errors import HomelabError, Unreachable
+from homelab.ports.files.whole import whole_file
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all); the total is 0 while a server does not tell it."""
@@ -19,6 +18,7 @@ SILENCE_SECONDS = 60.0
 # Less than this in that time is a download that would take days.
 STALLED_BYTES = 1 << 16
 HEAD_SECONDS = 10.0
+FOR_ALL = 0o644
 
 
 def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SECONDS) -> None:
@@ -30,22 +30,16 @@ def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SE
     """
     part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("wb") as file:
+        with whole_file(path, part, mode=FOR_ALL) as file:
             for piece, done, total in _pieces(url, silence):
                 file.write(piece)
                 report(done, total)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
     except OSError as error:
         raise HomelabError(
             f"the download cannot be kept: {error.strerror or error}",
             where=str(part),
             advice="Make room there, or name another cache with XDG_CACHE_HOME; then run again",
         ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _pieces(url: str, silence: float) -> Iterator[tuple[bytes, int, int]]:

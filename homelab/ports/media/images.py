@@ -1,11 +1,9 @@
 """The image that every VM is copied from: fetched, checked and laid out as ESXi takes it, once for all checkouts."""
 
-import fcntl
 import hashlib
 import os
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +11,8 @@ from typing import BinaryIO
 from homelab.errors import DeadlinePassed, HomelabError
 from homelab.formats.disk.vmdk import descriptor
 from homelab.lab import Image
+from homelab.ports.files.locks import LockHeld, waited_lock
+from homelab.ports.files.whole import whole_file
 from homelab.ports.media import qcow2
 from homelab.ports.media.download import Progress, download
 
@@ -26,7 +26,7 @@ ZEROS = bytes(BLOCK)
 KIB = 1024
 # Another process may fetch and convert the same image meanwhile.
 LOCK_SECONDS = 3600.0
-LOCK_POLL_SECONDS = 0.2
+FOR_ALL = 0o644
 
 ARCHIVES = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
 VMDKS = (b"KDMV", b"COWD", b"# Disk DescriptorFile")
@@ -57,7 +57,7 @@ def prepare_image(image: Image, cache: Path, report: Progress) -> PreparedImage:
         folder.mkdir(parents=True, exist_ok=True)
         if not _is_whole(flat, text):
             _check_source(image.source)
-            with _locked(folder / f"{image.sha256}.lock", image.source):
+            with _alone(folder / f"{image.sha256}.lock", image.source):
                 if not _is_whole(flat, text):
                     _make(image, flat, text, report)
         return PreparedImage(text, flat, flat.stat().st_size)
@@ -132,7 +132,7 @@ def _convert(file: BinaryIO, path: Path, source: str, flat: Path, text: Path, re
     try:
         header = qcow2.read_header(file)
         size = -(-header.size // KIB) * KIB
-        with _placed(flat) as target:
+        with _whole(flat) as target:
             target.truncate(size)
             for place, data in qcow2.extents(file, header):
                 _write_sparsely(target, place, data)
@@ -142,7 +142,7 @@ def _convert(file: BinaryIO, path: Path, source: str, flat: Path, text: Path, re
         raise _unusable(str(error), source, _convert_line(path)) from None
     except qcow2.Qcow2Error as error:
         raise _unusable(str(error), source, "Get the image again from its publisher, or name another one") from None
-    with _placed(text) as target:
+    with _whole(text) as target:
         target.write(descriptor(text.stem, size).encode("ascii"))
 
 
@@ -178,50 +178,25 @@ def _unusable(what: str, source: str, advice: str) -> HomelabError:
     return HomelabError(f"the image cannot be used: {what}", where=source, advice=advice)
 
 
-# --- files that are whole or absent
+# --- the cache
+
+
+def _whole(path: Path) -> AbstractContextManager[BinaryIO]:
+    return whole_file(path, path.with_name(f"{path.name}.part"), mode=FOR_ALL)
 
 
 @contextmanager
-def _placed(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that gets its name when all of it is on the disk, and vanishes when anything goes wrong."""
-    part = path.with_name(f"{path.name}.part")
+def _alone(path: Path, source: str) -> Iterator[None]:
+    """The only process that makes this image."""
     try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextmanager
-def _locked(path: Path, source: str) -> Iterator[None]:
-    """Hold the file's lock; the kernel lets go of it however this process ends."""
-    deadline = time.monotonic() + LOCK_SECONDS
-    with path.open("w") as file:
-        while not _try_lock(file.fileno()):
-            if time.monotonic() > deadline:
-                raise DeadlinePassed(
-                    f"another homelab process has held {path} for {LOCK_SECONDS:g} s",
-                    where=source,
-                    advice="End that process, then run the same command again",
-                )
-            time.sleep(LOCK_POLL_SECONDS)
-        yield
-
-
-def _try_lock(descriptor_number: int) -> bool:
-    try:
-        fcntl.flock(descriptor_number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        with waited_lock(path, LOCK_SECONDS):
+            yield
+    except LockHeld:
+        raise DeadlinePassed(
+            f"another homelab process has held {path} for {LOCK_SECONDS:g} s",
+            where=source,
+            advice="End that process, then run the same command again",
+        ) from None
 
 
 @contextmanager
