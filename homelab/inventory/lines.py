@@ -48,7 +48,10 @@ class Definition:
         return str(self.value.value) if isinstance(self.value, yaml.ScalarNode) else None
 
     def holds(self, value: Any) -> bool:
-        """Whether this is where a value came from; a file without lines may have won. Ansible's tags count as yes."""
+        """Whether this is where a value came from: a file without lines may have won.
+
+        A value with a tag of Ansible's, as !vault, cannot be compared, and is taken for it.
+        """
         try:
             mine = yaml.constructor.SafeConstructor().construct_document(self.value)
         except yaml.YAMLError:
