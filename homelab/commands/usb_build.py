@@ -9,7 +9,7 @@ from pathlib import Path
 from homelab.commands.options import Options
 from homelab.errors import DONE, FAILED, UsageError
 from homelab.formats.boot.boot_media import Media, capitals, media, stick
-from homelab.formats.boot.installer import BOOT_CFG, EFI_BOOT_CFG, Installer, installer
+from homelab.formats.boot.installer import Installer, installer
 from homelab.formats.boot.kickstart_lint import errors, lint
 from homelab.formats.disk.stick_marker import SECTOR, read_marker
 from homelab.formats.fat.read import Fat32, NoFat32
@@ -86,8 +86,11 @@ def iso_path(host: EsxiHost, inventories: tuple[Path, ...]) -> Path:
 def read_installer(where: str, iso: Iso) -> Installer:
     """Make sense of an open ISO; HomelabError when it is no ESXi installer."""
     paths = {capitals(path): path for path in iso.files}
-    contents = {path: iso.read(paths[path]) for path in (BOOT_CFG, EFI_BOOT_CFG) if path in paths}
-    return installer(where, contents, paths)
+
+    def read(path: Names) -> bytes | None:
+        return iso.read(paths[path]) if path in paths else None
+
+    return installer(where, read, paths, iso.label)
 
 
 def build(options: Options, name: str, output: Path | None, own_kickstart: Path | None) -> int:

@@ -25,10 +25,31 @@ MODULES = (
 R8168 = "net55_r8.v00"
 
 
-def boot_cfg(
-    version: str = "6.7.0", build: str = "8169922", modules: tuple[str, ...] = MODULES, options: str = ""
-) -> bytes:
-    """A boot.cfg as the 6.7 ISO has it; `options` are further ones of its kernelopt."""
+LABEL = "ESXI-6.7.0-8169922-STANDARD"
+# Builds of VMware's own ISOs (KB 2143832).
+BUILDS = {"5.1.0": "799733", "5.5.0": "1331820", "6.0.0": "2494585", "6.5.0": "4564106", "6.7.0": "8169922"}
+BUILDS |= {"7.0.0": "15843807", "7.0.3": "20328353", "8.0.3": "24022510"}
+
+
+def build_line(version: str) -> str:
+    """Empty on VMware's ISOs up to 6.7, filled from 7.0 on (docs/reference/fixtures.md)."""
+    return "" if version[0] in "56" else f"{version}-0.0.{BUILDS[version]}"
+
+
+def profile(version: str) -> bytes:
+    """UPGRADE/PROFILE.XML, shortened: the shape that Image Builder writes, with two of its packages."""
+    build, short = BUILDS[version], version.replace(".", "")
+    vibs = (f"VMW_bootbank_ne1000_0.8.3-4vmw.{short}.0.0.{build}", f"VMware_bootbank_esx-base_{version}-0.0.{build}")
+    rows = "".join(f"<vib><vib-id>{vib}</vib-id></vib>" for vib in vibs)
+    name = f"ESXi-{version}-{build}-standard"
+    return (
+        f'<?xml version="1.0" ?><imageprofile><name>{name}</name><creator>VMware, Inc.</creator>'
+        f"<viblist>{rows}</viblist></imageprofile>"
+    ).encode()
+
+
+def boot_cfg(version: str = "6.7.0", modules: tuple[str, ...] = MODULES, options: str = "") -> bytes:
+    """A boot.cfg as the ISO of a release has it; `options` are further ones of its kernelopt."""
     lines = {
         "bootstate": "0",
         "title": "Loading ESXi installer",
@@ -37,7 +58,7 @@ def boot_cfg(
         "kernel": "/b.b00",
         "kernelopt": f"runweasel cdromBoot{options}",
         "modules": " --- ".join(f"/{module}" for module in modules),
-        "build": f"{version}-{build}",
+        "build": build_line(version),
         "updated": "0",
     }
     return "".join(f"{key}={value}\n" for key, value in lines.items()).encode()
@@ -58,7 +79,7 @@ def esxi_files(
     }
     files |= {f"/{name.upper()}": dice.randbytes(dice.randrange(1, 20_000)) for name in ("b.b00", *modules)}
     return files | {
-        "/UPGRADE/PROFILE.XML": b"<imageprofile/>",
+        "/UPGRADE/PROFILE.XML": profile(version),
         "/UPGRADE/METADATA.ZIP": dice.randbytes(5000),
         "/EMPTY.TXT": b"",
     }
@@ -67,7 +88,7 @@ def esxi_files(
 def write_iso(path: Path, files: Mapping[str, bytes], *, zeros: Mapping[str, int] = {}, **options: object) -> Path:
     """Write an ISO 9660 image of level 1; `zeros` are names of large files with their sizes in bytes."""
     iso = PyCdlib()
-    iso.new(**({"interchange_level": 1, "vol_ident": "ESXI-TEST"} | options))
+    iso.new(**({"interchange_level": 1, "vol_ident": LABEL} | options))
     for folder in sorted({str(parent) for name in files for parent in Path(name).parents} - {"/"}):
         iso.add_directory(folder)
     for name, content in files.items():

@@ -10,7 +10,7 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 
-from homelab.formats.boot.boot_cfg import values_of, with_options, without_options
+from homelab.formats.boot.boot_cfg import BootCfgError, refuse_mark, values_of, with_options, without_options
 from homelab.formats.fat.volume import Entry, FatError, Read, Volume, open_volume
 
 SECTOR = 512
@@ -119,10 +119,23 @@ def banks(read: Read) -> tuple[list[Bank], list[str]]:
 def active(read: Read) -> Bank:
     """The bank that the stick will start next; of two equal ones the first. NoEsxi when there is none."""
     found, faults = banks(read)
+    for bank in found:
+        _check_readable(bank)
     able = [bank for bank in found if bank.state in (VALID, UPGRADING)]
     if not able:
         raise NoEsxi(f"no boot bank of it can be started: {'; '.join([*map(str, found), *faults])}")
     return max(able, key=lambda bank: (bank.updated, -bank.number))
+
+
+def _check_readable(bank: Bank) -> None:
+    """The boot loader chooses by what it reads: where that is in doubt, no bank is taken for the one it starts."""
+    where = f"which boot bank is started cannot be told: the boot.cfg of bank {bank.number}"
+    try:
+        refuse_mark(bank.text)
+    except BootCfgError as error:
+        raise NoEsxi(f"{where} {error}") from None
+    if not re.fullmatch(r"\d{1,18}", bank.values.get("bootstate", "")):
+        raise NoEsxi(f"{where} has no bootstate= with a number")
 
 
 # --- the option

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 COMMAND_LINE = 4096
 INSTALLER = "runweasel"
+# weaselin.t00, weaselin.i00 or weaselin.v00, by release.
+INSTALLER_MODULE = "weaselin"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Latin-1 maps every byte to one character and back.
 ENCODING = "latin-1"
 
@@ -31,16 +34,10 @@ class BootCfg:
         return tuple(name for name in names if name)
 
     @property
-    def version(self) -> tuple[int, int, int] | None:
-        """The release of `build=6.7.0-8169922`."""
-        found = re.match(r"(\d+)\.(\d+)\.(\d+)", self.values.get("build", ""))
-        return (int(found[1]), int(found[2]), int(found[3])) if found else None
-
-    @property
-    def build(self) -> str | None:
-        """The build number: the last part of `build=`."""
-        found = re.search(r"[-.](\d+)$", self.values.get("build", ""))
-        return found[1] if found and self.version else None
+    def starts_installer(self) -> bool:
+        """Whether the installer is among its modules, or asked for: VMware's own PXE examples leave the option out."""
+        asked = INSTALLER in self.values.get("kernelopt", "").split()
+        return asked or any(name.startswith(INSTALLER_MODULE) for name in self.modules)
 
 
 def values_of(text: bytes) -> dict[str, str]:
@@ -51,8 +48,9 @@ def values_of(text: bytes) -> dict[str, str]:
 
 
 def parse(text: bytes) -> BootCfg:
-    """Read the file; BootCfgError when it has CR line ends or is no boot.cfg."""
+    """Read the file; BootCfgError when it has CR line ends, a byte-order mark, or is no boot.cfg."""
     _refuse_cr(text)
+    refuse_mark(text)
     values = values_of(text)
     if "kernel" not in values or "modules" not in values:
         raise BootCfgError("names no kernel and modules")
@@ -64,9 +62,12 @@ def with_installer_options(cfg: BootCfg, *options: str) -> bytes:
 
     BootCfgError when the file starts no installer, and as `with_options`.
     """
-    if INSTALLER not in cfg.values.get("kernelopt", "").split():
-        raise BootCfgError(f"starts no installer: kernelopt= lacks {INSTALLER}")
-    return with_options(without_options(cfg.text, *(option.partition("=")[0] for option in options)), *options)
+    if not cfg.starts_installer:
+        raise BootCfgError(f"starts no installer: it has no module {INSTALLER_MODULE}, and kernelopt= no {INSTALLER}")
+    missing = () if INSTALLER in cfg.values.get("kernelopt", "").split() else (INSTALLER,)
+    whole = cfg.text if "kernelopt" in cfg.values else cfg.text.rstrip(b"\n") + b"\nkernelopt=\n"
+    text = without_options(whole, *(option.partition("=")[0] for option in options))
+    return with_options(text, *missing, *options)
 
 
 def with_options(text: bytes, *options: str) -> bytes:
@@ -105,6 +106,12 @@ def _kernelopt(text: bytes) -> tuple[list[str], int]:
     if not found:
         raise BootCfgError("has no kernelopt=")
     return lines, found[-1]
+
+
+def refuse_mark(text: bytes) -> None:
+    """BootCfgError for a byte-order mark, as an editor leaves it: to the boot loader it is part of the first key."""
+    if text.startswith(BYTE_ORDER_MARK):
+        raise BootCfgError("begins with a byte-order mark, which the boot loader takes for part of its first line")
 
 
 def _refuse_cr(text: bytes) -> None:

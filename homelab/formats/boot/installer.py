@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from homelab.errors import HomelabError, Refused
-from homelab.formats.boot import boot_cfg
+from homelab.formats.boot import boot_cfg, release
 from homelab.formats.boot.boot_cfg import BootCfg, BootCfgError
+from homelab.formats.boot.release import Reader, Release
 from homelab.lab import EsxiHost
 
 Path = tuple[str, ...]
@@ -60,22 +61,30 @@ class Installer:
     boot: BootCfg
     efi_boot: BootCfg
     paths: Mapping[Path, Path]
-    version: tuple[int, int, int]
-    build: str
+    found: Release
 
     @property
     def release(self) -> tuple[int, int]:
         """Major and minor version."""
-        return self.version[:2]
+        return self.found.version[:2]
+
+    @property
+    def build(self) -> str:
+        """The build number; empty when nothing tells it."""
+        return self.found.build
 
     @property
     def name(self) -> str:
         """Such as `ESXi 6.7.0 build 8169922`."""
-        return f"ESXi {'.'.join(map(str, self.version))} build {self.build}"
+        numbers = ".".join(map(str, self.found.version))
+        return f"ESXi {numbers} build {self.build}" if self.build else f"ESXi {numbers} of an unknown build"
 
 
-def installer(where: str, contents: Mapping[Path, bytes], paths: Mapping[Path, Path]) -> Installer:
-    """Make sense of an ISO: `contents` holds its two boot.cfg by path in capitals; HomelabError if it is no ESXi."""
+def installer(where: str, read: Reader, paths: Mapping[Path, Path], label: str = "") -> Installer:
+    """Make sense of an ISO; HomelabError if it is no ESXi, or nothing tells which.
+
+    `read` gives a file by its path in capitals; `label` is the volume's.
+    """
     missing = [path for path in (BOOT_CFG, EFI_BOOT_CFG, LOADER) if path not in paths]
     if BOOT_CFG in missing:
         raise _no_esxi(where, "it has no /BOOT.CFG")
@@ -88,13 +97,19 @@ def installer(where: str, contents: Mapping[Path, bytes], paths: Mapping[Path, P
     parsed = {}
     for path in (BOOT_CFG, EFI_BOOT_CFG):
         try:
-            parsed[path] = boot_cfg.parse(contents[path])
+            parsed[path] = boot_cfg.parse(read(path) or b"")
         except BootCfgError as error:
             raise _no_esxi(where, f"its /{'/'.join(path)} {error}") from None
     cfg = parsed[BOOT_CFG]
-    if cfg.version is None or cfg.build is None:
-        raise _no_esxi(where, "its /BOOT.CFG has no line build=VERSION-BUILD")
-    return Installer(where, cfg, parsed[EFI_BOOT_CFG], paths, cfg.version, cfg.build)
+    found = release.find(read, cfg.values.get("build", ""), label, where.rpartition("/")[2])
+    if found is None:
+        raise HomelabError(
+            "nothing tells which release of ESXi this is: boot.cfg, the image profile, the label and the file's name "
+            "were asked",
+            where=where,
+            advice="Give the file the name that VMware gave it, as VMware-VMvisor-Installer-6.7.0-8169922.x86_64.iso",
+        )
+    return Installer(where, cfg, parsed[EFI_BOOT_CFG], paths, found)
 
 
 def _no_esxi(where: str, why: str) -> HomelabError:

@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass
 
+from homelab.formats.boot import release
 from homelab.formats.boot.boot_bank import NoEsxi, active, partitions
 from homelab.formats.boot.boot_cfg import values_of
 from homelab.formats.fat.volume import FatError, Read, open_volume
@@ -59,13 +60,19 @@ def _installer(read: Read, size: int, head: bytes) -> StickImage:
         raise NotOurs(f"it is cut: its partition ends at {start + length} bytes, and it has {size}")
     try:
         volume = open_volume(read, start, length)
-        entry = volume.find(*BOOT_CFGS[0])
-        text = volume.content(entry) if entry else b""
+
+        def content(path: tuple[str, ...]) -> bytes | None:
+            entry = volume.find(*path)
+            return volume.content(entry) if entry and not entry.is_folder else None
+
+        text = content(BOOT_CFGS[0])
+        if not text:
+            raise NotOurs("it is no image of ours: it has no BOOT.CFG")
+        line = values_of(text).get("build", "")
+        found = release.find(content, line, label="", file_name="")
     except FatError as error:
         raise NotOurs(f"it is damaged: {error}") from None
-    if not text:
-        raise NotOurs("it is no image of ours: it has no BOOT.CFG")
-    return StickImage("installer", values_of(text).get("build", ""), size, (start, length))
+    return StickImage("installer", line or str(found or ""), size, (start, length))
 
 
 def lone_partition(first: bytes) -> bool:

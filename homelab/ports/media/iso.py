@@ -17,7 +17,7 @@ CHUNK = 1 << 20
 
 
 class Iso:
-    """An open ISO: `files` are paths and sizes in bytes, in the order in which the ISO lists them."""
+    """An open ISO: its volume's `label`; `files` are paths and sizes in bytes, in the order that the ISO has."""
 
     def __init__(self, path: Path, iso: Any) -> None:
         self._path = path
@@ -25,6 +25,7 @@ class Iso:
         self._kind = "rr_path" if iso.has_rock_ridge() else "joliet_path" if iso.has_joliet() else "iso_path"
         self._records: dict[Names, Any] = {}
         self.files: dict[Names, int] = {}
+        self.label: str = iso.pvd.volume_identifier.decode("ascii", "replace").strip()
         for folder, _, names in iso.walk(**{self._kind: "/"}):
             for name in names:
                 self._add(folder, name)

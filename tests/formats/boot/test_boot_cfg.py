@@ -8,22 +8,8 @@ from homelab.formats.boot.boot_cfg import BootCfgError, parse, with_installer_op
 from tests.helpers.esxi_iso import MODULES, boot_cfg
 
 
-def test_version_build_and_modules_are_read() -> None:
-    cfg = parse(boot_cfg("6.7.0", "8169922"))
-    assert (cfg.version, cfg.build, cfg.modules) == ((6, 7, 0), "8169922", MODULES)
-
-
-@pytest.mark.parametrize(
-    ("build", "version", "number"),
-    [
-        ("7.0.3-0.35.19482537", (7, 0, 3), "19482537"),
-        ("8.0.0-1.0.20513097", (8, 0, 0), "20513097"),
-        ("what", None, None),
-    ],
-)
-def test_newer_releases_write_the_build_in_another_way(build: str, version: object, number: object) -> None:
-    cfg = parse(b"kernel=b.b00\nmodules=k.b00\nbuild=" + build.encode())
-    assert (cfg.version, cfg.build) == (version, number)
+def test_modules_are_read() -> None:
+    assert parse(boot_cfg()).modules == MODULES
 
 
 def test_only_the_line_with_the_options_changes() -> None:
@@ -59,7 +45,8 @@ def test_the_kernel_reads_4096_characters_and_no_more() -> None:
     [
         (boot_cfg().replace(b"\n", b"\r\n"), "CR at line ends"),
         (b"hello\n", "names no kernel"),
-        (boot_cfg().replace(b"runweasel", b""), "starts no installer"),
+        (boot_cfg(modules=("k.b00",)).replace(b"runweasel", b""), "starts no installer"),
+        (b"\xef\xbb\xbf" + boot_cfg(), "begins with a byte-order mark"),
     ],
 )
 def test_what_cannot_be_used_is_said(text: bytes, said: str) -> None:
@@ -80,3 +67,19 @@ def test_any_file_is_read_or_refused_in_words(text: bytes) -> None:
     except BootCfgError:
         return
     assert "kernel" in cfg.values
+
+
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        # VMware's own PXE examples.
+        ("kernelopt=ks=usb:/KS.CFG", "kernelopt=runweasel ks=usb:/KS.CFG"),
+        ("# kernelopt=cdromBoot runweasel\nkernelopt=", "kernelopt=runweasel ks=usb:/KS.CFG"),
+        ("kernelopt=cdromBoot runweasel", "kernelopt=cdromBoot runweasel ks=usb:/KS.CFG"),
+        ("", "kernelopt=runweasel ks=usb:/KS.CFG"),
+    ],
+)
+def test_an_installer_is_known_by_its_module_and_is_asked_for(line: str, made: str) -> None:
+    text = boot_cfg().replace(b"kernelopt=runweasel cdromBoot", line.encode())
+    after = with_installer_options(parse(text), "ks=usb:/KS.CFG").decode()
+    assert [row for row in after.splitlines() if row.startswith("kernelopt")] == [made]
