@@ -1,6 +1,7 @@
 """What an NFS server's answers mean for the hosts that are to mount its export. Pure."""
 
 import fnmatch
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -36,7 +37,7 @@ class Answers:
     """What was asked and answered. A service that gave no answer has the reason as text, one that did has None.
 
     `minor_1`: whether NFS 4.1 is spoken, None when unclear. `exports` is None when there is no list. `mount` is the
-    status of MNT, None when it was not carried out.
+    status of MNT, None when it was not carried out; `asker` is the address that asked, None when it is not known.
     """
 
     rpcbind: str | None
@@ -46,6 +47,7 @@ class Answers:
     minor_1: bool | None = None
     exports: tuple[Export, ...] | None = None
     mount: int | None = None
+    asker: IPv4Address | None = None
 
     @property
     def anything(self) -> bool:
@@ -177,13 +179,20 @@ def _advice_for(path: str, exports: Sequence[Export] | None) -> str:
 
 def _unnamed(answers: Answers, path: str, hosts: Sequence[IPv4Address]) -> Finding | None:
     export = line_of(answers, path)
-    missing = [str(host) for host in hosts if export and is_named(export.clients, host) is False]
-    if export is None or not missing:
+    if export is None or _lists_too_few(answers, export):
+        return None
+    missing = [str(host) for host in hosts if is_named(export.clients, host) is False]
+    if not missing:
         return None
     return Finding(
         f"the export {export.path} does not name {', '.join(missing)}; it names {', '.join(export.clients)}",
         "Add every ESXi host to the export on the NAS, with write access and no_root_squash",
     )
+
+
+def _lists_too_few(answers: Answers, export: Export) -> bool:
+    """Whether the list cannot be all: it leaves this machine out, and this machine was let in."""
+    return answers.mount == OK and answers.asker is not None and is_named(export.clients, answers.asker) is False
 
 
 def _below(exports: Sequence[Export], path: str) -> bool:
@@ -196,9 +205,15 @@ def _plain(path: str) -> str:
 
 
 def _matches(client: str, address: IPv4Address) -> bool | None:
-    """One client of an export, in the forms that servers list: all, an address, a network, a pattern, a name."""
+    """One client of an export, in the forms that servers list: all, an address, a network, a pattern, a name.
+
+    FreeBSD and TrueNAS CORE list a network by its address, without a mask (exports(5), -network): what ends in 0 may
+    be one, and only the server knows how large.
+    """
     if client in ("*", "(everyone)", "Everyone", "0.0.0.0/0"):
         return True
+    if re.fullmatch(r"[\d.]+\.0", client) and client != str(address):
+        return None
     try:
         return address in IPv4Network(client, strict=False)
     except ValueError:

@@ -134,7 +134,15 @@ def _ask(caller: _Caller, path: str) -> Answers:
     except _NoAnswer as silence:
         return Answers(None, f"registered for port {port}: {silence}", nfs3_or_none, nfs4, minor_1)
     exports, mount = _exports(caller, port), _try_mount(caller, port, path)
-    return Answers(None, None, nfs3_or_none, nfs4, minor_1, exports, mount)
+    return Answers(None, None, nfs3_or_none, nfs4, minor_1, exports, mount, _own_address(caller.nas.server))
+
+
+def _own_address(server: str) -> IPv4Address | None:
+    """The address that this machine has towards the NAS; a datagram socket is connected without a packet."""
+    with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((server, NFS_PORT))
+        return IPv4Address(probe.getsockname()[0])
+    return None
 
 
 def _ask_for_4(caller: _Caller) -> tuple[str | None, bool | None]:

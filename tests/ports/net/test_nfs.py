@@ -310,12 +310,21 @@ def test_hosts_that_the_export_does_not_name_are_named() -> None:
         *(("*", True), ("192.168.2.11", True), ("192.168.2.0/24", True), ("192.168.2.0/255.255.255.0", True)),
         *(("192.168.2.*", True), ("192.168.3.*", False), ("192.168.3.0/24", False), ("192.168.2.1", False)),
         *(("brix1.lab", None), ("*.lab", None), ("@hosts", None), ("fe80::/10", None)),
+        # As FreeBSD and TrueNAS CORE list a network.
+        *(("192.168.2.0", None), ("192.168.0.0", None), ("10.0.0.0", None), ("192.168.2.10", False)),
     ],
 )
 def test_clients_in_every_form(client: str, answer: bool | None) -> None:
     assert is_named([client], HOSTS[0]) is answer
     assert is_named([], HOSTS[0])
     assert is_named([client, "192.168.2.0/28"], HOSTS[0])
+
+
+def test_a_list_that_leaves_out_who_was_let_in_proves_nothing() -> None:
+    absent = [*HOSTS, IPv4Address("192.168.2.13")]
+    assert problem_of(replace(WELL, asker=IPv4Address("192.168.2.50")), EXPORT, "3", absent) is None
+    assert problem_of(replace(WELL, asker=IPv4Address("192.168.2.11")), EXPORT, "3", absent) is not None
+    assert problem_of(replace(WELL, asker=IPv4Address("192.168.2.50"), mount=13), EXPORT, "3", absent) is not None
 
 
 def test_a_path_below_an_export_is_not_called_missing() -> None:
