@@ -35,9 +35,9 @@ Line = Callable[[str], None]
 class Child:
     """A program to run; `name` is what errors call it, `where` and `advice` are theirs.
 
-    `environment` is added to ours, `descriptors` are inherited. `side` names a variable that tells the child a
-    descriptor of its own to write lines to. `shares_terminal` leaves it in our session: its own children may have to
-    ask something there.
+    `environment` is added to ours, without those of ours that begin with `without`; `descriptors` are inherited. `side`
+    names a variable that tells the child a descriptor of its own to write lines to. `shares_terminal` leaves it in our
+    session: its own children may have to ask something there.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     descriptors: tuple[int, ...] = ()
     stdin: bytes = field(default=b"", repr=False)
+    without: str = ""
     side: str = ""
     shares_terminal: bool = False
 
@@ -148,7 +149,10 @@ class _Running:
         return self
 
     def _start(self) -> None:
-        child, environment = self.child, {**os.environ, **utf_8(), **self.child.environment}
+        child = self.child
+        dropped = {name for name in os.environ if child.without and name.startswith(child.without)}
+        ours = {name: value for name, value in os.environ.items() if name not in dropped}
+        environment = {**ours, **utf_8(), **child.environment}
         descriptors = list(child.descriptors)
         if child.side:
             self._side = list(os.pipe())

@@ -16,24 +16,19 @@ from typing import Any
 
 from homelab.errors import UsageError
 from homelab.ports import process
+from homelab.ports.ansible import settings
 
 DEADLINE = 120
 MOST = 64 << 20
 BOTH_WAYS = (
     "Set ANSIBLE_VAULT_PASSWORD_FILE to a file that holds it, or vault_password_file under [defaults] in ansible.cfg"
 )
-# What a user's ansible.cfg may say otherwise, and what would then surprise: a source that is passed over without a
-# word, secrets in a log file, half of the variables, a prompt of Ansible's own, text among the JSON.
+# A source that cannot be read is a mistake; no log holds what is read.
 SETTINGS = {
     "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
     "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
     "ANSIBLE_LOG_PATH": os.devnull,
-    "ANSIBLE_INVENTORY_EXPORT": "false",
-    "ANSIBLE_ASK_VAULT_PASS": "false",
-    "ANSIBLE_VERBOSITY": "0",
-    "ANSIBLE_DEBUG": "false",
     "ANSIBLE_NOCOLOR": "true",
-    "ANSIBLE_FORCE_COLOR": "false",
 }
 # What a variable is called whose value must not be seen: ansible_password, ansible_become_pass, vault_nas_password...
 SECRET = re.compile(r"(pass|passwd|password|passphrase|secret|token)$", re.IGNORECASE)
@@ -74,7 +69,6 @@ class Vault:
     def __init__(self, prompt: Callable[[], str] | None = None) -> None:
         self._prompt = prompt
         self._password: str | None = None
-        self._configured: bool | None = None
         self._plain: dict[str, str] = {}
         self._met: set[str] = set()
 
@@ -115,21 +109,14 @@ class Vault:
     def decrypt(self, ciphertext: str) -> str:
         """The text behind an inline `!vault` value; UsageError without the right password."""
         if ciphertext not in self._plain:
-            if not self._is_configured() and self._password is None and not self.ask():
+            configured = settings.user_settings().has_vault
+            if not configured and self._password is None and not self.ask():
                 raise _no_password("an inline !vault value")
             done = _run(["vault", "decrypt"], ["--output", "-", "-"], self, stdin=ciphertext)
             if done.status:
                 raise _no_password("an inline !vault value", wrong=True)
             self._plain[ciphertext] = done.stdout
         return self._plain[ciphertext]
-
-    def _is_configured(self) -> bool:
-        # ansible-vault would prompt by itself where nothing is set, on a terminal that is ours.
-        if self._configured is None:
-            done = _run(["config", "dump"], ["--format", "json", "--only-changed"])
-            names = done.stdout if done.status == 0 else ""
-            self._configured = "DEFAULT_VAULT_PASSWORD_FILE" in names or "DEFAULT_VAULT_IDENTITY_LIST" in names
-        return self._configured
 
 
 def list_hosts(sources: Sequence[Path], limit: str | None = None, vault: Vault | None = None) -> RawInventory:
@@ -179,7 +166,8 @@ def _run(program: Sequence[str], arguments: Sequence[str], vault: Vault | None =
             argv=[sys.executable, "-m", "ansible", *program, *extra, *arguments],
             seconds=DEADLINE,
             advice="Run `ansible-inventory --list` by hand: an inventory script or a vault program may hang",
-            environment=SETTINGS,
+            environment={**settings.environment(), **SETTINGS},
+            without=settings.PREFIX,
             descriptors=descriptors,
             stdin=stdin.encode(),
             # A vault program of the user's may ask for something on the terminal.
@@ -205,8 +193,8 @@ def _parsed(text: str, sources: Sequence[Path]) -> RawInventory:
 
 
 def _own_password() -> set[str]:
-    """The vault's password where it lies in a file that the environment names; a program is not run for it."""
-    path = Path(os.environ.get("ANSIBLE_VAULT_PASSWORD_FILE") or os.devnull).expanduser()
+    """The vault's password where it lies in a file that the settings name; a program is not run for it."""
+    path = Path(settings.user_settings().variables.get(settings.PASSWORD_FILE) or os.devnull).expanduser()
     try:
         readable = path.is_file() and not os.access(path, os.X_OK)
         return {path.read_bytes().decode(errors="surrogateescape").strip()} if readable else set()
@@ -220,7 +208,8 @@ def _wants_password(stderr: str) -> bool:
 
 def _no_password(where: str, *, wrong: bool = False) -> UsageError:
     what = "the vault's password is wrong, or its file cannot be read" if wrong else "the vault needs its password"
-    return UsageError(what, where=where, advice=BOTH_WAYS)
+    passed_over = settings.user_settings().passed_over
+    return UsageError(what, where=where, advice=f"{BOTH_WAYS}{f'; {passed_over}' if passed_over else ''}")
 
 
 def _no_match(sources: Sequence[Path], pattern: str) -> UsageError:
@@ -237,7 +226,8 @@ def _translated(stderr: str, sources: Sequence[Path], limit: str | None) -> Usag
         return _no_password(where, wrong=wrong)
     if limit is not None and "host pattern" in stderr:
         return _no_match(sources, limit)
-    complaints = re.findall(r"^\[ERROR\]: (.+?)\.?$", stderr, re.MULTILINE)
+    # ansible-core 2.19 and later, its programs before an inventory is read, and 2.18 and earlier.
+    complaints = re.findall(r"^(?:\[ERROR\]|ERROR)[:!] (.+?)\.?$", stderr, re.MULTILINE)
     origins = re.findall(r"^Origin: (/[^\n]+?):\d+$", stderr, re.MULTILINE)
     what = complaints[0] if complaints else "ansible-inventory failed"
     place = _as_written(origins[0], sources) if origins else where

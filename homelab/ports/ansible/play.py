@@ -12,6 +12,7 @@ from typing import Any
 
 from homelab.errors import HomelabError, HostFault, Interrupted, Unreachable
 from homelab.ports import process
+from homelab.ports.ansible import settings
 from homelab.ports.ansible.inventory import Vault
 from homelab.ports.files.home import write_private
 
@@ -57,7 +58,8 @@ def run_play(play: Play, log: Callable[[str], None], progress: Callable[[str], N
                 seconds=play.seconds,
                 where=play.limit,
                 advice="Its output is in run.log; run again, it goes on where it stopped",
-                environment=_environment(play, folder),
+                environment={**settings.environment(), **_environment(play, folder)},
+                without=settings.PREFIX,
                 descriptors=descriptors,
                 side="HOMELAB_EVENTS_FD",
             )
@@ -92,7 +94,6 @@ def _command(play: Play, variables: Path) -> list[str]:
 def _environment(play: Play, folder: str) -> dict[str, str]:
     # Connections are shared only within this play: sockets lie in its own folder, so a rehearsal, which has the same
     # addresses as the real lab, can never speak through a connection to the real one.
-    # A log of the user's own (ANSIBLE_LOG_PATH, log_path) stays as it is; what would show secrets in it does not.
     return {
         "ANSIBLE_CALLBACK_PLUGINS": str(EVENTS),
         "ANSIBLE_CALLBACKS_ENABLED": "homelab_events",
@@ -105,10 +106,6 @@ def _environment(play: Play, folder: str) -> dict[str, str]:
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
         "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
         "ANSIBLE_LOCAL_TEMP": folder,
-        "ANSIBLE_VERBOSITY": "0",
-        "ANSIBLE_DEBUG": "0",
-        "ANSIBLE_DIFF_ALWAYS": "0",
-        "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "0",
         **play.environment,
     }
 
