@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 Port = Annotated[int, Field(ge=1, le=65535)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-MacAddress = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$", to_lower=True)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
+# VMware's range for addresses that a person gives; ESXi refuses any other when the VM is switched on.
+MAC = r"^00:50:56:[0-3][0-9a-fA-F](:[0-9a-fA-F]{2}){2}$"
+MacAddress = Annotated[str, StringConstraints(pattern=MAC, to_lower=True)]
 HostName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}$")]
 DomainName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}(\.{LABEL})*$")]
 DatastoreName = Annotated[str, StringConstraints(pattern=r"^[^/\\%\[\]]{1,42}$")]
@@ -48,6 +50,7 @@ class Guests(Model):
 
     user: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = Field("homelab", alias="guest_user")
     authorized_keys: tuple[str, ...] = Field((), alias="guest_authorized_keys")
+    authorized_key_files: tuple[str, ...] = Field((), alias="guest_authorized_key_files")
     timeout: int = Field(600, alias="guest_timeout", gt=0)
     seed: Literal["nocloud", "guestinfo"] = Field("nocloud", alias="guest_seed")
 
@@ -114,7 +117,9 @@ class NfsServer(Model):
 
     name: HostName
     server: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$")] = Field(alias="ansible_host")
-    export: Annotated[str, StringConstraints(pattern=r"^/\S*$")] = Field(alias="nfs_export")
+    export: Annotated[str, StringConstraints(pattern=r"^/([^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?)?$")] = (
+        Field(alias="nfs_export")
+    )
     datastore: DatastoreName = Field(alias="nfs_datastore")
     version: Literal["3", "4.1"] = Field("3", alias="nfs_version")
     user: str | None = Field(None, alias="ansible_user", min_length=1)

@@ -1,6 +1,7 @@
 """From Ansible's variables to the frozen models: collects every mistake on the way, each at its place."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -9,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from homelab.errors import InventoryError, Mistake
-from homelab.inventory import rules as lab_checks
+from homelab.inventory import rules
+from homelab.inventory.keys import keys_of, shown
 from homelab.inventory.lines import Definition, Lines
 from homelab.inventory.rules import Facts, HostFacts
 from homelab.inventory.values import EXAMPLES, BadReference, Resolver, explain, misread, unknown, variables_of
@@ -102,11 +104,21 @@ class Reader:
             lab={**{name: str(_default(name)) for name in WHOLE_LAB if _default(name) is not None}, **whole},
             where=self._place,
         )
-        self._mistakes += [*self._of_missing(), *lab_checks.check(facts)]
+        self._mistakes += [*self._of_missing(), *rules.check(facts)]
+        guests = self._with_keys(parts["guests"])
         if self._mistakes or not isinstance(lab, Lab):
             raise InventoryError(in_order(self._mistakes))
-        filled = lab.model_copy(update={name: tuple(hosts) for name, hosts in groups.items()})
-        return filled, in_order(lab_checks.advise(facts))
+        filled = lab.model_copy(update={**{name: tuple(hosts) for name, hosts in groups.items()}, "guests": guests})
+        return filled, in_order(rules.advise(facts))
+
+    def _with_keys(self, guests: BaseModel | None) -> Guests | None:
+        """The guests with every key that the inventory holds or names."""
+        if not isinstance(guests, Guests):
+            return None
+        keys = keys_of(guests, self._lines.folder())
+        for variable, what, fix in shown(keys.wrong):
+            self._add(self._place(None, variable), what, fix)
+        return guests.model_copy(update={"authorized_keys": tuple(keys.lines)})
 
     def _of(self, group: str) -> list[_Host]:
         return [host for host in self._hosts if host.group == group]
@@ -144,7 +156,10 @@ class Reader:
         if wrong:
             host.failed.add(variable)
             where = definition.where if definition else self._lines.fallback
-            self._add(where, *self._hidden(wrong, host, variable))
+            what, fix = self._hidden(wrong, host, variable)
+            # An INI file takes the quotes away and reads a number again.
+            quoted = re.fullmatch(r'write (\w+): "(.*)"', fix) if definition is None and self._lines.opaque else None
+            self._add(where, what, f"in an INI file write {quoted[1]}='\"{quoted[2]}\"'" if quoted else fix)
             return
         host.values[variable] = value
 

@@ -38,7 +38,7 @@ EXAMPLES = {
     "nfs_datastore": "nas",
     "nfs_export": "/volume1/homelab",
     "nfs_version": '"3"',
-    "vm_mac": '"52:54:00:12:34:56"',
+    "vm_mac": '"00:50:56:12:34:56"',
 }
 
 
@@ -152,6 +152,9 @@ def explain(variable: str, error: Mapping[str, Any], shown: str | None) -> tuple
     value = "its value" if shown is None else shown
     example = EXAMPLES.get(variable)
     like = f"write something like {variable}: {example}" if example else "write it another way"
+    if kind.startswith("ip_v4") and _is_ipv6(shown):
+        what = f"{variable}: {value} is IPv6, which is not supported"
+        return what, f"write {example or 'an IPv4 address or network, such as 192.168.2.11'}"
     if kind.startswith("ip_v4_address"):
         return f"{variable}: {value} is not an IPv4 address", "write four numbers from 0 to 255, such as 192.168.2.11"
     if kind.startswith("ip_v4_network"):
@@ -167,6 +170,9 @@ def explain(variable: str, error: Mapping[str, Any], shown: str | None) -> tuple
         return f"{variable} is empty", "write at least one"
     if kind == "tuple_type":
         return f"{variable}: {value} is not a list", f"write it in brackets: {variable}: [{shown or '...'}]"
+    if variable == "vm_mac" and kind == "string_pattern_mismatch":
+        what = f"vm_mac: {value} is not a MAC that ESXi takes from a person"
+        return what, 'write one from "00:50:56:00:00:00" to "00:50:56:3f:ff:ff", or leave it out: each VM gets its own'
     if kind in ("string_pattern_mismatch", "string_too_short"):
         return f"{variable}: {value} is not valid", f"write {example}" if example and " " in example else like
     if kind == "string_type":
@@ -176,6 +182,13 @@ def explain(variable: str, error: Mapping[str, Any], shown: str | None) -> tuple
         return f"{variable}: {value} is not {noun}", f"write {noun}"
     rest = str(error["msg"]).removeprefix("Input should be ")
     return f"{variable}: {value} is out of range" if context else f"{variable}: {value}", f"it must be {rest}"
+
+
+def _is_ipv6(text: str | None) -> bool:
+    try:
+        return ip_network(text or "", strict=False).version == 6
+    except ValueError:
+        return False
 
 
 def _network(text: str | None) -> str | None:

@@ -76,13 +76,14 @@ _PAIR = self_signed("brix3", ADDRESS)
 
 
 @contextmanager
-def serving(answer: Answer, *, tls: bool = True) -> Iterator[int]:
-    """Serve on a port of the loopback."""
+def serving(answer: Answer, *, tls: bool = True, pair: tuple[bytes, bytes] | None = None) -> Iterator[int]:
+    """Serve on a port of the loopback, with this certificate and key (PEM), else the one that all share."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile() as pair:
-        pair.write(_PAIR[0] + _PAIR[1])
-        pair.flush()
-        context.load_cert_chain(Path(pair.name))
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"".join(pair or _PAIR))
+        file.flush()
+        context.load_cert_chain(Path(file.name))
     with socket.create_server((ADDRESS, 0)) as listener:
 
         def one(plain: socket.socket) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 from typing import Literal
 
+from homelab.formats.visible import visible
+
 Level = Literal["error", "warning"]
 ERROR: Level = "error"
 WARNING: Level = "warning"
@@ -39,6 +41,7 @@ OPTIONS: Mapping[str, set[str]] = {
     "%include": set(),
 }
 CRYPTED = re.compile(r"^\$(1|5|6)\$[./0-9A-Za-z]{1,16}\$[./0-9A-Za-z]{22,86}$")
+INCLUDES = ("include", "%include")
 REQUIRED = (("vmaccepteula", "accepteula"), ("rootpw",), INSTALLS)
 
 
@@ -68,6 +71,10 @@ def lint(content: bytes) -> list[Finding]:
     except UnicodeDecodeError as error:
         return [Finding(content[: error.start].count(b"\n") + 1, ERROR, "is no UTF-8 text")]
     findings: list[Finding] = []
+    if text.startswith("\ufeff"):
+        what = "begins with a byte-order mark, which the installer takes for part of the first word: save it without"
+        findings.append(Finding(1, ERROR, what))
+        text = text[1:]
     if "\r" in text:
         first = text[: text.index("\r")].count("\n") + 1
         findings.append(Finding(first, ERROR, "has CR at line ends; scripts fail on them: convert to LF only"))
@@ -149,7 +156,9 @@ def _of_command(command: Command) -> Iterator[Finding]:
         yield Finding(command.line, ERROR, "%end is no keyword; delete it")
         return
     if known is None:
-        yield Finding(command.line, WARNING, f"the installer does not know {command.name}, and passes over the line")
+        yield Finding(
+            command.line, WARNING, f"the installer does not know {visible(command.name)}, and passes over the line"
+        )
         return
     for option in command.options:
         if option not in known:
@@ -209,7 +218,8 @@ def _network(command: Command) -> Iterator[Finding]:
     if vlan is not None and not (vlan.isdecimal() and int(vlan) <= 4095):
         yield Finding(line, ERROR, f"--vlanid: {vlan} is not a number from 0 to 4095")
     if options.get("addvmportgroup", "1") not in ("0", "1"):
-        yield Finding(line, ERROR, "--addvmportgroup is 0 or 1")
+        # Many public files say true or false, and install.
+        yield Finding(line, WARNING, "--addvmportgroup is 0 or 1 in VMware's documentation")
 
 
 def _is_address(value: str) -> bool:
@@ -224,9 +234,14 @@ def _of_file(commands: list[Command]) -> Iterator[Finding]:
     by_name: dict[str, list[Command]] = {}
     for command in commands:
         by_name.setdefault(command.name, []).append(command)
+    included = [command for name in INCLUDES for command in by_name.get(name, [])]
     for names in REQUIRED:
         found = [command for name in names for command in by_name.get(name, [])]
-        if not found:
+        if not found and included:
+            where = " ".join(included[0].words) or "a file"
+            what = f"{' or '.join(names)} is not here: it has to stand in {where}, which is read at install time"
+            yield Finding(included[0].line, WARNING, what)
+        elif not found:
             yield Finding(0, ERROR, f"has no {' or '.join(names)}, which the installer requires")
         for extra in found[1:]:
             yield Finding(extra.line, ERROR, f"{extra.name} is there again; line {found[0].line} has {found[0].name}")

@@ -5,11 +5,13 @@ import binascii
 import hashlib
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 # The types that an OpenSSH or ESXi server of today shows; DSA is gone from both.
 HOST_KEY_TYPES = frozenset(
     {"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"}
 )
+USER_KEY_TYPES = HOST_KEY_TYPES | {"sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"}
 
 
 class BadKey(ValueError):
@@ -70,6 +72,23 @@ def host_key(text: str) -> str:
     except (ValueError, UnsupportedAlgorithm):
         raise BadKey(f"is no whole key of the type {kind}") from None
     return f"{kind} {blob}"
+
+
+def authorized_key(text: str) -> str:
+    """One line of authorized_keys, with its options and comment, as it is. Raises BadKey.
+
+    The text of the error holds nothing of the line: it may be a private key.
+    """
+    line = text.strip()
+    if "PRIVATE KEY" in line:
+        raise BadKey("is a private key")
+    if not line.isprintable() or not line:
+        raise BadKey("is not one line of text")
+    fields = line.split()
+    for kind, blob in pairwise(fields):
+        if kind in USER_KEY_TYPES and is_whole(kind, blob):
+            return line
+    raise BadKey("is no public key of OpenSSH's")
 
 
 def is_whole(kind: str, blob: str) -> bool:

@@ -42,6 +42,14 @@ class HomeFiles(TrustFiles):
 
     def __post_init__(self) -> None:
         self.masks = Masks(self.secrets)
+        self._said: set[str] = set()
+
+    def once(self, sentence: str) -> bool:
+        """Whether this run says a sentence for the first time."""
+        with self._lock:
+            new = sentence not in self._said
+            self._said.add(sentence)
+        return new
 
     def close_up(self) -> list[str]:
         """Make the folder, and close what in it is open to others; a sentence for a person when something was."""

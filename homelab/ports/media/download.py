@@ -1,6 +1,7 @@
 """A file from a web server, streamed: never held in memory, under its name only when it is complete."""
 
 import http.client
+import re
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +20,8 @@ SILENCE_SECONDS = 60.0
 STALLED_BYTES = 1 << 16
 HEAD_SECONDS = 10.0
 FOR_ALL = 0o644
+# What servers say that do not do HEAD: buckets with signed addresses, small web servers.
+NO_HEAD = {400, 403, 405, 501}
 
 
 def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SECONDS) -> None:
@@ -70,6 +73,24 @@ def _pieces(url: str, silence: float) -> Iterator[tuple[bytes, int, int]]:
         raise _unreachable(url, f"the connection ended after {done} of {total} bytes")
 
 
+def _asked(url: str) -> int:
+    """The size that a server tells, 0 when none; one that does not know HEAD is asked by GET, and not heard out."""
+    try:
+        return _size(urllib.request.Request(url, method="HEAD"))
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code not in NO_HEAD:
+            raise
+    return _size(urllib.request.Request(url, headers={"Range": "bytes=0-0"}))
+
+
+def _size(request: urllib.request.Request) -> int:
+    with urllib.request.urlopen(request, timeout=HEAD_SECONDS) as response:
+        whole = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range") or "")
+        told = whole[1] if whole else response.headers.get("Content-Length") or "0"
+        return int(told) if told.isdecimal() else 0
+
+
 def _unreachable(url: str, what: str) -> Unreachable:
     return Unreachable(
         what, where=url, advice="Check the address and this machine's way to it, then run the same command again"
@@ -84,9 +105,8 @@ def offered(source: str) -> str:
             raise HomelabError("there is no such file", where=source, advice="Correct the path")
         return f"{path.name}, {path.stat().st_size / 1e6:.0f} MB"
     try:
-        request = urllib.request.Request(source, method="HEAD")
-        with urllib.request.urlopen(request, timeout=HEAD_SECONDS) as response:
-            return f"{int(response.headers.get('Content-Length') or 0) / 1e6:.0f} MB at the server"
+        size = _asked(source)
+        return f"{size / 1e6:.0f} MB at the server" if size else "at the server, which does not tell its size"
     except urllib.error.HTTPError as error:
         error.close()
         raise HomelabError(

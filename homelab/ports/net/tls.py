@@ -1,14 +1,16 @@
-"""TLS by pins: a certificate is trusted on first use and refused when it changes."""
+"""TLS by pins: a certificate is trusted on first use and refused when it changes; nothing else in it matters."""
 
 import hashlib
 import socket
 import ssl
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 
 from homelab.errors import Unreachable
+from homelab.formats.trust.certificate import remarks
 from homelab.formats.trust.pins import doubles
 from homelab.ports.files.home import HomeFiles
-from homelab.ports.net.exchange import Exchange
+from homelab.ports.net.exchange import any_certificate, pinned
 
 
 def fingerprint(der: bytes) -> str:
@@ -20,8 +22,7 @@ def fingerprint(der: bytes) -> str:
 def presented_certificate(address: str, port: int, *, timeout: float) -> bytes:
     """The certificate (DER) that the other side presents, within `timeout` seconds. Raises Unreachable."""
     context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    any_certificate(context)
     where = f"{address}:{port}"
     try:
         with (
@@ -53,7 +54,11 @@ def pinned_context(
     der = presented_certificate(address, port, timeout=timeout)
     if news := files.meet_certificate(name, address, port, fingerprint(der)):
         report(news)
-    return context_for(der)
+    for remark in remarks(der, datetime.now(UTC)):
+        sentence = f"{name}: {remark}; it is accepted, for the pin decides"
+        if files.once(sentence):
+            report(sentence)
+    return pinned(der)
 
 
 def twin_of(name: str, inventory: Collection[str], files: HomeFiles, *, timeout: float) -> str | None:
@@ -74,13 +79,3 @@ def _shown_at(place: str, certificate: str, timeout: float) -> bool:
         return fingerprint(presented_certificate(address, int(port), timeout=timeout)) == certificate
     except Unreachable:
         return False
-
-
-def context_for(der: bytes) -> ssl.SSLContext:
-    """A context that accepts only this certificate; the name in it does not matter, the pin does."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.sslsocket_class = Exchange
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(der))
-    return context

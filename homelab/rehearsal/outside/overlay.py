@@ -57,6 +57,7 @@ class Overlay:
             "image_source": str(path),
             "image_sha256": digest,
             "guest_authorized_keys": [],
+            "guest_authorized_key_files": [],
             "guest_timeout": GUEST_TIMEOUT,
             "kubernetes_bundle": str(self.bundle),
         }

@@ -85,3 +85,37 @@ def test_a_binary_file_is_no_text() -> None:
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
 def test_any_file_gets_findings_and_never_a_crash(content: bytes) -> None:
     assert errors(lint(content))
+
+
+# VMware's own manual: a %pre script finds the disk and writes the line.
+INCLUDES = f"""vmaccepteula
+rootpw --iscrypted {HASH}
+%include /tmp/DiskConfig
+network --bootproto=dhcp
+reboot
+%pre --interpreter=busybox
+echo "install --firstdisk" > /tmp/DiskConfig
+"""
+
+
+def test_what_an_included_file_may_hold_is_a_remark() -> None:
+    findings = lint(INCLUDES.encode())
+    assert errors(findings) == []
+    [told] = [one for one in findings if "install" in one.text]
+    assert (told.line, told.level) == (3, "warning")
+    assert "it has to stand in /tmp/DiskConfig" in told.text
+
+
+@pytest.mark.parametrize("value", ["false", "true", "0", "1"])
+def test_a_switch_that_ten_public_files_write_as_a_word_is_no_mistake(value: str) -> None:
+    text = GOOD.replace("--gateway", f"--addvmportgroup={value} --gateway")
+    assert errors(lint(text.encode())) == []
+
+
+def test_a_byte_order_mark_is_told_by_its_name_and_hides_nothing_else() -> None:
+    findings = lint(b"\xef\xbb\xbf" + GOOD.encode())
+    assert [(one.line, one.level) for one in findings] == [(1, "error")]
+    assert "byte-order mark" in findings[0].text
+    assert findings[0].text.isascii()
+    # What it says, done.
+    assert lint(GOOD.encode()) == []

@@ -12,8 +12,7 @@ import pytest
 from homelab.errors import HomelabError, HostFault, Starting, Unreachable
 from homelab.lab import EsxiHost
 from homelab.ports.files.home import HomeFiles
-from homelab.ports.net.exchange import Exchange
-from homelab.ports.net.tls import context_for
+from homelab.ports.net.exchange import Exchange, pinned
 from homelab.ports.vsphere import open_session
 from homelab.ports.vsphere.esxcli import esxcli
 from homelab.ports.vsphere.storage import download, file_size
@@ -55,7 +54,7 @@ def session_at(port: int, home: Path, timeout: int = 2) -> object:
 
     der = x509.load_pem_x509_certificate(tls_server.certificate()).public_bytes(Encoding.DER)
     wanted = host(port, timeout)
-    return SimpleNamespace(host=wanted, files=HomeFiles(home), where="brix3", cookie="c=1", tls=context_for(der))
+    return SimpleNamespace(host=wanted, files=HomeFiles(home), where="brix3", cookie="c=1", tls=pinned(der))
 
 
 def meet(port: int, home: Path, timeout: int = 2) -> None:
