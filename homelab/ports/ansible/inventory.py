@@ -17,6 +17,7 @@ from typing import Any
 from homelab.errors import UsageError
 from homelab.ports import process
 from homelab.ports.ansible import settings
+from homelab.ports.ansible.complaints import complaint
 
 DEADLINE = 120
 MOST = 64 << 20
@@ -226,10 +227,8 @@ def _translated(stderr: str, sources: Sequence[Path], limit: str | None) -> Usag
         return _no_password(where, wrong=wrong)
     if limit is not None and "host pattern" in stderr:
         return _no_match(sources, limit)
-    # ansible-core 2.19 and later, its programs before an inventory is read, and 2.18 and earlier.
-    complaints = re.findall(r"^(?:\[ERROR\]|ERROR)[:!] (.+?)\.?$", stderr, re.MULTILINE)
     origins = re.findall(r"^Origin: (/[^\n]+?):\d+$", stderr, re.MULTILINE)
-    what = complaints[0] if complaints else "ansible-inventory failed"
+    what = complaint(stderr) or "ansible-inventory failed"
     place = _as_written(origins[0], sources) if origins else where
     return UsageError(what, where=place, advice=f"See what Ansible says: ansible-inventory -i {sources[0]} --list")
 

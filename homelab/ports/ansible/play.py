@@ -4,6 +4,7 @@ import json
 import sys
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,10 +14,13 @@ from typing import Any
 from homelab.errors import HomelabError, HostFault, Interrupted, Unreachable
 from homelab.ports import process
 from homelab.ports.ansible import settings
+from homelab.ports.ansible.complaints import complaint
 from homelab.ports.ansible.inventory import Vault
 from homelab.ports.files.home import write_private
 
 EVENTS = Path(__file__).parent / "events"
+# Among the last lines is why a play ended early.
+LINES_KEPT = 200
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,14 @@ def run_play(play: Play, log: Callable[[str], None], progress: Callable[[str], N
                 side="HOMELAB_EVENTS_FD",
             )
             events: list[dict[str, Any]] = []
-            status = process.stream(child, log, lambda line: _take(line, events, log, progress), stop)
-    return _judge(play, events, status)
+            printed: deque[str] = deque(maxlen=LINES_KEPT)
+
+            def keep(line: str) -> None:
+                printed.append(line)
+                log(line)
+
+            status = process.stream(child, keep, lambda line: _take(line, events, log, progress), stop)
+    return _judge(play, events, status, "\n".join(printed))
 
 
 @contextmanager
@@ -123,7 +133,7 @@ def _take(line: str, events: list[dict[str, Any]], log: Callable[[str], None], p
         progress(str(event.get("name", "")))
 
 
-def _judge(play: Play, events: Sequence[Mapping[str, Any]], status: int) -> int:
+def _judge(play: Play, events: Sequence[Mapping[str, Any]], status: int, printed: str) -> int:
     """Ansible's exit code says little; its events say which task failed and why."""
     where = f"{play.limit}, {play.playbook.name}"
     if status == 0 and (changed := _changed(play.limit, events)) is not None:
@@ -142,8 +152,10 @@ def _judge(play: Play, events: Sequence[Mapping[str, Any]], status: int) -> int:
                 where=where,
                 advice="The whole output is in run.log; mend it and run again, only what is missing is done",
             )
+    why = complaint(printed)
     raise HomelabError(
-        f"{play.playbook.name} ended with status {status} before it did anything on {play.limit}",
+        f"{play.playbook.name} ended with status {status} before it did anything on {play.limit}"
+        f"{f': {why}' if why else ''}",
         where=where,
         advice="The whole output is in run.log; an inventory or playbook that cannot be parsed ends like this",
     )
