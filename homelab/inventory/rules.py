@@ -59,6 +59,7 @@ def check(facts: Facts) -> list[Mistake]:
         datastores,
         balancers,
         one_nas,
+        managed_export,
     )
     return [mistake for one in checks for mistake in one(facts)]
 
@@ -221,6 +222,15 @@ def balancers(facts: Facts) -> Iterator[Mistake]:
                 what = f"load_balancer_pools: {kind} has no layer {pool['layer']} (pool {pool.get('name')})"
                 fix = f"write layer: {' or '.join(map(str, layers))}"
                 yield Mistake(facts.where(host.name, "load_balancer_pools"), what, fix)
+
+
+def managed_export(facts: Facts) -> Iterator[Mistake]:
+    """A NAS that is ours to lay down gets a plain path: the files of NFS servers quote blanks each in their own way."""
+    for host in facts.of("nfs"):
+        export = host.values.get("nfs_export")
+        if host.values.get("nfs_managed") is True and isinstance(export, str) and " " in export:
+            what = f"nfs_export: {export} has a blank, and {host.name} is to be laid down by homelab"
+            yield Mistake(facts.where(host.name, "nfs_export"), what, "write a path without blanks")
 
 
 def one_nas(facts: Facts) -> Iterator[Mistake]:

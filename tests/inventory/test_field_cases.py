@@ -117,3 +117,9 @@ def test_a_checksum_in_capitals_is_the_same(tmp_path: Path) -> None:
 def test_an_export_may_have_a_blank_inside(tmp_path: Path) -> None:
     text = 'nfs:\n  hosts:\n    nas:\n      nfs_export: "/mnt/My Pool/lab"\n'
     assert lab_with(tmp_path, text).nfs[0].export == "/mnt/My Pool/lab"
+
+
+def test_an_export_that_we_lay_down_has_no_blank(tmp_path: Path) -> None:
+    text = 'nfs:\n  hosts:\n    nas:\n      nfs_managed: true\n      nfs_export: "/srv/My Pool"\n'
+    assert "nfs_export: /srv/My Pool has a blank, and nas is to be laid down" in mistake(tmp_path, text)
+    assert lab_with(tmp_path, text.replace("My Pool", "pool")).nfs[0].managed
