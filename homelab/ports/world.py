@@ -60,6 +60,7 @@ class World:
     _backups: Looks[Path]
     _role_digests: Looks[str]
     _file_digests: Looks[str]
+    _file_texts: Looks[str]
     _exports: Looks[ExportLook]
     _copies: "Copies"
     _told: set[str]
@@ -178,13 +179,17 @@ class World:
     def _on_loopback(self) -> bool:
         return all(host.address.is_loopback for host in self._known.esxi)
 
-    def role_digest(self, role: str) -> str:
-        """The digest of a role's own files."""
-        return self._role_digests.get(role)
+    def role_digest(self, playbook: str, role: str) -> str:
+        """The digest of all that a role of a playbook is made of."""
+        return self._role_digests.get(f"{playbook} {role}")
 
     def file_digest(self, path: str) -> str:
         """The SHA-256 of a file that the inventory names, relative to its own folder. Raises UsageError."""
         return self._file_digests.get(path)
+
+    def file_text(self, path: str) -> str:
+        """The text of a file that the inventory names, relative to its own folder. Raises UsageError."""
+        return self._file_texts.get(path)
 
     # -- writing: whoever opens one of these is about to write, so the look is forgotten afterwards
 
