@@ -124,6 +124,7 @@ class NfsServer(Model):
     version: Literal["3", "4.1"] = Field("3", alias="nfs_version")
     user: str | None = Field(None, alias="ansible_user", min_length=1)
     managed: bool = Field(False, alias="nfs_managed")
+    server_kind: Literal["auto", "kernel", "ganesha"] = Field("auto", alias="nfs_server_kind")
 
 
 class Vm(Model):
@@ -172,6 +173,13 @@ class LoadBalancer(Vm):
     pools: tuple[Pool, ...] = Field((), alias="load_balancer_pools")
     ca_file: str | None = Field(None, alias="load_balancer_ca_file")
     stats_network: IPv4Network = Field(IPv4Network("127.0.0.0/8"), alias="load_balancer_stats_network")
+    # Defaults of the roles that an inventory may override, under the roles' own names.
+    server_port: Port = Field(6443, alias="haproxy_server_port")
+    status_port: Port = Field(8404, alias="haproxy_status_port")
+    interface: Annotated[str, StringConstraints(pattern=r"^[^\s/]{1,15}$")] | None = Field(
+        None, alias="keepalived_interface"
+    )
+    router_id: int | None = Field(None, alias="keepalived_router_id", ge=1, le=255)
 
 
 class Lab(Model):

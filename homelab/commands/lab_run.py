@@ -72,7 +72,7 @@ def open_run(
     """Everything for a command on the inventory's lab, or on another wanted one; --limit narrows the targets."""
     began, vault, ui = time.monotonic(), vault_of(options), options.ui
     lab = lab or lab_of(options, vault)
-    selection = Selection(only_steps, _limit(options, vault))
+    selection = Selection(only_steps, limit_of(options, vault))
     home = home_of(options.inventories, data_folder("inventory"))
     files = HomeFiles(home, secrets=_secrets(lab, vault), warn=ui.warn)
     ui.hide(files.masks)
@@ -94,7 +94,8 @@ def open_run(
     return run
 
 
-def _limit(options: Options, vault: Vault) -> frozenset[str] | None:
+def limit_of(options: Options, vault: Vault) -> frozenset[str] | None:
+    """The hosts that --limit selects; None without it."""
     return frozenset(select_hosts(options.inventories, options.limit, vault)) if options.limit else None
 
 

@@ -1,22 +1,23 @@
 """The world of one run, put together: what is asked for once, and how."""
 
 import functools
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from homelab.errors import Starting, TrustError, Unreachable, UsageError
+from homelab.errors import Starting, TrustError, Unreachable
 from homelab.formats.trust.known_hosts import known_host_name
 from homelab.formats.trust.ssh_key import BadKey, host_key
 from homelab.lab import EsxiHost, Lab
 from homelab.ports import ssh
 from homelab.ports.ansible.inventory import Vault
+from homelab.ports.ansible.sources import role_digest
 from homelab.ports.esxi.shell import SERVICE as SSH
 from homelab.ports.esxi.shell import backup_path, esxi_shell
 from homelab.ports.files.data import data_folder
-from homelab.ports.files.home import HomeFiles, tree_digest
+from homelab.ports.files.home import HomeFiles
+from homelab.ports.files.named import named_file, sha256_of, text_of
 from homelab.ports.files.ssh_notes import ssh_seen_off
 from homelab.ports.guest import look as guest
 from homelab.ports.guest.look import GuestAway, GuestLook
@@ -59,23 +60,13 @@ def open_world(
         _hosts=hosts,
         _guests=Looks(look_at_guest),
         _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts)),
-        _role_digests=Looks(lambda role: tree_digest(data_folder("playbooks") / "roles" / role)),
-        _file_digests=Looks(functools.partial(_file_digest, inventories[0])),
+        _role_digests=Looks(lambda names: role_digest(data_folder("playbooks"), *names.split())),
+        _file_digests=Looks(lambda path: sha256_of(named_file(inventories[0], path))),
+        _file_texts=Looks(lambda path: text_of(named_file(inventories[0], path))),
         _copies=Copies(),
         _told=set(),
     )
     return world
-
-
-def _file_digest(inventory: Path, path: str) -> str:
-    file = (inventory if inventory.is_dir() else inventory.parent) / Path(path).expanduser()
-    try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(
-            f"the file cannot be read: {error.strerror}", where=str(file), advice="Mend the path in the inventory"
-        ) from error
 
 
 def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts: Looks[HostLook], name: str) -> Path:

@@ -58,6 +58,7 @@ class World:
     _backups: Looks[Path]
     _role_digests: Looks[str]
     _file_digests: Looks[str]
+    _file_texts: Looks[str]
     _copies: "Copies"
     _told: set[str]
 
@@ -130,13 +131,17 @@ class World:
         """What is asked of a host only when it matters, beside its look."""
         return HostReader(self._known.host(host), self.files, self.note, self.progress, lambda: self.host(host))
 
-    def role_digest(self, role: str) -> str:
-        """The digest of a role's own files."""
-        return self._role_digests.get(role)
+    def role_digest(self, playbook: str, role: str) -> str:
+        """The digest of all that a role of a playbook is made of."""
+        return self._role_digests.get(f"{playbook} {role}")
 
     def file_digest(self, path: str) -> str:
         """The SHA-256 of a file that the inventory names, relative to its own folder. Raises UsageError."""
         return self._file_digests.get(path)
+
+    def file_text(self, path: str) -> str:
+        """The text of a file that the inventory names, relative to its own folder. Raises UsageError."""
+        return self._file_texts.get(path)
 
     # -- writing: whoever opens one of these is about to write, so the look is forgotten afterwards
 

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,8 +14,23 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from homelab.formats.balancer.haproxy import Haproxy, haproxy_cfg
+
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin")
 SERVERS = {"cp1": "192.168.2.21", "cp2": "192.168.2.22", "cp3": "192.168.2.23"}
+
+WANTED = {
+    "address": "192.168.2.100",
+    "port": 6443,
+    "servers": SERVERS,
+    "server_port": 6443,
+    "algorithm": "leastconn",
+    "weights": {},
+    "ca": "",
+    "status_port": 8404,
+    "status_address": "192.168.2.31",
+    "stats_network": "127.0.0.0/8",
+}
 
 Rendered = Callable[..., str]
 
@@ -35,10 +51,9 @@ def ca_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def configuration(render: Rendered) -> Rendered:
-    def rendered(**values: object) -> str:
-        given = {"haproxy_address": "192.168.2.100", "haproxy_port": 6443, "haproxy_servers": SERVERS}
-        return render("haproxy", "haproxy.cfg.j2", **(given | values))
+def configuration() -> Rendered:
+    def rendered(ca_file: str = "/etc/haproxy/cluster-ca.crt", **values: Any) -> str:
+        return haproxy_cfg(Haproxy(**(WANTED | values)), ca_file)
 
     return rendered
 
@@ -56,7 +71,7 @@ def test_haproxy_takes_it_without_a_warning(
 ) -> None:
     file = tmp_path / "haproxy.cfg"
     file.write_text(
-        configuration(haproxy_ca_file=ca_file, haproxy_algorithm=algorithm, haproxy_stats_network=network),
+        configuration(str(ca_file), algorithm=algorithm, stats_network=network),
         encoding="utf-8",
     )
     assert HAPROXY is not None
@@ -81,18 +96,18 @@ def test_frontends_and_backends_have_names_of_their_own(configuration: Rendered)
     ("algorithm", "balance"), [("leastconn", "leastconn"), ("roundrobin", "roundrobin"), ("weighted", "roundrobin")]
 )
 def test_the_algorithm(configuration: Rendered, algorithm: str, balance: str) -> None:
-    assert lines(configuration(haproxy_algorithm=algorithm), "balance") == [f"balance {balance}"]
+    assert lines(configuration(algorithm=algorithm), "balance") == [f"balance {balance}"]
 
 
 def test_weights_count_when_weighted_only(configuration: Rendered) -> None:
     weights = {"cp1": 90, "cp2": 10}
-    weighted = lines(configuration(haproxy_algorithm="weighted", haproxy_weights=weights), "server")
+    weighted = lines(configuration(algorithm="weighted", weights=weights), "server")
     assert [line.partition(" weight ")[2] for line in weighted] == ["90", "10", "1"]
-    assert "weight" not in configuration(haproxy_algorithm="roundrobin", haproxy_weights=weights)
+    assert "weight" not in configuration(algorithm="roundrobin", weights=weights)
 
 
 def test_the_status_port_is_shut_to_the_lan_unless_opened(configuration: Rendered) -> None:
     assert lines(configuration(), "bind")[1:] == ["bind 127.0.0.1:8404"]
-    opened = configuration(haproxy_stats_network="192.168.2.0/24", haproxy_status_address="192.168.2.31")
+    opened = configuration(stats_network="192.168.2.0/24", status_address="192.168.2.31")
     assert lines(opened, "bind")[1:] == ["bind 127.0.0.1:8404", "bind 192.168.2.31:8404"]
     assert "http-request deny unless { src 127.0.0.0/8 192.168.2.0/24 }" in opened

@@ -5,11 +5,13 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from homelab.formats.balancer.keepalived import Keepalived, keepalived_conf
 
 from .conftest import PLAYBOOKS
 
@@ -35,18 +37,20 @@ IN_NAMESPACE = has_namespaces()
 
 
 @pytest.fixture
-def configuration(render: Rendered) -> Rendered:
-    def rendered(**values: object) -> str:
-        given = {
-            "inventory_hostname": "lb1",
-            "keepalived_virtual_address": "192.168.2.100",
-            "keepalived_prefix_length": 24,
-            "keepalived_router_id": 100,
-            "keepalived_address": "192.168.2.31",
-            "keepalived_interface": "lan0",
-            "keepalived_peers": ["192.168.2.32"],
-        }
-        return render("keepalived", "keepalived.conf.j2", **(given | values))
+def configuration() -> Rendered:
+    def rendered(peers: Sequence[str] = ("192.168.2.32",), check: str = "/etc/keepalived/haproxy-ready") -> str:
+        wanted = Keepalived(
+            name="lb1",
+            virtual_address="192.168.2.100",
+            prefix_length=24,
+            address="192.168.2.31",
+            peers=peers,
+            interface="lan0",
+            router_id=100,
+            priority=150,
+            status_port=8404,
+        )
+        return keepalived_conf(wanted, check)
 
     return rendered
 
@@ -58,7 +62,7 @@ def configuration(render: Rendered) -> Rendered:
 def test_keepalived_takes_it(configuration: Rendered, tmp_path: Path, peers: list[str]) -> None:
     file = tmp_path / "keepalived.conf"
     # keepalived refuses a script in a folder that others may write to, such as a test's; this one is everywhere.
-    file.write_text(configuration(keepalived_peers=peers, keepalived_check="/bin/true"), encoding="utf-8")
+    file.write_text(configuration(peers=peers, check="/bin/true"), encoding="utf-8")
     interface = "ip link add lan0 type bridge && ip address add 192.168.2.31/24 dev lan0 && ip link set lan0 up"
     answer = in_namespace(f"{interface} && exec {KEEPALIVED} -t -f {file}")
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -73,14 +77,14 @@ def test_all_start_as_backups_and_a_move_is_never_made_twice(configuration: Rend
 
 def test_peers_are_told_one_by_one_and_left_out_when_there_are_none(configuration: Rendered) -> None:
     assert "unicast_peer {\n        192.168.2.32\n    }" in configuration()
-    assert "unicast_peer" not in configuration(keepalived_peers=[])
+    assert "unicast_peer" not in configuration(peers=[])
 
 
 def test_nobody_but_a_peer_is_listened_to(configuration: Rendered) -> None:
     """Another lab of the same network may have the same number, which is the last octet of its own address."""
     assert "vrrp_check_unicast_src" in configuration().split()
-    assert "vrrp_check_unicast_src" not in configuration(keepalived_peers=[]).split()
-    assert "skip_check_adv_addr" not in configuration(keepalived_peers=[])
+    assert "vrrp_check_unicast_src" not in configuration(peers=[]).split()
+    assert "skip_check_adv_addr" not in configuration(peers=[])
 
 
 # Three machines on one bridge: ours is lan1, lan2 has the address 192.0.2.100 besides its own 192.0.2.2.

@@ -75,7 +75,7 @@ def test_a_debian_host_becomes_the_nas(tmp_path: Path) -> None:
         pytest.skip("real guests need root, mmdebstrap, systemd-nspawn and ssh")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homelab"
     # Here, because inside there is no way to Debian's mirror.
-    code = "import sys, pathlib; from tests.playbooks import nfs_guest; nfs_guest.make_root(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib; from tests.helpers import nfs_guest; nfs_guest.make_root(pathlib.Path(sys.argv[1]))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code, str(cache)], env=environment, check=True)
     command = [*NAMESPACES, "--mount", "--net", "--pid", sys.executable, str(BODY), str(tmp_path), str(cache)]

@@ -25,8 +25,9 @@ LINES_KEPT = 200
 
 @dataclass(frozen=True)
 class Play:
-    """One run of a playbook for one host. `variables` go in by a file of mode 0600, never by argv.
+    """One run of a playbook for one host.
 
+    `variables` go in by a file of mode 0600, never by argv, and as plain text: braces in them are no templates.
     Every role carries its name as a tag; those in `skip` are left out.
     """
 
@@ -54,7 +55,7 @@ def run_play(play: Play, log: Callable[[str], None], progress: Callable[[str], N
         )
     with _own_folder() as folder:
         variables = Path(folder) / "variables.json"
-        write_private(variables, json.dumps(dict(play.variables)))
+        write_private(variables, json.dumps(plain(play.variables)))
         with play.vault.handed_over() as (arguments, descriptors):
             child = process.Child(
                 name=play.playbook.name,
@@ -76,6 +77,15 @@ def run_play(play: Play, log: Callable[[str], None], progress: Callable[[str], N
 
             status = process.stream(child, keep, lambda line: _take(line, events, log, progress), stop)
     return _judge(play, events, status, "\n".join(printed))
+
+
+def plain(value: Any) -> Any:
+    """A value as Ansible reads it from JSON without taking any text in it for a template."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, Mapping):
+        return {name: plain(one) for name, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The folder `.homelab/`: pins, known host keys, a key of our own, and the logs of runs."""
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from homelab.ports.files.private import told, write_private
 from homelab.ports.files.record import recorded
 from homelab.ports.files.trust_files import TrustFiles
 
-__all__ = ["HOME", "HomeFiles", "MaintenanceNote", "cache_folder", "home_of", "tree_digest", "write_private"]
+__all__ = ["HOME", "HomeFiles", "MaintenanceNote", "cache_folder", "home_of", "write_private"]
 
 
 def cache_folder() -> Path:
@@ -161,13 +160,3 @@ class HomeFiles(TrustFiles):
     def _write(self, path: Path, text: str) -> None:
         with recorded(self, "file", "laptop", f"write {path.name}", writes=True), told(path, "written"):
             write_private(path, text)
-
-
-def tree_digest(folder: Path) -> str:
-    """The SHA-256 of a folder's files: their relative names and contents, in the order of names."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()

@@ -9,16 +9,10 @@ from homelab.lab import Lab
 from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
 from homelab.steps.guests.one_cluster import Looks, begins, some, traces_of
-from homelab.steps.guests.roles import (
-    Roles,
-    RunPlaybook,
-    apply_playbook,
-    cluster_values,
-    node_values,
-    observe_roles,
-    plan_roles,
-)
+from homelab.steps.guests.role_values import cluster_ca, kubernetes_node
+from homelab.steps.guests.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
+PLAYBOOK = "cluster_ca.yml"
 ROLES = ("kubernetes_node", "cluster_ca")
 
 
@@ -50,13 +44,13 @@ class ClusterCa(Step[ClusterState, RunPlaybook]):
     def observe(self, world: World, lab: Lab, target: str) -> ClusterState:
         """The guest's receipts, and what all control planes bear."""
         members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
-        return ClusterState(observe_roles(world, lab, target, ROLES), members)
+        return ClusterState(observe_roles(world, lab, target, PLAYBOOK, ROLES), members)
 
     def plan(self, lab: Lab, target: str, observed: ClusterState) -> Sequence[Planned[RunPlaybook]]:
         """Prepare the node and make the CA when a receipt says so, and never beside another cluster."""
         roles = observed.roles
-        values = {"kubernetes_node": node_values(lab, roles.bundle), "cluster_ca": cluster_values(lab)}
-        planned = plan_roles(target, roles, "cluster_ca.yml", "make the cluster's CA", values)
+        values = (kubernetes_node(lab), cluster_ca(lab))
+        planned = plan_roles(target, roles, PLAYBOOK, "make the cluster's CA", values)
         if not isinstance(roles.guest, GuestLook) or roles.guest.cluster_ca is not None:
             return planned
         if own := traces_of(roles.guest):

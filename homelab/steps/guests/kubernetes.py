@@ -8,16 +8,10 @@ from homelab.lab import Lab
 from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
 from homelab.steps.guests.one_cluster import Looks, begins, is_begun, refuse_foreign
-from homelab.steps.guests.roles import (
-    Roles,
-    RunPlaybook,
-    apply_playbook,
-    member_values,
-    node_values,
-    observe_roles,
-    plan_roles,
-)
+from homelab.steps.guests.role_values import control_plane, kubernetes_node
+from homelab.steps.guests.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
+PLAYBOOK = "kubernetes.yml"
 ROLES = ("kubernetes_node", "control_plane")
 
 
@@ -56,17 +50,15 @@ class KubernetesStep(Step[ControlPlaneState, RunPlaybook]):
         looks = [world.guest(vm.name) for vm in lab.load_balancers]
         balanced = any(isinstance(look, GuestLook) and "keepalived" in look.receipts for look in looks)
         members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
-        return ControlPlaneState(observe_roles(world, lab, target, ROLES), balanced or not looks, members)
+        roles = observe_roles(world, lab, target, PLAYBOOK, ROLES)
+        return ControlPlaneState(roles, balanced or not looks, members)
 
     def plan(self, lab: Lab, target: str, observed: ControlPlaneState) -> Sequence[Planned[RunPlaybook]]:
         """Bring the API server up when a receipt says so, and never a second cluster."""
-        values = {
-            "kubernetes_node": node_values(lab, observed.roles.bundle),
-            "control_plane": member_values(lab),
-        }
+        values = (kubernetes_node(lab), control_plane(lab, target))
         first = target == lab.control_plane[0].name
         brings = "start the cluster" if first else "join the cluster as a control plane"
-        planned = plan_roles(target, observed.roles, "kubernetes.yml", brings, values)
+        planned = plan_roles(target, observed.roles, PLAYBOOK, brings, values)
         if planned and isinstance(observed.roles.guest, GuestLook) and not observed.balanced:
             return [Blocked(target, "a balancer holds the VIP (load-balancer)")]
         refuse_foreign(target, observed.roles.guest, observed.members[lab.control_plane[0].name])

@@ -1,16 +1,16 @@
 """Step `load-balancer`: HAProxy checks the API servers, keepalived holds the VIP."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from homelab.engine.step import Blocked, Node, Planned, Step
 from homelab.lab import Lab, LoadBalancer
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World
+from homelab.steps.guests.role_values import haproxy, keepalived
 from homelab.steps.guests.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
+PLAYBOOK = "load_balancer.yml"
 ROLES = ("haproxy", "keepalived")
 
 
@@ -28,8 +28,8 @@ class LoadBalancerStep(Step[Roles, RunPlaybook]):
         return [Node("guest", target), *(Node("cluster-ca", vm.name) for vm in lab.control_plane[:1])]
 
     def observe(self, world: World, lab: Lab, target: str) -> Roles:
-        """The guest's receipts, and the digest of the CA."""
-        return replace(observe_roles(world, lab, target, ROLES), ca=_ca_digest(world, lab, target))
+        """The guest's receipts, and the CA."""
+        return replace(observe_roles(world, lab, target, PLAYBOOK, ROLES), ca=_ca(world, lab, target))
 
     def plan(self, lab: Lab, target: str, observed: Roles) -> Sequence[Planned[RunPlaybook]]:
         """Lay the balancer down when a receipt says so."""
@@ -38,8 +38,8 @@ class LoadBalancerStep(Step[Roles, RunPlaybook]):
             return [Blocked(target, observed.guest.reason)]
         if observed.ca is None:
             return [Blocked(target, "the cluster's CA exists (cluster-ca)")]
-        values = {"haproxy": haproxy_values(lab, balancer, observed.ca), "keepalived": keepalived_values(lab, balancer)}
-        return plan_roles(target, observed, "load_balancer.yml", "lay HAProxy and keepalived down", values)
+        values = (haproxy(lab, balancer, observed.ca), keepalived(lab, balancer))
+        return plan_roles(target, observed, PLAYBOOK, "lay HAProxy and keepalived down", values)
 
     def apply(self, world: World, change: RunPlaybook) -> None:
         """Run the playbook."""
@@ -50,31 +50,10 @@ def _balancer(lab: Lab, name: str) -> LoadBalancer:
     return next(vm for vm in lab.load_balancers if vm.name == name)
 
 
-def _ca_digest(world: World, lab: Lab, target: str) -> str | None:
-    """The digest of the CA that the balancer verifies servers by: a file's, else the one of our own cluster."""
+def _ca(world: World, lab: Lab, target: str) -> str | None:
+    """The CA that the balancer verifies servers by, in PEM form: a file's, else the one of our own cluster."""
     balancer = _balancer(lab, target)
     if balancer.ca_file:
-        return world.file_digest(balancer.ca_file)
+        return world.file_text(balancer.ca_file)
     first = world.guest(lab.control_plane[0].name)
-    ca = first.cluster_ca if isinstance(first, GuestLook) else None
-    return None if ca is None else hashlib.sha256(ca.encode()).hexdigest()
-
-
-def haproxy_values(lab: Lab, balancer: LoadBalancer, ca: str) -> dict[str, Any]:
-    """What the role haproxy reads."""
-    return {
-        "bind": (lab.api.vip, lab.api.port),
-        "servers": [(vm.name, vm.address, vm.weight) for vm in lab.control_plane],
-        "kind": (balancer.kind, balancer.layer, balancer.algorithm),
-        "stats": (balancer.stats_network, balancer.address),
-        "ca": ca,
-    }
-
-
-def keepalived_values(lab: Lab, balancer: LoadBalancer) -> dict[str, Any]:
-    """What the role keepalived reads."""
-    return {
-        "vip": (lab.api.vip, lab.network.prefixlen),
-        "peers": [(vm.name, vm.address) for vm in lab.load_balancers],
-        "self": balancer.name,
-    }
+    return first.cluster_ca if isinstance(first, GuestLook) else None

@@ -3,20 +3,22 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from homelab.engine.step import Blocked, Change, Planned, Words
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World
+from homelab.steps.guests.role_values import RoleValues, variables
 
 
 @dataclass(frozen=True)
 class RunPlaybook(Change):
     """Run one playbook on one guest, without the roles in `skip`, which are as wanted.
 
-    `inputs` is ROLE -> digest of what goes in, as sorted pairs; `untouched` are control planes that nobody ever set up.
+    `inputs` is ROLE -> digest of what goes in, as sorted pairs; `untouched` are control planes that nobody ever set up;
+    `values` are what goes into the roles.
     """
 
     playbook: str
@@ -25,12 +27,14 @@ class RunPlaybook(Change):
     inputs: tuple[tuple[str, str], ...]
     skip: tuple[str, ...] = ()
     untouched: tuple[str, ...] = ()
+    values: tuple[RoleValues, ...] = field(default=(), hash=False)
 
     @property
     def variables(self) -> dict[str, Any]:
         """What goes into the play."""
         told = {"one_cluster_untouched": list(self.untouched)} if self.untouched else {}
-        return {"receipt_inputs": dict(self.inputs), **told}
+        given = {name: value for values in self.values for name, value in variables(values).items()}
+        return {"receipt_inputs": dict(self.inputs), **told, **given}
 
     def _words(self) -> Words:
         return Words(
@@ -44,83 +48,54 @@ class RunPlaybook(Change):
 
 @dataclass(frozen=True)
 class Roles:
-    """A guest and the digests of what goes into its roles: their own files, the cluster's CA, the bundle."""
+    """A guest, the digests of what its roles are made of, and the cluster's CA.
+
+    `contents` is VARIABLE -> digest of the file of this machine that it names: the same file elsewhere is no change.
+    """
 
     guest: GuestLook | GuestAway
-    files: Mapping[str, str]
+    sources: Mapping[str, str]
     ca: str | None = None
-    bundle: str | None = None
+    contents: Mapping[str, str] = field(default_factory=dict)
 
 
-def observe_roles(world: World, lab: Lab, target: str, roles: Sequence[str]) -> Roles:
-    """Look at a guest, and at what goes into its roles."""
-    bundle = lab.kubernetes.bundle
+def observe_roles(world: World, lab: Lab, target: str, playbook: str, roles: Sequence[str]) -> Roles:
+    """Look at a guest, and at what its roles are made of."""
+    bundle = lab.kubernetes.bundle if "kubernetes_node" in roles else None
     return Roles(
         world.guest(target),
-        files={role: world.role_digest(role) for role in roles},
-        bundle=world.file_digest(bundle) if bundle else None,
+        sources={role: world.role_digest(playbook, role) for role in roles},
+        contents={"kubernetes_node_bundle": world.file_digest(bundle)} if bundle else {},
     )
 
 
-def digest(files: str, values: Mapping[str, Any]) -> str:
-    """The digest of what goes into a role: its own files and the values it reads."""
-    text = json.dumps({"files": files, "values": values}, sort_keys=True, default=str)
+def digest(sources: str, values: Mapping[str, Any]) -> str:
+    """The digest of all that can change what a role does: what it is made of, and the values it reads."""
+    text = json.dumps({"sources": sources, "values": values}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plan_roles(
-    target: str, observed: Roles, playbook: str, brings: str, values: Mapping[str, Mapping[str, Any]]
+    target: str, observed: Roles, playbook: str, brings: str, values: Sequence[RoleValues]
 ) -> Sequence[Planned[RunPlaybook]]:
-    """Run the playbook when any of its roles (`values`: ROLE -> what it reads) is not as wanted."""
+    """Run the playbook when any of the roles that these values go into is not as wanted."""
     if isinstance(observed.guest, GuestAway):
         return [Blocked(target, observed.guest.reason)]
-    inputs = {role: digest(observed.files[role], read) for role, read in values.items()}
+    inputs = {each.role: _goes_in(observed, each) for each in values}
     reasons = {role: observed.guest.needs(role, wanted) for role, wanted in inputs.items()}
     because = "; ".join(reason for reason in reasons.values() if reason)
     if not because:
         return []
     right = tuple(role for role, reason in reasons.items() if reason is None)
-    return [RunPlaybook(target, playbook, brings, because, tuple(sorted(inputs.items())), right)]
+    return [RunPlaybook(target, playbook, brings, because, tuple(sorted(inputs.items())), right, values=tuple(values))]
+
+
+def _goes_in(observed: Roles, values: RoleValues) -> str:
+    read = variables(values)
+    by_content = {name: content for name, content in observed.contents.items() if name in read}
+    return digest(observed.sources[values.role], read | by_content)
 
 
 def apply_playbook(world: World, change: RunPlaybook) -> None:
     """Run the playbook with all that the change carries; its roles leave receipts."""
     world.play(change.playbook, change.target, change.variables, skip=change.skip)
-
-
-def nas_values(lab: Lab) -> dict[str, Any]:
-    """What the role nfs_server reads: the folder, and the hosts that may mount it."""
-    return {"export": lab.nfs[0].export, "clients": [host.address for host in lab.esxi]}
-
-
-def node_values(lab: Lab, bundle: str | None) -> dict[str, Any]:
-    """What the role kubernetes_node reads: names, addresses, and where the programs come from."""
-    return {
-        "nodes": {vm.name: vm.address for vm in (*lab.control_plane, *lab.workers)},
-        "api": (lab.api.vip, lab.api_name),
-        "version": lab.kubernetes.version,
-        "bundle": bundle,
-    }
-
-
-def cluster_values(lab: Lab) -> dict[str, Any]:
-    """What the role cluster_ca reads: all that goes into kubeadm's configuration."""
-    kubernetes = lab.kubernetes
-    return {
-        "name": lab.name,
-        "version": kubernetes.version,
-        "control_planes": {vm.name: vm.address for vm in lab.control_plane},
-        "api": (lab.api.vip, lab.api.port, lab.api_name),
-        "pods": kubernetes.pod_network,
-        "services": kubernetes.service_network,
-        "ignored": kubernetes.ignored_preflight_errors,
-    }
-
-
-def member_values(lab: Lab) -> dict[str, Any]:
-    """What the role control_plane reads."""
-    return {
-        "first": lab.control_plane[0].name,
-        "api": (lab.api.vip, lab.api.port),
-        "ignored": lab.kubernetes.ignored_preflight_errors,
-    }

@@ -11,7 +11,8 @@ from homelab.ports.host_writer import HostWriter, NfsMount
 from homelab.ports.net.nfs import ExportLook
 from homelab.ports.vsphere import HostLook, NasLook
 from homelab.ports.world import World
-from homelab.steps.guests.roles import Roles, RunPlaybook, apply_playbook, nas_values, observe_roles, plan_roles
+from homelab.steps.guests.role_values import nfs_server
+from homelab.steps.guests.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
 from homelab.steps.hosts.nfs_changes import MountNfs, Remount, addition, removal, told
 
 MAX_VOLUMES = "NFS.MaxVolumes"
@@ -52,7 +53,7 @@ class NfsDatastore(Step[NfsDatastoreState | Roles, Changes]):
         """The host's mounts; the others', and the export as it is seen from here, only when something is missing."""
         nas = lab.nfs[0]
         if target == nas.name:
-            return observe_roles(world, lab, target, (ROLE,))
+            return observe_roles(world, lab, target, PLAYBOOK, (ROLE,))
         look = world.host(target)
         if (found := look.nas_named(nas.datastore)) and _same(found, nas):
             return NfsDatastoreState(look)
@@ -63,8 +64,7 @@ class NfsDatastore(Step[NfsDatastoreState | Roles, Changes]):
         """Mount what is missing; move what is there under other strings, if nothing uses it."""
         nas = lab.nfs[0]
         if isinstance(observed, Roles):
-            values = {ROLE: nas_values(lab)}
-            return plan_roles(target, observed, PLAYBOOK, "lay an NFS server down", values)
+            return plan_roles(target, observed, PLAYBOOK, "lay an NFS server down", (nfs_server(lab),))
         found = observed.look.nas_named(nas.datastore)
         if found and _same(found, nas):
             _check_health(found, nas, target)

@@ -116,6 +116,19 @@ def test_an_inventory_program_that_prints_rubbish_is_told(
         list_hosts([tmp_path])
 
 
+def test_what_goes_into_a_play_is_never_a_template(tmp_path: Path) -> None:
+    """A CA comes from a guest: whoever holds that guest must not run programs on this machine."""
+    made, nested = tmp_path / "made", "{{ 6 * 7 }}"
+    code = "{{ lookup('ansible.builtin.pipe', 'touch " + str(made) + "') }}"
+    tasks = """
+    - ansible.builtin.assert: {that: [given.keys() | first == wanted, given.values() | first | first == wanted]}
+    - ansible.builtin.debug: {msg: "{{ code }} {{ given }}"}
+    """
+    variables = {"given": {nested: [nested]}, "wanted": nested, "code": code}
+    assert run(play(tmp_path, tasks, **variables))[0] == 0
+    assert not made.exists()
+
+
 def test_a_project_and_an_inventory_may_lie_below_blanks(tmp_path: Path) -> None:
     folder = tmp_path / "x y" / "my lab"
     changed, _ = run(play(folder, "- ansible.builtin.command: 'true'\n"))

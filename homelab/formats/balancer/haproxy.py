@@ -1,0 +1,1 @@
+../../../playbooks/filter_plugins/haproxy.py

@@ -1,0 +1,42 @@
+"""The files that a role of a playbook is made of: what can change its outcome, beside the values that it reads."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ANOTHER_ROLE = re.compile(r"(?:import|include)_role:\s+name: (\w+)")
+
+
+def role_digest(playbooks: Path, playbook: str, role: str) -> str:
+    """The SHA-256 of the names and contents of all these files, in the order of names.
+
+    They are the playbook, the role and those that it calls, and every folder beside roles/.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_files(playbooks, playbook, role)):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(playbooks)}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _files(playbooks: Path, playbook: str, role: str) -> set[Path]:
+    roles = playbooks / "roles"
+    folders = [path for path in playbooks.iterdir() if path.is_dir() and path != roles]
+    own = [roles / name for name in _with_called(roles, role)]
+    return {playbooks / playbook, *(path for folder in [*folders, *own] for path in _below(folder))}
+
+
+def _with_called(roles: Path, role: str) -> set[str]:
+    found, waiting = set(), {role}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        texts = (path.read_text(encoding="utf-8") for path in (roles / name).rglob("*.yml"))
+        waiting |= {called for text in texts for called in ANOTHER_ROLE.findall(text)} - found
+    return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)

@@ -1,0 +1,150 @@
+"""What goes into each role, said once: a pure function from the lab to the role's variables.
+
+`ansible-playbook` alone computes the same in the playbooks' own `vars`; a test holds both equal.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeAlias
+
+from homelab.formats.balancer.haproxy import Haproxy
+from homelab.formats.balancer.keepalived import Keepalived
+from homelab.lab import Lab, LoadBalancer, Vm
+
+PRIORITY = 150
+
+
+@dataclass(frozen=True)
+class NfsServerRole:
+    """The exported folder, and the hosts that may mount it."""
+
+    role: ClassVar[str] = "nfs_server"
+    export: str
+    clients: tuple[str, ...]
+    kind: str
+
+
+@dataclass(frozen=True)
+class KubernetesNode:
+    """The version, names to addresses, and the bundle's path as the inventory has it, empty for the repository."""
+
+    role: ClassVar[str] = "kubernetes_node"
+    version: str
+    hosts: Mapping[str, str]
+    bundle: str
+
+
+@dataclass(frozen=True)
+class ClusterAuthority:
+    """All that kubeadm's configuration is made of."""
+
+    role: ClassVar[str] = "cluster_ca"
+    version: str
+    name: str
+    address: str
+    api_name: str
+    api_address: str
+    api_port: int
+    control_planes: Mapping[str, str]
+    pod_network: str
+    service_network: str
+    ignored_preflight_errors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """Who is first, and where the API is: ADDRESS:PORT for clients, NAME:PORT in kubeconfigs."""
+
+    role: ClassVar[str] = "control_plane"
+    first: str
+    address: str
+    api_endpoint: str
+    endpoint: str
+    version: str
+    ignored_preflight_errors: tuple[str, ...]
+
+
+RoleValues: TypeAlias = NfsServerRole | Haproxy | Keepalived | KubernetesNode | ClusterAuthority | Member
+
+
+def variables(values: RoleValues) -> dict[str, Any]:
+    """The role's variables as a play takes them; what is None is found on the guest."""
+    named = {f"{values.role}_{field.name}": getattr(values, field.name) for field in fields(values)}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def nfs_server(lab: Lab) -> NfsServerRole:
+    """The NAS of a lab."""
+    nas = lab.nfs[0]
+    return NfsServerRole(nas.export, tuple(str(host.address) for host in lab.esxi), nas.server_kind)
+
+
+def haproxy(lab: Lab, balancer: LoadBalancer, ca: str) -> Haproxy:
+    """HAProxy on one balancer; `ca` is the API servers' CA in PEM form."""
+    return Haproxy(
+        address=str(lab.api.vip),
+        port=lab.api.port,
+        servers=_addresses(*lab.control_plane),
+        server_port=balancer.server_port,
+        algorithm=balancer.algorithm,
+        weights={vm.name: vm.weight for vm in lab.control_plane},
+        ca=ca,
+        status_port=balancer.status_port,
+        status_address=str(balancer.address),
+        stats_network=str(balancer.stats_network),
+    )
+
+
+def keepalived(lab: Lab, balancer: LoadBalancer) -> Keepalived:
+    """The VIP on one balancer; the first of them takes the address when all are well."""
+    last_octet = int(lab.api.vip) % 256
+    return Keepalived(
+        name=balancer.name,
+        virtual_address=str(lab.api.vip),
+        prefix_length=lab.network.prefixlen,
+        address=str(balancer.address),
+        peers=tuple(str(vm.address) for vm in lab.load_balancers if vm.name != balancer.name),
+        interface=balancer.interface,
+        router_id=balancer.router_id or max(last_octet, 1),
+        priority=PRIORITY - lab.load_balancers.index(balancer),
+        status_port=balancer.status_port,
+    )
+
+
+def kubernetes_node(lab: Lab) -> KubernetesNode:
+    """Every node of the cluster."""
+    hosts = _addresses(*lab.control_plane, *lab.workers) | {lab.api_name: str(lab.api.vip)}
+    return KubernetesNode(lab.kubernetes.version, hosts, lab.kubernetes.bundle or "")
+
+
+def cluster_ca(lab: Lab) -> ClusterAuthority:
+    """The first control plane."""
+    kubernetes = lab.kubernetes
+    return ClusterAuthority(
+        version=kubernetes.version,
+        name=lab.name,
+        address=str(lab.control_plane[0].address),
+        api_name=lab.api_name,
+        api_address=str(lab.api.vip),
+        api_port=lab.api.port,
+        control_planes=_addresses(*lab.control_plane),
+        pod_network=str(kubernetes.pod_network),
+        service_network=str(kubernetes.service_network),
+        ignored_preflight_errors=kubernetes.ignored_preflight_errors,
+    )
+
+
+def control_plane(lab: Lab, target: str) -> Member:
+    """One control plane."""
+    return Member(
+        first=lab.control_plane[0].name,
+        address=str(lab.vm(target).address),
+        api_endpoint=f"{lab.api.vip}:{lab.api.port}",
+        endpoint=f"{lab.api_name}:{lab.api.port}",
+        version=lab.kubernetes.version,
+        ignored_preflight_errors=lab.kubernetes.ignored_preflight_errors,
+    )
+
+
+def _addresses(*vms: Vm) -> dict[str, str]:
+    return {vm.name: str(vm.address) for vm in vms}

@@ -1,0 +1,71 @@
+"""`homelab lb config`: what would be laid down, byte for byte, from the inventory alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.checkout import INVENTORIES, ROOT
+
+DIFFERENT = INVENTORIES / "different" / "hosts.yml"
+GOLDEN = ROOT / "tests" / "formats" / "balancer" / "golden"
+
+
+def lb_config(*argv: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "homelab", "lb", "config", *argv]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    """The sample's inventory with a password, and nothing at its addresses."""
+    secret = tmp_path / "secret.yml"
+    secret.write_text("esxi: {vars: {vault_esxi_password: not a secret}}\n")
+    return secret
+
+
+def test_it_prints_what_the_roles_lay_down(sample: Path) -> None:
+    done = lb_config("-i", str(ROOT / "inventory"), "-i", str(sample), "-l", "lb1")
+    assert done.returncode == 0, done.stderr
+    haproxy, keepalived = ((GOLDEN / "sample" / name).read_text() for name in ("haproxy.cfg", "keepalived.conf"))
+    found = keepalived.replace("interface ens192", "interface (the one that has 192.168.2.31)")
+    assert (
+        done.stdout == f"# lb1: /etc/haproxy/haproxy.cfg\n{haproxy}\n# lb1: /etc/keepalived/keepalived.conf\n{found}\n"
+    )
+    assert "keepalived_interface" in done.stderr
+
+
+def test_a_script_gets_every_balancer_s_files() -> None:
+    done = lb_config("-i", str(DIFFERENT), "-o", "json")
+    assert done.returncode == 0, done.stderr
+    balancers = json.loads(done.stdout)["balancers"]
+    assert [balancer["name"] for balancer in balancers] == ["b2", "b1"]
+    for balancer, interface in zip(balancers, ("lan0", "ens192"), strict=True):
+        files = balancer["files"]
+        assert set(files) == {"/etc/haproxy/haproxy.cfg", "/etc/keepalived/keepalived.conf"}
+        assert f"    interface {interface}\n" in files["/etc/keepalived/keepalived.conf"]
+
+
+def test_it_leaves_nothing_behind_and_needs_no_writable_folder(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(DIFFERENT.read_text())
+    assert lb_config("-i", str(inventory), cwd=tmp_path).returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hosts.yml"]
+
+
+def test_a_kind_that_is_not_laid_down_is_told(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    text = DIFFERENT.read_text().replace("haproxy_server_port: 7443", "load_balancer_kind: nginx")
+    inventory.write_text(text)
+    done = lb_config("-i", str(inventory))
+    assert done.returncode == 2
+    assert "b2 wants nginx at layer 4" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_selection_without_a_balancer_is_told() -> None:
+    done = lb_config("-i", str(DIFFERENT), "-l", "host1")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no balancer" in done.stderr

@@ -1,0 +1,95 @@
+"""haproxy.cfg and keepalived.conf, byte for byte as earlier releases laid them down, and what their renderers need."""
+
+import ast
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from homelab.formats.balancer import haproxy, keepalived
+from tests.helpers.checkout import ROOT
+
+GOLDEN = Path(__file__).parent / "golden"
+FILTERS = ROOT / "playbooks" / "filter_plugins"
+SAMPLE_HAPROXY: dict[str, Any] = {
+    "address": "192.168.2.100",
+    "port": 6443,
+    "servers": {"cp1": "192.168.2.21", "cp2": "192.168.2.22", "cp3": "192.168.2.23"},
+    "server_port": 6443,
+    "algorithm": "leastconn",
+    "weights": {"cp1": 1, "cp2": 1, "cp3": 1},
+    "ca": "PEM",
+    "status_port": 8404,
+    "status_address": "192.168.2.31",
+    "stats_network": "127.0.0.0/8",
+}
+DIFFERENT_HAPROXY: dict[str, Any] = {
+    "address": "10.7.0.250",
+    "port": 8443,
+    "servers": {"c1": "10.7.0.11", "c2": "10.7.0.12"},
+    "server_port": 7443,
+    "algorithm": "weighted",
+    "weights": {"c1": 90, "c2": 10},
+    "ca": "PEM",
+    "status_port": 9404,
+    "status_address": "10.7.0.21",
+    "stats_network": "10.7.0.0/23",
+}
+SAMPLE_KEEPALIVED: dict[str, Any] = {
+    "name": "lb1",
+    "virtual_address": "192.168.2.100",
+    "prefix_length": 24,
+    "address": "192.168.2.31",
+    "peers": ["192.168.2.32"],
+    "interface": "ens192",
+    "router_id": 100,
+    "priority": 150,
+    "status_port": 8404,
+}
+DIFFERENT_KEEPALIVED: dict[str, Any] = {
+    "name": "b1",
+    "virtual_address": "10.7.0.250",
+    "prefix_length": 23,
+    "address": "10.7.0.21",
+    "peers": [],
+    "interface": "lan0",
+    "router_id": 77,
+    "priority": 150,
+    "status_port": 9404,
+}
+
+
+@pytest.mark.parametrize(("name", "fields"), [("sample", SAMPLE_HAPROXY), ("different", DIFFERENT_HAPROXY)])
+def test_haproxy_cfg_is_what_earlier_releases_laid_down(name: str, fields: dict[str, Any]) -> None:
+    made = haproxy.haproxy_cfg(haproxy.Haproxy(**fields))
+    assert made == (GOLDEN / name / "haproxy.cfg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "fields"), [("sample", SAMPLE_KEEPALIVED), ("different", DIFFERENT_KEEPALIVED)])
+def test_keepalived_conf_is_what_earlier_releases_laid_down(name: str, fields: dict[str, Any]) -> None:
+    made = keepalived.keepalived_conf(keepalived.Keepalived(**fields))
+    assert made == (GOLDEN / name / "keepalived.conf").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["haproxy", "keepalived"])
+def test_a_renderer_is_one_file_and_needs_nothing_but_python(name: str) -> None:
+    file = FILTERS / f"{name}.py"
+    assert (ROOT / "homelab" / "formats" / "balancer" / f"{name}.py").resolve() == file
+    tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    imported = {node.module or "" for node in tree if isinstance(node, ast.ImportFrom)}
+    assert {module.partition(".")[0] for module in imported} <= sys.stdlib_module_names
+    assert not [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Import)]
+
+
+def test_the_paths_are_those_that_the_roles_lay_down() -> None:
+    def role_vars(role: str) -> dict[str, Any]:
+        read = yaml.safe_load((ROOT / "playbooks" / "roles" / role / "vars" / "main.yml").read_text(encoding="utf-8"))
+        assert isinstance(read, dict)
+        return read
+
+    assert role_vars("haproxy")["haproxy_ca_file"] == haproxy.CA_FILE
+    assert haproxy.PATH in {file["path"] for file in role_vars("haproxy")["haproxy_files"]}
+    assert role_vars("keepalived")["keepalived_check"] == keepalived.CHECK
+    assert keepalived.PATH in {file["path"] for file in role_vars("keepalived")["keepalived_files"]}
