@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -74,3 +74,10 @@ def test_only_one_module_makes_json_of_events() -> None:
         if '"hand_overs"' in (text := path.read_text(encoding="utf-8")) or '"handed_over"' in text
     ]
     assert made == ["homelab/engine/runner.py", "homelab/output/documents.py"]
+
+
+@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
+def test_what_a_step_sees_is_called_its_state(step: Step[Any, Any]) -> None:
+    [base] = [base for base in type(step).__orig_bases__ if get_origin(base) is Step]  # type: ignore[attr-defined]
+    seen = get_args(base.__args__[0]) or (base.__args__[0],)
+    assert [kind.__name__ for kind in seen if not kind.__name__.endswith("State")] == []

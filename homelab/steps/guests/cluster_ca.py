@@ -10,21 +10,21 @@ from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
 from homelab.steps.guests.one_cluster import Looks, begins, some, traces_of
 from homelab.steps.guests.role_values import cluster_ca, kubernetes_node
-from homelab.steps.guests.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
+from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
 PLAYBOOK = "cluster_ca.yml"
 ROLES = ("kubernetes_node", "cluster_ca")
 
 
 @dataclass(frozen=True)
-class ClusterState:
+class ClusterCaState:
     """The first control plane's roles, and the looks at all control planes."""
 
-    roles: Roles
+    roles: RolesState
     members: Looks
 
 
-class ClusterCa(Step[ClusterState, RunPlaybook]):
+class ClusterCa(Step[ClusterCaState, RunPlaybook]):
     """One node: the first control plane."""
 
     name = "cluster-ca"
@@ -41,12 +41,12 @@ class ClusterCa(Step[ClusterState, RunPlaybook]):
         """The other control planes were tried: whether they bear a cluster is known before a CA is made."""
         return [Node("guest", vm.name) for vm in lab.control_plane[1:]]
 
-    def observe(self, world: World, lab: Lab, target: str) -> ClusterState:
+    def observe(self, world: World, lab: Lab, target: str) -> ClusterCaState:
         """The guest's receipts, and what all control planes bear."""
         members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
-        return ClusterState(observe_roles(world, lab, target, PLAYBOOK, ROLES), members)
+        return ClusterCaState(observe_roles(world, lab, target, PLAYBOOK, ROLES), members)
 
-    def plan(self, lab: Lab, target: str, observed: ClusterState) -> Sequence[Planned[RunPlaybook]]:
+    def plan(self, lab: Lab, target: str, observed: ClusterCaState) -> Sequence[Planned[RunPlaybook]]:
         """Prepare the node and make the CA when a receipt says so, and never beside another cluster."""
         roles = observed.roles
         values = (kubernetes_node(lab), cluster_ca(lab))

@@ -9,22 +9,22 @@ from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
 from homelab.steps.guests.one_cluster import Looks, begins, is_begun, refuse_foreign
 from homelab.steps.guests.role_values import control_plane, kubernetes_node
-from homelab.steps.guests.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
+from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
 PLAYBOOK = "kubernetes.yml"
 ROLES = ("kubernetes_node", "control_plane")
 
 
 @dataclass(frozen=True)
-class ControlPlaneState:
+class KubernetesState:
     """The guest's roles, whether a balancer stands, and the looks at all control planes."""
 
-    roles: Roles
+    roles: RolesState
     balanced: bool
     members: Looks
 
 
-class KubernetesStep(Step[ControlPlaneState, RunPlaybook]):
+class KubernetesStep(Step[KubernetesState, RunPlaybook]):
     """One node for each control plane."""
 
     name = "kubernetes"
@@ -45,15 +45,15 @@ class KubernetesStep(Step[ControlPlaneState, RunPlaybook]):
         """The balancers were tried."""
         return [Node("load-balancer", vm.name) for vm in lab.load_balancers]
 
-    def observe(self, world: World, lab: Lab, target: str) -> ControlPlaneState:
+    def observe(self, world: World, lab: Lab, target: str) -> KubernetesState:
         """The guest's receipts, and whether any balancer is laid down: kubeadm talks through it."""
         looks = [world.guest(vm.name) for vm in lab.load_balancers]
         balanced = any(isinstance(look, GuestLook) and "keepalived" in look.receipts for look in looks)
         members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
         roles = observe_roles(world, lab, target, PLAYBOOK, ROLES)
-        return ControlPlaneState(roles, balanced or not looks, members)
+        return KubernetesState(roles, balanced or not looks, members)
 
-    def plan(self, lab: Lab, target: str, observed: ControlPlaneState) -> Sequence[Planned[RunPlaybook]]:
+    def plan(self, lab: Lab, target: str, observed: KubernetesState) -> Sequence[Planned[RunPlaybook]]:
         """Bring the API server up when a receipt says so, and never a second cluster."""
         values = (kubernetes_node(lab), control_plane(lab, target))
         first = target == lab.control_plane[0].name

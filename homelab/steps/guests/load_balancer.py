@@ -8,13 +8,13 @@ from homelab.lab import Lab, LoadBalancer
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World
 from homelab.steps.guests.role_values import haproxy, keepalived
-from homelab.steps.guests.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
+from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
 PLAYBOOK = "load_balancer.yml"
 ROLES = ("haproxy", "keepalived")
 
 
-class LoadBalancerStep(Step[Roles, RunPlaybook]):
+class LoadBalancerStep(Step[RolesState, RunPlaybook]):
     """One node for each balancer."""
 
     name = "load-balancer"
@@ -27,11 +27,11 @@ class LoadBalancerStep(Step[Roles, RunPlaybook]):
         """The guest is ready, and the CA that it verifies the API servers by exists."""
         return [Node("guest", target), *(Node("cluster-ca", vm.name) for vm in lab.control_plane[:1])]
 
-    def observe(self, world: World, lab: Lab, target: str) -> Roles:
+    def observe(self, world: World, lab: Lab, target: str) -> RolesState:
         """The guest's receipts, and the CA."""
         return replace(observe_roles(world, lab, target, PLAYBOOK, ROLES), ca=_ca(world, lab, target))
 
-    def plan(self, lab: Lab, target: str, observed: Roles) -> Sequence[Planned[RunPlaybook]]:
+    def plan(self, lab: Lab, target: str, observed: RolesState) -> Sequence[Planned[RunPlaybook]]:
         """Lay the balancer down when a receipt says so."""
         balancer = _balancer(lab, target)
         if isinstance(observed.guest, GuestAway):

@@ -47,7 +47,7 @@ class RunPlaybook(Change):
 
 
 @dataclass(frozen=True)
-class Roles:
+class RolesState:
     """A guest, the digests of what its roles are made of, and the cluster's CA.
 
     `contents` is VARIABLE -> digest of the file of this machine that it names: the same file elsewhere is no change.
@@ -59,10 +59,10 @@ class Roles:
     contents: Mapping[str, str] = field(default_factory=dict)
 
 
-def observe_roles(world: World, lab: Lab, target: str, playbook: str, roles: Sequence[str]) -> Roles:
+def observe_roles(world: World, lab: Lab, target: str, playbook: str, roles: Sequence[str]) -> RolesState:
     """Look at a guest, and at what its roles are made of."""
     bundle = lab.kubernetes.bundle if "kubernetes_node" in roles else None
-    return Roles(
+    return RolesState(
         world.guest(target),
         sources={role: world.role_digest(playbook, role) for role in roles},
         contents={"kubernetes_node_bundle": world.file_digest(bundle)} if bundle else {},
@@ -76,7 +76,7 @@ def digest(sources: str, values: Mapping[str, Any]) -> str:
 
 
 def plan_roles(
-    target: str, observed: Roles, playbook: str, brings: str, values: Sequence[RoleValues]
+    target: str, observed: RolesState, playbook: str, brings: str, values: Sequence[RoleValues]
 ) -> Sequence[Planned[RunPlaybook]]:
     """Run the playbook when any of the roles that these values go into is not as wanted."""
     if isinstance(observed.guest, GuestAway):
@@ -90,7 +90,7 @@ def plan_roles(
     return [RunPlaybook(target, playbook, brings, because, tuple(sorted(inputs.items())), right, values=tuple(values))]
 
 
-def _goes_in(observed: Roles, values: RoleValues) -> str:
+def _goes_in(observed: RolesState, values: RoleValues) -> str:
     read = variables(values)
     by_content = {name: content for name, content in observed.contents.items() if name in read}
     return digest(observed.sources[values.role], read | by_content)

@@ -12,7 +12,7 @@ from homelab.ports.net.nfs import ExportLook
 from homelab.ports.vsphere import HostLook, NasLook
 from homelab.ports.world import World
 from homelab.steps.guests.role_values import nfs_server
-from homelab.steps.guests.roles import Roles, RunPlaybook, apply_playbook, observe_roles, plan_roles
+from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 from homelab.steps.hosts.nfs_changes import MountNfs, Remount, addition, removal, told
 
 MAX_VOLUMES = "NFS.MaxVolumes"
@@ -31,7 +31,7 @@ class NfsDatastoreState:
 Changes = MountNfs | Remount | RunPlaybook
 
 
-class NfsDatastore(Step[NfsDatastoreState | Roles, Changes]):
+class NfsDatastore(Step[NfsDatastoreState | RolesState, Changes]):
     """One node for each host, and one for a NAS that is ours to lay down."""
 
     name = "nfs-datastore"
@@ -49,7 +49,7 @@ class NfsDatastore(Step[NfsDatastoreState | Roles, Changes]):
         """The host has been met."""
         return [Node("first-boot", target)]
 
-    def observe(self, world: World, lab: Lab, target: str) -> NfsDatastoreState | Roles:
+    def observe(self, world: World, lab: Lab, target: str) -> NfsDatastoreState | RolesState:
         """The host's mounts; the others', and the export as it is seen from here, only when something is missing."""
         nas = lab.nfs[0]
         if target == nas.name:
@@ -60,10 +60,10 @@ class NfsDatastore(Step[NfsDatastoreState | Roles, Changes]):
         others = {name: other.nas for name, other in world.reachable_hosts().items() if name != target}
         return NfsDatastoreState(look, others, world.lan.export())
 
-    def plan(self, lab: Lab, target: str, observed: NfsDatastoreState | Roles) -> Sequence[Planned[Changes]]:
+    def plan(self, lab: Lab, target: str, observed: NfsDatastoreState | RolesState) -> Sequence[Planned[Changes]]:
         """Mount what is missing; move what is there under other strings, if nothing uses it."""
         nas = lab.nfs[0]
-        if isinstance(observed, Roles):
+        if isinstance(observed, RolesState):
             return plan_roles(target, observed, PLAYBOOK, "lay an NFS server down", (nfs_server(lab),))
         found = observed.look.nas_named(nas.datastore)
         if found and _same(found, nas):

@@ -12,10 +12,10 @@ from homelab.lab import Lab
 from homelab.ports.ansible.sources import role_digest
 from homelab.ports.guest.look import GuestLook, Receipt
 from homelab.steps.guests import cluster_ca, kubernetes, load_balancer
-from homelab.steps.guests.cluster_ca import ClusterCa, ClusterState
-from homelab.steps.guests.kubernetes import ControlPlaneState, KubernetesStep
+from homelab.steps.guests.cluster_ca import ClusterCa, ClusterCaState
+from homelab.steps.guests.kubernetes import KubernetesState, KubernetesStep
 from homelab.steps.guests.load_balancer import LoadBalancerStep
-from homelab.steps.guests.roles import Roles, RunPlaybook
+from homelab.steps.guests.roles import RolesState, RunPlaybook
 from homelab.steps.hosts import nfs_datastore
 from homelab.steps.hosts.nfs_datastore import NfsDatastore
 from tests.helpers.checkout import ROOT
@@ -35,12 +35,12 @@ MEMBERS = dict.fromkeys(("cp1", "cp2", "cp3"), GuestLook("done", {}, None))
 def plan(playbook: str, lab: Lab, folder: Path, guest: GuestLook, contents: Mapping[str, str]) -> list[Any]:
     """What the step of a playbook plans on its first target, with the playbooks of a folder."""
     sources = {role: role_digest(folder, playbook, role) for role in ROLES[playbook]}
-    roles = Roles(guest, sources, "PEM", contents)
+    roles = RolesState(guest, sources, "PEM", contents)
     members = MEMBERS | {"cp1": guest}
     planned: dict[str, tuple[Step[Any, Any], str, Any]] = {
-        cluster_ca.PLAYBOOK: (ClusterCa(), "cp1", ClusterState(roles, members)),
+        cluster_ca.PLAYBOOK: (ClusterCa(), "cp1", ClusterCaState(roles, members)),
         load_balancer.PLAYBOOK: (LoadBalancerStep(), "lb1", roles),
-        kubernetes.PLAYBOOK: (KubernetesStep(), "cp1", ControlPlaneState(roles, True, members)),
+        kubernetes.PLAYBOOK: (KubernetesStep(), "cp1", KubernetesState(roles, True, members)),
         nfs_datastore.PLAYBOOK: (NfsDatastore(), "nas", roles),
     }
     step, target, observed = planned[playbook]

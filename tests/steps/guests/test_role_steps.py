@@ -9,10 +9,10 @@ from homelab.engine.step import Blocked, Node
 from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestAway, GuestLook, Receipt
-from homelab.steps.guests.cluster_ca import ClusterCa, ClusterState
-from homelab.steps.guests.kubernetes import ControlPlaneState, KubernetesStep
+from homelab.steps.guests.cluster_ca import ClusterCa, ClusterCaState
+from homelab.steps.guests.kubernetes import KubernetesState, KubernetesStep
 from homelab.steps.guests.load_balancer import LoadBalancerStep
-from homelab.steps.guests.roles import Roles, RunPlaybook
+from homelab.steps.guests.roles import RolesState, RunPlaybook
 from tests.helpers.sample import sample_lab
 
 LAB = sample_lab()
@@ -24,16 +24,18 @@ MEMBERS: dict[str, GuestLook | GuestAway] = {"cp1": BARE, "cp2": BARE, "cp3": BA
 
 
 def ca_plan(first: GuestLook | GuestAway = BARE, **others: GuestLook | GuestAway) -> list[object]:
-    return list(ClusterCa().plan(LAB, "cp1", ClusterState(Roles(first, FILES), MEMBERS | {"cp1": first} | others)))
+    return list(
+        ClusterCa().plan(LAB, "cp1", ClusterCaState(RolesState(first, FILES), MEMBERS | {"cp1": first} | others))
+    )
 
 
 def kubernetes_plan(target: str, **members: GuestLook | GuestAway) -> list[object]:
     looks = MEMBERS | {"cp1": WITH_CA} | members
-    return list(KubernetesStep().plan(LAB, target, ControlPlaneState(Roles(looks[target], FILES), True, looks)))
+    return list(KubernetesStep().plan(LAB, target, KubernetesState(RolesState(looks[target], FILES), True, looks)))
 
 
 def balancer_plan(lab: Lab, guest: GuestLook | GuestAway, ca: str | None = "PEM") -> list[object]:
-    return list(LoadBalancerStep().plan(lab, "lb1", Roles(guest, FILES, ca)))
+    return list(LoadBalancerStep().plan(lab, "lb1", RolesState(guest, FILES, ca)))
 
 
 def laid_down(lab: Lab = LAB) -> GuestLook:
@@ -65,7 +67,7 @@ def test_what_goes_in_counts_and_nothing_else_does() -> None:
     other_image = sample_lab(image={"source": "other", "sha256": "b" * 64})
     assert balancer_plan(other_image, laid_down()) == []
     assert balancer_plan(LAB, laid_down(), ca="another CA")
-    assert list(LoadBalancerStep().plan(LAB, "lb1", Roles(laid_down(), FILES | {"haproxy": "new role"}, "PEM")))
+    assert list(LoadBalancerStep().plan(LAB, "lb1", RolesState(laid_down(), FILES | {"haproxy": "new role"}, "PEM")))
 
 
 def test_a_balancer_waits_for_its_guest_and_for_the_ca() -> None:
@@ -74,7 +76,7 @@ def test_a_balancer_waits_for_its_guest_and_for_the_ca() -> None:
 
 
 def test_kubernetes_waits_for_a_balancer() -> None:
-    state = ControlPlaneState(Roles(WITH_CA, FILES), balanced=False, members=MEMBERS)
+    state = KubernetesState(RolesState(WITH_CA, FILES), balanced=False, members=MEMBERS)
     [item] = KubernetesStep().plan(LAB, "cp1", state)
     assert item == Blocked("cp1", "a balancer holds the VIP (load-balancer)")
     [change] = KubernetesStep().plan(LAB, "cp1", replace(state, balanced=True))
