@@ -69,9 +69,9 @@ class World:
         return replace(self, waiting=report)
 
     @property
-    def log_path(self) -> Path:
-        """Where the run's full log is."""
-        return self.files.log
+    def whole_story(self) -> str:
+        """Where the whole story of a mistake of ours is: a sentence."""
+        return f"The whole story is in {self.files.log}"
 
     @property
     def cannot_write(self) -> str:
