@@ -232,7 +232,12 @@ def lone_host(address: IPv4Address, user: str, password: str) -> Lab:
     """
     host = EsxiHost(name="host", address=address, user=user, password=SecretStr(password))
     named = host.model_copy(update={"name": str(address)})
-    return Lab.model_construct(name="homelab", domain="", esxi=(named,))  # type: ignore[call-arg]
+    return no_lab().model_copy(update={"esxi": (named,)})
+
+
+def no_lab() -> Lab:
+    """The lab of what needs no inventory: nothing in it is known."""
+    return Lab.model_construct(name="homelab", domain="")  # type: ignore[call-arg]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import click
 if TYPE_CHECKING:
     from homelab.commands.options import Options
     from homelab.errors import HomelabError
-    from homelab.output.ui import Ui
 
 F = TypeVar("F", bound=Callable[..., Any])
 STEPS = (
@@ -108,13 +107,3 @@ def inventories(named: Sequence[str]) -> tuple[Path, ...]:
     """The named sources, else HOMELAB_INVENTORY, else ./inventory."""
     listed = [name for name in os.environ.get("HOMELAB_INVENTORY", "").split(",") if name]
     return tuple(Path(name) for name in named or listed or ["inventory"])
-
-
-def or_sample(sources: tuple[Path, ...], ui: "Ui") -> tuple[Path, ...]:
-    """The packaged sample lab, when none was named and ./inventory does not exist; says so."""
-    from homelab.ports.files.data import data_folder
-
-    if sources != (Path("inventory"),) or sources[0].exists():
-        return sources
-    ui.note("no inventory here; the packaged sample lab is used")
-    return (data_folder("inventory"),)

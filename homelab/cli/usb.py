@@ -40,7 +40,7 @@ def usb_build(options: "Options", host: str, file: Path | None, kickstart: Path 
 @with_globals
 def usb_verify(options: "Options", host: str, medium: Path, kickstart: Path | None) -> int:
     """Compare an image or a stick, file by file, with the ISO and the inventory."""
-    from homelab.commands import usb_build as usb_commands
+    from homelab.commands import usb_verify as usb_commands
 
     return usb_commands.verify(options, host, medium, kickstart)
 
@@ -50,7 +50,7 @@ def usb_verify(options: "Options", host: str, medium: Path, kickstart: Path | No
 @with_globals
 def usb_lint(options: "Options", file: Path) -> int:
     """Check a kickstart file (ks.cfg) of your own; needs no inventory."""
-    from homelab.commands import usb_build as usb_commands
+    from homelab.commands import usb_verify as usb_commands
 
     return usb_commands.lint_file(options, file)
 

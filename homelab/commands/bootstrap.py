@@ -4,7 +4,7 @@ from homelab.commands.carry_out import carry_out
 from homelab.commands.lab_run import open_run
 from homelab.commands.options import Options
 from homelab.commands.selection import chosen_steps
-from homelab.steps import STEP_NAMES, all_steps
+from homelab.steps.product import STEP_NAMES, all_steps
 
 
 def bootstrap(options: Options, *, only: str | None, start: str | None, until: str | None, wait: float) -> int:

@@ -6,7 +6,7 @@ from homelab.commands.lab_run import open_run
 from homelab.commands.options import Options
 from homelab.commands.verify import show_checks
 from homelab.errors import DONE, FAILED
-from homelab.steps import all_steps
+from homelab.steps.product import all_steps
 
 
 def doctor(options: Options) -> int:

@@ -1,13 +1,13 @@
 """The command `driver-fix`: the NIC driver of one or more hosts, one after another."""
 
 import os
-import sys
 from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv4Address
 
 from homelab.commands.carry_out import carry_out
-from homelab.commands.lab_run import lab_of, open_run, vault_of
+from homelab.commands.lab_run import open_run
 from homelab.commands.options import Options
+from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import UsageError
 from homelab.lab import Lab, lone_host
 from homelab.steps.hosts.driver_fix import DriverFix
@@ -54,7 +54,7 @@ def _address(text: str) -> IPv4Address | None:
 def _credentials(options: Options, address: str) -> tuple[str, str]:
     """From the environment, the password else by a prompt."""
     user, password = os.environ.get("VMWARE_USER", "root"), os.environ.get("VMWARE_PASSWORD")
-    if password is None and sys.stdin.isatty():
+    if password is None and options.ui.there:
         password = options.ui.ask_secret(f"Password of {user} at {address}: ")
     if not password:
         raise UsageError(

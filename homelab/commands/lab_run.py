@@ -1,18 +1,16 @@
 """One command on one lab: steps, the wanted lab and a selection, with the world, the logs and the voice for them."""
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from homelab.commands.options import Options
 from homelab.commands.selection import Selection
+from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.engine.events import Event
 from homelab.engine.runner import Runner
 from homelab.engine.step import AnyStep
-from homelab.inventory import read_lab
 from homelab.lab import EsxiHost, Lab, Vcenter
 from homelab.output.documents import event_document
 from homelab.output.ui import Ui
@@ -21,20 +19,6 @@ from homelab.ports.files.data import data_folder
 from homelab.ports.files.home import HomeFiles, home_of
 from homelab.ports.open_world import open_world
 from homelab.ports.world import World
-
-
-@cache
-def vault_of(options: Options) -> Vault:
-    """The vault of a command: its password is asked for once, on a terminal only."""
-    return Vault(options.ui.ask_secret if sys.stdin.isatty() else None)
-
-
-def lab_of(options: Options, vault: Vault) -> Lab:
-    """The inventory's lab; what works but is hardly meant is warned of."""
-    reading = read_lab(options.inventories, vault)
-    for warning in reading.warnings:
-        options.ui.warn(str(warning))
-    return reading.lab
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from homelab.commands.lab_run import lab_of, limit_of, vault_of
+from homelab.commands.lab_run import limit_of
 from homelab.commands.options import Options
+from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import DONE, UsageError
 from homelab.formats.balancer import haproxy as haproxy_format
 from homelab.formats.balancer import keepalived as keepalived_format

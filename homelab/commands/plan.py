@@ -6,7 +6,7 @@ from homelab.engine.plan import Plan
 from homelab.engine.step import HandOver
 from homelab.errors import CHANGES, DONE, FAILED, HANDED_OVER
 from homelab.output.documents import plan_document
-from homelab.steps import all_steps
+from homelab.steps.product import all_steps
 
 
 def plan(options: Options) -> int:

@@ -1,17 +1,76 @@
-"""What stands before every command that touches this machine's devices: no rehearsal, and the right disk."""
+"""A command on this machine's own sticks and images: one step, outside of rehearsals, asked about and carried out."""
 
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from homelab.errors import Refused, UsageError
-from homelab.formats.disk.devices import Device, refusal
-from homelab.ports.media.devices import Disks
-from homelab.ports.media.stick_file import kind_of
+from homelab.engine.consent import agreed
+from homelab.engine.events import Changed, Event
+from homelab.engine.in_line import InLine
+from homelab.engine.runner import Runner
+from homelab.engine.step import Change, Step
+from homelab.errors import UsageError
+from homelab.lab import Lab
+from homelab.ports.media.this_machine import ThisMachine
 from homelab.ports.rehearsed import sign_of_rehearsal
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
+
+C = TypeVar("C", bound=Change)
+
+
+Heard = Callable[[Event], None]
+
+
+def carry_out(
+    options: "Options",
+    step: Step[Any, C],
+    lab: Lab,
+    world: ThisMachine,
+    *,
+    named: str | None = None,
+    heard: Heard = lambda event: None,
+) -> tuple[C, ...] | None:
+    """Bring the one target of a step into the wanted state; the changes as they were made, None when declined.
+
+    What fails is raised. What destroys nothing is not asked about: who named the file asked for it.
+    """
+    ear = _Ear(heard)
+    runner = Runner(lab, [step], world, ear, pool=InLine)
+    plan = runner.plan()
+    for failure in plan.failures.values():
+        raise failure
+    for remark in [each for remarks in plan.remarks.values() for each in remarks]:
+        options.ui.warn(remark)
+    consent = agreed(plan, options.ui, yes=options.yes or not plan.disruptive, named=named)
+    if consent is None:
+        options.ui.warn("nothing was touched")
+        return None
+    runner.run(plan, consent.covers)
+    for failed in (*ear.unread, *(outcome.error for outcome in runner.outcomes.values())):
+        if failed:
+            raise failed
+    return tuple(cast("C", change) for change in ear.made)
+
+
+class _Ear:
+    """Hears the events of a run; `made` are its changes."""
+
+    def __init__(self, heard: Heard) -> None:
+        self.made: list[Change] = []
+        self.unread: list[BrokenPipeError] = []
+        self._heard = heard
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Changed):
+            self.made.append(event.change)
+        try:
+            self._heard(event)
+        except BrokenPipeError as error:
+            # Whoever read it has gone. That ends the command, and is no mistake of its step.
+            self.unread.append(error)
+            raise
+
 
 # --- rehearsals
 
@@ -39,61 +98,3 @@ def touches_devices(words: tuple[str, ...]) -> str | None:
         return next((f"usb {word}" for word in words if word in ("write", "install")), None)
     sticks = any(word == "--stick" or word.startswith("--stick=") for word in words)
     return "driver-fix --stick" if "driver-fix" in words and sticks else None
-
-
-# --- which disk
-
-
-def chosen(found: list[Device], named: str) -> Device:
-    """The disk that was named, as sdb, /dev/sdb or by a link to it; UsageError when it is none."""
-    short = named.removeprefix("/dev/")
-    path = _resolved(named)
-    for device in found:
-        if short in (device.name, f"r{device.name}") or path == device.path:
-            return device
-        if short in device.parts:
-            advice = f"Name the whole disk: {device.name}"
-            raise UsageError(f"{short} is a partition, and a stick is written whole", where=named, advice=advice)
-    is_other = kind_of(Path(named)) is not None and not named.startswith("/dev/")
-    usable = ", ".join(device.name for device in found if device.usb and refusal(device) is None)
-    advice = f"Sticks that could be written: {usable}" if usable else "No stick is plugged in that could be written"
-    raise UsageError("this is no device" if is_other else "there is no such disk", where=named, advice=advice)
-
-
-def _resolved(named: str) -> str:
-    """A path such as /dev/disk/by-id/usb-... is a link."""
-    try:
-        return str(Path(named).resolve())
-    except (OSError, RuntimeError):  # a link that leads to itself
-        return named
-
-
-def refuse(reason: tuple[str, str] | None, device: Device) -> None:
-    """Raise a reason why a disk must not be written."""
-    if reason:
-        raise Refused(f"{reason[0]}; nothing was written", where=device.path, advice=reason[1])
-
-
-def look_again(disks: Disks, shown: Device) -> Device:
-    """A person may take minutes to answer: what has that name now must be the disk that was shown."""
-    now = next((device for device in disks.all() if device.name == shown.name), None)
-    if now is None:
-        raise Refused(
-            f"{shown.name} is gone; nothing was written", where=shown.path, advice="Plug it in, and run again"
-        )
-    if now.identity != shown.identity:
-        how = "was plugged in anew" if str(now) == str(shown) else "is another disk now"
-        refuse((f"{shown.name} {how}: {now}", "Run it again, and read what it shows"), shown)
-    refuse(refusal(now), shown)
-    return now
-
-
-# --- answers
-
-
-def typed() -> str:
-    """The line that was typed; empty at the end of input, and for what is no text."""
-    try:
-        return sys.stdin.readline().strip()
-    except UnicodeDecodeError:
-        return ""

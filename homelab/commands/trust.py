@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 
-from homelab.commands.lab_run import vault_of
 from homelab.commands.options import Options
+from homelab.commands.wanted_lab import vault_of
 from homelab.errors import DONE, UsageError
 from homelab.formats.trust.known_hosts import known_host_name
 from homelab.formats.trust.pins import ever_at, named

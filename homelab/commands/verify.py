@@ -9,7 +9,7 @@ from homelab.commands.options import Options
 from homelab.commands.plan import show_plan
 from homelab.engine.plan import Plan
 from homelab.errors import DONE, FAILED
-from homelab.steps import all_steps
+from homelab.steps.product import all_steps
 
 SECONDS = 5.0
 

@@ -4,7 +4,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
@@ -23,22 +23,29 @@ NAMED = 8
 Emit = Callable[[Event], None]
 Agreed = Callable[[Node, Change], bool]
 Selection = Callable[[Node], bool]
+Pool = Callable[[], Executor]
 
 
 @dataclass
 class Outcome:
     """How one node ended: done, failed, blocked, handed_over or interrupted.
 
-    `began` when something was or may have been written.
+    `began` when something was or may have been written; `error` is what a failure was.
     """
 
     status: str
     began: bool = False
+    error: HomelabError | None = None
 
     @property
     def harmful(self) -> bool:
         """Whether it may have left something half done behind."""
         return self.began and self.status != "done"
+
+
+def threads() -> Executor:
+    """A bounded pool, in which independent nodes run at once."""
+    return ThreadPoolExecutor(WORKERS)
 
 
 class Runner:
@@ -51,6 +58,7 @@ class Runner:
         world: World,
         emit: Emit,
         selection: Selection = lambda node: True,
+        pool: Pool = threads,
     ) -> None:
         self.lab = lab
         self.graph: Graph = chosen_graph(full_graph(lab, steps), selection)
@@ -59,6 +67,7 @@ class Runner:
         self.outcomes: dict[Node, Outcome] = {}
         self._steps = {step.name: step for step in steps}
         self._emit = emit
+        self._pool = pool
         self._emitting = threading.Lock()
         self._made: list[Change] = []
         self._began: set[Node] = set()
@@ -71,7 +80,7 @@ class Runner:
     def plan(self) -> Plan:
         """Look at every node, all at once, and decide; nothing is written."""
         plan = Plan()
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with self._pool() as pool:
             futures = {node: pool.submit(self._look, node) for node in self.graph}
             for node, future in futures.items():
                 try:
@@ -106,8 +115,9 @@ class Runner:
     def _apply(self, node: Node, change: Change) -> None:
         self._began.add(node)
         with self.world.run.during(node.step):
-            self._steps[node.step].apply(self._world_at(node), change)
-        self._made.append(change)
+            made = self._steps[node.step].apply(self._world_at(node), change) or change
+        self._made.append(made)
+        self.emit(Changed(node=node, change=made))
 
     def _world_at(self, node: Node) -> World:
         return self.world.at(
@@ -124,7 +134,7 @@ class Runner:
         return HomelabError(
             f"a mistake of homelab itself: {type(error).__name__}: {error}",
             where=str(node),
-            advice=f"The whole story is in {self.world.run.log_path}; please report it",
+            advice=f"{self.world.run.whole_story}; please report it",
         )
 
     def run(self, plan: Plan, agreed: Agreed) -> Counts:
@@ -137,7 +147,7 @@ class Runner:
         sorter = TopologicalSorter(order(self._waits))
         sorter.prepare()
         running: dict[Future[Outcome], Node] = {}
-        with self.world.run.interruptible(), ThreadPoolExecutor(WORKERS) as pool:
+        with self.world.run.interruptible(), self._pool() as pool:
             try:
                 while sorter.is_active() and not self.world.run.stop.is_set():
                     for node in sorter.get_ready():
@@ -180,16 +190,15 @@ class Runner:
             return self._carry_out(node, agreed)
         except PersonNeeded as error:
             self.emit(HandedOver(node=node, do=f"{error.where}: {error.what}. {error.advice}"))
-            return Outcome("handed_over", began=node in self._began)
+            return Outcome("handed_over", node in self._began, error)
         except Interrupted as error:
-            self._tell(node, error)
-            return Outcome("interrupted", began=node in self._began)
+            return self._ended(node, "interrupted", error)
         except Exception as error:
-            self._tell(node, self._told(node, error))
-        return Outcome("failed", began=node in self._began)
+            return self._ended(node, "failed", self._told(node, error))
 
-    def _tell(self, node: Node, error: HomelabError) -> None:
+    def _ended(self, node: Node, status: str, error: HomelabError) -> Outcome:
         self.emit(Failed(node=node, what=error.what, where=error.where, advice=error.advice))
+        return Outcome(status, node in self._began, error)
 
     def _carry_out(self, node: Node, agreed: Agreed) -> Outcome:
         self.emit(Started(node=node))
@@ -207,10 +216,9 @@ class Runner:
             if change.disruptive:
                 self._check_agreed(node, change, agreed)
             self._apply(node, change)
-            self.emit(Changed(node=node, change=change))
-        if changes:
+        if not all(change.anew for change in changes):
             self._check_taken(node)
-        else:
+        if not changes:
             self.emit(Unchanged(node=node, sentence="; ".join(remarks)))
         return Outcome("done", bool(changes))
 

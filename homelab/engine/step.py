@@ -41,14 +41,35 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Asking:
+    """How a change is agreed to that is asked about by itself, at length, and not with a plan.
+
+    `lines` and then `warnings` are shown before. `loss` is told where nobody can be asked, with the `advice`; it is a
+    clause. `place` is where it would be written. What `must_name` says has to be typed, for a y is too easily said;
+    --yes then agrees to a change without `doubts` (clauses), and to one that was named on the command line by `serial`.
+    """
+
+    lines: tuple[str, ...]
+    loss: str
+    advice: str
+    place: str
+    warnings: tuple[str, ...] = ()
+    must_name: str = ""
+    serial: str = ""
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Change:
     """What a step wants to write. Subclasses add their own fields, and say the rest in `_words`.
 
-    `target` is the inventory's name. A disruptive change reboots, powers off, formats or destroys.
+    `target` is the inventory's name. A disruptive change reboots, powers off, formats or destroys. One that is made
+    `anew` is made whenever it is asked for: no state would be found again, and `apply` itself proves that it took.
     """
 
     target: str
     disruptive: ClassVar[bool] = False
+    anew: ClassVar[bool] = False
 
     @property
     def words(self) -> Words:
@@ -57,6 +78,15 @@ class Change:
 
     def _words(self) -> Words:
         raise NotImplementedError
+
+    @property
+    def asking(self) -> Asking | None:
+        """How it is asked about by itself; None when it is agreed to with its plan."""
+        return None
+
+    def differs_from(self, shown: "Change") -> str:
+        """What is not as it was `shown` any more, as a clause; empty when that is just another question."""
+        return ""
 
     def __str__(self) -> str:
         return self.words.sentence
@@ -133,12 +163,15 @@ class Step(ABC, Generic[Observed, C]):
         """Compare wanted and observed; empty when all is well. Pure; raises Refused when a guard holds."""
 
     def remarks(self, lab: "Lab", target: str, observed: Observed) -> Sequence[str]:
-        """What a person should know of a target that is left as it is; no change, and never a failure. Pure."""
+        """What a person should know of a target beside its changes; no change, and never a failure. Pure."""
         return ()
 
     @abstractmethod
-    def apply(self, world: Any, change: C) -> None:
-        """Make one change, which carries all that it writes; the only place that writes."""
+    def apply(self, world: Any, change: C) -> C | None:
+        """Make one change, which carries all that it writes; the only place that writes.
+
+        Returns the change with what only the making tells, None when that is nothing.
+        """
 
 
 AnyStep = Step[Any, Any]

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import Path
 from threading import Event
 from typing import Protocol
 
@@ -19,15 +18,15 @@ class Run(Protocol):
         """Set once nothing new may begin."""
 
     @property
-    def log_path(self) -> Path:
-        """Where the full log is."""
+    def whole_story(self) -> str:
+        """Where the whole story of a mistake of ours is: a sentence."""
 
     @property
     def cannot_write(self) -> str:
         """Why the logs cannot be written any more; empty when they can."""
 
     def log(self, text: str) -> None:
-        """Add a line to the full log."""
+        """Add a line to the full log, where there is one."""
 
     def during(self, step: str) -> AbstractContextManager[None]:
         """In this context what is recorded belongs to a step."""
@@ -36,7 +35,7 @@ class Run(Protocol):
         """In this context no look counts that was asked for before it began."""
 
     def interruptible(self) -> AbstractContextManager[None]:
-        """In this context the first Ctrl-C or SIGTERM sets `stop`, and raises nothing."""
+        """In this context Ctrl-C and SIGTERM set `stop`, and raise nothing; or end at once what can be ended so."""
 
 
 class World(Protocol):

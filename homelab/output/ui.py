@@ -200,4 +200,16 @@ class Ui:
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""
         self._err.print(self._fit(f"{question} [y/N] "), end="")
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        return self._line().lower() in ("y", "yes")
+
+    def typed(self, question: str) -> str:
+        """Ask a person for a word; empty at the end of input."""
+        self.show(question)
+        return self._line()
+
+    def _line(self) -> str:
+        """The line that was typed; what is no text is no answer."""
+        try:
+            return sys.stdin.readline().strip()
+        except UnicodeDecodeError:
+            return ""

@@ -3,7 +3,6 @@
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event
 
 from homelab.ports.files.home import HomeFiles
@@ -24,9 +23,9 @@ class RunContext:
         self.files.append("run.log", f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}\n")
 
     @property
-    def log_path(self) -> Path:
-        """Where the full log is."""
-        return self.files.log
+    def whole_story(self) -> str:
+        """Where the whole story of a mistake of ours is: a sentence."""
+        return f"The whole story is in {self.files.log}"
 
     @property
     def cannot_write(self) -> str:

@@ -12,7 +12,7 @@ from homelab import cli
 from homelab.commands.selection import chosen_steps
 from homelab.engine.events import Counts
 from homelab.errors import UsageError
-from homelab.steps import STEP_NAMES
+from homelab.steps.product import STEP_NAMES
 from tests.helpers.checkout import INVENTORIES, ROOT
 
 INVALID = INVENTORIES / "invalid"

@@ -14,6 +14,7 @@ from homelab.commands.options import Options
 from homelab.errors import HomelabError, Refused, UsageError
 from homelab.formats.disk.stick_marker import Marker
 from homelab.output.ui import Ui
+from homelab.ports.media.devices import Medium
 from tests.helpers.stick_tools import SMALL, SMALL_SIZE, boot_cfg, digest, installed, installer
 from tests.helpers.sysfs_tools import SATA, Machine
 
@@ -213,9 +214,9 @@ def test_a_write_that_was_cut_off_is_told_by_the_next(machine: Machine, capsys: 
 def test_a_stick_that_vanishes_is_told_and_half_written(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = stick_commands.Medium.write
+    real = Medium.write
 
-    def pulled(self: stick_commands.Medium, offset: int, content: bytes) -> None:
+    def pulled(self: Medium, offset: int, content: bytes) -> None:
         if 16 << 20 < offset < GB:
             self.path.unlink(missing_ok=True)
             content = bytes(512)
@@ -223,7 +224,7 @@ def test_a_stick_that_vanishes_is_told_and_half_written(
                 raise OSError(5, "Input/output error")
         real(self, offset, content)
 
-    monkeypatch.setattr(stick_commands.Medium, "write", pulled)
+    monkeypatch.setattr(Medium, "write", pulled)
     with pytest.raises(HomelabError, match="sdb vanished: writing stopped at 18 MB"):
         write(machine, "sdb")
     assert "sdb is half written" in capsys.readouterr().err

@@ -184,21 +184,21 @@ def test_the_linter_needs_no_inventory(tmp_path: Path) -> None:
 @pytest.fixture
 def built(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
     """`usb verify`, or `usb build` again, in this process, with the lab already read."""
-    from homelab.commands import usb_build as usb_commands
+    from homelab.commands import usb_build, usb_verify, wanted_lab
     from homelab.inventory import Reading
     from tests.helpers.sample import sample_lab
 
     host = {"name": "brix3", "address": "192.168.2.13", "password": "geheim", "iso": "../esxi.iso"}
     lab: Lab = sample_lab(esxi=[EsxiHost.model_validate(host | {"board": "GB-BRi7-8550"})])
-    monkeypatch.setattr(usb_commands, "read_lab", lambda sources, vault: Reading(lab))
+    monkeypatch.setattr(wanted_lab, "read_lab", lambda sources, vault: Reading(lab))
     monkeypatch.chdir(bench.folder)
     options = Options((Path("inventory"),), None, False, Ui(quiet=True))
-    assert usb_commands.build(options, "brix3", None, None) == 0
+    assert usb_build.build(options, "brix3", None, None) == 0
 
     def run(*, again: bool = False) -> int:
         if again:
-            return usb_commands.build(options, "brix3", None, None)
-        return usb_commands.verify(options, "brix3", Path("brix3.img"), None)
+            return usb_build.build(options, "brix3", None, None)
+        return usb_verify.verify(options, "brix3", Path("brix3.img"), None)
 
     yield run
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from homelab.commands import usb_install as install_commands
-from homelab.commands.usb_install import mac_of
 from homelab.formats.boot.boot_bank import active
 from homelab.formats.boot.boot_cfg import values_of
+from homelab.formats.boot.serial_console import console_on
 from homelab.formats.boot.stick_image import BOOT_CFGS, recognise
 from homelab.formats.fat.volume import Read, open_volume
 from homelab.ports.media.devices import Medium, opened
 from homelab.ports.media.qemu import Machine, find_emulator, run_until_reboot
 from homelab.ports.media.stick_writer import write_stick
+from homelab.steps.sticks.install import edit, mac_of
 from tests.helpers import efi_tools
 from tests.helpers.checkout import ROOT
 from tests.helpers.stick_tools import SMALL, SMALL_SIZE, boot_cfg, installed, installer
@@ -98,14 +98,110 @@ def test_what_cannot_be_installed_is_refused(tmp_path: Path, argv: list[str], sa
 def test_the_installer_is_told_to_speak_on_the_serial_console(tmp_path: Path, names: tuple[str, ...]) -> None:
     path = installer(tmp_path / "a.img")
     known = recognise(reader(path), path.stat().st_size)
-    speak = partial(install_commands._console_on, known=known, path=names)
-    assert install_commands._change(path, speak)
-    assert not install_commands._change(path, speak)
+    speak = partial(console_on, known=known, path=names)
+    assert edit(path, speak)
+    assert not edit(path, speak)
     volume = open_volume(reader(path), *known.volume)
     entry = volume.find(*names)
     assert entry is not None
     options = values_of(volume.content(entry))["kernelopt"]
     assert options == "runweasel ks=usb:/KS.CFG logPort=com1 gdbPort=none"
+
+
+# --- with a script that stands in for QEMU
+
+STANDIN = """
+import sys
+from pathlib import Path
+from homelab.ports.media import qemu
+here = Path.cwd()
+qemu.find_emulator = lambda: qemu.Emulator(str(here / "qemu"), here / "code.fd", here / "vars.fd", "tcg", "no KVM")
+from homelab.cli import main
+main()
+"""
+STICK = 'for word; do case "$word" in if=none,id=stick*) stick=${word##*file=};; esac; done\n'
+INSTALLS = STICK + 'cp --sparse=always whole.orig "$stick"; echo Installation complete.'
+PASSED_ON = boot_cfg(options="a logPort=com1 gdbPort=none")
+
+
+def standin(folder: Path, text: str, boot: bytes = PASSED_ON) -> list[str]:
+    """The command with a QEMU that is this script; whole.orig is an installed stick."""
+    installer(folder / "brix3.img")
+    installed(folder / "whole.orig", {5: boot, 6: None}, SMALL_SIZE, SMALL)
+    (folder / "vars.fd").write_bytes(b"variables")
+    (folder / "qemu").write_text(f"#!/bin/sh\n{text}\n")
+    (folder / "qemu").chmod(0o755)
+    return [sys.executable, "-c", STANDIN, "usb", "install", "brix3", "whole.img"]
+
+
+def finished(folder: Path, argv: list[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        argv, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, env=environment()
+    )
+
+
+def test_scripts_get_the_waits_and_the_end_and_no_more(tmp_path: Path) -> None:
+    done = finished(tmp_path, [*standin(tmp_path, INSTALLS), "-o", "json"])
+    assert done.returncode == 0, done.stderr
+    *waits, end = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(wait["event"], wait["for"], wait["step"], wait["target"]) for wait in waits] == [
+        ("waiting", "the installer to end with a reboot", "boot-media", "brix3")
+    ]
+    assert (end["event"], end["step"], end["target"]) == ("changed", "boot-media", "brix3")
+    assert end["sentence"] == "whole.img: ESXi 6.7.0-1.28.10302608 installed for brix3, 3.7 GB"
+    assert "every instruction is emulated, which takes hours: no KVM" in done.stderr
+    assert active(reader(tmp_path / "whole.img")).values["kernelopt"] == "a"
+    assert (tmp_path / "whole.img").stat().st_mode & 0o777 == 0o600
+
+
+def test_people_get_the_sentence_and_what_comes_next(tmp_path: Path) -> None:
+    done = finished(tmp_path, standin(tmp_path, INSTALLS))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "whole.img: ESXi 6.7.0-1.28.10302608 installed for brix3, 3.7 GB\n"
+    assert "write it to a stick: homelab usb write brix3 DEVICE --image whole.img" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "boot", "argv", "said"),
+    [
+        ("echo too early", PASSED_ON, [], "the installer ended without installing; last answer: too early"),
+        (INSTALLS, boot_cfg("6.5.0-4564106"), [], "what it installed is 6.5.0-4564106"),
+        (INSTALLS, boot_cfg(state=3), [], "no boot bank of it can be started"),
+        ("echo cannot find kickstart file; exec sleep 60", PASSED_ON, [], "the installer stopped: cannot find"),
+        ("exec sleep 60", PASSED_ON, ["--minutes", "0.02"], "waited 1 s for the installer to end with a reboot"),
+        ("echo no such CPU >&2; exit 1", PASSED_ON, [], "QEMU failed with exit 1: no such CPU"),
+    ],
+)
+def test_an_installer_that_fails_leaves_no_image(
+    tmp_path: Path, text: str, boot: bytes, argv: list[str], said: str
+) -> None:
+    done = finished(tmp_path, [*standin(tmp_path, text, boot), *argv])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in " ".join(done.stderr.split())
+    assert not list(tmp_path.glob("whole.img")) + list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_installer_that_is_interrupted_leaves_no_image(tmp_path: Path, number: signal.Signals) -> None:
+    command = [*standin(tmp_path, "echo $$ >pid; exec sleep 60"), "-o", "json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "waiting"
+        process.send_signal(number)
+        assert process.wait(30) == 130
+    assert not list(tmp_path.glob("whole.img")) + list(tmp_path.glob("*.part"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_an_installation_whose_reader_has_gone_ends_and_calls_it_no_mistake(tmp_path: Path) -> None:
+    command = [*standin(tmp_path, "while :; do echo working; done"), "-o", "json"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), **pipes) as process:  # type: ignore[call-overload]
+        process.stdout.close()
+        assert process.wait(30) == 1
+        assert "mistake of homelab" not in process.stderr.read()
+    assert not list(tmp_path.glob("whole.img")) + list(tmp_path.glob("*.part"))
 
 
 # --- with QEMU

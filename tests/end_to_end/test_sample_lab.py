@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from homelab.steps import STEP_NAMES
+from homelab.steps.product import STEP_NAMES
 from tests.helpers.checkout import HELPERS, ROOT
 from tests.helpers.served import Lab, events, failures, summary, until
 

@@ -4,9 +4,9 @@ import pytest
 
 from homelab.engine.graph import chosen_graph, full_graph, in_rows
 from homelab.engine.step import Node
-from homelab.steps import all_steps
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.reboot import Reboot
+from homelab.steps.product import all_steps
 from tests.helpers.sample import sample_lab
 
 LAB = sample_lab()

@@ -5,13 +5,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from homelab.engine.events import Counts, Event, Failed, HeldUp
+from homelab.engine.events import Changed, Counts, Event, Failed, HeldUp
+from homelab.engine.in_line import InLine
 from homelab.engine.plan import Plan
 from homelab.engine.runner import Runner
 from homelab.engine.step import Blocked, Change, HandOver, Node, Planned, Step, Words
@@ -30,7 +30,7 @@ class ShelfRun:
 
     stop: threading.Event = field(default_factory=threading.Event)
     logged: list[str] = field(default_factory=list)
-    log_path: Path = Path("run.log")
+    whole_story: str = "The whole story is in run.log"
     cannot_write: str = ""
 
     def log(self, text: str) -> None:
@@ -272,3 +272,62 @@ def test_when_the_logs_cannot_be_written_what_is_under_way_ends_and_nothing_new_
     assert not any(name.startswith("second") for name in shelf.done)
     assert counts.failed >= 1
     assert any("No space left on device" in event.what for event in events if isinstance(event, Failed))
+
+
+@dataclass(frozen=True)
+class Write(Do):
+    """A change that is made whenever it is asked for; `seconds` is known once it was made."""
+
+    seconds: float = 0.0
+    anew = True
+
+
+class Writing(Doing):
+    """Its plan is never empty, and what is planned was made all the same."""
+
+    def observe(self, world: Shelf, lab: Any, target: str) -> bool:
+        world.logged.append(f"look {target}")
+        return False
+
+    def plan(self, lab: Any, target: str, observed: bool) -> Sequence[Planned[Do]]:
+        return [Write(target, self.name)]
+
+    def apply(self, world: Shelf, change: Do) -> Do:
+        assert isinstance(change, Write)
+        return replace(change, seconds=2.5)
+
+
+def test_what_is_made_anew_is_not_looked_at_again_and_tells_what_the_making_told() -> None:
+    counts, events, shelf = run(Writing("first"))
+    assert counts == Counts(changed=2)
+    assert {event.change for event in events if isinstance(event, Changed)} == {
+        Write(target, "first", seconds=2.5) for target in ("a", "b")
+    }
+    assert sorted(shelf.logged) == ["look a", "look b"]
+
+
+def test_a_failure_stays_with_its_node_for_who_asks_afterwards() -> None:
+    runner = Runner(LAB, [Doing("first", apply_as=fail_on("a"))], Shelf(), lambda event: None)
+    runner.run(Plan(), lambda node, change: True)
+    error = runner.outcomes[Node("first", "a")].error
+    assert error
+    assert (error.what, error.advice) == ("it broke", "mend it")
+    assert runner.outcomes[Node("first", "b")].error is None
+
+
+def test_without_threads_one_node_follows_another_and_ctrl_c_ends_what_is_under_way() -> None:
+    made: list[str] = []
+
+    def interrupted(world: Shelf, change: Do) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        made.append(change.target)
+        if change.target == "b":
+            raise KeyboardInterrupt
+        world.done.add(change.name)
+
+    runner = Runner(LAB, [Doing("first", apply_as=interrupted)], Shelf(), lambda event: None, pool=InLine)
+    assert len(runner.plan().of(Change)) == 2
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(Plan(), lambda node, change: True)
+    assert made == ["a", "b"]
+    assert runner.world.stop.is_set()

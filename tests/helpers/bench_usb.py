@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from homelab.commands.usb_build import read_installer
 from homelab.formats.boot.boot_media import media, stick
 from homelab.ports.media.devices import opened
 from homelab.ports.media.iso import open_iso
 from homelab.ports.media.stick_image import write_image
 from homelab.ports.media.stick_writer import Written, write_stick
+from homelab.steps.sticks.source import read_installer
 from tests.helpers.esxi_iso import esxi_files, write_iso
 from tests.helpers.sample import sample_lab
 from tests.helpers.stick_bench import Bench

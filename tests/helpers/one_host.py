@@ -30,7 +30,7 @@ from homelab.rehearsal.outside.overlay import free_ports
 from homelab.rehearsal.site import Lan, Site
 from homelab.rehearsal.storage.storage import Nas, Volumes
 from homelab.rehearsal.vms.machines import GuestSpec, NoMachines
-from homelab.steps import all_steps
+from homelab.steps.product import all_steps
 from tests.helpers.sample import sample_lab
 
 HOST_STEPS = ("first-boot", "nfs-datastore", "local-datastore", "usb-housekeeping", "driver-fix", "reboot")

@@ -29,7 +29,7 @@ from homelab.rehearsal.site import Lan, Site
 from homelab.rehearsal.storage.image import make_image
 from homelab.rehearsal.storage.storage import Nas, Volumes
 from homelab.rehearsal.vms.machines import NoMachines
-from homelab.steps import all_steps
+from homelab.steps.product import all_steps
 from homelab.steps.vms.image import image_folder
 from tests.helpers.one_host import FAST, Ended, bring, kill_at, plan
 from tests.helpers.sample import sample_lab

@@ -13,7 +13,6 @@ import pytest
 import homelab.steps
 from homelab.engine.events import Event
 from homelab.engine.step import Change, Step
-from homelab.steps import all_steps
 from tests.helpers.checkout import ROOT
 
 for _module in pkgutil.walk_packages(homelab.steps.__path__, "homelab.steps."):
@@ -59,9 +58,9 @@ def test_an_event_is_frozen_and_no_dict(kind: type[Any]) -> None:
     assert not loose
 
 
-@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
-def test_a_step_says_what_it_observes_and_what_it_changes(step: Step[Any, Any]) -> None:
-    [base] = [base for base in type(step).__orig_bases__ if get_origin(base) is Step]  # type: ignore[attr-defined]
+@pytest.mark.parametrize("step", sorted(below(Step), key=lambda step: step.__name__), ids=lambda step: step.__name__)
+def test_a_step_says_what_it_observes_and_what_it_changes(step: type[Any]) -> None:
+    [base] = [base for base in step.__orig_bases__ if get_origin(base) is Step]
     observed, changes = base.__args__
     assert observed is not Any
     assert changes is not Any
@@ -76,8 +75,31 @@ def test_only_one_module_makes_json_of_events() -> None:
     assert made == ["homelab/engine/runner.py", "homelab/output/documents.py"]
 
 
-@pytest.mark.parametrize("step", all_steps(), ids=lambda step: step.name)
-def test_what_a_step_sees_is_called_its_state(step: Step[Any, Any]) -> None:
-    [base] = [base for base in type(step).__orig_bases__ if get_origin(base) is Step]  # type: ignore[attr-defined]
+@pytest.mark.parametrize("step", sorted(below(Step), key=lambda step: step.__name__), ids=lambda step: step.__name__)
+def test_what_a_step_sees_is_called_its_state(step: type[Step[Any, Any]]) -> None:
+    [base] = [base for base in step.__orig_bases__ if get_origin(base) is Step]  # type: ignore[attr-defined]
     seen = get_args(base.__args__[0]) or (base.__args__[0],)
     assert [kind.__name__ for kind in seen if not kind.__name__.endswith("State")] == []
+
+
+def calls(names: set[str], *rooms: str) -> set[str]:
+    """The modules in which something of one of these names is called; the rehearsal is a process of its own."""
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in sources(*rooms)
+        if "rehearsal" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in names
+    }
+
+
+def test_people_are_asked_in_one_place_and_through_one_door() -> None:
+    assert calls({"confirm", "typed"}, "") == {"homelab/engine/consent.py"}
+    assert calls({"isatty"}, "") == {"homelab/output/ui.py"}
+    assert calls({"agreed"}, "commands") == {"homelab/commands/carry_out.py", "homelab/commands/this_machine.py"}
+
+
+def test_a_command_has_no_machinery_of_its_own() -> None:
+    assert calls({"Runner"}, "") == {"homelab/commands/lab_run.py", "homelab/commands/this_machine.py"}
+    assert not calls({"Started", "Changed", "Failed"}, "commands") - {"homelab/commands/carry_out.py"}
+    assert not calls({"opened", "write_image", "write_stick", "part_of", "free"}, "commands")

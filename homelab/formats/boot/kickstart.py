@@ -5,6 +5,7 @@ What a script may hold: no line that begins with `include`, which would end it; 
 
 import re
 import shlex
+from functools import lru_cache
 
 from homelab.errors import UsageError
 from homelab.formats.guest.sha512_crypt import salt_for, sha512_crypt
@@ -29,7 +30,7 @@ def kickstart(lab: Lab, host: EsxiHost, release: tuple[int, int], *, driver_fix:
             advice="Write ansible_user: root for the host; make other accounts once it runs",
         )
     password = host.password.get_secret_value()
-    crypted = sha512_crypt(password, salt_for(password, f"root@{host.name}.{lab.domain}"))
+    crypted = _crypted(password, f"root@{host.name}.{lab.domain}")
     lines = [
         f"# {host.name}: ESXi {'.'.join(map(str, release))}, unattended; made by homelab from the inventory",
         "vmaccepteula",
@@ -43,6 +44,12 @@ def kickstart(lab: Lab, host: EsxiHost, release: tuple[int, int], *, driver_fix:
         *first_boot(lab, host, release, driver_fix=driver_fix),
     ]
     return "\n".join(lines) + "\n"
+
+
+@lru_cache(8)
+def _crypted(password: str, whose: str) -> str:
+    """Kept, for it is made to be dear, and a plan is made more than once in a run."""
+    return sha512_crypt(password, salt_for(password, whose))
 
 
 def _network(lab: Lab, host: EsxiHost) -> str:

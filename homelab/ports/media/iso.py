@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab.errors import HomelabError
+from homelab.ports.media.identity import identity
 
 Names = tuple[str, ...]
 
@@ -17,9 +18,13 @@ CHUNK = 1 << 20
 
 
 class Iso:
-    """An open ISO: its volume's `label`; `files` are paths and sizes in bytes, in the order that the ISO has."""
+    """An open ISO: its volume's `label`; `files` are paths and sizes in bytes, in the order that the ISO has.
+
+    `identity` tells which file it is, and that it was not changed.
+    """
 
     def __init__(self, path: Path, iso: Any) -> None:
+        self.identity = identity(path.stat())
         self._path = path
         self._iso = iso
         self._kind = "rr_path" if iso.has_rock_ridge() else "joliet_path" if iso.has_joliet() else "iso_path"

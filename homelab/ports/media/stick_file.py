@@ -12,6 +12,7 @@ from homelab.errors import HomelabError, UsageError
 from homelab.formats.boot.stick_image import NotOurs, StickImage, recognise
 from homelab.ports.media.devices import opened
 from homelab.ports.media.download import Progress
+from homelab.ports.media.identity import identity
 
 CHUNK = 1 << 20
 ZEROS = bytes(CHUNK)
@@ -43,8 +44,7 @@ def opened_image(path: Path) -> Iterator[tuple[Image, BinaryIO]]:
         except NotOurs as error:
             advice = "Make it again with `homelab usb build HOST`"
             raise UsageError(str(error), where=str(path), advice=advice) from None
-        found = os.fstat(file.fileno())
-        yield Image(path, known, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)), file
+        yield Image(path, known, identity(os.fstat(file.fileno()))), file
 
 
 def image_of(path: Path) -> Image:

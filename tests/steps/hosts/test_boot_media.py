@@ -5,8 +5,8 @@ from pathlib import Path
 
 from homelab.engine.step import HandOver
 from homelab.lab import Lab
-from homelab.steps import all_steps
 from homelab.steps.hosts.boot_media import AwaitHost, BootMedia, BootMediaState, instructions
+from homelab.steps.product import all_steps
 from tests.helpers.one_host import HOST_STEPS, bring, lab_of, standing
 from tests.helpers.sample import sample_lab
 

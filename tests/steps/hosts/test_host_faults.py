@@ -15,10 +15,10 @@ from homelab.rehearsal.faults.table import parse
 from homelab.rehearsal.guests.network import Loopback
 from homelab.rehearsal.host import harm
 from homelab.rehearsal.host.host import Host
-from homelab.steps import STEP_NAMES
 from homelab.steps.hosts import driver_fix
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.reboot import Reboot
+from homelab.steps.product import STEP_NAMES
 from tests.helpers.one_host import Ended, bring, lab_of, run_a_vm, standing
 
 FIX = (DriverFix(hosts=("brix3",)), Reboot(logs=False))

@@ -17,10 +17,10 @@ from homelab.rehearsal.faults.orders import Faults
 from homelab.rehearsal.faults.table import parse
 from homelab.rehearsal.guests.network import Loopback
 from homelab.rehearsal.host.host import Host
-from homelab.steps import STEP_NAMES
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.maintenance import still_ours
 from homelab.steps.hosts.reboot import Reboot
+from homelab.steps.product import STEP_NAMES
 from tests.helpers.one_host import bring, lab_of, plan, run_a_vm, standing
 
 FIX = (DriverFix(hosts=("brix3",)), Reboot(logs=False))
