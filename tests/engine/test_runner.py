@@ -286,7 +286,7 @@ class Writing(Doing):
     """Its plan is never empty, and what is planned was made all the same."""
 
     def observe(self, world: Shelf, lab: Any, target: str) -> bool:
-        world.logged.append(f"look {target}")
+        world.run.logged.append(f"look {target}")
         return False
 
     def plan(self, lab: Any, target: str, observed: bool) -> Sequence[Planned[Do]]:
@@ -303,7 +303,7 @@ def test_what_is_made_anew_is_not_looked_at_again_and_tells_what_the_making_told
     assert {event.change for event in events if isinstance(event, Changed)} == {
         Write(target, "first", seconds=2.5) for target in ("a", "b")
     }
-    assert sorted(shelf.logged) == ["look a", "look b"]
+    assert sorted(shelf.run.logged) == ["look a", "look b"]
 
 
 def test_a_failure_stays_with_its_node_for_who_asks_afterwards() -> None:
@@ -330,4 +330,4 @@ def test_without_threads_one_node_follows_another_and_ctrl_c_ends_what_is_under_
     with pytest.raises(KeyboardInterrupt):
         runner.run(Plan(), lambda node, change: True)
     assert made == ["a", "b"]
-    assert runner.world.stop.is_set()
+    assert runner.world.run.stop.is_set()
