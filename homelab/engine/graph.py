@@ -59,6 +59,18 @@ def chosen_graph(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
     return MappingProxyType({node: before(node) for node in graph if chosen(node)})
 
 
+def earlier(graph: Graph, node: Node) -> list[Node]:
+    """What a node waits for, and of its own target whatever that waits for in turn."""
+    found = dict.fromkeys(sorted(graph[node].after))
+    waiting = [node]
+    while waiting:
+        for before in sorted(graph[waiting.pop()].all):
+            if before.target == node.target and before not in found:
+                waiting.append(before)
+                found[before] = None
+    return list(found)
+
+
 def in_rows(graph: Graph, steps: Sequence[AnyStep], lab: Lab, busy: Collection[Node]) -> Graph:
     """The same graph with the steps of a row done for one target before they begin for the next.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 from homelab.engine.events import Changed, Counts, Event, Failed, HandedOver, HeldUp, Started, Unchanged, Waiting
-from homelab.engine.graph import Graph, chosen_graph, full_graph, in_rows, order
+from homelab.engine.graph import Graph, chosen_graph, earlier, full_graph, in_rows, order
 from homelab.engine.plan import Plan
 from homelab.engine.step import AnyStep, Blocked, Change, HandOver, Node, Planned
 from homelab.engine.world import World
@@ -100,7 +100,7 @@ class Runner:
         So it is with a host that a person has to switch on first.
         """
         for node in self.graph:
-            held_by = [before for before in sorted(self.graph[node].after) if plan.items.get(before)]
+            held_by = [before for before in earlier(self.graph, node) if plan.items.get(before)]
             if held_by and isinstance(plan.failures.get(node), Unreachable):
                 del plan.failures[node]
                 plan.items[node] = (Blocked(node.target, f"{held_by[0]} is done"),)

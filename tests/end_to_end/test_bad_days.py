@@ -241,5 +241,5 @@ def test_the_record_counts_what_arrives_at_the_wire(tmp_path: Path) -> None:
         for kind, count in kinds.items():
             assert asked[host, kind] - lost[host, kind] <= count <= asked[host, kind], (host, kind, count)
     assert last["counts"]["soap"] == sum(count for (_, kind), count in asked.items() if kind == "soap")
-    assert {line["step"] for line in lines if line["kind"] == "ssh"} == {"driver-fix"}
+    assert {line["step"] for line in lines if line["kind"] == "ssh"} == {"driver-fix", "reboot"}
     assert {line["step"] for line in lines if line["kind"] == "nfs"} == {"nfs-datastore"}

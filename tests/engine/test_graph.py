@@ -2,7 +2,7 @@
 
 import pytest
 
-from homelab.engine.graph import chosen_graph, full_graph, in_rows
+from homelab.engine.graph import chosen_graph, earlier, full_graph, in_rows
 from homelab.engine.step import Node
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.reboot import Reboot
@@ -63,3 +63,11 @@ def test_hosts_that_a_person_named_go_in_that_order_and_a_refused_one_stops_the_
 def test_a_graph_is_never_changed() -> None:
     with pytest.raises(TypeError):
         GRAPH[Node("vm", "cp1")] = GRAPH[Node("vm", "cp2")]  # type: ignore[index]
+
+
+def test_what_comes_before_a_node_of_a_host_is_that_host_s_all_the_way() -> None:
+    before = earlier(GRAPH, Node("usb-housekeeping", "brix2"))
+    assert Node("first-boot", "brix2") in before
+    assert {node.target for node in before} == {"brix2"}
+    assert Node("reboot", "brix1") in earlier(GRAPH, Node("vm", "cp1"))
+    assert Node("first-boot", "brix1") not in earlier(GRAPH, Node("vm", "cp1"))

@@ -17,7 +17,7 @@ from homelab.ports.world import World
 from homelab.steps.hosts.driver_changes import DisableModule, EnableModule, ShutDownVm
 from homelab.steps.hosts.driver_guards import check_claims, check_drivers, check_medium, remarks
 from homelab.steps.hosts.host_state import row_of
-from homelab.steps.hosts.nic_drivers import RIGHT, WRONG, fixable, needs_fix, unused_of_wrong
+from homelab.steps.hosts.nic_drivers import RIGHT, WRONG, fixable, needs_fix, to_undo, unused_of_wrong
 
 SHUT_DOWN_SECONDS = 300
 
@@ -63,7 +63,7 @@ class DriverFix(Step[DriverFixState, Changes]):
         """The host's look, and what a fix needs to know when one is in question."""
         look = world.host(target)
         if self.undo:
-            return DriverFixState(look, (), world.reader(target).boot() if _to_undo(look) else None)
+            return DriverFixState(look, (), world.reader(target).boot() if to_undo(look) else None)
         if not needs_fix(lab, target, look) or not fixable(look):
             return DriverFixState(look)
         return DriverFixState(look, world.reader(target).vibs(), world.reader(target).boot())
@@ -90,7 +90,7 @@ class DriverFix(Step[DriverFixState, Changes]):
 
     def _undo(self, target: str, observed: DriverFixState) -> Sequence[Planned[Changes]]:
         look = observed.look
-        if not _to_undo(look):
+        if not to_undo(look):
             return []
         if observed.boot is not None:
             check_medium(target, observed.boot)
@@ -122,11 +122,6 @@ class DriverFix(Step[DriverFixState, Changes]):
             else:
                 _disable(shell, change)
             keep_configuration(shell)
-
-
-def _to_undo(look: HostLook) -> bool:
-    wrong = look.modules.get(WRONG)
-    return wrong is not None and not wrong.enabled
 
 
 def _check(world: World, shell: Shell, target: str, fix: DisableModule | None) -> None:

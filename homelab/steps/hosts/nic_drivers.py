@@ -41,6 +41,12 @@ def needs_fix(lab: Lab, target: str, look: HostLook) -> tuple[NicLook, ...]:
     return tuple(nic for nic in look.used_nics if nic.driver in (WRONG, RIGHT))
 
 
+def to_undo(look: HostLook) -> bool:
+    """Whether the fix is there to be taken back: ne1000 is disabled."""
+    wrong = look.modules.get(WRONG)
+    return wrong is not None and not wrong.enabled
+
+
 def unused_of_wrong(look: HostLook) -> tuple[NicLook, ...]:
     """The NICs that ne1000 holds and that are the uplink of no switch: the fix touches them too."""
     used = {nic.name for nic in look.used_nics}

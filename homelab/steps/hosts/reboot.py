@@ -14,7 +14,17 @@ from homelab.ports.world import World
 from homelab.steps.hosts.driver_guards import check_medium
 from homelab.steps.hosts.host_state import awaits_scratch, differences, log_folder, log_store, row_of, scratch_pending
 from homelab.steps.hosts.maintenance import enter, leave, ours
-from homelab.steps.hosts.nic_drivers import RIGHT, WRONG, enabled, fixable, in_doubt, lost_at_boot, names, needs_fix
+from homelab.steps.hosts.nic_drivers import (
+    RIGHT,
+    WRONG,
+    enabled,
+    fixable,
+    in_doubt,
+    lost_at_boot,
+    names,
+    needs_fix,
+    to_undo,
+)
 from homelab.steps.hosts.reboot_changes import LeaveMaintenance, NicAfter, RebootHost, console_steps
 from homelab.steps.hosts.ssh_left_on import SwitchSshOff, ssh_left_on
 
@@ -70,6 +80,8 @@ class Reboot(Step[RebootState, Changes]):
         look = observed.look
         if not self.undo and needs_fix(lab, target, look) and fixable(look):
             return [Blocked(target, f"driver-fix has disabled {WRONG} on {target}")]
+        if self.undo and to_undo(look):
+            return [Blocked(target, f"driver-fix has enabled {WRONG} on {target} again")]
         because = self._because(look)
         if because:
             check_reboot(target, look, observed.boot)
