@@ -13,7 +13,7 @@ from homelab.formats.disk.vmdk import descriptor
 from homelab.lab import Image
 from homelab.ports.files.locks import LockHeld, waited_lock
 from homelab.ports.files.whole import whole_file
-from homelab.ports.media import qcow2
+from homelab.ports.media.disk_source import FETCHED, Unusable, disk_in
 from homelab.ports.media.download import Progress, download
 
 __all__ = ["PreparedImage", "Progress", "prepare_image"]
@@ -27,12 +27,6 @@ KIB = 1024
 # Another process may fetch and convert the same image meanwhile.
 LOCK_SECONDS = 3600.0
 FOR_ALL = 0o644
-
-ARCHIVES = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
-VMDKS = (b"KDMV", b"COWD", b"# Disk DescriptorFile")
-
-UNPACK = "Unpack it (`tar -xf` for an OVA), and convert the disk inside: `qemu-img convert -O qcow2 DISK image.qcow2`"
-NAME_IT = "; then name image.qcow2 in image_source and its SHA-256 in image_sha256"
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ def _is_whole(flat: Path, text: Path) -> bool:
 
 
 def _make(image: Image, flat: Path, text: Path, report: Progress) -> None:
-    fetched = text.with_suffix(".source") if _is_url(image.source) else None
+    fetched = text.with_suffix(FETCHED) if _is_url(image.source) else None
     path = fetched or Path(image.source).expanduser()
     if fetched and not fetched.exists():
         download(image.source, fetched, report)
@@ -98,11 +92,6 @@ def _check_source(source: str) -> None:
     """Refuse what can be told from the name alone, before anything is fetched."""
     if "://" in source and not _is_url(source):
         raise _unusable("this kind of address is not known", source, "Set image_source to a path or an http(s) URL")
-    name = source.lower().partition("?")[0] if _is_url(source) else source.lower()
-    if name.endswith(".ova"):
-        raise _unusable("an OVA is not read yet", source, UNPACK + NAME_IT)
-    if name.endswith(".vmdk"):
-        raise _unusable("a VMDK is not read yet", source, _convert_line(Path(source).name))
 
 
 def _digest(file: BinaryIO, report: Progress) -> str:
@@ -128,20 +117,17 @@ def _mismatch(image: Image, found: str, fate: str) -> HomelabError:
 
 def _convert(file: BinaryIO, path: Path, source: str, flat: Path, text: Path, report: Progress) -> None:
     """Write the flat file, then the descriptor."""
-    _check_format(file, path, source)
     try:
-        header = qcow2.read_header(file)
-        size = -(-header.size // KIB) * KIB
-        with _whole(flat) as target:
-            target.truncate(size)
-            for place, data in qcow2.extents(file, header):
-                _write_sparsely(target, place, data)
-                report(place + len(data), size)
-            report(size, size)
-    except qcow2.Unsupported as error:
-        raise _unusable(str(error), source, _convert_line(path)) from None
-    except qcow2.Qcow2Error as error:
-        raise _unusable(str(error), source, "Get the image again from its publisher, or name another one") from None
+        with disk_in(file, path) as disk:
+            size = -(-disk.size // KIB) * KIB
+            with _whole(flat) as target:
+                target.truncate(size)
+                for place, data in disk.extents():
+                    _write_sparsely(target, place, data)
+                    report(place + len(data), size)
+                report(size, size)
+    except Unusable as error:
+        raise _unusable(str(error), source, error.advice) from None
     with _whole(text) as target:
         target.write(descriptor(text.stem, size).encode("ascii"))
 
@@ -153,25 +139,6 @@ def _write_sparsely(target: BinaryIO, place: int, data: bytes) -> None:
         if block != ZEROS[: len(block)]:
             target.seek(place + start)
             target.write(block)
-
-
-def _check_format(file: BinaryIO, path: Path, source: str) -> None:
-    file.seek(0)
-    start = file.read(512)
-    if start.startswith(qcow2.MAGIC):
-        return
-    if start.startswith(VMDKS):
-        raise _unusable("a VMDK is not read yet", source, _convert_line(path))
-    if start[257:262] == b"ustar":
-        raise _unusable("an OVA or another tar archive is not read yet", source, UNPACK + NAME_IT)
-    for magic, kind in ARCHIVES.items():
-        if start.startswith(magic):
-            raise _unusable(f"it is packed by {kind}", source, UNPACK + NAME_IT)
-    raise _unusable("it is no qcow2 image", source, _convert_line(path))
-
-
-def _convert_line(path: Path | str) -> str:
-    return f"Convert it: `qemu-img convert -O qcow2 {path} image.qcow2`{NAME_IT}"
 
 
 def _unusable(what: str, source: str, advice: str) -> HomelabError:

@@ -1,0 +1,161 @@
+"""The disk that a file holds, whatever format it has: its size, and what is on it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO, cast
+
+from homelab.errors import HomelabError
+from homelab.ports import process
+from homelab.ports.media import ova, qcow2, vmdk
+
+CHUNK = 1 << 20
+SECTOR = 512
+HEAD = 0x8800
+MBR, GPT, ISO = b"\x55\xaa", b"EFI PART", b"CD001"
+ARCHIVES = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
+# What QEMU's tool reads and we do not: magic -> its name for the format, and what people call it.
+FOREIGN = {
+    b"conectix": ("vpc", "VHD"),
+    b"vhdxfile": ("vhdx", "VHDX"),
+    b"<<< ": ("vdi", "VDI"),
+    b"COWD": ("vmdk", "an old VMDK"),
+}
+QEMU_SECONDS = 3600.0
+FETCHED = ".source"
+CLOUD_IMAGE = "Name a cloud image of a distribution: qcow2, VMDK or OVA"
+NAME_IT = "; then name image.qcow2 in image_source and its SHA-256 in image_sha256"
+
+Extents = Iterator[tuple[int, bytes]]
+
+
+@dataclass(frozen=True)
+class DiskSource:
+    """A disk of `size` bytes; `extents` yields (place, data) in rising order, what it leaves out is zero."""
+
+    size: int
+    extents: Callable[[], Extents]
+
+
+class Unusable(Exception):
+    """No disk can be read from the file: what is wrong, and what to do."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what)
+        self.advice = advice
+
+
+@contextmanager
+def disk_in(file: BinaryIO, path: Path | str) -> Iterator[DiskSource]:
+    """The disk of an open file: qcow2, VMDK, raw, or an OVA's; by QEMU's tool what only that reads. Raises Unusable."""
+    with _translated(path):
+        found = _own(file, path)
+        if isinstance(found, DiskSource):
+            yield found
+            return
+    with _by_qemu(path, *found) as made:
+        yield made
+
+
+def _own(file: BinaryIO, path: Path | str) -> "DiskSource | tuple[str, str]":
+    """By our own readers; else QEMU's name for the format and what is in our way."""
+    file.seek(0)
+    start = file.read(HEAD)
+    if start.startswith(qcow2.MAGIC):
+        try:
+            header = qcow2.read_header(file)
+        except qcow2.Unsupported as error:
+            if "backing" in str(error) or "external" in str(error):
+                raise
+            return "qcow2", str(error)
+        return DiskSource(header.size, lambda: qcow2.extents(file, header))
+    if start.startswith(vmdk.MAGIC):
+        sparse = vmdk.read_header(file)
+        return DiskSource(sparse.size, lambda: vmdk.extents(file, sparse))
+    if ova.is_ova(start):
+        member = ova.disk_of(file)
+        inside = _own(cast(BinaryIO, ova.Window(file, member.offset, member.size)), member.name)
+        if not isinstance(inside, DiskSource):
+            raise Unusable(
+                f"its disk {member.name} cannot be read: {inside[1]}", f"Unpack it: `tar -xf {path}`{NAME_IT}"
+            )
+        return inside
+    for magic, (name, spoken) in FOREIGN.items():
+        if start.startswith(magic):
+            return name, f"it is {spoken}"
+    return _raw(file, start, path)
+
+
+def _raw(file: BinaryIO, start: bytes, path: Path | str) -> DiskSource:
+    """A disk as it is, known by its partition table."""
+    for magic, kind in ARCHIVES.items():
+        if start.startswith(magic):
+            raise Unusable(f"it is packed by {kind}", f"Unpack it{NAME_IT}")
+    if start.startswith(vmdk.DESCRIPTOR):
+        advice = "Name the file that holds the data (NAME-flat.vmdk), and its SHA-256: that is what a checksum is for"
+        raise Unusable("it is the descriptor of a VMDK, a text without the data", advice)
+    size = file.seek(0, 2)
+    if start[0x8001 : 0x8001 + len(ISO)] == ISO:
+        raise Unusable(
+            "it is an ISO image, which has an installer and no system", "Name a cloud image: qcow2, VMDK or OVA"
+        )
+    if start[510:512] != MBR and start[SECTOR : SECTOR + len(GPT)] != GPT:
+        raise Unusable(
+            "it is no disk image that is known: no qcow2, VMDK or OVA, and no partition table", _convert(path)
+        )
+    if size % SECTOR:
+        raise Unusable("it is cut: its size is no whole number of sectors", "Get the image again from its publisher")
+    return DiskSource(size, lambda: _pieces(file, size))
+
+
+def _pieces(file: BinaryIO, size: int) -> Extents:
+    for place in range(0, size, CHUNK):
+        file.seek(place)
+        yield place, file.read(CHUNK)
+
+
+def _convert(path: Path | str) -> str:
+    return f"Convert it: `qemu-img convert -O qcow2 {path} image.qcow2`{NAME_IT}"
+
+
+@contextmanager
+def _translated(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except qcow2.Unsupported as error:
+        raise Unusable(str(error), _convert(path)) from None
+    except vmdk.VmdkError as error:
+        raise Unusable(str(error), f"Get it again; or convert it with all its files{_convert(path)[10:]}") from None
+    except (qcow2.Qcow2Error, ova.OvaError) as error:
+        raise Unusable(str(error), "Get the image again from its publisher, or name another one") from None
+
+
+@contextmanager
+def _by_qemu(path: Path | str, form: str, why: str) -> Iterator[DiskSource]:
+    """What only QEMU's tool reads, through a raw file that is gone afterwards; its zeros are holes."""
+    tool = shutil.which("qemu-img")
+    if tool is None:
+        advice = f"Install qemu-utils here; or: {_convert(path)}"
+        raise Unusable(f"{why}, and qemu-img, which reads it, is not installed", advice)
+    source = Path(path)
+    with TemporaryDirectory(
+        prefix="homelab-image-", dir=source.parent if source.name.endswith(".source") else None
+    ) as folder:
+        made = Path(folder) / "disk.raw"
+        child = process.Child(
+            name="qemu-img",
+            argv=[tool, "convert", "-f", form, "-O", "raw", "-S", "64k", str(source), str(made)],
+            seconds=QEMU_SECONDS,
+            where=str(source),
+            advice="Run it by hand to see more",
+        )
+        done = process.run(child)
+        if done.status:
+            said = (done.stderr.strip().splitlines() or ["it said nothing"])[0]
+            raise HomelabError(f"qemu-img cannot convert the image: {said}", where=str(source), advice=_convert(path))
+        with made.open("rb") as file:
+            size = made.stat().st_size
+            yield DiskSource(size, lambda: _pieces(file, size))
