@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from homelab.commands.options import Options
     from homelab.lab import Lab
     from homelab.output.ui import Ui
-    from homelab.rehearsal.outside.launch import Scene
+    from homelab.rehearsal.outside.launch import Rehearsal
 
 LAB_OPTIONS = (
     click.option("--guests", type=click.Choice(["auto", "real", "none"]), default="auto", show_default=True),
@@ -39,14 +39,14 @@ def rehearse(
 ) -> int:
     """Run COMMAND (bootstrap unless told) on a fresh simulated copy of the lab."""
     from homelab.commands.this_machine import refused_in_rehearsal, touches_devices
-    from homelab.rehearsal.outside import launch, served
+    from homelab.rehearsal.outside import launch, running_lab
 
     if refused := touches_devices(command):
         raise refused_in_rehearsal(refused, "homelab rehearse")
-    scene = scene_of(options, guests, kubernetes, faults)
-    with launch.lab(scene, _lab_of, options.ui.note) as running:
+    rehearsal = rehearsal_of(options, guests, kubernetes, faults)
+    with launch.lab(rehearsal, _lab_of, options.ui.note) as running:
         flags = options.ui.flags() + (["--limit", options.limit] if options.limit else [])
-        return served.run(running, served.homelab_argv(running, flags, command, guests=scene.guests))
+        return running_lab.run(running, running_lab.homelab_argv(running, flags, command, guests=rehearsal.guests))
 
 
 @click.group("rehearsal")
@@ -59,16 +59,16 @@ def rehearsal_group() -> None:
 @with_globals
 def serve(options: "Options", guests: str, kubernetes: str, faults: tuple[str, ...]) -> int:
     """Start a simulated lab, bare, and stay until Ctrl-C or SIGTERM."""
-    from homelab.rehearsal.outside import launch, served
+    from homelab.rehearsal.outside import launch, running_lab
 
-    with launch.lab(scene_of(options, guests, kubernetes, faults), _lab_of, options.ui.note) as running:
+    with launch.lab(rehearsal_of(options, guests, kubernetes, faults), _lab_of, options.ui.note) as running:
         if options.ui.json:
             options.ui.document(running.ready())
         else:
             options.ui.say(
                 "the lab is ready; Ctrl-C ends it; in another shell: homelab rehearsal enter -- homelab plan"
             )
-        served.until_told()
+        running_lab.until_told()
     return 0
 
 
@@ -77,9 +77,9 @@ def serve(options: "Options", guests: str, kubernetes: str, faults: tuple[str, .
 @with_globals
 def enter(options: "Options", argv: tuple[str, ...]) -> int:
     """Run any program (a shell unless told) inside the served lab's network."""
-    from homelab.rehearsal.outside import served
+    from homelab.rehearsal.outside import running_lab
 
-    return served.enter(_home_of(options), argv or (os.environ.get("SHELL", "/bin/sh"),))
+    return running_lab.enter(_home_of(options), argv or (os.environ.get("SHELL", "/bin/sh"),))
 
 
 @rehearsal_group.command("fault")
@@ -100,10 +100,10 @@ def fault(options: "Options", faults: tuple[str, ...], clear: bool, listed: bool
         raise UsageError("one thing at a time", where="command line", advice="Name faults, or --clear, or --list")
     if listed:
         return _show(options.ui, table.listing(), "{name}: {sentence} [{aims}]", "none")
-    from homelab.rehearsal.outside import served
+    from homelab.rehearsal.outside import running_lab
 
-    wishes = tuple(table.parse(text, STEPS) for text in faults)
-    rows = served.fault(_home_of(options), wishes, clear=clear)
+    requests = tuple(table.parse(text, STEPS) for text in faults)
+    rows = running_lab.fault(_home_of(options), requests, clear=clear)
     return _show(options.ui, rows, "{fault} at {targets}: {state}", "no fault was ordered")
 
 
@@ -132,7 +132,7 @@ def _home_of(options: "Options") -> Path:
     return home_of(or_sample(options.inventories, options.ui), data_folder("inventory"))
 
 
-def scene_of(options: "Options", guests: str, kubernetes: str, faults: Sequence[str] = ()) -> "Scene":
+def rehearsal_of(options: "Options", guests: str, kubernetes: str, faults: Sequence[str] = ()) -> "Rehearsal":
     """What the rehearsal is made of; the packaged sample lab where there is no inventory."""
     from homelab.errors import UsageError
     from homelab.inventory import raw_variables
@@ -141,7 +141,7 @@ def scene_of(options: "Options", guests: str, kubernetes: str, faults: Sequence[
     from homelab.rehearsal.faults import table
     from homelab.rehearsal.outside import launch, overlay
 
-    wishes = tuple(table.parse(text, STEPS) for text in faults)
+    requests = tuple(table.parse(text, STEPS) for text in faults)
     options = replace(options, inventories=or_sample(options.inventories, options.ui))
     raw = raw_variables(options.inventories)
     if not raw.members("esxi"):
@@ -153,7 +153,7 @@ def scene_of(options: "Options", guests: str, kubernetes: str, faults: Sequence[
     home = _home_of(options)
     for sentence in close_home(home):
         options.ui.note(sentence)
-    return launch.Scene(
+    return launch.Rehearsal(
         home=home,
         cache=cache_folder(),
         sources=options.inventories,
@@ -161,5 +161,5 @@ def scene_of(options: "Options", guests: str, kubernetes: str, faults: Sequence[
         kubernetes_version=launch.kubernetes_version(raw.hostvars, kubernetes),
         guests=launch.choose_guests(guests, options.ui.warn),
         namespaces=launch.namespaces_possible(),
-        faults=wishes,
+        faults=requests,
     )
