@@ -17,7 +17,7 @@ from homelab.ports.files.data import data_folder
 from homelab.ports.files.home import cache_folder, home_of
 from homelab.ports.files.home_folder import close_home
 from homelab.rehearsal.faults import table
-from homelab.rehearsal.outside import launch, overlay, served
+from homelab.rehearsal.outside import launch, overlay, running_lab
 
 Words = tuple[str, ...]
 
@@ -26,28 +26,28 @@ def rehearse(options: Options, guests: str, kubernetes: str, faults: Words, comm
     """Run a command (bootstrap unless told) on a fresh simulated copy of the lab."""
     if refused := touches_devices(command):
         raise refused_in_rehearsal(refused, "homelab rehearse")
-    scene = _scene(options, guests, kubernetes, faults)
-    with _running(options, scene) as running:
+    rehearsal = _rehearsal(options, guests, kubernetes, faults)
+    with _running(options, rehearsal) as running:
         flags = options.ui.flags() + (["--limit", options.limit] if options.limit else [])
-        return served.run(running, served.homelab_argv(running, flags, command, guests=scene.guests))
+        return running_lab.run(running, running_lab.homelab_argv(running, flags, command, guests=rehearsal.guests))
 
 
 def serve(options: Options, guests: str, kubernetes: str, faults: Words) -> int:
     """Start a simulated lab, bare, and stay until Ctrl-C or SIGTERM."""
-    with _running(options, _scene(options, guests, kubernetes, faults)) as running:
+    with _running(options, _rehearsal(options, guests, kubernetes, faults)) as running:
         if options.ui.json:
             options.ui.document(running.ready())
         else:
             options.ui.say(
                 "the lab is ready; Ctrl-C ends it; in another shell: homelab rehearsal enter -- homelab plan"
             )
-        served.until_told()
+        running_lab.until_told()
     return DONE
 
 
 def enter(options: Options, argv: Words) -> int:
     """Run any program (a shell unless told) inside the served lab's network."""
-    return served.enter(_home_of(options), argv or (os.environ.get("SHELL", "/bin/sh"),))
+    return running_lab.enter(_home_of(options), argv or (os.environ.get("SHELL", "/bin/sh"),))
 
 
 def fault(options: Options, faults: Words, *, clear: bool, listed: bool) -> int:
@@ -56,7 +56,7 @@ def fault(options: Options, faults: Words, *, clear: bool, listed: bool) -> int:
         raise UsageError("one thing at a time", where="command line", advice="Name faults, or --clear, or --list")
     if listed:
         return _show(options.ui, table.listing(), "{name}: {sentence} [{aims}]", "none")
-    rows = served.fault(_home_of(options), _wishes(faults), clear=clear)
+    rows = running_lab.fault(_home_of(options), _requests(faults), clear=clear)
     return _show(options.ui, rows, "{fault} at {targets}: {state}", "no fault was ordered")
 
 
@@ -72,15 +72,15 @@ def _show(ui: Ui, rows: Sequence[dict[str, Any]], line: str, none: str) -> int:
     return DONE
 
 
-def _running(options: Options, scene: launch.Scene) -> AbstractContextManager[served.Served]:
-    return launch.lab(scene, _lab_of, options.ui.note)
+def _running(options: Options, rehearsal: launch.Rehearsal) -> AbstractContextManager[running_lab.RunningLab]:
+    return launch.lab(rehearsal, _lab_of, options.ui.note)
 
 
 def _lab_of(sources: Sequence[Path]) -> Lab:
     return read_lab(sources).lab
 
 
-def _wishes(faults: Words) -> tuple[table.Wish, ...]:
+def _requests(faults: Words) -> tuple[table.FaultRequest, ...]:
     if not faults:
         return ()
     # It loads the libraries of every step.
@@ -101,9 +101,9 @@ def _home_of(options: Options) -> Path:
     return home_of(_or_sample(options.inventories, options.ui), data_folder("inventory"))
 
 
-def _scene(options: Options, guests: str, kubernetes: str, faults: Words) -> launch.Scene:
+def _rehearsal(options: Options, guests: str, kubernetes: str, faults: Words) -> launch.Rehearsal:
     """What the rehearsal is made of; the packaged sample lab where there is no inventory."""
-    wishes = _wishes(faults)
+    requests = _requests(faults)
     options = replace(options, inventories=_or_sample(options.inventories, options.ui))
     raw = raw_variables(options.inventories)
     if not raw.members("esxi"):
@@ -115,7 +115,7 @@ def _scene(options: Options, guests: str, kubernetes: str, faults: Words) -> lau
     home = _home_of(options)
     for sentence in close_home(home):
         options.ui.note(sentence)
-    return launch.Scene(
+    return launch.Rehearsal(
         home=home,
         cache=cache_folder(),
         sources=options.inventories,
@@ -123,5 +123,5 @@ def _scene(options: Options, guests: str, kubernetes: str, faults: Words) -> lau
         kubernetes_version=launch.kubernetes_version(raw.hostvars, kubernetes),
         guests=launch.choose_guests(guests, options.ui.warn),
         namespaces=launch.namespaces_possible(),
-        faults=wishes,
+        faults=requests,
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from homelab.rehearsal.host.hardware import GB_BRI7_8550
-from homelab.rehearsal.storage.disks import fresh_disks
+from homelab.rehearsal.state.disks import fresh_disks
+from homelab.rehearsal.state.hardware import GB_BRI7_8550
 from tests.helpers.served import HOMELAB, Lab, events, failures, processes_with, served, summary, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]

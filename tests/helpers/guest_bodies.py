@@ -20,7 +20,7 @@ from homelab.rehearsal.faults.guests import GuestHarm
 from homelab.rehearsal.guests.guests import Guests
 from homelab.rehearsal.guests.network import Network
 from homelab.rehearsal.guests.roots import root_id
-from homelab.rehearsal.vms.machines import GuestSpec
+from homelab.rehearsal.state.machines import GuestSpec
 
 NETWORK, GATEWAY = IPv4Network("192.0.2.0/24"), IPv4Address("192.0.2.1")
 GROUPS = "/sys/fs/cgroup"
@@ -35,11 +35,11 @@ def until(condition: Callable[[], bool], seconds: float = 40) -> None:
         pause.wait(0.1)
 
 
-class Scene:
+class GuestLan:
     """A LAN and one guest `cp1` with the product's own seed, not yet on."""
 
     def __init__(self, work: Path, cache: Path) -> None:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "scene", work], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "rehearsal", work], check=True)
         self.work = work
         self.network = Network(NETWORK, GATEWAY)
         self.network.start()
@@ -47,7 +47,7 @@ class Scene:
         self.vm = ControlPlane(name="cp1", address=IPv4Address("192.0.2.42"))
         login, host_key = new_key("login"), new_key("cp1")
         self.lab = Lab(
-            name="scene",
+            name="lan",
             domain="lab.example",
             network=NETWORK,
             gateway=GATEWAY,
@@ -101,143 +101,143 @@ class Scene:
         assert not any((folder / "cp1").exists() for folder in self.guests._groups._folders)
 
 
-def seed_applied(scene: Scene) -> None:
-    scene.guests.power_on(scene.spec)
-    assert scene.answer("hostname") == "cp1"
-    assert scene.answer("hostname", "--fqdn") == "cp1.lab.example"
-    assert scene.answer("cloud-init", "status", "--wait").endswith("status: done")
-    assert scene.answer("sudo", "-n", "id", "-un") == "root"
-    assert scene.answer("ls", "/etc/ssh/*_key").split() == ["/etc/ssh/ssh_host_ed25519_key"]
-    assert scene.answer("ip", "-4", "route", "show", "default").startswith("default via 192.0.2.1 ")
-    assert len(scene.answer("cat", "/sys/class/net/*/address").split()) == 2
-    assert scene.answer("systemctl", "is-system-running") == "running"
+def seed_applied(lan: GuestLan) -> None:
+    lan.guests.power_on(lan.spec)
+    assert lan.answer("hostname") == "cp1"
+    assert lan.answer("hostname", "--fqdn") == "cp1.lab.example"
+    assert lan.answer("cloud-init", "status", "--wait").endswith("status: done")
+    assert lan.answer("sudo", "-n", "id", "-un") == "root"
+    assert lan.answer("ls", "/etc/ssh/*_key").split() == ["/etc/ssh/ssh_host_ed25519_key"]
+    assert lan.answer("ip", "-4", "route", "show", "default").startswith("default via 192.0.2.1 ")
+    assert len(lan.answer("cat", "/sys/class/net/*/address").split()) == 2
+    assert lan.answer("systemctl", "is-system-running") == "running"
     for unit in ("haproxy", "keepalived", "containerd"):
-        assert scene.ssh("systemctl", "is-enabled", unit).stdout.strip() == "disabled"
-    assert scene.answer("sudo", "sysctl", "-w", "net.ipv4.ip_forward=1", "net.ipv4.ip_nonlocal_bind=1")
-    assert scene.answer("sudo", "nft", "list", "ruleset") == ""
+        assert lan.ssh("systemctl", "is-enabled", unit).stdout.strip() == "disabled"
+    assert lan.answer("sudo", "sysctl", "-w", "net.ipv4.ip_forward=1", "net.ipv4.ip_nonlocal_bind=1")
+    assert lan.answer("sudo", "nft", "list", "ruleset") == ""
     before = Path("/proc/sys/vm/swappiness").read_text()
-    scene.answer("sudo", "sysctl", "-w", "vm.swappiness=7", "kernel.panic=10", "fs.inotify.max_user_instances=1024")
-    assert scene.answer("sudo", "sysctl", "-n", "vm.swappiness") == "7"
+    lan.answer("sudo", "sysctl", "-w", "vm.swappiness=7", "kernel.panic=10", "fs.inotify.max_user_instances=1024")
+    assert lan.answer("sudo", "sysctl", "-n", "vm.swappiness") == "7"
     assert Path("/proc/sys/vm/swappiness").read_text() == before
-    assert len(scene.answer("cat", "/proc/swaps").splitlines()) == 1
-    scene.answer("sudo", "test", "-c", "/dev/kmsg")
-    assert scene.ssh("sudo", "date", "--set", "@0").returncode != 0
-    assert scene.answer("cat", "/proc/sys/kernel/hostname") == "cp1"
-    scene.answer("sudo", "mkdir", f"{GROUPS}/pids/probe" if Path(GROUPS, "pids").exists() else f"{GROUPS}/probe")
-    scene.guests.close()
+    assert len(lan.answer("cat", "/proc/swaps").splitlines()) == 1
+    lan.answer("sudo", "test", "-c", "/dev/kmsg")
+    assert lan.ssh("sudo", "date", "--set", "@0").returncode != 0
+    assert lan.answer("cat", "/proc/sys/kernel/hostname") == "cp1"
+    lan.answer("sudo", "mkdir", f"{GROUPS}/pids/probe" if Path(GROUPS, "pids").exists() else f"{GROUPS}/probe")
+    lan.guests.close()
 
 
-def power(scene: Scene) -> None:
+def power(lan: GuestLan) -> None:
     """Reboots, the plug, the button and a `poweroff` inside; the disk and what cloud-init did outlive them all."""
-    scene.guests.power_on(scene.spec)
-    first = scene.answer("cat", "/proc/sys/kernel/random/boot_id")
-    scene.answer("sudo", "ip", "address", "add", "192.0.2.10/32", "dev", "lo")
-    scene.answer("sudo", "touch", "/kept")
-    scene.ssh("sudo", "systemctl", "reboot")
-    until(lambda: scene.ssh("cat", "/proc/sys/kernel/random/boot_id").stdout.strip() not in ("", first))
-    assert scene.is_on()
-    assert scene.answer("ls", "/kept") == "/kept"
-    assert "192.0.2.10" not in scene.answer("ip", "address")
+    lan.guests.power_on(lan.spec)
+    first = lan.answer("cat", "/proc/sys/kernel/random/boot_id")
+    lan.answer("sudo", "ip", "address", "add", "192.0.2.10/32", "dev", "lo")
+    lan.answer("sudo", "touch", "/kept")
+    lan.ssh("sudo", "systemctl", "reboot")
+    until(lambda: lan.ssh("cat", "/proc/sys/kernel/random/boot_id").stdout.strip() not in ("", first))
+    assert lan.is_on()
+    assert lan.answer("ls", "/kept") == "/kept"
+    assert "192.0.2.10" not in lan.answer("ip", "address")
 
-    scene.guests.power_off("cp1")
-    assert not scene.is_on()
-    scene.assert_gone()
+    lan.guests.power_off("cp1")
+    assert not lan.is_on()
+    lan.assert_gone()
 
-    without_seed = GuestSpec("cp1", scene.spec.disk, scene.spec.root_id, MAC, None, 2, 2048)
-    scene.guests.power_on(without_seed)
-    assert scene.answer("ls", "/kept") == "/kept"
-    assert scene.answer("hostname") == "cp1"
-    assert scene.ssh("sudo", "ls", "/var/lib/cloud/seed/nocloud").stdout == ""
-    scene.guests.shut_down("cp1")
-    until(lambda: not scene.is_on())
-    scene.assert_gone()
+    without_seed = GuestSpec("cp1", lan.spec.disk, lan.spec.root_id, MAC, None, 2, 2048)
+    lan.guests.power_on(without_seed)
+    assert lan.answer("ls", "/kept") == "/kept"
+    assert lan.answer("hostname") == "cp1"
+    assert lan.ssh("sudo", "ls", "/var/lib/cloud/seed/nocloud").stdout == ""
+    lan.guests.shut_down("cp1")
+    until(lambda: not lan.is_on())
+    lan.assert_gone()
 
-    scene.guests.power_on(without_seed)
-    scene.answer("true")
-    scene.ssh("sudo", "poweroff")
-    until(lambda: not scene.is_on())
-    scene.assert_gone()
+    lan.guests.power_on(without_seed)
+    lan.answer("true")
+    lan.ssh("sudo", "poweroff")
+    until(lambda: not lan.is_on())
+    lan.assert_gone()
 
-    scene.guests.power_on(without_seed)
-    scene.guests.power_off("cp1")
-    assert not scene.is_on()
-    scene.assert_gone()
-    scene.guests.close()
-    assert not any(scene.spec.disk.glob("upper/run/*"))
+    lan.guests.power_on(without_seed)
+    lan.guests.power_off("cp1")
+    assert not lan.is_on()
+    lan.assert_gone()
+    lan.guests.close()
+    assert not any(lan.spec.disk.glob("upper/run/*"))
 
 
-def disk_full(scene: Scene) -> None:
+def disk_full(lan: GuestLan) -> None:
     """One guest's disk is full, another's is not; afterwards neither is. Switching it off and on does not help."""
-    harm = GuestHarm(scene.guests)
-    scene.guests.power_on(scene.spec)
-    scene.guests.power_on(GuestSpec("cp2", scene.work / "other.d", scene.spec.root_id, MAC[:-1] + "b", None, 2, 2048))
+    harm = GuestHarm(lan.guests)
+    lan.guests.power_on(lan.spec)
+    lan.guests.power_on(GuestSpec("cp2", lan.work / "other.d", lan.spec.root_id, MAC[:-1] + "b", None, 2, 2048))
     write = ("sudo", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=8")
-    scene.answer(*write)
+    lan.answer(*write)
     harm.full(["cp1"])
-    done = scene.ssh(*write[:3], "of=/more", *write[4:])
+    done = lan.ssh(*write[:3], "of=/more", *write[4:])
     assert done.returncode != 0
     assert "No space left on device" in done.stderr, done.stderr
-    until(lambda: scene.guests.init_of("cp2") is not None)
-    Path(f"/proc/{scene.guests.init_of('cp2')}/root/big").write_bytes(bytes(8 << 20))
-    scene.answer("sudo", "rm", "/big")
+    until(lambda: lan.guests.init_of("cp2") is not None)
+    Path(f"/proc/{lan.guests.init_of('cp2')}/root/big").write_bytes(bytes(8 << 20))
+    lan.answer("sudo", "rm", "/big")
     time.sleep(0.5)
-    assert scene.ssh(*write).returncode != 0
+    assert lan.ssh(*write).returncode != 0
 
-    scene.guests.power_off("cp1")
-    scene.guests.power_on(scene.spec)
-    until(lambda: scene.ssh("true").returncode == 0)
-    assert "No space left on device" in scene.ssh(*write).stderr
+    lan.guests.power_off("cp1")
+    lan.guests.power_on(lan.spec)
+    until(lambda: lan.ssh("true").returncode == 0)
+    assert "No space left on device" in lan.ssh(*write).stderr
     harm.end_full(["cp1"])
-    assert scene.ssh(*write).returncode == 0
-    scene.guests.close()
+    assert lan.ssh(*write).returncode == 0
+    lan.guests.close()
 
 
-def linked(scene: Scene) -> None:
+def linked(lan: GuestLan) -> None:
     """A child sees what its parent's guest wrote and removed, and leaves it as it was."""
-    scene.guests.power_on(scene.spec)
-    scene.answer("sudo", "touch", "/kept")
-    scene.answer("sudo", "rm", "/etc/issue")
-    scene.guests.power_off("cp1")
-    upper = scene.spec.disk / "upper"
-    child = GuestSpec("cp1", scene.work / "child.d", scene.spec.root_id, MAC, None, 2, 2048, (upper,))
-    scene.guests.power_on(child)
-    assert scene.answer("ls", "/kept") == "/kept"
-    assert scene.ssh("ls", "/etc/issue").returncode != 0
-    scene.answer("sudo", "rm", "/kept")
-    scene.answer("sudo", "touch", "/own")
-    scene.guests.close()
+    lan.guests.power_on(lan.spec)
+    lan.answer("sudo", "touch", "/kept")
+    lan.answer("sudo", "rm", "/etc/issue")
+    lan.guests.power_off("cp1")
+    upper = lan.spec.disk / "upper"
+    child = GuestSpec("cp1", lan.work / "child.d", lan.spec.root_id, MAC, None, 2, 2048, (upper,))
+    lan.guests.power_on(child)
+    assert lan.answer("ls", "/kept") == "/kept"
+    assert lan.ssh("ls", "/etc/issue").returncode != 0
+    lan.answer("sudo", "rm", "/kept")
+    lan.answer("sudo", "touch", "/own")
+    lan.guests.close()
     assert (upper / "kept").exists()
     assert not (upper / "own").exists()
     assert (child.disk / "upper" / "own").exists()
 
 
-def no_root(scene: Scene) -> None:
-    scene.guests.power_on(GuestSpec("cp1", scene.spec.disk, "nothing", MAC, None, 2, 2048))
-    until(lambda: not scene.is_on())
-    assert "does not start" in scene.console()
-    scene.assert_gone()
-    scene.guests.close()
+def no_root(lan: GuestLan) -> None:
+    lan.guests.power_on(GuestSpec("cp1", lan.spec.disk, "nothing", MAC, None, 2, 2048))
+    until(lambda: not lan.is_on())
+    assert "does not start" in lan.console()
+    lan.assert_gone()
+    lan.guests.close()
 
 
-def unified(scene: Scene) -> None:
+def unified(lan: GuestLan) -> None:
     """The machine has control groups v2 and nothing else."""
-    scene.guests.close()
+    lan.guests.close()
     until(lambda: subprocess.run(["umount", "-l", "/sys/fs/cgroup"], capture_output=True, check=False).returncode != 0)
     subprocess.run(["mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"], check=True)
-    scene.guests = Guests(scene.work, scene.network, scene.guests._roots)
-    scene.guests.power_on(scene.spec)
-    assert scene.answer("systemctl", "is-system-running") == "running"
-    assert scene.answer("stat", "-fc", "%T", "/sys/fs/cgroup") == "cgroup2fs"
-    scene.guests.power_off("cp1")
-    scene.assert_gone()
-    scene.guests.close()
+    lan.guests = Guests(lan.work, lan.network, lan.guests._roots)
+    lan.guests.power_on(lan.spec)
+    assert lan.answer("systemctl", "is-system-running") == "running"
+    assert lan.answer("stat", "-fc", "%T", "/sys/fs/cgroup") == "cgroup2fs"
+    lan.guests.power_off("cp1")
+    lan.assert_gone()
+    lan.guests.close()
 
 
-def stay(scene: Scene) -> None:
+def stay(lan: GuestLan) -> None:
     """Say `ready`, and stay until a signal comes."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    scene.guests.power_on(scene.spec)
-    scene.answer("true")
+    lan.guests.power_on(lan.spec)
+    lan.answer("true")
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     signal.pause()
@@ -278,4 +278,4 @@ if __name__ == "__main__":
     if name == "addresses":
         addresses(work)
     else:
-        BODIES[name](Scene(work, cache))
+        BODIES[name](GuestLan(work, cache))

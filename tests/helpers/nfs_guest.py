@@ -21,7 +21,7 @@ from homelab.ports.files.home import HomeFiles
 from homelab.ports.net.nfs import ExportLook, look_at_export
 from homelab.rehearsal.guests import guests, roots
 from tests.helpers.checkout import ROOT
-from tests.helpers.guest_bodies import GATEWAY, Scene, until
+from tests.helpers.guest_bodies import GATEWAY, GuestLan, until
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "cloud-init", "sudo", "python3", "python3-apt"),
@@ -50,7 +50,7 @@ def allow_handles() -> None:
     guests._nspawn = nspawn
 
 
-class Nas(Scene):
+class Nas(GuestLan):
     """The guest as a NAS with a file system of its own at EXPORT: an overlay such as its root cannot be exported."""
 
     def __init__(self, work: Path, cache: Path) -> None:

@@ -24,9 +24,9 @@ from homelab.formats.trust.ssh_key import new_key
 from homelab.lab import ControlPlane
 from homelab.rehearsal.kubernetes import make_bundle
 from homelab.rehearsal.soap.certificate import self_signed
-from homelab.rehearsal.vms.machines import GuestSpec
+from homelab.rehearsal.state.machines import GuestSpec
 from tests.helpers.checkout import ROOT
-from tests.helpers.guest_bodies import MAC, Scene, until
+from tests.helpers.guest_bodies import MAC, GuestLan, until
 
 VIP, ADDRESSES = "192.0.2.10", {"cp1": "192.0.2.42", "cp2": "192.0.2.43"}
 BUNDLE = "B\u00fcndel 1.tar.gz"
@@ -46,7 +46,7 @@ RESTLESS = (
 )
 
 
-class Cluster(Scene):
+class Cluster(GuestLan):
     """Two control planes, cp1 and cp2, of one lab."""
 
     def __init__(self, work: Path, cache: Path) -> None:
@@ -84,7 +84,7 @@ class Cluster(Scene):
         keys = f"-o UserKnownHostsFile={self.work}/known_hosts -o StrictHostKeyChecking=yes -o ConnectTimeout=3"
         known = {"ansible_ssh_common_args": keys, "ansible_ssh_private_key_file": str(self.work / "id")}
         hosts = {name: {"ansible_host": address} for name, address in ADDRESSES.items()}
-        lab = {"lab_name": "scene", "lab_domain": "lab.example", "api_vip": VIP, "kubernetes_version": "1.36.3"}
+        lab = {"lab_name": "lan", "lab_domain": "lab.example", "api_vip": VIP, "kubernetes_version": "1.36.3"}
         groups = {"control_plane": {"hosts": hosts}}
         variables = {**lab, **known, "kubernetes_bundle": BUNDLE}
         inventory = self.folder / "hosts.yml"

@@ -25,11 +25,14 @@ from homelab.ports.files import record
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.open_world import open_world
 from homelab.rehearsal.guests.network import Loopback
-from homelab.rehearsal.host.host import Host, Timing, Vm
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.outside.overlay import free_ports
-from homelab.rehearsal.site import Lan, Site
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import GuestSpec, NoMachines
+from homelab.rehearsal.served_host import Lan, ServedHost
+from homelab.rehearsal.state.machines import GuestSpec, NoMachines
+from homelab.rehearsal.state.parts import Timing
+from homelab.rehearsal.state.vm import Vm
+from homelab.rehearsal.storage.volumes import Volumes
 from homelab.steps.product import all_steps
 from tests.helpers.sample import sample_lab
 
@@ -54,26 +57,26 @@ def lab_of(name: str = "brix3", **more: Any) -> Lab:
 
 
 @contextmanager
-def standing(lab: Lab, folder: Path, prepare: Callable[[Host], None] = lambda host: None) -> Iterator[Site]:
+def standing(lab: Lab, folder: Path, prepare: Callable[[Host], None] = lambda host: None) -> Iterator[ServedHost]:
     """The lab's one host, on; `prepare` sets its state before it is met."""
     volumes = Volumes(folder / "volumes", Nas({nas.server for nas in lab.nfs}, {nas.export for nas in lab.nfs}))
-    site = Site(lab.esxi[0], Loopback(), volumes, NoMachines(), FAST, Lan.of_lab(lab))
-    prepare(site.host)
-    site.start()
+    served = ServedHost(lab.esxi[0], Loopback(), volumes, NoMachines(), FAST, Lan.of_lab(lab))
+    prepare(served.host)
+    served.start()
     try:
-        yield site
+        yield served
     finally:
-        site.stop()
+        served.stop()
 
 
 def run_a_vm(host: Host, name: str = "db", *, deaf: bool = False) -> None:
     """A VM that is on; a deaf one does not shut down when it is asked to."""
     vm = Vm("1", name, "nas", f"[nas] {name}/{name}.vmx", powered_on=True, boot_time=datetime.now(UTC))
-    host.vms[vm.moid] = vm
-    host.machines.power_on(GuestSpec(name, Path("/nonexistent"), "", "", None, 1, 256))
+    host.registered_vms[vm.moid] = vm
+    host.vm_power.machines.power_on(GuestSpec(name, Path("/nonexistent"), "", "", None, 1, 256))
     if deaf:
-        host.machines.shut_down = lambda name: None  # type: ignore[method-assign]
-    threading.Thread(target=host._watch, args=(vm, vm.boot_time), daemon=True).start()
+        host.vm_power.machines.shut_down = lambda name: None  # type: ignore[method-assign]
+    threading.Thread(target=host.vm_power.watch, args=(vm, vm.boot_time), daemon=True).start()
 
 
 class Ended:

@@ -23,17 +23,19 @@ from homelab.ports.files.home import HomeFiles, cache_folder
 from homelab.ports.media.images import prepare_image
 from homelab.ports.vsphere import Session, open_session
 from homelab.rehearsal.guests.network import Loopback
-from homelab.rehearsal.host.host import Host, Vm
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.outside.overlay import free_ports
-from homelab.rehearsal.site import Lan, Site
+from homelab.rehearsal.served_host import Lan, ServedHost
+from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.state.vm import Vm
 from homelab.rehearsal.storage.image import make_image
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import NoMachines
+from homelab.rehearsal.storage.volumes import Volumes
 from homelab.steps.product import all_steps
 from homelab.steps.vms.image import image_folder
 from tests.helpers.one_host import FAST, Ended, bring, kill_at, plan
 from tests.helpers.sample import sample_lab
-from tests.helpers.soap_rig import until
+from tests.helpers.soap_host import until
 
 VM_STEPS = ("image", "vm")
 SERVER, EXPORT = "192.168.2.5", "/volume1/homelab"
@@ -61,11 +63,11 @@ def vm_lab(folder: Path, *, hosts: tuple[str, ...] = ("brix3",), vms: tuple[str,
 
 
 @dataclass
-class Shore:
+class HostsOnNas:
     """The hosts that stand, by name, and the folder of all datastores."""
 
     lab: Lab
-    sites: Mapping[str, Site]
+    served_hosts: Mapping[str, ServedHost]
     volumes: Path
     home: Path
 
@@ -76,7 +78,7 @@ class Shore:
 
     def host(self, name: str = "brix3") -> Host:
         """The state of one host."""
-        return self.sites[name].host
+        return self.served_hosts[name].host
 
     def bring(self, *names: str, lab: Lab | None = None) -> Ended:
         """Run the steps of those names (`vm` unless told) to their end."""
@@ -112,7 +114,7 @@ class Shore:
         """As in the host's web page: the folder copied, and the .vmx in it registered."""
         shutil.copytree(self.nas / source, self.nas / target, copy_function=copy_written)
         self.register(f"[nas] {target}/{source}.vmx", name, on)
-        found = self.host(on).vm_named(name)
+        found = self.host(on).vms.named(name)
         assert found
         return found
 
@@ -124,7 +126,7 @@ class Shore:
 
     def come_to_rest(self) -> None:
         """Wait until no host works on a task: one goes on when the run that issued it is killed."""
-        tasks = [site.api.tasks for site in self.sites.values()]
+        tasks = [served.api.tasks for served in self.served_hosts.values()]
         until(lambda: all(task.completed for each in tasks for task in each.recent()))
 
     def run(self, task: Any) -> None:
@@ -140,17 +142,19 @@ def steps(*names: str) -> tuple[Step, ...]:
 
 
 @contextmanager
-def shore(lab: Lab, folder: Path, *, mounted: bool = True) -> Iterator[Shore]:
+def hosts_on_nas(lab: Lab, folder: Path, *, mounted: bool = True) -> Iterator[HostsOnNas]:
     """The lab's hosts, on, with the NAS mounted."""
     volumes = Volumes(folder / "volumes", Nas({SERVER}, {EXPORT}))
-    sites = {host.name: Site(host, Loopback(), volumes, NoMachines(), FAST, Lan.of_lab(lab)) for host in lab.esxi}
+    served_hosts = {
+        host.name: ServedHost(host, Loopback(), volumes, NoMachines(), FAST, Lan.of_lab(lab)) for host in lab.esxi
+    }
     with ExitStack() as stack:
-        for site in sites.values():
+        for served in served_hosts.values():
             if mounted:
-                site.host.mount_nas(SERVER, EXPORT, "nas")
-            site.start()
-            stack.callback(site.stop)
-        yield Shore(lab, sites, folder / "volumes", folder / "home")
+                served.host.datastores.mount_nas(SERVER, EXPORT, "nas")
+            served.start()
+            stack.callback(served.stop)
+        yield HostsOnNas(lab, served_hosts, folder / "volumes", folder / "home")
 
 
 def tree(top: Path, *left_out: str) -> dict[str, str]:

@@ -39,6 +39,19 @@ PORTS = (
     {"process"},
     {"family"},
 )
+# The rooms of rehearsal/: who serves and breaks a lab above, plain state at the bottom. Rooms of one layer are apart.
+REHEARSAL = (
+    {"__main__", "outside"},
+    {"faults"},
+    {"served_host"},
+    {"soap"},
+    {"shell"},
+    {"host"},
+    {"vms"},
+    {"storage"},
+    {"nas", "guests", "kubernetes"},
+    {"state"},
+)
 PURE = {"engine", "formats", "lab", "errors"}
 OUTSIDE = {"paramiko", "pyVim", "pyVmomi", "subprocess"}
 # Where a library may be imported. The rehearsal is a process of its own, with both faces of a host in it.
@@ -149,6 +162,18 @@ def test_imports_run_one_way_inside_of_the_ports() -> None:
     unknown = {each.module for each in inside if floor(each.module) == -1}
     assert unknown == set()
     wrong = [each for each in inside if floor(each.name) < floor(each.module)]
+    assert not wrong, told(wrong)
+
+
+def test_imports_run_one_way_inside_of_the_rehearsal() -> None:
+    def room(module: str) -> str:
+        return [*module.split("."), "", ""][2]
+
+    inside = [each for each in OWN if each.importer == part(each.name) == "rehearsal" and room(each.name)]
+    assert {room(each.module) for each in inside} <= set().union(*REHEARSAL)
+    floors = {name: number for number, names in enumerate(REHEARSAL) for name in names}
+    apart = [each for each in inside if room(each.name) != room(each.module)]
+    wrong = [each for each in apart if floors.get(room(each.name), -1) <= floors[room(each.module)]]
     assert not wrong, told(wrong)
 
 

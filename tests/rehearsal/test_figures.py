@@ -13,7 +13,7 @@ import yaml
 
 from homelab.ports.files.data import data_folder
 from homelab.rehearsal.outside.launch import namespaces_possible
-from homelab.rehearsal.outside.served import find_served
+from homelab.rehearsal.outside.running_lab import find_running_lab
 from tests.helpers.checkout import HELPERS
 from tests.helpers.served import Lab, served
 
@@ -44,7 +44,7 @@ def test_a_lab_of_eight_hosts_and_fifty_vms_is_cheap(eight_hosts: Path, tmp_path
     with ready_in_time(tmp_path) as lab:
         assert len(lab.ready["hosts"]) == 8
         # Inside its own process namespace the lab is the first process.
-        leader = "1" if namespaces_possible() else str(find_served(lab.folder / ".homelab").leader)
+        leader = "1" if namespaces_possible() else str(find_running_lab(lab.folder / ".homelab").leader)
         script = HELPERS / "fifty_vms.py"
         found = lab.enter(sys.executable, script, json.dumps(lab.ready["hosts"]), json.dumps(NAS), leader, timeout=50)
         assert found.returncode == 0, found.stderr

@@ -30,7 +30,7 @@ def full(files: HomeFiles) -> None:
 @needs_dev_full
 def test_the_driver_fix_is_brought_to_its_end_and_told_once(tmp_path: Path) -> None:
     lab, notes = lab_of(), []
-    with standing(lab, tmp_path) as site:
+    with standing(lab, tmp_path) as served:
         files = HomeFiles(tmp_path / "home", warn=notes.append)
         world = open_world(lab, [tmp_path], Vault(None), files, lambda _: None)
         step = DriverFix()
@@ -39,9 +39,9 @@ def test_the_driver_fix_is_brought_to_its_end_and_told_once(tmp_path: Path) -> N
         assert files.cannot_write is None
         full(files)
         step.apply(world, change)
-        assert not site.host.modules["ne1000"].enabled
-        assert not site.host.dirty  # auto-backup ran
-        assert not site.host.services["TSM-SSH"].running
+        assert not served.host.drivers.modules["ne1000"].enabled
+        assert not served.host.dirty  # auto-backup ran
+        assert not served.host.services["TSM-SSH"].running
     assert files.cannot_write is not None
     assert files.cannot_write.endswith("cannot be written: No space left on device")
     assert [note for note in notes if "cannot be written" in note] == [

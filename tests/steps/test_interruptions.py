@@ -24,7 +24,7 @@ from homelab.ports.open_world import open_world
 from homelab.ports.vsphere import storage, tasks
 from homelab.ports.vsphere.api_writer import ApiWriter
 from homelab.ports.world import World
-from homelab.rehearsal.site import Site
+from homelab.rehearsal.served_host import ServedHost
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.reboot import Reboot
 from tests.helpers.one_host import bring, lab_of, plan, run_a_vm, standing
@@ -53,7 +53,7 @@ def lab() -> Lab:
 
 
 @pytest.fixture
-def site(lab: Lab, tmp_path: Path) -> Iterator[Site]:
+def served(lab: Lab, tmp_path: Path) -> Iterator[ServedHost]:
     with standing(lab, tmp_path) as ready:
         yield ready
 
@@ -62,8 +62,8 @@ def world_of(lab: Lab, home: Path, notes: list[str] | None = None) -> World:
     return open_world(lab, [home], Vault(None), HomeFiles(home), (notes if notes is not None else []).append)
 
 
-def is_on(site: Site) -> bool:
-    return site.host.services[SERVICE].running
+def is_on(served: ServedHost) -> bool:
+    return served.host.services[SERVICE].running
 
 
 def killed_in_the_shell(lab: Lab, folder: Path) -> None:
@@ -77,88 +77,94 @@ def planned(lab: Lab, folder: Path) -> list[str]:
     return [change["sentence"] for change in plan_document(plan(lab, folder / "home", LEFT_ON))["changes"]]
 
 
-def test_ssh_that_a_killed_run_left_on_is_switched_off_by_the_next(lab: Lab, site: Site, tmp_path: Path) -> None:
+def test_ssh_that_a_killed_run_left_on_is_switched_off_by_the_next(
+    lab: Lab, served: ServedHost, tmp_path: Path
+) -> None:
     killed_in_the_shell(lab, tmp_path)
-    assert is_on(site)
+    assert is_on(served)
     assert planned(lab, tmp_path) == ["switch SSH off on brix3"]
-    assert is_on(site)
+    assert is_on(served)
     ended = bring(lab, tmp_path / "home", LEFT_ON)
     assert not ended.counts.failed, ended.events
-    assert not is_on(site)
+    assert not is_on(served)
     assert ended.plan.empty
     assert not list((tmp_path / "home" / "ssh").iterdir())
 
 
-def left_on(site: Site, home: Path) -> Path:
+def left_on(served: ServedHost, home: Path) -> Path:
     """As a run that was killed leaves it; the note."""
-    site.host.services[SERVICE].running = True
+    served.host.services[SERVICE].running = True
     files = HomeFiles(home)
-    note_ssh(files, "brix3", site.host.boot_time)
+    note_ssh(files, "brix3", served.host.boot_time)
     return files.home / "ssh" / "brix3"
 
 
-def test_a_shell_that_finds_its_own_ssh_on_switches_it_off_as_well(lab: Lab, site: Site, tmp_path: Path) -> None:
-    left_on(site, tmp_path / "home")
+def test_a_shell_that_finds_its_own_ssh_on_switches_it_off_as_well(
+    lab: Lab, served: ServedHost, tmp_path: Path
+) -> None:
+    left_on(served, tmp_path / "home")
     with world_of(lab, tmp_path / "home").shell("brix3") as shell:
         shell.must(["echo", "here"])
-    assert not is_on(site)
+    assert not is_on(served)
 
 
-def test_ssh_that_its_owner_switched_on_stays_on(lab: Lab, site: Site, tmp_path: Path) -> None:
-    site.host.services[SERVICE].running = True
+def test_ssh_that_its_owner_switched_on_stays_on(lab: Lab, served: ServedHost, tmp_path: Path) -> None:
+    served.host.services[SERVICE].running = True
     assert planned(lab, tmp_path) == []
     with world_of(lab, tmp_path / "home").shell("brix3") as shell:
         shell.must(["echo", "here"])
-    assert is_on(site)
+    assert is_on(served)
 
 
 def test_a_note_of_an_earlier_boot_or_of_ssh_that_is_off_counts_for_nothing(
-    lab: Lab, site: Site, tmp_path: Path
+    lab: Lab, served: ServedHost, tmp_path: Path
 ) -> None:
-    note = left_on(site, tmp_path / "home")
+    note = left_on(served, tmp_path / "home")
     text = note.read_text()
-    site.host.services[SERVICE].running = False
+    served.host.services[SERVICE].running = False
     assert planned(lab, tmp_path) == []
     assert not note.exists()
-    site.host.services[SERVICE].running = True
+    served.host.services[SERVICE].running = True
     assert planned(lab, tmp_path) == []
-    year = f'"boot": "{site.host.boot_time.year}'
+    year = f'"boot": "{served.host.boot_time.year}'
     assert year in text
-    note.write_text(text.replace(year, f'"boot": "{site.host.boot_time.year - 1}'))
+    note.write_text(text.replace(year, f'"boot": "{served.host.boot_time.year - 1}'))
     assert planned(lab, tmp_path) == []
     note.write_text("{}")
     assert planned(lab, tmp_path) == []
 
 
-def test_ssh_is_switched_off_whatever_happens_in_the_shell(lab: Lab, site: Site, tmp_path: Path) -> None:
+def test_ssh_is_switched_off_whatever_happens_in_the_shell(lab: Lab, served: ServedHost, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), world_of(lab, tmp_path / "home").shell("brix3"):
-        assert is_on(site)
+        assert is_on(served)
         raise ZeroDivisionError
-    assert not is_on(site)
+    assert not is_on(served)
 
 
 def test_ssh_that_cannot_be_switched_off_is_told_and_noted_and_hides_no_error(
-    lab: Lab, site: Site, tmp_path: Path
+    lab: Lab, served: ServedHost, tmp_path: Path
 ) -> None:
     notes: list[str] = []
     with pytest.raises(ZeroDivisionError), world_of(lab, tmp_path / "home", notes).shell("brix3"):
-        site.host.harm.resets = True
+        served.host.harm.resets = True
         raise ZeroDivisionError
     assert any("SSH stays on for now, the next run switches it off" in note for note in notes)
-    site.host.harm.resets = False
+    served.host.harm.resets = False
     assert planned(lab, tmp_path) == ["switch SSH off on brix3"]
 
 
-def test_a_note_that_cannot_be_written_switches_nothing_on(lab: Lab, site: Site, tmp_path: Path) -> None:
+def test_a_note_that_cannot_be_written_switches_nothing_on(lab: Lab, served: ServedHost, tmp_path: Path) -> None:
     world = world_of(lab, tmp_path / "home")
     world._backups.get("brix3")
     (tmp_path / "home" / "ssh").write_text("in the way")
     with pytest.raises(HomelabError, match="SSH was not switched on"), world.shell("brix3"):
         pass
-    assert not is_on(site)
+    assert not is_on(served)
 
 
-def test_ssh_that_never_answers_is_not_waited_for_once_interrupted(lab: Lab, site: Site, tmp_path: Path) -> None:
+def test_ssh_that_never_answers_is_not_waited_for_once_interrupted(
+    lab: Lab, served: ServedHost, tmp_path: Path
+) -> None:
     stop = threading.Event()
     stop.set()
     began = time.monotonic()
@@ -168,10 +174,10 @@ def test_ssh_that_never_answers_is_not_waited_for_once_interrupted(lab: Lab, sit
 
 
 def test_a_task_is_given_a_moment_and_then_named(
-    lab: Lab, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, served: ServedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "GRACE_SECONDS", 0.5)
-    run_a_vm(site.host)  # entering maintenance mode waits until it is off
+    run_a_vm(served.host)  # entering maintenance mode waits until it is off
     world = world_of(lab, tmp_path / "home")
     began = time.monotonic()
     with pytest.raises(Interrupted) as caught, world.session("brix3") as session:
@@ -181,12 +187,12 @@ def test_a_task_is_given_a_moment_and_then_named(
     assert time.monotonic() - began < 20
 
 
-def test_a_task_that_ends_in_that_moment_has_ended_well(lab: Lab, site: Site, tmp_path: Path) -> None:
+def test_a_task_that_ends_in_that_moment_has_ended_well(lab: Lab, served: ServedHost, tmp_path: Path) -> None:
     world = world_of(lab, tmp_path / "home")
     with world.session("brix3") as session:
         world.run.stop.set()
         ApiWriter(session).enter_maintenance(120, lambda _: None)
-    assert site.host.in_maintenance
+    assert served.host.in_maintenance
 
 
 class Stopping(io.BytesIO):
@@ -203,13 +209,13 @@ class Stopping(io.BytesIO):
         return super().read(size)
 
 
-def with_a_datastore(site: Site) -> Site:
-    site.host.mount_nas("192.168.2.5", "/volume1/homelab", "nas")
-    return site
+def with_a_datastore(served: ServedHost) -> ServedHost:
+    served.host.datastores.mount_nas("192.168.2.5", "/volume1/homelab", "nas")
+    return served
 
 
-def test_an_upload_stops_at_a_block_and_names_the_half_file(lab: Lab, site: Site, tmp_path: Path) -> None:
-    with_a_datastore(site)
+def test_an_upload_stops_at_a_block_and_names_the_half_file(lab: Lab, served: ServedHost, tmp_path: Path) -> None:
+    with_a_datastore(served)
     world, size = world_of(lab, tmp_path / "home"), 6 * storage.BLOCK
     with pytest.raises(Interrupted) as caught, world.session("brix3") as session:
         storage.upload(session, "nas", "image-flat.vmdk", Stopping(b"x" * size, world.run.stop), size)
@@ -219,9 +225,9 @@ def test_an_upload_stops_at_a_block_and_names_the_half_file(lab: Lab, site: Site
 
 
 def test_after_an_interruption_no_long_upload_begins_and_a_short_one_is_not_cut(
-    lab: Lab, site: Site, tmp_path: Path
+    lab: Lab, served: ServedHost, tmp_path: Path
 ) -> None:
-    with_a_datastore(site)
+    with_a_datastore(served)
     world, size = world_of(lab, tmp_path / "home"), 2 * storage.BLOCK
     with world.session("brix3") as session:
         world.run.stop.set()
@@ -232,22 +238,22 @@ def test_after_an_interruption_no_long_upload_begins_and_a_short_one_is_not_cut(
         assert storage.file_size(session, "nas", "seed.iso") == 3
 
 
-def test_an_upload_that_nobody_takes_is_left(lab: Lab, site: Site, tmp_path: Path) -> None:
+def test_an_upload_that_nobody_takes_is_left(lab: Lab, served: ServedHost, tmp_path: Path) -> None:
     lab = lab.model_copy(update={"esxi": (lab.esxi[0].model_copy(update={"api_timeout": 1}),)})
-    with_a_datastore(site)
+    with_a_datastore(served)
     size = 64 * storage.BLOCK
     with world_of(lab, tmp_path / "home").session("brix3") as session:
-        site.host.harm.api_mute = True
+        served.host.harm.api_mute = True
         began = time.monotonic()
         with pytest.raises(Unreachable, match="the transfer broke"):
             storage.upload(session, "nas", "big", io.BytesIO(b"x" * size), size)
         assert time.monotonic() - began < 10
-        site.host.harm.api_mute = False
+        served.host.harm.api_mute = False
 
 
-def test_a_host_that_is_starting_is_waited_for(lab: Lab, site: Site, tmp_path: Path) -> None:
-    site.host.harm.unknown = frozenset({"hardware.pciDevice", "config.network"})
-    threading.Timer(0.5, lambda: setattr(site.host.harm, "unknown", frozenset())).start()
+def test_a_host_that_is_starting_is_waited_for(lab: Lab, served: ServedHost, tmp_path: Path) -> None:
+    served.host.harm.unknown = frozenset({"hardware.pciDevice", "config.network"})
+    threading.Timer(0.5, lambda: setattr(served.host.harm, "unknown", frozenset())).start()
     assert world_of(lab, tmp_path / "home").host("brix3").nics
 
 
@@ -256,8 +262,8 @@ def test_a_host_that_is_starting_is_waited_for(lab: Lab, site: Site, tmp_path: P
 )
 def test_a_host_that_stays_so_is_told_and_holds_nobody_else_up(path: str, tmp_path: Path) -> None:
     lab = lab_of(api_timeout=1)
-    with standing(lab, tmp_path) as site:
-        site.host.harm.unknown = frozenset({path})
+    with standing(lab, tmp_path) as served:
+        served.host.harm.unknown = frozenset({path})
         [failure] = plan(lab, tmp_path / "home", LEFT_ON).failures.values()
     assert "its answer about itself lacks something" in failure.what
     assert path in failure.what
@@ -266,25 +272,25 @@ def test_a_host_that_stays_so_is_told_and_holds_nobody_else_up(path: str, tmp_pa
 
 def test_a_reboot_waits_for_a_host_that_does_not_know_itself_yet(tmp_path: Path) -> None:
     lab = lab_of()
-    with standing(lab, tmp_path) as site:
-        threading.Thread(target=forgetful_after_its_boot, args=(site,), daemon=True).start()
+    with standing(lab, tmp_path) as served:
+        threading.Thread(target=forgetful_after_its_boot, args=(served,), daemon=True).start()
         ended = bring(lab, tmp_path / "home", (DriverFix(), *LEFT_ON))
         assert not ended.counts.failed + ended.counts.handed_over, ended.events
-        assert site.host.nics[0].driver == "e1000e"
-        assert not site.host.in_maintenance
+        assert served.host.nics[0].driver == "e1000e"
+        assert not served.host.in_maintenance
 
 
-def forgetful_after_its_boot(site: Site) -> None:
-    with site.host.changed:
-        site.host.changed.wait_for(lambda: site.host.state == "down", 60)
-        site.host.harm.unknown = frozenset({"config.network", "hardware.pciDevice"})
-        site.host.changed.wait_for(lambda: site.host.api_ready, 60)
+def forgetful_after_its_boot(served: ServedHost) -> None:
+    with served.host.changed:
+        served.host.changed.wait_for(lambda: served.host.power.state == "down", 60)
+        served.host.harm.unknown = frozenset({"config.network", "hardware.pciDevice"})
+        served.host.changed.wait_for(lambda: served.host.power.api_ready, 60)
     threading.Event().wait(1.0)
-    site.host.harm.unknown = frozenset()
+    served.host.harm.unknown = frozenset()
 
 
 def test_a_second_shell_of_the_same_run_does_not_switch_ssh_off_under_the_first(
-    lab: Lab, site: Site, tmp_path: Path
+    lab: Lab, served: ServedHost, tmp_path: Path
 ) -> None:
     world = world_of(lab, tmp_path / "home")
     with world.shell("brix3") as first:
@@ -292,13 +298,13 @@ def test_a_second_shell_of_the_same_run_does_not_switch_ssh_off_under_the_first(
         world.forget("brix3")
         with world.shell("brix3") as second:
             second.must(["echo", "here"])
-        assert is_on(site)
+        assert is_on(served)
         first.must(["echo", "still here"])
-    assert not is_on(site)
+    assert not is_on(served)
 
 
-def test_a_look_between_the_note_and_the_start_takes_no_note_away(lab: Lab, site: Site, tmp_path: Path) -> None:
+def test_a_look_between_the_note_and_the_start_takes_no_note_away(lab: Lab, served: ServedHost, tmp_path: Path) -> None:
     world = world_of(lab, tmp_path / "home")
-    note_ssh(world.files, "brix3", site.host.boot_time)
+    note_ssh(world.files, "brix3", served.host.boot_time)
     assert not world.host("brix3").services[SERVICE]
     assert (tmp_path / "home" / "ssh" / "brix3").exists()

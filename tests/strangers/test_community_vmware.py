@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from homelab.rehearsal.host.hardware import MODELS
 from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.soap.face import SoapFace
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import NoMachines
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.storage.volumes import Volumes
 from tests.helpers import tools
 
 # The first test installs the collection: more than 500 MB.
@@ -37,7 +38,7 @@ def face(tmp_path: Path) -> Iterator[SoapFace]:
     face.start()
     yield face
     face.stop()
-    host.stop()
+    host.power.stop()
 
 
 def twice(ansible: Path, face: SoapFace, folder: Path, module: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
@@ -87,12 +88,12 @@ def test_host_datastore(version: str, ansible: Path, face: SoapFace, tmp_path: P
     wanted = {"datastore_name": "nas", "datastore_type": version, "nfs_server": NAS["server"], "nfs_path": NAS["share"]}
     first, second = twice(ansible, face, tmp_path, "vmware_host_datastore", wanted)
     assert (first["changed"], second["changed"]) == (True, False)
-    assert face.host.mounts["nas"].server == NAS["server"]
+    assert face.host.datastores.mounts["nas"].server == NAS["server"]
     first, second = twice(
         ansible, face, tmp_path, "vmware_host_datastore", {"datastore_name": "nas", "state": "absent"}
     )
     assert (first["changed"], second["changed"]) == (True, False)
-    assert not face.host.mounts
+    assert not face.host.datastores.mounts
 
 
 def test_host_service(ansible: Path, face: SoapFace, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_host_service(ansible: Path, face: SoapFace, tmp_path: Path) -> None:
 
 
 def test_guest(ansible: Path, face: SoapFace, tmp_path: Path) -> None:
-    face.host.mount_nas(NAS["server"], NAS["share"], "nas")
+    face.host.datastores.mount_nas(NAS["server"], NAS["share"], "nas")
     wanted = {
         "name": "stranger",
         "state": "present",
@@ -118,7 +119,7 @@ def test_guest(ansible: Path, face: SoapFace, tmp_path: Path) -> None:
     }
     first, second = twice(ansible, face, tmp_path, "vmware_guest", wanted)
     assert (first["changed"], second["changed"]) == (True, False)
-    [vm] = face.host.vms.values()
+    [vm] = face.host.registered_vms.values()
     assert (vm.name, vm.memory_mib, vm.cpus, vm.powered_on) == ("stranger", 512, 1, False)
     assert [disk.capacity for disk in vm.disks] == [16 << 20]
     first, second = twice(ansible, face, tmp_path, "vmware_guest", wanted | {"state": "poweredon"})
@@ -127,4 +128,4 @@ def test_guest(ansible: Path, face: SoapFace, tmp_path: Path) -> None:
     gone = {"name": "stranger", "state": "absent", "force": True}
     first, second = twice(ansible, face, tmp_path, "vmware_guest", gone)
     assert (first["changed"], second["changed"]) == (True, False)
-    assert not face.host.vms
+    assert not face.host.registered_vms

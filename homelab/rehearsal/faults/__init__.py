@@ -1,1 +1,1 @@
-"""Harm on demand: what there is (table), what it does (acts, guests), when (orders), and the way to it (control)."""
+"""Faults on demand: what there is (table), what it does (effects, guests), when (schedule), the way to it (control)."""

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from homelab.errors import HomelabError, UsageError
-from homelab.rehearsal.faults.table import Wish
+from homelab.rehearsal.faults.table import FaultRequest
 
 if TYPE_CHECKING:
-    from homelab.rehearsal.faults.orders import Faults
+    from homelab.rehearsal.faults.schedule import Faults
 
 # The kernel takes 107 bytes, macOS 103.
 LONGEST_PATH = 100
@@ -59,11 +59,11 @@ def answer(listener: socket.socket, faults: "Faults") -> None:
     threading.Thread(target=serve, name="control", daemon=True).start()
 
 
-def _carry_out(faults: "Faults", request: Mapping[str, Any]) -> dict[str, Any]:
+def _carry_out(faults: "Faults", message: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        if request["do"] == "order":
-            return {"faults": faults.order([Wish(**wish) for wish in request["wishes"]])}
-        return {"faults": faults.clear() if request["do"] == "clear" else faults.state()}
+        if message["do"] == "schedule":
+            return {"faults": faults.schedule([FaultRequest(**request) for request in message["requests"]])}
+        return {"faults": faults.clear() if message["do"] == "clear" else faults.state()}
     except HomelabError as error:
         usage = isinstance(error, UsageError)
         return {"error": {"what": error.what, "where": error.where, "advice": error.advice}, "usage": usage}
@@ -73,14 +73,14 @@ def _carry_out(faults: "Faults", request: Mapping[str, Any]) -> dict[str, Any]:
         return {"error": {"what": what, "where": "the simulated lab", "advice": advice}, "usage": False}
 
 
-def ask(path: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+def ask(path: str, message: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the lab's process answers; its errors are raised here."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(ASK_SECONDS)
             connection.connect(path)
             with connection.makefile("rw") as file:
-                file.write(json.dumps(request) + "\n")
+                file.write(json.dumps(message) + "\n")
                 file.flush()
                 answered = json.loads(file.readline())
     except (OSError, ValueError) as error:

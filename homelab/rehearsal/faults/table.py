@@ -1,6 +1,6 @@
 """Every fault by its name: a sentence, and what it can be aimed at; and how faults are asked for.
 
-A fault is ordered as NAME[@AIM][:WHEN]. AIM is one host, guest or NAS of the inventory; without it all that the fault
+A fault is asked for as NAME[@AIM][:WHEN]. AIM is one host, guest or NAS of the inventory; without it all that the fault
 can be aimed at are meant. WHEN is a number of writes after which the fault begins (those to the host that it is aimed
 at, else those to all hosts), or a step: then it begins with the first `start` of that step (of that host, when both
 name one).
@@ -65,7 +65,7 @@ FAULTS: Mapping[str, Fault] = {
 
 
 @dataclass(frozen=True)
-class Wish:
+class FaultRequest:
     """A fault as it is asked for; `when` is writes, a step, or None for at once."""
 
     name: str
@@ -78,8 +78,8 @@ class Wish:
         return self.name + (f"@{self.aim}" if self.aim else "") + ("" if self.when is None else f":{self.when}")
 
 
-def parse(text: str, steps: Sequence[str]) -> Wish:
-    """A wish as it is typed; UsageError when there is no such fault or step."""
+def parse(text: str, steps: Sequence[str]) -> FaultRequest:
+    """A request as it is typed; UsageError when there is no such fault or step."""
     rest, colon, when = text.partition(":")
     name, at, aim = rest.partition("@")
     if name not in FAULTS:
@@ -89,41 +89,42 @@ def parse(text: str, steps: Sequence[str]) -> Wish:
     if at and not aim:
         raise UsageError("nothing stands behind the @", where=text, advice="Write NAME@HOST, or NAME alone for all")
     if not colon:
-        return Wish(name, aim or None)
+        return FaultRequest(name, aim or None)
     if when.isdecimal():
-        return Wish(name, aim or None, int(when))
+        return FaultRequest(name, aim or None, int(when))
     if when not in steps:
         close = get_close_matches(when, steps, 1)
         advice = f"Did you mean {close[0]}?" if close else f"A number of writes, or a step: {', '.join(steps)}"
         raise UsageError(f"{when!r} is neither a number of writes nor a step", where=text, advice=advice)
-    return Wish(name, aim or None, when)
+    return FaultRequest(name, aim or None, when)
 
 
-def targets(wish: Wish, lab: Lab, *, guests: bool) -> tuple[str, ...]:
-    """The names that a wish is aimed at; UsageError when it cannot be."""
-    fault = FAULTS[wish.name]
+def targets(request: FaultRequest, lab: Lab, *, guests: bool) -> tuple[str, ...]:
+    """The names that a request is aimed at; UsageError when it cannot be."""
+    fault = FAULTS[request.name]
     if fault.lacking:
-        raise UsageError(f"{wish.name} cannot be done here: {fault.lacking}", where=wish.text, advice="Leave it out")
+        sentence = f"{request.name} cannot be done here: {fault.lacking}"
+        raise UsageError(sentence, where=request.text, advice="Leave it out")
     if fault.needs_guests and not guests:
         raise UsageError(
-            f"{wish.name} is done to guests, and this rehearsal has none",
-            where=wish.text,
+            f"{request.name} is done to guests, and this rehearsal has none",
+            where=request.text,
             advice="It needs real guests: Linux, root, and no --guests none",
         )
     possible = aims(lab)
     known = {name for kind in fault.aims for name in possible[kind]}
-    if wish.aim is None:
+    if request.aim is None:
         return tuple(possible[fault.aims[0]])
-    if wish.aim not in known:
-        close = get_close_matches(wish.aim, known, 1)
+    if request.aim not in known:
+        close = get_close_matches(request.aim, known, 1)
         raise UsageError(
-            f"{wish.name} cannot be aimed at {wish.aim!r}",
-            where=wish.text,
+            f"{request.name} cannot be aimed at {request.aim!r}",
+            where=request.text,
             advice=f"Did you mean {close[0]}?" if close else f"Possible: {', '.join(sorted(known)) or 'nothing here'}",
         )
-    if wish.aim in possible["nas"] and "hosts" in fault.aims:
+    if request.aim in possible["nas"] and "hosts" in fault.aims:
         return tuple(possible["hosts"])
-    return (wish.aim,)
+    return (request.aim,)
 
 
 def aims(lab: Lab) -> Mapping[str, list[str]]:
@@ -148,6 +149,6 @@ def listing() -> list[dict[str, Any]]:
     return rows
 
 
-def as_json(wishes: Sequence[Wish]) -> list[dict[str, Any]]:
-    """Wishes for a pipe."""
-    return [asdict(wish) for wish in wishes]
+def as_json(requests: Sequence[FaultRequest]) -> list[dict[str, Any]]:
+    """Requests for a pipe."""
+    return [asdict(request) for request in requests]

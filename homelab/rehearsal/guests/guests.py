@@ -21,7 +21,7 @@ from homelab.rehearsal.guests import guest_unit
 from homelab.rehearsal.guests.cgroups import ControlGroups
 from homelab.rehearsal.guests.network import Network
 from homelab.rehearsal.guests.seeds import read_seed
-from homelab.rehearsal.vms.machines import GuestSpec
+from homelab.rehearsal.state.machines import GuestSpec
 
 SEED_FOLDER = "var/lib/cloud/seed/nocloud"
 # systemd-nspawn's exit code for "start me again" when it was told to keep its unit: the guest was rebooted from within.

@@ -24,10 +24,10 @@ def bundle(host: Host) -> bytes:
 
 def _conf(host: Host) -> bytes:
     lines = []
-    for module in host.modules.values():
+    for module in host.drivers.modules.values():
         if not module.enabled:
             lines.append(f'/vmkernel/module/{module.name}/enabled = "false"')
-    for mount in host.nas_mounts():
+    for mount in host.datastores.nas_mounts():
         lines += [
             f'/nas/{mount.name}/enabled = "true"',
             f'/nas/{mount.name}/host = "{mount.server}"',

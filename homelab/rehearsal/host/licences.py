@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.refusals import NotFound
+from homelab.rehearsal.state.refusals import NotFound
 
 KEYS = {
     "evaluation": "00000-00000-00000-00000-00000",

@@ -1,87 +1,73 @@
-"""The management network of one simulated host: its address, its names, DNS and the way out. Knows no protocol."""
+"""The network of one simulated host: port groups, its address, its names, DNS and the way out. Knows no protocol."""
 
-import threading
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from homelab.rehearsal.host.parts import Vm
-from homelab.rehearsal.host.refusals import AlreadyExists, InvalidArgument, NotFound, ResourceInUse
-from homelab.rehearsal.host.settings import NetworkSettings, Settings
+from homelab.rehearsal.state.host_state import HostState
+from homelab.rehearsal.state.refusals import AlreadyExists, InvalidArgument, NotFound, ResourceInUse
+from homelab.rehearsal.state.settings import NetworkSettings
 
 MANAGEMENT = "Management Network"
 MAX_VLAN = 4095
 
 
-class NetworkActions:
-    """What a host can do about vmk0; `Host` inherits it. `on_move` is called when the address is another one."""
+def _nothing() -> None:
+    return None
 
-    lock: threading.RLock
-    settings: Settings
-    port_groups: dict[str, int]
-    vms: dict[str, Vm]
-    lease: str
-    on_move: Callable[[], None]
 
-    def touch(self, *, dirty: bool = True) -> None:
-        """Say that something changed."""
-        raise NotImplementedError
+class HostNetwork:
+    """Port groups and vmk0. `lease` is the address that the DHCP server gives; `on_move` is called at another one."""
 
-    @property
-    def network(self) -> NetworkSettings:
-        """What is configured."""
-        return self.settings.network
-
-    @property
-    def address(self) -> str:
-        """Where the host answers."""
-        return self.settings.network.address
+    def __init__(self, state: HostState, lease: str) -> None:
+        self._state, self.lease = state, lease
+        self.port_groups = {"VM Network": 0, MANAGEMENT: 0}
+        self.on_move: Callable[[], None] = _nothing
 
     @property
     def management_uplinks(self) -> list[str]:
         """The NICs that carry the management network: the uplinks of its switch."""
-        return self.settings.switches.get(self.settings.switch_of(MANAGEMENT), [])
-
-    @property
-    def host_name(self) -> str:
-        """Its own name for itself, with its domain where it has one."""
-        return self.settings.network.full_name
+        settings = self._state.settings
+        return settings.switches.get(settings.switch_of(MANAGEMENT), [])
 
     def add_port_group(self, name: str, switch: str, vlan: int = 0) -> None:
         """Add a port group; AlreadyExists, NotFound for its switch, InvalidArgument for its VLAN."""
-        with self.lock:
+        with self._state.lock:
             if name in self.port_groups:
                 raise AlreadyExists(f"The name '{name}' already exists.", name=name)
-            if switch not in self.settings.switches:
+            if switch not in self._state.settings.switches:
                 raise NotFound(f"The switch {switch} could not be found.")
             _check_vlan(vlan)
             self.port_groups[name] = vlan
-            self.settings.group_switch[name] = switch
-            self.touch()
+            self._state.settings.group_switch[name] = switch
+            self._state.touch()
 
     def set_vlan(self, name: str, vlan: int) -> None:
         """Put a port group on a VLAN; NotFound, InvalidArgument."""
-        with self.lock:
+        with self._state.lock:
             if name not in self.port_groups:
                 raise NotFound(f"The port group {name} could not be found.")
             _check_vlan(vlan)
             self.port_groups[name] = vlan
-            self.touch()
+            self._state.touch()
 
     def remove_port_group(self, name: str) -> None:
         """Remove a port group; NotFound, and ResourceInUse while a VM or the management is on it."""
-        with self.lock:
+        with self._state.lock:
             if name not in self.port_groups:
                 raise NotFound(f"The port group {name} could not be found.")
-            if name == MANAGEMENT or any(nic.network == name for vm in self.vms.values() for nic in vm.nics):
+            if name == MANAGEMENT or self._has_vms(name):
                 raise ResourceInUse(f"The resource '{name}' is in use.", name=name)
             del self.port_groups[name]
-            self.settings.group_switch.pop(name, None)
-            self.touch()
+            self._state.settings.group_switch.pop(name, None)
+            self._state.touch()
+
+    def _has_vms(self, port_group: str) -> bool:
+        return any(nic.network == port_group for vm in self._state.registered_vms.values() for nic in vm.nics)
 
     def set_address(self, *, dhcp: bool, address: str | None = None, netmask: str | None = None) -> None:
         """Give vmk0 an address: the DHCP server's, or this one; InvalidArgument when it is none of a LAN."""
-        with self.lock:
-            network = self.network
+        with self._state.lock:
+            network = self._state.settings.network
             before = network.address
             if not dhcp:
                 wanted = interface(address, netmask or network.netmask)
@@ -89,39 +75,42 @@ class NetworkActions:
             else:
                 network.address = self.lease
             network.dhcp = dhcp
-            self.touch()
+            self._state.touch()
             if network.address != before:
                 self.on_move()
 
     def set_gateway(self, gateway: str) -> None:
         """The way out; InvalidArgument when it is not on the LAN of vmk0."""
-        with self.lock:
-            lan = interface(self.address, self.network.netmask).network
+        with self._state.lock:
+            network = self._state.settings.network
+            lan = interface(network.address, network.netmask).network
             if gateway and (not is_address(gateway) or IPv4Address(gateway) not in lan):
                 raise _wrong("defaultGateway")
-            self.network.gateway = gateway
-            self.touch()
+            network.gateway = gateway
+            self._state.touch()
 
     def set_names(self, *, host_name: str | None = None, domain_name: str | None = None) -> None:
         """The host's name, and its domain; InvalidArgument for a name with a dot, or none."""
-        with self.lock:
+        with self._state.lock:
+            network = self._state.settings.network
             if host_name is not None:
                 if not host_name or "." in host_name:
                     raise _wrong("hostName")
-                self.network.host_name = host_name
+                network.host_name = host_name
             if domain_name is not None:
-                self.network.domain_name = domain_name
-            self.touch()
+                network.domain_name = domain_name
+            self._state.touch()
 
     def set_dns(self, *, dhcp: bool, servers: list[str], search: list[str]) -> None:
         """The name servers and search domains; InvalidArgument for a server that is no address."""
-        with self.lock:
+        with self._state.lock:
             if not all(map(is_address, servers)):
                 raise _wrong("address")
-            self.network.dns_dhcp = dhcp
+            network = self._state.settings.network
+            network.dns_dhcp = dhcp
             if not dhcp:
-                self.network.dns_servers, self.network.search_domains = servers, search
-            self.touch()
+                network.dns_servers, network.search_domains = servers, search
+            self._state.touch()
 
 
 def interface(address: str | None, netmask: str | None) -> IPv4Interface:

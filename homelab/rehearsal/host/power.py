@@ -1,52 +1,41 @@
-"""The power of a simulated host: what a reboot, a power cut and the button do, and which driver a boot gives a NIC."""
+"""The power of a simulated host: what a reboot, a power cut and the button do, and what a boot is."""
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
 
-from homelab.rehearsal.host.hardware import HardwareModel
-from homelab.rehearsal.host.harm import LOOK_SECONDS
-from homelab.rehearsal.host.parts import KernelSetting, Module, Nic, Timing
-from homelab.rehearsal.host.upkeep import UpkeepActions
-from homelab.rehearsal.vms.vms import VmActions
+from homelab.rehearsal.host.auto_backup import AutoBackup
+from homelab.rehearsal.host.drivers import Drivers
+from homelab.rehearsal.host.network import HostNetwork
+from homelab.rehearsal.host.services import Services
+from homelab.rehearsal.host.system_files import SystemFiles
+from homelab.rehearsal.state.harm import LOOK_SECONDS
+from homelab.rehearsal.state.host_state import HostState
+from homelab.rehearsal.vms.power import VmPower
 
 
 def _nothing() -> None:
     return None
 
 
-class PowerActions(VmActions, UpkeepActions):
-    """What switches a host off and on; `Host` inherits it.
+class Power:
+    """Switches a host off and on. `state` is up, down, or unreachable: on, and without a network.
 
     `on_down` and `on_up` are called when its network goes and comes.
     """
 
-    model: HardwareModel
-    modules: dict[str, Module]
-    nics: list[Nic]
-    kernel_settings: dict[str, KernelSetting]
-    timing: Timing
-    clock: Callable[[], float]
-
-    def keep_configuration(self) -> None:
-        """Keep what is configured over a power cut."""
-        raise NotImplementedError
-
-    def restore(self) -> None:
-        """Go back to what was kept."""
-        raise NotImplementedError
-
-    def now(self) -> datetime:
-        """The time, by the host's own clock."""
-        raise NotImplementedError
-
-    @property
-    def management_uplinks(self) -> list[str]:
-        """The NICs that carry the management network."""
-        raise NotImplementedError
-
-    def plug_in(self) -> None:
-        """The first boot, which takes no time: the lab starts with hosts that run."""
+    def __init__(
+        self,
+        state: HostState,
+        drivers: Drivers,
+        services: Services,
+        network: HostNetwork,
+        system_files: SystemFiles,
+        auto_backup: AutoBackup,
+        vm_power: VmPower,
+    ) -> None:
+        self._state, self._drivers, self._services, self._network = state, drivers, services, network
+        self._system_files, self._auto_backup, self._vm_power = system_files, auto_backup, vm_power
+        self.state = "down"
         self.boots, self._hostd_at = 0, 0.0
         self.on_down: Callable[[], None] = _nothing
         self.on_up: Callable[[], None] = _nothing
@@ -54,7 +43,6 @@ class PowerActions(VmActions, UpkeepActions):
         self._stopped = threading.Event()
         self._button = threading.Event()
         self._button.set()
-        self.boot_physics()
 
     @property
     def reachable(self) -> bool:
@@ -64,19 +52,19 @@ class PowerActions(VmActions, UpkeepActions):
     @property
     def api_ready(self) -> bool:
         """Whether hostd answers: later than sshd after a boot."""
-        return self.reachable and self.clock() >= self._hostd_at
+        return self.reachable and self._state.clock() >= self._hostd_at
 
     def answer_now(self) -> None:
         """End hostd's wait."""
-        with self.lock:
-            self._hostd_at = min(self._hostd_at, self.clock())
-            self.touch(dirty=False)
+        with self._state.lock:
+            self._hostd_at = min(self._hostd_at, self._state.clock())
+            self._state.touch(dirty=False)
 
     def reboot(self) -> None:
         """A clean reboot; returns at once. VMs go off, the configuration is kept."""
         self._restart(clean=True)
 
-    def power_cut(self) -> None:
+    def cut(self) -> None:
         """The plug is pulled and put back; returns at once. What was not kept is lost."""
         self._restart(clean=False)
 
@@ -94,77 +82,57 @@ class PowerActions(VmActions, UpkeepActions):
         self._stopped.set()
 
     def _restart(self, *, clean: bool) -> None:
-        with self.lock:
+        with self._state.lock:
             if self._restarting:
                 return
             self._restarting = True
-        threading.Thread(target=self._cycle, kwargs={"clean": clean}, name=f"{self.name} boots", daemon=True).start()
+        name = f"{self._state.name} boots"
+        threading.Thread(target=self._cycle, kwargs={"clean": clean}, name=name, daemon=True).start()
 
     def _cycle(self, *, clean: bool) -> None:
-        if clean and self._stopped.wait(self.timing.shut_down_seconds):
+        timing, harm = self._state.timing, self._state.harm
+        if clean and self._stopped.wait(timing.shut_down_seconds):
             return
-        with self.lock:
-            for vm in self.vms.values():
-                vm.question = None
-                if vm.powered_on:
-                    self.machines.power_off(vm.name)
-                    self._went_off(vm)
-            if clean:
-                self.keep_configuration()
-            if not clean or self.harm.stick_lost:
-                self.restore()
-            self.journal.clear()
-            for vm in self.vms.values():
-                vm.powered_on, vm.boot_time, vm.question = False, None, None
-            self.state = "down"
-            self.touch(dirty=False)
+        self._go_down(clean=clean)
         self.on_down()
-        if self._stopped.wait(self.timing.boot_seconds):
+        if self._stopped.wait(timing.boot_seconds):
             return
-        while self.harm.reboot_hangs or self.harm.stick_lost == "gone" or not self._button.is_set():
+        while harm.reboot_hangs or harm.stick_lost == "gone" or not self._button.is_set():
             if self._stopped.wait(LOOK_SECONDS):
                 return
-        with self.lock:
-            self.boot_physics()
+        with self._state.lock:
+            self.boot()
             self._restarting = False
             up = self.reachable
         if up:
             self.on_up()
-        self.start_with_host()
+        self._vm_power.start_with_host()
 
-    def boot_physics(self) -> None:
+    def _go_down(self, *, clean: bool) -> None:
+        with self._state.lock:
+            self._vm_power.cut_all()
+            if clean:
+                self._auto_backup.keep()
+            if not clean or self._state.harm.stick_lost:
+                self._auto_backup.restore()
+            self._state.journal.clear()
+            self._vm_power.forget_all()
+            self.state = "down"
+            self._state.touch(dirty=False)
+
+    def boot(self) -> None:
         """What a boot makes of the configuration; no driver, no network."""
-        for setting in self.kernel_settings.values():
+        state = self._state
+        for setting in state.kernel_settings.values():
             setting.runtime = setting.configured
-        self.find_scratch()
-        self._load_drivers()
-        for service in self.services.values():
-            service.running = service.policy == "on"
+        self._system_files.find_scratch()
+        self._drivers.load()
+        self._services.start_at_boot()
         self.boots += 1
-        self.boot_time = self.now()
-        self.read_time()
-        held = [nic.name for nic in self.nics if nic.driver]
-        self.state = "up" if set(held) & set(self.management_uplinks) else "unreachable"
-        first = self.boots == 1
-        self._hostd_at = self.clock() + (0 if first else self.timing.api_delay_seconds + self.harm.api_delay_seconds)
-        self.touch(dirty=False)
-
-    def _load_drivers(self) -> None:
-        """Load drivers as configured: native ones first, unless preferVmklinux."""
-        legacy_first = self.kernel_settings["preferVmklinux"].runtime == "TRUE"
-        order = sorted(self.modules.values(), key=lambda module: module.native == legacy_first)
-        for module in order:
-            module.loaded = module.enabled and not module.claims
-        for nic in self.nics:
-            if nic.usb_driver:
-                nic.driver, nic.link_up = nic.usb_driver, True
-                continue
-            held = next((module for module in order if module.enabled and nic.pci_id in module.claims), None)
-            held = None if self.harm.no_driver else held
-            nic.driver, nic.link_up = (held.name if held else None), held is not None
-            if held:
-                held.loaded = True
-        for device in self.model.pci:
-            held = next((module for module in order if module.enabled and device.pci_id in module.claims), None)
-            if held:
-                held.loaded = True
+        state.boot_time = state.now()
+        self._services.read_time()
+        held = [nic.name for nic in state.nics if nic.driver]
+        self.state = "up" if set(held) & set(self._network.management_uplinks) else "unreachable"
+        late = 0 if self.boots == 1 else state.timing.api_delay_seconds + state.harm.api_delay_seconds
+        self._hostd_at = state.clock() + late
+        state.touch(dirty=False)

@@ -1,1 +1,1 @@
-"""The NAS's face at its own address: rpcbind, mountd, and the NULL call of NFS; it serves no files."""
+"""The NAS: whom it refuses what (nas.py); its sockets: rpcbind, mountd, the NULL call of NFS (face.py, programs.py)."""

@@ -5,9 +5,9 @@ import logging
 import socket
 import threading
 
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.nas.programs import MOUNT_PORT, NFS_PORT, RPCBIND_PORT, Mounts, Programs
 from homelab.rehearsal.nas.rpc import answer
-from homelab.rehearsal.storage.storage import Nas
 
 LOG = "homelab.rehearsal.nas"
 PORTS = (RPCBIND_PORT, MOUNT_PORT, NFS_PORT)

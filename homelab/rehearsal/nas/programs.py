@@ -6,9 +6,9 @@ A refusal that ESXi words in its sysinfo text is turned back into what a NAS wou
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from homelab.rehearsal.nas.nas import DENIED, Nas
 from homelab.rehearsal.nas.rpc import Procedure, Program
 from homelab.rehearsal.nas.xdr import Reader, chain, opaque, text, uint
-from homelab.rehearsal.storage.storage import DENIED, Nas
 
 RPCBIND, NFS, MOUNT = 100000, 100003, 100005
 RPCBIND_PORT, NFS_PORT, MOUNT_PORT = 111, 2049, 20048
@@ -118,7 +118,7 @@ class Programs(Mapping[int, Program]):
         """An export that is not there is denied as well: mountd looks at its list, not at the disk."""
         if self._nas.refuses:
             return STATUSES.get(self._nas.refuses, SERVERFAULT)
-        return OK if path.rstrip("/") in self._nas.exports and peer not in self._nas.denied else ACCES
+        return OK if self._nas.exports_to(path.rstrip("/"), peer) else ACCES
 
     def _dump(self, arguments: Reader, peer: str) -> bytes:
         mounted = dict.fromkeys([*self._mounts(), *self._mounted])

@@ -14,11 +14,17 @@ from typing import IO, Any
 from homelab.errors import HomelabError, UsageError
 from homelab.lab import Lab
 from homelab.rehearsal.faults import control
-from homelab.rehearsal.faults.table import Wish, as_json, targets
+from homelab.rehearsal.faults.table import FaultRequest, as_json, targets
 from homelab.rehearsal.guests.roots import ensure_root, root_id
 from homelab.rehearsal.kubernetes import make_bundle
 from homelab.rehearsal.outside.overlay import Overlay, free_ports, new_passwords
-from homelab.rehearsal.outside.served import END_SECONDS, Served, child_of, one_at_a_time, terminated_like_interrupted
+from homelab.rehearsal.outside.running_lab import (
+    END_SECONDS,
+    RunningLab,
+    child_of,
+    one_at_a_time,
+    terminated_like_interrupted,
+)
 from homelab.rehearsal.storage.image import make_image
 
 Report = Callable[[str], None]
@@ -27,7 +33,7 @@ NEEDED_FOR_GUESTS = ("systemd-nspawn", "mmdebstrap", "ip", "nsenter", "unshare",
 
 
 @dataclass(frozen=True)
-class Scene:
+class Rehearsal:
     """What a rehearsal is made of, outside: its `.homelab` folder, the cache, the user's sources and groups."""
 
     home: Path
@@ -37,7 +43,7 @@ class Scene:
     kubernetes_version: str
     guests: bool
     namespaces: bool
-    faults: tuple[Wish, ...] = ()
+    faults: tuple[FaultRequest, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -66,61 +72,61 @@ def namespaces_possible() -> bool:
     return tried.returncode == 0
 
 
-def write_overlay(scene: Scene, report: Report) -> Overlay:
+def write_overlay(rehearsal: Rehearsal, report: Report) -> Overlay:
     """Wipe the rehearsal's folder, fill the caches, write the overlay inventory."""
-    shutil.rmtree(scene.folder, ignore_errors=True)
-    scene.folder.mkdir(mode=0o700, parents=True)
-    root = ensure_root(scene.cache, report).id if scene.guests else root_id()
+    shutil.rmtree(rehearsal.folder, ignore_errors=True)
+    rehearsal.folder.mkdir(mode=0o700, parents=True)
+    root = ensure_root(rehearsal.cache, report).id if rehearsal.guests else root_id()
     overlay = Overlay(
-        home=scene.folder,
-        groups=scene.groups,
-        image=make_image(scene.folder, root),
-        bundle=make_bundle(scene.cache, scene.kubernetes_version),
-        passwords=new_passwords(scene.groups),
-        ports={} if scene.namespaces else free_ports(scene.groups["esxi"]),
+        home=rehearsal.folder,
+        groups=rehearsal.groups,
+        image=make_image(rehearsal.folder, root),
+        bundle=make_bundle(rehearsal.cache, rehearsal.kubernetes_version),
+        passwords=new_passwords(rehearsal.groups),
+        ports={} if rehearsal.namespaces else free_ports(rehearsal.groups["esxi"]),
     )
     overlay.write()
     return overlay
 
 
 @contextmanager
-def lab(scene: Scene, read_lab: Callable[[Sequence[Path]], Lab], report: Report) -> Iterator[Served]:
+def lab(rehearsal: Rehearsal, read_lab: Callable[[Sequence[Path]], Lab], report: Report) -> Iterator[RunningLab]:
     """A fresh lab for as long as the context lasts; UsageError when another one is being served."""
-    with terminated_like_interrupted(), one_at_a_time(scene.home) as lock:
-        overlay = write_overlay(scene, report)
-        report(f"rehearsal: {'real guests, Kubernetes is a stand-in' if scene.guests else 'no guests'}")
-        # The lab's process loads its libraries while the inventory is read, and then waits for its order.
-        with control.open_door(scene.folder) as door, started(scene, door) as process:
-            wanted = read_lab((*scene.sources, overlay.folder))
-            for wish in scene.faults:
-                targets(wish, wanted, guests=scene.guests)
-            yield serve(process, scene, overlay, wanted, lock, door)
+    with terminated_like_interrupted(), one_at_a_time(rehearsal.home) as lock:
+        overlay = write_overlay(rehearsal, report)
+        report(f"rehearsal: {'real guests, Kubernetes is a stand-in' if rehearsal.guests else 'no guests'}")
+        # The lab's process loads its libraries while the inventory is read, and then waits for its specification.
+        with control.open_door(rehearsal.folder) as door, started(rehearsal, door) as process:
+            wanted = read_lab((*rehearsal.sources, overlay.folder))
+            for request in rehearsal.faults:
+                targets(request, wanted, guests=rehearsal.guests)
+            yield serve(process, rehearsal, overlay, wanted, lock, door)
 
 
-def choose_guests(wish: str, warn: Report) -> bool:
+def choose_guests(wanted: str, warn: Report) -> bool:
     """Whether guests are real; UsageError when they were asked for and cannot be."""
-    lack = guests_possible() if wish != "none" else None
-    if lack and wish == "real":
+    lack = guests_possible() if wanted != "none" else None
+    if lack and wanted == "real":
         raise UsageError(lack, where="--guests real", advice="Install what is missing, or use --guests none")
     if lack:
         warn(f"{lack}; the hosts are rehearsed without guests")
-    return wish != "none" and lack is None
+    return wanted != "none" and lack is None
 
 
-def kubernetes_version(hostvars: Mapping[str, Mapping[str, Any]], wish: str) -> str:
+def kubernetes_version(hostvars: Mapping[str, Mapping[str, Any]], wanted: str) -> str:
     """The version that the inventory asks for; only a stand-in of it can be had for now."""
-    if wish == "real":
+    if wanted == "real":
         raise UsageError("no real Kubernetes bundle is at hand", where="--kubernetes real", advice="Use stand-in")
     versions = (str(values["kubernetes_version"]) for values in hostvars.values() if "kubernetes_version" in values)
     return next(versions, "1.36.3")
 
 
 @contextmanager
-def started(scene: Scene, door: control.Door) -> Iterator["subprocess.Popen[str]"]:
+def started(rehearsal: Rehearsal, door: control.Door) -> Iterator["subprocess.Popen[str]"]:
     """The lab's process, for as long as the context lasts; with it everything in its namespaces ends."""
-    with (scene.folder / "lab.log").open("w") as log:
+    with (rehearsal.folder / "lab.log").open("w") as log:
         process = subprocess.Popen(
-            _command(_namespaces(scene)),
+            _command(_namespaces(rehearsal)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -132,38 +138,43 @@ def started(scene: Scene, door: control.Door) -> Iterator["subprocess.Popen[str]
         yield process
     finally:
         _end(process)
-        shutil.rmtree(_work(scene), ignore_errors=True)
+        shutil.rmtree(_work(rehearsal), ignore_errors=True)
 
 
 def serve(
-    process: "subprocess.Popen[str]", scene: Scene, overlay: Overlay, lab: Lab, lock: IO[str], door: control.Door
-) -> Served:
+    process: "subprocess.Popen[str]",
+    rehearsal: Rehearsal,
+    overlay: Overlay,
+    lab: Lab,
+    lock: IO[str],
+    door: control.Door,
+) -> RunningLab:
     """Tell the lab's process what to be, and wait until all of it answers."""
-    _work(scene).mkdir(mode=0o700)
-    _give_order(process, scene, lab, _work(scene), door)
+    _work(rehearsal).mkdir(mode=0o700)
+    _send_spec(process, rehearsal, lab, _work(rehearsal), door)
     if not _ready(process):
         raise HomelabError(
-            f"the simulated lab did not start: {_last_line(scene.folder / 'lab.log')}",
-            where=str(scene.folder / "lab.log"),
+            f"the simulated lab did not start: {_last_line(rehearsal.folder / 'lab.log')}",
+            where=str(rehearsal.folder / "lab.log"),
             advice="The log has the whole story; root, or user namespaces, are needed for it",
         )
-    inventories = tuple(str(path.resolve()) for path in (*scene.sources, overlay.folder))
-    namespaces = _namespaces(scene)
+    inventories = tuple(str(path.resolve()) for path in (*rehearsal.sources, overlay.folder))
+    namespaces = _namespaces(rehearsal)
     leader = process.pid if namespaces == "none" else child_of(process.pid)
     hosts = _hosts(lab, overlay)
-    served = Served(os.getpid(), leader, inventories, str(_work(scene)), namespaces, hosts, str(door.path))
-    lock.write(json.dumps(served.__dict__))
+    running = RunningLab(os.getpid(), leader, inventories, str(_work(rehearsal)), namespaces, hosts, str(door.path))
+    lock.write(json.dumps(running.__dict__))
     lock.flush()
-    return served
+    return running
 
 
-def _namespaces(scene: Scene) -> str:
-    return ("root" if os.geteuid() == 0 else "user") if scene.namespaces else "none"
+def _namespaces(rehearsal: Rehearsal) -> str:
+    return ("root" if os.geteuid() == 0 else "user") if rehearsal.namespaces else "none"
 
 
-def _work(scene: Scene) -> Path:
+def _work(rehearsal: Rehearsal) -> Path:
     """The lab's own folder."""
-    return scene.folder / "lab"
+    return rehearsal.folder / "lab"
 
 
 def _command(namespaces: str) -> list[str]:
@@ -176,20 +187,22 @@ def _command(namespaces: str) -> list[str]:
     return [*command, *lab]
 
 
-def _give_order(process: "subprocess.Popen[str]", scene: Scene, lab: Lab, work: Path, door: control.Door) -> None:
-    """Write the order as one line; the pipe stays open, for the lab ends with it."""
+def _send_spec(
+    process: "subprocess.Popen[str]", rehearsal: Rehearsal, lab: Lab, work: Path, door: control.Door
+) -> None:
+    """Write the lab's specification as one line; the pipe stays open, for the lab ends with it."""
     assert process.stdin is not None
-    roots = str(scene.cache / "roots") if scene.guests else None
-    order = {
+    roots = str(rehearsal.cache / "roots") if rehearsal.guests else None
+    spec = {
         "lab": with_passwords(lab),
         "work": str(work),
         "roots": roots,
-        "namespaces": scene.namespaces,
+        "namespaces": rehearsal.namespaces,
         "control": door.listener.fileno(),
-        "faults": as_json(scene.faults),
+        "faults": as_json(rehearsal.faults),
     }
     try:
-        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.write(json.dumps(spec) + "\n")
         process.stdin.flush()
     except BrokenPipeError:
         return  # it is gone; _ready says so

@@ -130,8 +130,8 @@ def uname(call: Call) -> Answer:
     host = call.host
     if call.arguments == ("-a",):
         build = f"#1 SMP Release build-{host.build} {BUILT}"
-        return Answer(f"VMkernel {host.host_name} {host.version} {build} x86_64 x86_64 x86_64 ESXi\n")
-    parts = {"-s": "VMkernel", "-n": host.host_name, "-r": host.version, "-m": "x86_64"}
+        return Answer(f"VMkernel {host.settings.network.full_name} {host.version} {build} x86_64 x86_64 x86_64 ESXi\n")
+    parts = {"-s": "VMkernel", "-n": host.settings.network.full_name, "-r": host.version, "-m": "x86_64"}
     option = call.arguments[0] if call.arguments else "-s"
     return Answer(f"{parts[option]}\n") if option in parts else usage("uname", option, "asnrm")
 
@@ -167,7 +167,7 @@ def esxcfg_module(call: Call) -> Answer:
     """`esxcfg-module -g MODULE`: whether it is enabled, and its options."""
     if len(call.arguments) != 2 or call.arguments[0] != "-g":
         return usage("esxcfg-module", "".join(call.arguments[:1]), "g")
-    module = call.host.modules.get(call.arguments[1])
+    module = call.host.drivers.modules.get(call.arguments[1])
     if module is None:
         return Answer(err=f"Unable to find module: {call.arguments[1]}\n", status=1)
     return Answer(f"{module.name} enabled = {int(module.enabled)} options = '{module.options}'\n")
@@ -186,7 +186,7 @@ def lspci(call: Call) -> Answer:
 
 def auto_backup_sh(call: Call) -> Answer:
     """Keep the configuration in the boot bank."""
-    call.host.keep_configuration()
+    call.host.auto_backup.keep()
     now = datetime.now(UTC)
     clock = f"Time: {now:%H:%M:%S}   Date: {now:%m/%d/%Y}   UTC"
     return Answer(f"Saving current state in /bootbank\nClock updated.\n{clock}\n")
@@ -195,9 +195,9 @@ def auto_backup_sh(call: Call) -> Answer:
 def reboot(call: Call) -> Answer:
     """Reboot: cleanly, or with -f as if the plug were pulled."""
     if call.arguments == ():
-        call.host.reboot()
+        call.host.power.reboot()
     elif call.arguments == ("-f",):
-        call.host.power_cut()
+        call.host.power.cut()
     else:
         return usage("reboot", shlex.join(call.arguments), "f")
     return Answer()

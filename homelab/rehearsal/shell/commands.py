@@ -5,11 +5,12 @@ Layouts agree with recorded outputs of real hosts; what is assumed is listed in 
 
 from datetime import UTC, datetime
 
-from homelab.rehearsal.host.host import Host, KernelSetting, Module, Vib
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell.answers import Failure, table
 from homelab.rehearsal.shell.facts import containing_vib, module_version
 from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Scalar, Value
 from homelab.rehearsal.shell.pci import pci_blocks
+from homelab.rehearsal.state.parts import KernelSetting, Module, Vib
 
 LINK_MODES = "Auto, 10BaseT/Half, 10BaseT/Full, 100BaseT/Half, 100BaseT/Full, 1000BaseT/Full"
 UPDATES = {"GA": "0"}
@@ -19,7 +20,7 @@ def system_module_list(host: Host, enabled: bool | None = None, loaded: bool | N
     """All modules, or those that are enabled or loaded as asked."""
     rows = tuple(
         (module.name, module.loaded, module.enabled)
-        for module in host.modules.values()
+        for module in host.drivers.modules.values()
         if enabled in (None, module.enabled) and loaded in (None, module.loaded)
     )
     return table("Module", ("Name", "Is Loaded", "Is Enabled"), rows)
@@ -46,7 +47,7 @@ def system_module_get(host: Host, module: str) -> Output:
 def system_module_set(host: Host, module: str, enabled: bool) -> Output:
     """Enable or disable a module; acts at the next boot."""
     _module(host, module)
-    host.set_module_enabled(module, enabled)
+    host.drivers.set_enabled(module, enabled)
     return None
 
 
@@ -79,9 +80,9 @@ def system_maintenanceMode_set(host: Host, enable: bool, timeout: str = "0") -> 
     if host.in_maintenance == enable:
         raise Failure("Maintenance mode is already " + ("enabled." if enable else "disabled."))
     if enable:
-        host.enter_maintenance(float(timeout))
+        host.maintenance.enter(float(timeout))
     else:
-        host.exit_maintenance()
+        host.maintenance.exit()
     return None
 
 
@@ -99,7 +100,7 @@ def system_settings_kernel_set(host: Host, setting: str, value: str) -> Output:
         raise Failure(f"Invalid setting '{setting}': no such kernel setting")
     if value.upper() not in ("TRUE", "FALSE"):
         raise Failure(f"Invalid value '{value}' for the setting '{setting}'")
-    host.set_kernel_setting(setting, value)
+    host.options.set_kernel_setting(setting, value)
     return None
 
 
@@ -196,9 +197,9 @@ def hardware_pci_list(host: Host) -> Output:
 
 
 def _module(host: Host, name: str) -> Module:
-    if name not in host.modules:
+    if name not in host.drivers.modules:
         raise Failure(f"Invalid module name {name}: no such module")
-    return host.modules[name]
+    return host.drivers.modules[name]
 
 
 def _kernel_row(name: str, setting: KernelSetting) -> tuple[Scalar, ...]:

@@ -16,7 +16,7 @@ def system_shutdown_reboot(host: Host, reason: str, delay: int = 10) -> Output:
     """Reboot; unlike /bin/reboot it wants maintenance mode."""
     if not host.in_maintenance:
         raise Failure("The host must be in maintenance mode")
-    host.reboot()
+    host.power.reboot()
     return None
 
 

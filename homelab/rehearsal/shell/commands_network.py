@@ -36,7 +36,7 @@ def network_ip_interface_list(host: Host) -> Output:
 def network_ip_interface_ipv4_get(host: Host, interface_name: str | None = None) -> Output:
     """The management address."""
     _vmk(interface_name)
-    network = host.network
+    network = host.settings.network
     address = IPv4Interface(f"{network.address}/{network.netmask}")
     columns = ("Name", "IPv4 Address", "IPv4 Netmask", "IPv4 Broadcast", "Address Type", "Gateway", "DHCP DNS")
     row = (
@@ -67,60 +67,61 @@ def network_ip_interface_ipv4_set(
     if type == "static" and not (ipv4 and netmask):
         raise Failure("An address and a netmask are wanted for the type static")
     if peer_dns is not None:
-        host.set_dns(dhcp=peer_dns, servers=host.network.dns_servers, search=host.network.search_domains)
+        before = host.settings.network
+        host.network.set_dns(dhcp=peer_dns, servers=before.dns_servers, search=before.search_domains)
     # First: behind the move nobody hears of a mistake.
     if type == "static":
         lan = interface(ipv4, netmask).network
         if gateway and (not is_address(gateway) or IPv4Address(gateway) not in lan):
             raise Failure(f"The gateway {gateway} is not on the network of {ipv4}")
-    host.set_address(dhcp=type == "dhcp", address=ipv4, netmask=netmask)
+    host.network.set_address(dhcp=type == "dhcp", address=ipv4, netmask=netmask)
     if gateway:
-        host.set_gateway(gateway)
+        host.network.set_gateway(gateway)
     return None
 
 
 def network_ip_dns_server_list(host: Host) -> Output:
     """The name servers."""
-    return Blocks("DNSServers", (Block({"DNSServers": ", ".join(host.network.dns_servers)}),), single=True)
+    return Blocks("DNSServers", (Block({"DNSServers": ", ".join(host.settings.network.dns_servers)}),), single=True)
 
 
 def network_ip_dns_server_add(host: Host, server: str) -> Output:
     """One more name server; with it they come from DHCP no more."""
-    known = [one for one in host.network.dns_servers if one != server]
-    host.set_dns(dhcp=False, servers=[*known, server], search=host.network.search_domains)
+    known = [one for one in host.settings.network.dns_servers if one != server]
+    host.network.set_dns(dhcp=False, servers=[*known, server], search=host.settings.network.search_domains)
     return None
 
 
 def network_ip_dns_server_remove(host: Host, server: str | None = None, all: bool = False) -> Output:
     """One name server less, or all."""
-    left = _without(host.network.dns_servers, server, all, "DNS server")
-    host.set_dns(dhcp=False, servers=left, search=host.network.search_domains)
+    left = _without(host.settings.network.dns_servers, server, all, "DNS server")
+    host.network.set_dns(dhcp=False, servers=left, search=host.settings.network.search_domains)
     return None
 
 
 def network_ip_dns_search_list(host: Host) -> Output:
     """The domains in which short names are looked for."""
-    fields = {"DNSSearch Domains": ", ".join(host.network.search_domains)}
+    fields = {"DNSSearch Domains": ", ".join(host.settings.network.search_domains)}
     return Blocks("DNSSearchDomains", (Block(fields),), single=True)
 
 
 def network_ip_dns_search_add(host: Host, domain: str) -> Output:
     """One more domain."""
-    known = [one for one in host.network.search_domains if one != domain]
-    host.set_dns(dhcp=False, servers=host.network.dns_servers, search=[*known, domain])
+    known = [one for one in host.settings.network.search_domains if one != domain]
+    host.network.set_dns(dhcp=False, servers=host.settings.network.dns_servers, search=[*known, domain])
     return None
 
 
 def network_ip_dns_search_remove(host: Host, domain: str) -> Output:
     """One domain less."""
-    left = _without(host.network.search_domains, domain, False, "search domain")
-    host.set_dns(dhcp=False, servers=host.network.dns_servers, search=left)
+    left = _without(host.settings.network.search_domains, domain, False, "search domain")
+    host.network.set_dns(dhcp=False, servers=host.settings.network.dns_servers, search=left)
     return None
 
 
 def network_ip_route_ipv4_list(host: Host) -> Output:
     """The way out, and the LAN itself."""
-    network = host.network
+    network = host.settings.network
     lan = IPv4Interface(f"{network.address}/{network.netmask}").network
     source = "DHCP" if network.dhcp else "MANUAL"
     ways = [("default", "0.0.0.0", network.gateway, VMK, source)] if network.gateway else []
@@ -132,13 +133,13 @@ def network_ip_route_ipv4_add(host: Host, network: str, gateway: str) -> Output:
     """Set the way out."""
     if network != "default":
         raise Failure("Only the default route is simulated")
-    host.set_gateway(gateway)
+    host.network.set_gateway(gateway)
     return None
 
 
 def system_hostname_get(host: Host) -> Output:
     """The host's names."""
-    network = host.network
+    network = host.settings.network
     fields = {
         "Domain Name": network.domain_name,
         "Fully Qualified Domain Name": network.full_name,
@@ -155,7 +156,7 @@ def system_hostname_set(
         raise Failure("Either --fqdn or --host and --domain are wanted")
     if fqdn is not None:
         host_, _, domain = fqdn.partition(".")
-    host.set_names(host_name=host_, domain_name=domain)
+    host.network.set_names(host_name=host_, domain_name=domain)
     return None
 
 
@@ -195,27 +196,28 @@ def network_firewall_refresh(host: Host) -> Output:
 
 
 def _rulesets(host: Host) -> dict[str, bool]:
-    nfs = any(mount.kind == "NFS" for mount in host.nas_mounts())
+    nfs = any(mount.kind == "NFS" for mount in host.datastores.nas_mounts())
     return {name: is_open or (name == "nfsClient" and nfs) for name, is_open in host.rulesets.items()}
 
 
 def network_vswitch_standard_portgroup_list(host: Host) -> Output:
     """The port groups of standard switches."""
     rows = tuple(
-        (name, host.settings.switch_of(name), _clients(host, name), vlan) for name, vlan in host.port_groups.items()
+        (name, host.settings.switch_of(name), _clients(host, name), vlan)
+        for name, vlan in host.network.port_groups.items()
     )
     return table("PortGroup", ("Name", "Virtual Switch", "Active Clients", "VLAN ID"), rows)
 
 
 def network_vswitch_standard_portgroup_add(host: Host, portgroup_name: str, vswitch_name: str) -> Output:
     """Add a port group, on no VLAN."""
-    host.add_port_group(portgroup_name, vswitch_name)
+    host.network.add_port_group(portgroup_name, vswitch_name)
     return None
 
 
 def network_vswitch_standard_portgroup_set(host: Host, portgroup_name: str, vlan_id: int) -> Output:
     """Put a port group on a VLAN."""
-    host.set_vlan(portgroup_name, vlan_id)
+    host.network.set_vlan(portgroup_name, vlan_id)
     return None
 
 
@@ -223,10 +225,10 @@ def network_vswitch_standard_portgroup_remove(host: Host, portgroup_name: str, v
     """Remove a port group."""
     if host.settings.switch_of(portgroup_name) != vswitch_name:
         raise Failure(f"Unable to find portgroup {portgroup_name} on {vswitch_name}")
-    host.remove_port_group(portgroup_name)
+    host.network.remove_port_group(portgroup_name)
     return None
 
 
 def _clients(host: Host, name: str) -> int:
-    running = [nic for vm in host.vms.values() if vm.powered_on for nic in vm.nics if nic.network == name]
+    running = [nic for vm in host.registered_vms.values() if vm.powered_on for nic in vm.nics if nic.network == name]
     return len(running) + (name == MANAGEMENT)

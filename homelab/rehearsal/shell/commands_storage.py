@@ -1,11 +1,11 @@
 """The esxcli commands about datastores, each named after its path; parameters are its options."""
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.refusals import AlreadyExists, NasRefused, ResourceInUse
 from homelab.rehearsal.shell.answers import Failure, table
 from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Value
-from homelab.rehearsal.storage.disks import Disk
-from homelab.rehearsal.storage.mounts import MIB, VOLUMES
+from homelab.rehearsal.state.disks import Disk
+from homelab.rehearsal.state.refusals import AlreadyExists, NasRefused, ResourceInUse
+from homelab.rehearsal.storage.datastores import MIB, VOLUMES
 
 HARDWARE = "Not Supported"
 NO_ANSWER = "Unknown"
@@ -22,13 +22,13 @@ def storage_nfs_list(host: Host) -> Output:
             mount.name,
             mount.server,
             mount.share,
-            host.accessible(mount),
+            host.datastores.accessible(mount),
             True,
             mount.access_mode == "readOnly",
             False,
             HARDWARE,
         )
-        for mount in host.nas_mounts()
+        for mount in host.datastores.nas_mounts()
         if mount.kind == "NFS"
     )
     return table("NASVolume", columns, rows)
@@ -52,14 +52,14 @@ def storage_nfs41_list(host: Host) -> Output:
             mount.name,
             mount.server,
             mount.share,
-            host.accessible(mount),
-            host.accessible(mount),
+            host.datastores.accessible(mount),
+            host.datastores.accessible(mount),
             mount.access_mode == "readOnly",
             "AUTH_SYS",
             False,
-            HARDWARE if host.accessible(mount) else NO_ANSWER,
+            HARDWARE if host.datastores.accessible(mount) else NO_ANSWER,
         )
-        for mount in host.nas_mounts()
+        for mount in host.datastores.nas_mounts()
         if mount.kind != "NFS"
     )
     return table("NFS41Volume", columns, rows)
@@ -68,7 +68,7 @@ def storage_nfs41_list(host: Host) -> Output:
 def storage_nfs_add(host: Host, host_: str, share: str, volume_name: str, readonly: bool = False) -> Output:
     """Mount an export."""
     try:
-        host.mount_nas(host_, share, volume_name, read_only=readonly)
+        host.datastores.mount_nas(host_, share, volume_name, read_only=readonly)
     except AlreadyExists as refusal:
         raise Failure(f"Unable to create new NAS volume.  {refusal.message}") from refusal
     except NasRefused as refusal:
@@ -79,7 +79,7 @@ def storage_nfs_add(host: Host, host_: str, share: str, volume_name: str, readon
 def storage_nfs41_add(host: Host, hosts: str, share: str, volume_name: str, readonly: bool = False) -> Output:
     """Mount an export by NFS 4.1."""
     try:
-        host.mount_nas(hosts, share, volume_name, read_only=readonly, kind="NFS41")
+        host.datastores.mount_nas(hosts, share, volume_name, read_only=readonly, kind="NFS41")
     except AlreadyExists as refusal:
         raise Failure(f"Unable to create new NAS volume.  {refusal.message}") from refusal
     except NasRefused as refusal:
@@ -98,10 +98,10 @@ def storage_nfs_remove(host: Host, volume_name: str) -> Output:
 
 
 def _remove(host: Host, name: str, kind: str) -> Output:
-    if not any((mount.name, mount.kind) == (name, kind) for mount in host.nas_mounts()):
+    if not any((mount.name, mount.kind) == (name, kind) for mount in host.datastores.nas_mounts()):
         raise Failure(f"Error performing operation: Volume {name} not found")
     try:
-        host.unmount_nas(name)
+        host.datastores.unmount_nas(name)
     except ResourceInUse as refusal:
         raise Failure(f"Error performing operation: {refusal.message}") from refusal
     return None
@@ -111,17 +111,19 @@ def storage_filesystem_list(host: Host) -> Output:
     """Every mounted volume; the boot medium's own are not simulated."""
     columns = ("Mount Point", "Volume Name", "UUID", "Mounted", "Type", "Size", "Free")
     rows = []
-    for mount in host.mounts.values():
-        size, free = host.volumes.space(mount.volume) if host.accessible(mount) else (0, 0)
-        uuid = mount.volume.directory
-        rows.append((f"{VOLUMES}/{uuid}", mount.name, uuid, host.accessible(mount), mount.file_system, size, free))
+    for mount in host.datastores.mounts.values():
+        mounted, uuid = host.datastores.accessible(mount), mount.volume.directory
+        size, free = host.datastores.volumes.space(mount.volume) if mounted else (0, 0)
+        rows.append((f"{VOLUMES}/{uuid}", mount.name, uuid, mounted, mount.file_system, size, free))
     return table("FilesystemVolume", columns, tuple(rows))
 
 
 def storage_vmfs_extent_list(host: Host) -> Output:
     """Which partition of which disk a VMFS lies on."""
     columns = ("Volume Name", "VMFS UUID", "Extent Number", "Device Name", "Partition")
-    rows = tuple((mount.name, mount.volume.directory, 0, mount.disk, mount.partition) for mount in host.vmfs_mounts())
+    rows = tuple(
+        (mount.name, mount.volume.directory, 0, mount.disk, mount.partition) for mount in host.datastores.vmfs_mounts()
+    )
     return table("VMFSExtent", columns, rows)
 
 

@@ -8,7 +8,7 @@ import hashlib
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.options import flags_of, usage
-from homelab.rehearsal.storage.disks import Disk
+from homelab.rehearsal.state.disks import Disk
 
 # /dev/disks is a link to the other folder.
 FOLDERS = (files.DEVICES, "/dev/disks")

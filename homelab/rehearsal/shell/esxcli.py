@@ -11,11 +11,11 @@ from functools import cache
 from typing import get_type_hints
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.refusals import Refusal
-from homelab.rehearsal.shell import commands, commands_host, commands_network, commands_storage, commands_upkeep
+from homelab.rehearsal.shell import commands, commands_host, commands_network, commands_storage, commands_system
 from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.layouts import FORMATTERS, Output, render
+from homelab.rehearsal.state.refusals import Refusal
 
 Command = Callable[..., Output]
 
@@ -74,7 +74,7 @@ class UsageError(Exception):
 
 def esxcli(call: Call) -> Answer:
     """Ask hostd, and so fail while it is still starting."""
-    if not call.host.api_ready:
+    if not call.host.power.api_ready:
         return Answer(err=NO_HOSTD, status=1)
     return localcli(call)
 
@@ -107,7 +107,7 @@ def functions() -> dict[str, Command]:
     """Every command by its path, joined by underscores."""
     return {
         name: function
-        for module in (commands, commands_host, commands_network, commands_storage, commands_upkeep)
+        for module in (commands, commands_host, commands_network, commands_storage, commands_system)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }

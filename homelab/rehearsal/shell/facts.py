@@ -1,6 +1,7 @@
 """What several commands read out of a host: which package brings a module, and which version a module has."""
 
-from homelab.rehearsal.host.host import Host, Module, Vib
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.state.parts import Module, Vib
 
 
 def containing_vib(host: Host, module: Module) -> Vib | None:
@@ -12,7 +13,7 @@ def containing_vib(host: Host, module: Module) -> Vib | None:
 def module_version(host: Host, name: str) -> str:
     """The module's own version where the model knows it, else the first part of its VIB's."""
     known = next((model.version for model in host.model.modules if model.name == name), "")
-    if known or name not in host.modules:
+    if known or name not in host.drivers.modules:
         return known
-    vib = containing_vib(host, host.modules[name])
+    vib = containing_vib(host, host.drivers.modules[name])
     return vib.version.split("-")[0] if vib else f"Version {host.version}, Build: {host.build}"

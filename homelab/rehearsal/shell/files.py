@@ -8,9 +8,9 @@ from pathlib import Path
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell.facts import containing_vib
-from homelab.rehearsal.storage.disks import Disk
-from homelab.rehearsal.storage.mounts import VOLUMES
-from homelab.rehearsal.storage.storage import join
+from homelab.rehearsal.state.disks import Disk
+from homelab.rehearsal.storage.datastores import VOLUMES
+from homelab.rehearsal.storage.paths import join
 
 DEVICES = "/vmfs/devices/disks"
 BANKS = ("altbootbank", "bootbank")
@@ -56,7 +56,7 @@ def known_paths(host: Host) -> set[str]:
 
 def authorized_keys(host: Host) -> tuple[str, ...]:
     """The public keys that may log in as root, as in OpenSSH's file."""
-    return tuple(getattr(host, "authorized_keys", ()))
+    return host.authorized_keys
 
 
 def read(host: Host, path: str) -> str:
@@ -100,7 +100,7 @@ def _no_names(file: Path) -> list[str] | None:
 
 def _volumes(host: Host) -> set[str]:
     """Names and directories of the volumes."""
-    return {name for mount in host.mounts.values() for name in (mount.name, mount.volume.directory)}
+    return {name for mount in host.datastores.mounts.values() for name in (mount.name, mount.volume.directory)}
 
 
 def _disks(host: Host) -> set[str]:
@@ -114,15 +114,15 @@ def _devices(disk: Disk) -> list[str]:
 
 def real(host: Host, path: str) -> Path | None:
     """The real file behind a path inside a volume; None for any other path. A volume that is away has no files."""
-    found = host.located(_clean(path))
+    found = host.datastores.located(_clean(path))
     if found is None:
         return None
-    return found[0].volume.path / found[1] if host.accessible(found[0]) else AWAY
+    return found[0].volume.path / found[1] if host.datastores.accessible(found[0]) else AWAY
 
 
 def datastore_path(host: Host, path: str) -> str | None:
     """A path inside a volume as `[NAME] path`; None for any other path."""
-    found = host.located(_clean(path))
+    found = host.datastores.located(_clean(path))
     return join(found[0].name, found[1]) if found and found[1] else None
 
 
@@ -133,7 +133,7 @@ def _map_path(name: str, native: bool) -> str:
 def _driver_maps(host: Host) -> dict[tuple[str, bool], str]:
     """A map for every driver whose package is installed: the PCI ids that it claims, a line each."""
     maps = {}
-    for module in host.modules.values():
+    for module in host.drivers.modules.values():
         if module.claims and containing_vib(host, module):
             line = _native_line if module.native else _linux_line
             maps[module.name, module.native] = "".join(line(claim, module.name) for claim in module.claims)
@@ -152,12 +152,12 @@ def _native_line(pci_id: str, driver: str) -> str:
 def _esx_conf(host: Host) -> str:
     """The lines of esx.conf that the simulated state knows."""
     lines = []
-    for name, module in sorted(host.modules.items()):
+    for name, module in sorted(host.drivers.modules.items()):
         if not module.enabled:
             lines.append(f'/vmkernel/module/{name}/enabled = "false"')
         if module.options:
             lines.append(f'/vmkernel/module/{name}/options = "{module.options}"')
-    for name, mount in sorted((mount.name, mount) for mount in host.nas_mounts()):
+    for name, mount in sorted((mount.name, mount) for mount in host.datastores.nas_mounts()):
         lines += [
             f'/nas/{name}/enabled = "true"',
             f'/nas/{name}/host = "{mount.server}"',

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from homelab.rehearsal.host.refusals import NoDiskSpace, ReadOnly, Refusal, RootSquashed
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.options import flags_of, usage
-from homelab.rehearsal.storage.mounts import VOLUMES
+from homelab.rehearsal.state.refusals import NoDiskSpace, ReadOnly, Refusal, RootSquashed
+from homelab.rehearsal.storage.datastores import VOLUMES
 
 TEXTS: tuple[tuple[type[Refusal], str], ...] = (
     (RootSquashed, "Permission denied"),
@@ -20,7 +20,7 @@ class _No(Exception):
     """What stands behind the program's name and the path."""
 
 
-Act = Callable[[Path, str], None]
+Action = Callable[[Path, str], None]
 
 
 def mkdir(call: Call) -> Answer:
@@ -36,7 +36,7 @@ def mkdir(call: Call) -> Answer:
             raise _No("File exists")
         if not file.parent.is_dir() and "p" not in flags:
             raise _No("No such file or directory")
-        call.host.volumes.make_directory(file, parents=True, label=label)
+        call.host.datastores.volumes.make_directory(file, parents=True, label=label)
 
     return _each(call, paths, make, "mkdir: can't create directory '{}': {}")
 
@@ -48,7 +48,7 @@ def touch(call: Call) -> Answer:
         return usage("touch", flags, "")
 
     def make(file: Path, label: str) -> None:
-        call.host.volumes.check_space(file, label=label)
+        call.host.datastores.volumes.check_space(file, label=label)
         if not file.parent.is_dir():
             raise _No("No such file or directory")
         file.touch()
@@ -69,7 +69,7 @@ def rm(call: Call) -> Answer:
             raise _No("No such file or directory")
         if file.is_dir() and not set(flags) & set("rR"):
             raise _No("Is a directory")
-        call.host.volumes.delete(file, label=label)
+        call.host.datastores.volumes.delete(file, label=label)
 
     return _each(call, paths, remove, "rm: can't remove '{}': {}")
 
@@ -85,7 +85,7 @@ def rmdir(call: Call) -> Answer:
             raise _No("Not a directory" if file.exists() else "No such file or directory")
         if any(file.iterdir()):
             raise _No("Directory not empty")
-        call.host.volumes.delete(file, label=label)
+        call.host.datastores.volumes.delete(file, label=label)
 
     return _each(call, paths, remove, "rmdir: '{}': {}")
 
@@ -93,9 +93,9 @@ def rmdir(call: Call) -> Answer:
 def df(call: Call) -> Answer:
     """The volumes, sizes in bytes."""
     rows = [("Filesystem", "Bytes", "Used", "Available", "Use%")]
-    mounts = [mount for mount in call.host.mounts.values() if call.host.accessible(mount)]
+    mounts = [mount for mount in call.host.datastores.mounts.values() if call.host.datastores.accessible(mount)]
     for mount in mounts:
-        size, free = call.host.volumes.space(mount.volume)
+        size, free = call.host.datastores.volumes.space(mount.volume)
         percent = f"{100 * (size - free) // (size or 1)}%"
         rows.append((mount.file_system, str(size), str(size - free), str(free), percent))
     widths = [max(len(row[index]) for row in rows) for index in range(5)]
@@ -107,7 +107,7 @@ def df(call: Call) -> Answer:
     return Answer(out)
 
 
-def _each(call: Call, paths: list[str], act: Act, sentence: str) -> Answer:
+def _each(call: Call, paths: list[str], action: Action, sentence: str) -> Answer:
     """Do it to each path; what fails is told, and the others are done all the same."""
     err = ""
     for path in paths:
@@ -115,7 +115,7 @@ def _each(call: Call, paths: list[str], act: Act, sentence: str) -> Answer:
         try:
             if file is None or label is None:
                 raise _No("not below a datastore (all else is not simulated)")
-            act(file, label)
+            action(file, label)
         except _No as no:
             err += sentence.format(path, no) + "\n"
         except Refusal as refusal:

@@ -3,9 +3,10 @@
 The order of fields is recorded; values that the model does not know are assumed.
 """
 
-from homelab.rehearsal.host.hardware import PciModel
-from homelab.rehearsal.host.host import Host, Nic
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell.layouts import Block
+from homelab.rehearsal.state.hardware import PciModel
+from homelab.rehearsal.state.parts import Nic
 
 CLASS_NAMES = {"0200": "Ethernet controller", "0106": "SATA controller", "0c03": "USB controller"}
 
@@ -34,7 +35,7 @@ def _nic(host: Host, nic: Nic) -> Block:
 
 
 def _other(host: Host, device: PciModel) -> Block:
-    holder = next((m.name for m in host.modules.values() if m.loaded and device.pci_id in m.claims), None)
+    holder = next((m.name for m in host.drivers.modules.values() if m.loaded and device.pci_id in m.claims), None)
     return _block(host, device.address, device.pci_id, device.device_class, device.vendor, device.device, "", holder)
 
 
@@ -70,7 +71,7 @@ def _block(
         "PCI Pin": "0x00",
         "Spawned Bus": "0x00",
         "Flags": "0x3201",
-        "Module ID": 4096 + [*host.modules].index(holder) if holder in host.modules else -1,
+        "Module ID": 4096 + [*host.drivers.modules].index(holder) if holder in host.drivers.modules else -1,
         "Module Name": holder or "None",
         "Chassis": 0,
         "Physical Slot": 4294967295,

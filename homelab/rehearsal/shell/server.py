@@ -23,11 +23,11 @@ from paramiko.common import (
 )
 from paramiko.server import InteractiveQuery
 
-from homelab.rehearsal.host.harm import reset
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell import dispatch, files
 from homelab.rehearsal.shell.algorithms import new_host_key, offer
 from homelab.rehearsal.shell.call import Answer
+from homelab.rehearsal.state.harm import reset
 
 __all__ = ["ShellFace", "new_host_key"]
 
@@ -107,7 +107,7 @@ class ShellFace:
     def _serve(self, connection: socket.socket, listener: socket.socket) -> None:
         # As OpenSSH does: the small packets of a session would wait for each other's acknowledgement.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.host.harm.met()
+        self.host.harm.on_request()
         if self.host.harm.resets:
             reset(connection)
             connection.close()
@@ -154,12 +154,12 @@ class _Session(paramiko.ServerInterface):
         return InteractiveQuery("", "", ("Password: ", False))
 
     def check_auth_interactive_response(self, responses: list[str]) -> int | InteractiveQuery:
-        right = len(responses) == 1 and self.host.login(self._user, responses[0])
+        right = len(responses) == 1 and self.host.account.login(self._user, responses[0])
         return AUTH_SUCCESSFUL if right else AUTH_FAILED
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         known = (line.split() for line in files.authorized_keys(self.host))
-        right = username == self.host.user and any(key.get_base64() in words for words in known)
+        right = username == self.host.account.user and any(key.get_base64() in words for words in known)
         return AUTH_SUCCESSFUL if right else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
@@ -182,7 +182,7 @@ class _Session(paramiko.ServerInterface):
         return True
 
     def _run(self, line: str) -> Answer:
-        self.host.harm.met()
+        self.host.harm.on_request()
         ran: Counter[str] = Counter()
         try:
             with self.host.lock:
@@ -194,7 +194,7 @@ class _Session(paramiko.ServerInterface):
         finally:
             self.face.calls.update(ran)
             for label in filter(dispatch.writes, ran.elements()):
-                self.host.harm.wrote(label)
+                self.host.harm.on_write(label)
 
     def _execute(self, channel: paramiko.Channel, line: str) -> None:
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
@@ -205,7 +205,7 @@ class _Session(paramiko.ServerInterface):
     def _converse(self, channel: paramiko.Channel) -> None:
         """A shell, a line at a time, until `exit` or the end of the input."""
         terminal = channel.chanid in self._terminals
-        prompt = f"[{self.host.user}@{self.host.host_name}:~] ".encode() if terminal else b""
+        prompt = f"[{self.host.account.user}@{self.host.settings.network.full_name}:~] ".encode() if terminal else b""
         status = 0
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             channel.sendall(prompt)

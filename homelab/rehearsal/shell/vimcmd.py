@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from homelab.rehearsal.host import backup, licences
-from homelab.rehearsal.host.host import Host, Vm
-from homelab.rehearsal.host.parts import SCRATCH
-from homelab.rehearsal.host.refusals import InvalidState, Refusal
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.esxcli import NO_HOSTD
+from homelab.rehearsal.state.parts import SCRATCH
+from homelab.rehearsal.state.refusals import InvalidState, Refusal
+from homelab.rehearsal.state.vm import Vm
 
 TITLES = ("Vmid", "Name", "File", "Guest OS", "Version", "Annotation")
 
@@ -28,7 +29,7 @@ _tasks = itertools.count(1)
 
 def vim_cmd(call: Call) -> Answer:
     """Find the command's function by its name and run it."""
-    if not call.host.api_ready:
+    if not call.host.power.api_ready:
         return Answer(err=NO_HOSTD, status=1)
     if not call.arguments:
         return Answer("Commands available under /:\nhostsvc/ solo/ vimsvc/ vmsvc/\n")
@@ -58,16 +59,16 @@ class _Usage(Exception):
 def _vm(host: Host, arguments: Sequence[str]) -> Vm:
     if len(arguments) != 1:
         raise _Usage("Insufficient arguments.")
-    if arguments[0] not in host.vms:
+    if arguments[0] not in host.registered_vms:
         raise _Usage(f'Unable to find a VM corresponding to "{arguments[0]}"')
-    return host.vms[arguments[0]]
+    return host.registered_vms[arguments[0]]
 
 
 def vmsvc_getallvms(host: Host, arguments: Sequence[str]) -> str:
     """The registered VMs, ordered by id as text."""
     rows = [
         (vm.moid, vm.name, vm.vmx_path, vm.guest_id, vm.hardware_version, vm.annotation)
-        for vm in sorted(host.vms.values(), key=lambda vm: vm.moid)
+        for vm in sorted(host.registered_vms.values(), key=lambda vm: vm.moid)
     ]
     widths = [max(len(line[index]) for line in [TITLES, *rows]) for index in range(len(TITLES))]
     # Not str.center: it puts the odd space on the left for odd widths, vim-cmd always on the right.
@@ -86,25 +87,25 @@ def vmsvc_power_getstate(host: Host, arguments: Sequence[str]) -> str:
 
 def vmsvc_power_on(host: Host, arguments: Sequence[str]) -> str:
     """Switch a VM on."""
-    host.power_on(_vm(host, arguments))
+    host.vm_power.on(_vm(host, arguments))
     return "Powering on VM:\n"
 
 
 def vmsvc_power_off(host: Host, arguments: Sequence[str]) -> str:
     """Pull a VM's plug."""
-    host.power_off(_vm(host, arguments))
+    host.vm_power.off(_vm(host, arguments))
     return "Powering off VM:\n"
 
 
 def vmsvc_power_shutdown(host: Host, arguments: Sequence[str]) -> str:
     """Ask the guest to shut down."""
-    host.shut_down_guest(_vm(host, arguments))
+    host.vm_power.shut_down_guest(_vm(host, arguments))
     return ""
 
 
 def vmsvc_power_reset(host: Host, arguments: Sequence[str]) -> str:
     """Press a VM's reset button."""
-    host.reset(_vm(host, arguments))
+    host.vm_power.reset(_vm(host, arguments))
     return "Reset VM:\n"
 
 
@@ -114,7 +115,7 @@ def vmsvc_message(host: Host, arguments: Sequence[str]) -> str:
         raise _Usage("Insufficient arguments.")
     vm = _vm(host, arguments[:1])
     if len(arguments) == 3:
-        host.answer(vm, arguments[1], arguments[2])
+        host.vm_questions.answer(vm, arguments[1], arguments[2])
         return ""
     asked = vm.question
     if asked is None:
@@ -126,13 +127,13 @@ def vmsvc_message(host: Host, arguments: Sequence[str]) -> str:
 
 def vmsvc_unregister(host: Host, arguments: Sequence[str]) -> str:
     """Forget a VM; its files stay."""
-    host.unregister_vm(_vm(host, arguments))
+    host.vms.unregister(_vm(host, arguments))
     return ""
 
 
 def vmsvc_destroy(host: Host, arguments: Sequence[str]) -> str:
     """Forget a VM and delete its files."""
-    host.destroy_vm(_vm(host, arguments))
+    host.vms.destroy(_vm(host, arguments))
     return ""
 
 
@@ -144,7 +145,7 @@ def solo_registervm(host: Host, arguments: Sequence[str]) -> str:
     label = path if path.startswith("[") else files.datastore_path(host, path)
     if label is None:
         raise _Usage(f"Unable to find a datastore for {path}")
-    return f"{host.register_vm(label, *arguments[1:]).moid}\n"
+    return f"{host.vms.register(label, *arguments[1:]).moid}\n"
 
 
 def vimsvc_license(host: Host, arguments: Sequence[str]) -> str:
@@ -167,25 +168,25 @@ def vimsvc_license(host: Host, arguments: Sequence[str]) -> str:
 
 def hostsvc_enable_ssh(host: Host, arguments: Sequence[str]) -> str:
     """Start SSH with every boot."""
-    host.set_service("TSM-SSH", policy="on")
+    host.services.set("TSM-SSH", policy="on")
     return ""
 
 
 def hostsvc_disable_ssh(host: Host, arguments: Sequence[str]) -> str:
     """Do not start SSH at boot."""
-    host.set_service("TSM-SSH", policy="off")
+    host.services.set("TSM-SSH", policy="off")
     return ""
 
 
 def hostsvc_start_ssh(host: Host, arguments: Sequence[str]) -> str:
     """Start SSH."""
-    host.set_service("TSM-SSH", running=True)
+    host.services.set("TSM-SSH", running=True)
     return ""
 
 
 def hostsvc_stop_ssh(host: Host, arguments: Sequence[str]) -> str:
     """Stop SSH."""
-    host.set_service("TSM-SSH", running=False)
+    host.services.set("TSM-SSH", running=False)
     return ""
 
 
@@ -193,16 +194,16 @@ def hostsvc_maintenance_mode_enter(host: Host, arguments: Sequence[str]) -> str:
     """Begin to enter maintenance mode: the task goes on until no VM runs."""
     if host.in_maintenance:
         raise InvalidState("The operation is not allowed in the current state.")
-    if any(vm.powered_on for vm in host.vms.values()):
-        threading.Thread(target=host.enter_maintenance, name="maintenance", daemon=True).start()
+    if any(vm.powered_on for vm in host.registered_vms.values()):
+        threading.Thread(target=host.maintenance.enter, name="maintenance", daemon=True).start()
     else:
-        host.enter_maintenance()
+        host.maintenance.enter()
     return f"'vim.Task:haTask-ha-host-vim.HostSystem.enterMaintenanceMode-{next(_tasks)}'\n"
 
 
 def hostsvc_maintenance_mode_exit(host: Host, arguments: Sequence[str]) -> str:
     """Leave maintenance mode."""
-    host.exit_maintenance()
+    host.maintenance.exit()
     return f"'vim.Task:haTask-ha-host-vim.HostSystem.exitMaintenanceMode-{next(_tasks)}'\n"
 
 
@@ -211,22 +212,22 @@ def hostsvc_advopt_update(host: Host, arguments: Sequence[str]) -> str:
     if len(arguments) != 3:
         raise _Usage("Insufficient arguments.")
     key, kind, value = arguments
-    if key not in host.options() or key == SCRATCH:
+    if key not in host.options.all() or key == SCRATCH:
         raise _Usage(f"Invalid option: {key}")
-    known = host.options()[key]
+    known = host.options.all()[key]
     kinds = ("bool",) if isinstance(known, bool) else ("int", "long") if isinstance(known, int) else ("string",)
     if kind not in kinds or (kind in ("int", "long") and not value.isdecimal()):
         raise _Usage(f"Invalid type or value for {key}: {kind} {value}")
     typed = value.lower() == "true" if kind == "bool" else int(value) if kind != "string" else value
-    host.set_option(key, typed)
+    host.options.set(key, typed)
     return ""
 
 
 def hostsvc_advopt_view(host: Host, arguments: Sequence[str]) -> str:
     """An advanced setting."""
-    if len(arguments) != 1 or arguments[0] not in host.options():
+    if len(arguments) != 1 or arguments[0] not in host.options.all():
         raise _Usage("Insufficient arguments." if len(arguments) != 1 else f"Invalid option: {arguments[0]}")
-    value = host.options()[arguments[0]]
+    value = host.options.all()[arguments[0]]
     shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
     return (
         "(vim.option.OptionValue) [\n   (vim.option.OptionValue) {\n"

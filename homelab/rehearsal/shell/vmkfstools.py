@@ -3,10 +3,10 @@
 import re
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.refusals import Refusal
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
-from homelab.rehearsal.storage.mounts import VOLUMES
+from homelab.rehearsal.state.refusals import Refusal
+from homelab.rehearsal.storage.datastores import VOLUMES
 
 FORMATS = {
     "zeroedthick": "VMFS zeroedthick",
@@ -60,9 +60,9 @@ def _parse(words: list[str]) -> tuple[Options, list[str]]:
 def _clone(host: Host, options: Options, paths: list[str]) -> str:
     kind = options.get("d", "zeroedthick")
     source, target = _label(host, options["i"]), _label(host, paths[0])
-    host.volumes.copy_disk(
-        host.path_of(source),
-        host.path_of(target),
+    host.datastores.volumes.copy_disk(
+        host.datastores.path_of(source),
+        host.datastores.path_of(target),
         force=False,
         thin=kind == "thin",
         label=source,
@@ -75,18 +75,18 @@ def _clone(host: Host, options: Options, paths: list[str]) -> str:
 def _create(host: Host, options: Options, paths: list[str]) -> str:
     label = _label(host, paths[0])
     thin = options.get("d", "zeroedthick") == "thin"
-    host.volumes.create_disk(host.path_of(label), _size(options["c"]), thin=thin, label=label)
+    host.datastores.volumes.create_disk(host.datastores.path_of(label), _size(options["c"]), thin=thin, label=label)
     return "Create: 100% done.\n"
 
 
 def _extend(host: Host, options: Options, paths: list[str]) -> str:
-    host.extend_disk(_label(host, paths[0]), _size(options["X"]))
+    host.vms.extend_disk(_label(host, paths[0]), _size(options["X"]))
     return "Grow: 100% done.\n"
 
 
 def _delete(host: Host, options: Options, paths: list[str]) -> str:
     label = _label(host, paths[0])
-    host.volumes.delete_disk(host.path_of(label), label=label)
+    host.datastores.volumes.delete_disk(host.datastores.path_of(label), label=label)
     return ""
 
 

@@ -13,14 +13,14 @@ from pyVmomi import VmomiSupport
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.host.licences import forbids_changes
-from homelab.rehearsal.host.refusals import Refusal
-from homelab.rehearsal.soap import objects, property_collector, versions, wire
+from homelab.rehearsal.soap import objects, properties, property_collector, versions, wire
 from homelab.rehearsal.soap.certificate import self_signed, server_context
 from homelab.rehearsal.soap.managed import Managed, refused
 from homelab.rehearsal.soap.selection import not_found
 from homelab.rehearsal.soap.server import Server
 from homelab.rehearsal.soap.sessions import Caller, Session, Sessions
 from homelab.rehearsal.soap.tasks import Tasks, TaskState
+from homelab.rehearsal.state.refusals import Refusal
 from homelab.rehearsal.vms.leases import Leases
 
 log = logging.getLogger(__name__)
@@ -34,14 +34,14 @@ class SoapFace:
 
     def __init__(self, host: Host, *, port: int = 443, address: str | None = None) -> None:
         self.host = host
-        self.address, self.port = address or host.address, port
+        self.address, self.port = address or host.settings.network.address, port
         self.api_version = versions.api_version(host.version)
         self.version = versions.NAMES[self.api_version]
         self.calls: Counter[str] = Counter()
         self.transfers: Counter[str] = Counter()
         self.sessions = Sessions(host.clock, host.now)
         self.tasks = Tasks(host)
-        self.leases = Leases(host)
+        self.leases = Leases(host, host.datastores, host.vms)
         self._pair = self_signed(host.name, self.address)
         self.certificate, self._context = self._pair[0], server_context(*self._pair)
         self._classes = _classes()
@@ -97,13 +97,13 @@ class SoapFace:
             target = self._target(request, caller)
             if request.method == wire.FETCH:
                 with self.host.lock:
-                    return target._read(request.arguments.get("prop", ""))
+                    return properties.read(target, request.arguments.get("prop", ""))
             return self._invoke(target, request)
         except Exception as error:
             raise self.as_fault(error, request.target) from error
         finally:
             if self._writes(request):
-                self.host.harm.wrote(request.method)
+                self.host.harm.on_write(request.method)
 
     def use_certificate(self, pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
         """Show another certificate (and its key) from the next connection on; answers with the one before."""

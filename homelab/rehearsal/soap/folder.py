@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
-from homelab.rehearsal.host.harm import reset
-from homelab.rehearsal.host.refusals import InvalidDatastorePath, NotFound, Refusal
 from homelab.rehearsal.soap.body import BadBody, Body
-from homelab.rehearsal.storage.storage import join
+from homelab.rehearsal.state.harm import reset
+from homelab.rehearsal.state.refusals import InvalidDatastorePath, NotFound, Refusal
+from homelab.rehearsal.storage.paths import join
 
 if TYPE_CHECKING:
     from homelab.rehearsal.soap.server import Handler
@@ -32,11 +32,11 @@ def serve(handler: Handler, path: str) -> None:
     label = join(query.get("dsName", [""])[0], path)
     host = handler.face.host
     try:
-        file = host.path_of(label)
+        file = host.datastores.path_of(label)
         if handler.command == "PUT":
             size = handler.headers.get("Content-Length") or ""
-            host.volumes.check_space(file, label=label, size=int(size) if size.isdigit() else 0)
-            host.volumes.check_unlocked(file, label=label)
+            host.datastores.volumes.check_space(file, label=label, size=int(size) if size.isdigit() else 0)
+            host.datastores.volumes.check_unlocked(file, label=label)
             _put(handler, file)
         elif handler.command == "DELETE":
             _delete(handler, file, label)
@@ -48,7 +48,7 @@ def serve(handler: Handler, path: str) -> None:
         handler.answer(500, refusal.message.encode())
     finally:
         if handler.command in ("PUT", "DELETE"):
-            host.harm.wrote(f"{handler.command} /folder")
+            host.harm.on_write(f"{handler.command} /folder")
 
 
 def _get(handler: Handler, file: Path) -> None:
@@ -74,7 +74,7 @@ def _put(handler: Handler, file: Path) -> None:
         handler.answer(404)
         return
     status = 200 if file.exists() else 201
-    handler.face.host.volumes.forget_writes(file)
+    handler.face.host.datastores.volumes.forget_writes(file)
     cut = handler.face.host.harm.upload_cut
     most = int(handler.headers.get("Content-Length") or 2) // 2 if cut else None
     with file.open("wb") as target:
@@ -109,5 +109,5 @@ def _delete(handler: Handler, file: Path, label: str) -> None:
     if not file.exists():
         handler.answer(404)
         return
-    handler.face.host.volumes.delete(file, label=label)
+    handler.face.host.datastores.volumes.delete(file, label=label)
     handler.answer(204)

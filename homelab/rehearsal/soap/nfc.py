@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from homelab.rehearsal.host.harm import reset
-from homelab.rehearsal.host.refusals import Refusal
 from homelab.rehearsal.soap.body import BadBody, Body
+from homelab.rehearsal.state.harm import reset
+from homelab.rehearsal.state.refusals import Refusal
 from homelab.rehearsal.storage.stream_vmdk import BadStream
 from homelab.rehearsal.vms.leases import LeaseOver
 
@@ -49,7 +49,7 @@ def serve(handler: Handler, path: str) -> None:
     except Refusal as refusal:
         handler.answer(500, refusal.message.encode())
     finally:
-        face.host.harm.wrote(f"{handler.command} /nfc")
+        face.host.harm.on_write(f"{handler.command} /nfc")
 
 
 def _drain(body: Body) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyVmomi import VmomiSupport, vmodl
 
-from homelab.rehearsal.soap.managed import Managed, split_path
+from homelab.rehearsal.soap import properties
+from homelab.rehearsal.soap.managed import Managed
 from homelab.rehearsal.soap.wire import fault
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def check_paths(spec: Any) -> None:
     for wanted in spec.propSet:
         for path in wanted.pathSet or ():
             try:
-                wanted.type._GetPropertyInfo(split_path(path)[0].partition("[")[0])
+                wanted.type._GetPropertyInfo(properties.split_path(path)[0].partition("[")[0])
             except (AttributeError, IndexError):
                 raise fault("InvalidProperty", f"{path} is not a property", name=path) from None
 
@@ -52,7 +53,7 @@ def paths_of(item: Managed, spec: Any) -> list[str] | None:
         return None
     paths: list[str] = []
     for entry in wanted:
-        paths += item._known_properties() if entry.all else list(entry.pathSet or ())
+        paths += properties.known(item) if entry.all else list(entry.pathSet or ())
     return list(dict.fromkeys(paths))
 
 
@@ -63,7 +64,7 @@ def read_all(item: Managed, spec: Any) -> Iterator[tuple[str, Any]]:
     for path in paths_of(item, spec) or ():
         if path in unknown:
             continue
-        value = item._read(path, made)
+        value = properties.read(item, path, made)
         if value is not None:
             yield path, value
 
@@ -111,7 +112,7 @@ def _traverse(
         if mark in done or not issubclass(type(item._ref), rule.type):
             continue
         done.add(mark)
-        for target in _references(item._read(rule.path)):
+        for target in _references(properties.read(item, rule.path)):
             following = face.find(target, caller)
             if following is not None:
                 yield following, bool(rule.skip)

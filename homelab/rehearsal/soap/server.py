@@ -133,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
         if not request.whole:
             self.close_connection = True
             return
-        if not self.face.host.api_ready:
+        if not self.face.host.power.api_ready:
             self.answer(503, b"503 Service Unavailable", "text/plain")
         elif urlsplit(self.path).path.rstrip("/") != "/sdk":
             self.answer(404)
@@ -172,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
             user, _, password = base64.b64decode(text, validate=True).decode().partition(":")
         except ValueError:
             return False
-        return self.face.host.login(user, password)
+        return self.face.host.account.login(user, password)
 
     def version_string(self) -> str:
         """ESXi does not tell its server's name."""
@@ -185,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         if path == "/sdk/vimServiceVersions.xml" and self.command in ("GET", "HEAD"):
             self.answer(200, versions.document(self.face.api_version), "text/xml")
-        elif not self.face.host.api_ready:
+        elif not self.face.host.power.api_ready:
             self.close_connection = True
             self.answer(503, b"503 Service Unavailable", "text/plain")
         elif path == "/folder" or path.startswith("/folder/"):

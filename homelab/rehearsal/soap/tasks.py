@@ -8,8 +8,8 @@ from itertools import count
 from typing import Any
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.refusals import TaskBroke
 from homelab.rehearsal.soap.managed import ref
+from homelab.rehearsal.state.refusals import TaskBroke
 
 RECENT = 20
 KEPT = 500

@@ -6,11 +6,11 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.parts import Vm, VmCdRom, VmDisk, VmNic
-from homelab.rehearsal.host.refusals import FileNotFound
 from homelab.rehearsal.soap.managed import ref
 from homelab.rehearsal.soap.wire import fault, is_fault
-from homelab.rehearsal.storage.storage import split
+from homelab.rehearsal.state.refusals import FileNotFound
+from homelab.rehearsal.state.vm import Vm, VmCdRom, VmDisk, VmNic
+from homelab.rehearsal.storage.paths import split
 
 NICS = ("Vmxnet3", "E1000", "E1000e")
 KIB = 1024
@@ -101,7 +101,7 @@ def _remove(host: Host, vm: Vm, item: Any, found: Any, devices_of: list[Any]) ->
         )
     devices_of.remove(found)
     if isinstance(found, VmDisk) and item.fileOperation == "destroy":
-        host.delete_chain(found.path)
+        host.datastores.delete_chain(found.path)
 
 
 def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
@@ -112,7 +112,7 @@ def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
     if not path or not split(path)[1]:
         suffix = f"_{len(vm.disks)}" if vm.disks else ""
         path = f"{vm.folder}/{vm.name}{suffix}.vmdk"
-    file = host.path_of(path)
+    file = host.datastores.path_of(path)
     thin = bool(getattr(device.backing, "thinProvisioned", False))
     parent = getattr(device.backing, "parent", None)
     if item.fileOperation == "create" and parent is not None:
@@ -121,25 +121,25 @@ def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
         capacity = device.capacityInBytes or (device.capacityInKB or 0) * KIB
         if capacity <= 0:
             raise _bad("InvalidDeviceSpec", "capacityInKB")
-        host.volumes.create_disk(file, capacity, thin=thin, label=path)
+        host.datastores.volumes.create_disk(file, capacity, thin=thin, label=path)
     elif item.fileOperation:
         raise _bad("InvalidDeviceSpec", "fileOperation")
     else:
-        capacity = host.volumes.capacity(file, label=path)
+        capacity = host.datastores.volumes.capacity(file, label=path)
     key = 2000 + 16 * (controller % 100 if controller >= 1000 else 0) + unit
-    vm.disks.append(VmDisk(key, path, capacity, unit, thin, controller, host.parents_of(path)))
+    vm.disks.append(VmDisk(key, path, capacity, unit, thin, controller, host.datastores.parents_of(path)))
 
 
 def _make_child(host: Host, device: Any, path: str, parent: str) -> int:
     """A child is as large as its parent: the size may be left out, and may be no other."""
     wanted = device.capacityInBytes or (device.capacityInKB or 0) * KIB
-    file = host.path_of(parent)
+    file = host.datastores.path_of(parent)
     if not file.is_file():
         raise FileNotFound(f"File {parent} was not found", file=parent)
-    capacity = host.volumes.capacity(file, label=parent)
+    capacity = host.datastores.volumes.capacity(file, label=parent)
     if wanted not in (0, capacity):
         raise _bad("InvalidDeviceSpec", "capacityInKB")
-    host.volumes.create_child(host.path_of(path), file, label=path, parent_label=parent)
+    host.datastores.volumes.create_child(host.datastores.path_of(path), file, label=path, parent_label=parent)
     return capacity
 
 
@@ -148,7 +148,7 @@ def _add_nic(host: Host, vm: Vm, device: Any) -> None:
     if kind not in NICS:
         raise fault("NotSupported", f"{type(device)._wsdlName} is not part of the rehearsal")
     network = getattr(device.backing, "deviceName", None)
-    if network not in host.port_groups:
+    if network not in host.network.port_groups:
         raise _bad("InvalidDeviceBacking", "backing.deviceName")
     key = max((nic.key for nic in vm.nics), default=3999) + 1
     manual = (device.addressType or "").lower() == "manual"
@@ -164,7 +164,7 @@ def _add_nic(host: Host, vm: Vm, device: Any) -> None:
 def _fill_cdrom(host: Host, vm: Vm, drive: VmCdRom, device: Any) -> None:
     backing, connect = device.backing, device.connectable
     if isinstance(backing, vim.vm.device.VirtualCdrom.IsoBackingInfo):
-        if not host.path_of(backing.fileName).is_file():
+        if not host.datastores.path_of(backing.fileName).is_file():
             raise FileNotFound(f"File {backing.fileName} was not found", file=backing.fileName)
         drive.iso = backing.fileName
     elif backing is not None:

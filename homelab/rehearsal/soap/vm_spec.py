@@ -6,24 +6,24 @@ import uuid as uuids
 from typing import Any
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.parts import Vm
-from homelab.rehearsal.host.refusals import InvalidArgument, InvalidPowerState
 from homelab.rehearsal.soap import vm_devices
-from homelab.rehearsal.storage.storage import join, split
+from homelab.rehearsal.state.refusals import InvalidArgument, InvalidPowerState
+from homelab.rehearsal.state.vm import Vm
+from homelab.rehearsal.storage.paths import join, split
 
 
 def check(host: Host, spec: Any) -> None:
     """What can be told of a new VM before anything is made: InvalidArgument, DuplicateName, a datastore's faults."""
     if not spec.files or not spec.files.vmPathName:
         raise _wrong("files.vmPathName")
-    host.path_of(spec.files.vmPathName)
-    host.check_new_vm(Vm("", spec.name or "", "", spec.files.vmPathName))
+    host.datastores.path_of(spec.files.vmPathName)
+    host.vms.check_new(Vm("", spec.name or "", "", spec.files.vmPathName))
 
 
 def create(host: Host, spec: Any) -> Vm:
     """A new VM; when a disk cannot be had, nothing stays."""
     check(host, spec)
-    vm = Vm(host.next_moid(), spec.name or "", "", spec.files.vmPathName)
+    vm = Vm(host.vms.next_moid(), spec.name or "", "", spec.files.vmPathName)
     if spec.guestId:
         vm.guest_id = spec.guestId
     if spec.version:
@@ -32,13 +32,13 @@ def create(host: Host, spec: Any) -> Vm:
     vm.uuid = spec.uuid or vm.uuid
     vm.instance_uuid = _uuid(spec.instanceUuid) or vm.instance_uuid
     vm.vmx_path = _own_folder(host, vm)
-    folder = host.path_of(split_folder(vm.vmx_path))
+    folder = host.datastores.path_of(split_folder(vm.vmx_path))
     fresh = not folder.exists()
     try:
-        host.volumes.check_space(folder, label=vm.vmx_path)
+        host.datastores.volumes.check_space(folder, label=vm.vmx_path)
         folder.mkdir(parents=True, exist_ok=True)
         _apply(host, vm, spec)
-        return host.create_vm(vm)
+        return host.vms.create(vm)
     except Exception:
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
@@ -59,12 +59,12 @@ def reconfigure(host: Host, vm: Vm, spec: Any) -> None:
     before = copy.deepcopy(vm)
     try:
         if spec.name and spec.name != vm.name:
-            host.check_new_vm(Vm("", spec.name, vm.datastore, vm.vmx_path))
+            host.vms.check_new(Vm("", spec.name, vm.datastore, vm.vmx_path))
             vm.name = spec.name
         vm.uuid, vm.guest_id = spec.uuid or vm.uuid, spec.guestId or vm.guest_id
         vm.instance_uuid = _uuid(spec.instanceUuid) or vm.instance_uuid
         _apply(host, vm, spec)
-        host.update_vm(vm)
+        host.vms.update(vm)
     except Exception:
         vars(vm).update(vars(before))
         raise
@@ -101,7 +101,7 @@ def _own_folder(host: Host, vm: Vm) -> str:
     if path.endswith(".vmx"):
         return vm.vmx_path
     folder, number = path.rstrip("/") or vm.name, 0
-    while host.path_of(join(store, folder)).exists() and not path:
+    while host.datastores.path_of(join(store, folder)).exists() and not path:
         number += 1
         folder = f"{vm.name}_{number}"
     return join(store, f"{folder}/{vm.name}.vmx")

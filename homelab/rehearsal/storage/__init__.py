@@ -1,1 +1,1 @@
-"""Disks, datastores and the files on them."""
+"""What a host has mounted (datastores), the folders behind it (volumes), and disks as files."""

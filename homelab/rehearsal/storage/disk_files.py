@@ -1,4 +1,4 @@
-"""The files that a disk is made of: how much room they take, and how they are copied."""
+"""The files that a disk is made of: their names, the descriptor, how much room they take, and how they are copied."""
 
 import os
 import subprocess
@@ -6,6 +6,38 @@ from pathlib import Path
 
 SECTOR = 512
 BLOCK = 1 << 16
+
+
+def flat_of(path: Path) -> Path:
+    """The data of a disk."""
+    return path.with_name(f"{path.stem}-flat.vmdk")
+
+
+def writes_of(path: Path) -> Path:
+    """The folder with the guest's writes."""
+    return path.with_name(f"{path.name}.d")
+
+
+def descriptor(stem: str, capacity: int, *, thin: bool) -> str:
+    """The text of a VMDK descriptor for a flat extent."""
+    lines = [
+        "# Disk DescriptorFile",
+        "version=1",
+        'encoding="UTF-8"',
+        "CID=fffffffe",
+        "parentCID=ffffffff",
+        'createType="vmfs"',
+        "",
+        "# Extent description",
+        f'RW {capacity // SECTOR} VMFS "{stem}-flat.vmdk"',
+        "",
+        "# The Disk Data Base",
+        "#DDB",
+        "",
+        'ddb.adapterType = "lsilogic"',
+        'ddb.virtualHWVersion = "13"',
+    ]
+    return "\n".join([*lines, *(['ddb.thinProvisioned = "1"'] if thin else []), ""])
 
 
 def is_thin(path: Path) -> bool:

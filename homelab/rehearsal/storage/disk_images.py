@@ -6,7 +6,7 @@ Each is what a prober needs to know it by; `blkid` and `file` judge them in the 
 import struct
 from collections.abc import Callable, Mapping
 
-from homelab.rehearsal.storage.disks import Disk
+from homelab.rehearsal.state.disks import Disk
 
 KIB = 1 << 10
 LABEL = 256 * KIB

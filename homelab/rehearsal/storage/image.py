@@ -4,6 +4,8 @@ import hashlib
 import struct
 from pathlib import Path
 
+from homelab.rehearsal.storage.deltas import ancestors
+
 MARK = b"homelab rehearsal root "
 SECTOR = 512
 CLUSTER = 1 << 16
@@ -34,6 +36,19 @@ def make_image(folder: Path, root_id: str, size_mib: int = 8) -> tuple[Path, str
     path = folder / "image.qcow2"
     path.write_bytes(image)
     return path, hashlib.sha256(image).hexdigest()
+
+
+def read_root_id(descriptor: Path) -> str | None:
+    """The root that a rehearsal image's first sector names, or None for any other disk."""
+    descriptor = [descriptor, *ancestors(descriptor)][-1]
+    flat = descriptor.with_name(f"{descriptor.stem}-flat.vmdk")
+    if not flat.is_file():
+        return None
+    with flat.open("rb") as file:
+        sector = file.read(512)
+    if not sector.startswith(MARK):
+        return None
+    return sector[len(MARK) :].partition(b"\n")[0].decode("ascii", "replace")
 
 
 def _header(size: int) -> bytes:

@@ -1,1 +1,1 @@
-"""The VMs of a simulated host."""
+"""The VMs of a simulated host: the inventory (registry), their power, the questions they ask, leases of imports."""

@@ -8,11 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.parts import Vm, VmDisk
-from homelab.rehearsal.host.refusals import InvalidState, Refusal, Timedout
-from homelab.rehearsal.storage.storage import flat_of
+from homelab.rehearsal.state.host_state import HostState
+from homelab.rehearsal.state.refusals import InvalidState, Refusal, Timedout
+from homelab.rehearsal.state.vm import Vm, VmDisk
+from homelab.rehearsal.storage.datastores import Datastores
+from homelab.rehearsal.storage.disk_files import flat_of
 from homelab.rehearsal.storage.stream_vmdk import BadStream, StreamVmdk
+from homelab.rehearsal.vms.registry import VmRegistry
 
 LEASE_SECONDS = 300
 KEPT = 100
@@ -64,14 +66,14 @@ class Lease:
 class Leases:
     """The leases of a host since hostd started."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, state: HostState, datastores: Datastores, vms: VmRegistry) -> None:
+        self._state, self._datastores, self._vms = state, datastores, vms
         self.all: dict[str, Lease] = {}
 
     def open(self, make: Callable[[], Vm]) -> Lease:
         """A lease on the VM that `make` makes, with the host's lock held; returns at once."""
-        lease = Lease(str(uuids.uuid4()), self._host.clock())
-        with self._host.lock:
+        lease = Lease(str(uuids.uuid4()), self._state.clock())
+        with self._state.lock:
             self.all[lease.id] = lease
             over = [one.id for one in self.all.values() if one.state in ("done", "error")]
             for old in over[: max(0, len(self.all) - KEPT)]:
@@ -81,43 +83,43 @@ class Leases:
 
     def progress(self, lease: Lease, percent: int) -> None:
         """A word from the client, which keeps the lease alive."""
-        with self._host.lock:
+        with self._state.lock:
             self._must_be_open(lease, "ready")
-            lease.last, lease.percent = self._host.clock(), percent
-            self._host.touch(dirty=False)
+            lease.last, lease.percent = self._state.clock(), percent
+            self._state.touch(dirty=False)
 
     def complete(self, lease: Lease) -> None:
         """The client has sent all: the VM is the inventory's, its disks hold what came."""
-        with self._host.lock:
+        with self._state.lock:
             self._must_be_open(lease, "ready")
-            self._host.volumes.unlock_files(owner=lease.owner)
+            self._datastores.volumes.unlock_files(owner=lease.owner)
             self._end(lease, "done")
 
     def abort(self, lease: Lease, error: Exception) -> None:
         """The client gives up: the VM goes, with its disks."""
-        with self._host.lock:
+        with self._state.lock:
             self._must_be_open(lease, "ready", "initializing")
             self._undo(lease, error)
 
     def die(self, lease: Lease) -> None:
         """The host gives up on a client."""
-        with self._host.lock:
+        with self._state.lock:
             if lease.state == "ready":
                 self._undo(lease, Timedout("Operation timed out."))
 
     def clear(self) -> None:
         """The host goes down: leases are forgotten, and what was half made stays."""
-        with self._host.lock:
+        with self._state.lock:
             for lease in self.all.values():
-                self._host.volumes.unlock_files(owner=lease.owner)
+                self._datastores.volumes.unlock_files(owner=lease.owner)
                 if lease.state in ("initializing", "ready"):
                     lease.state = "error"
             self.all.clear()
 
     def receive(self, lease: Lease, slot: Slot, read: Callable[[int], bytes]) -> None:
         """Fill a disk from a streamOptimized VMDK; BadStream, LeaseOver. A disk that did not come whole is empty."""
-        path = self._host.path_of(slot.disk.path)
-        self._host.volumes.check_space(path, label=slot.disk.path)
+        path = self._datastores.path_of(slot.disk.path)
+        self._datastores.volumes.check_space(path, label=slot.disk.path)
         digest, size = hashlib.sha1(usedforsecurity=False), 0
 
         def watched(most: int) -> bytes:
@@ -125,10 +127,10 @@ class Leases:
             piece = read(most)
             digest.update(piece)
             size += len(piece)
-            with self._host.lock:
+            with self._state.lock:
                 if lease.state != "ready":
                     raise LeaseOver("the lease is over")
-                lease.last = self._host.clock()
+                lease.last = self._state.clock()
             return piece
 
         # The file is held open: when the lease ends meanwhile it is gone, and must not come back.
@@ -147,40 +149,40 @@ class Leases:
 
     def _live(self, lease: Lease, make: Callable[[], Vm]) -> None:
         """From the VM's making to the lease's end, in a thread of its own."""
-        host = self._host
+        state = self._state
         try:
-            with host.lock:
+            with state.lock:
                 lease.vm = make()
                 lease.slots = [_slot(lease.vm, disk, number) for number, disk in enumerate(lease.vm.disks)]
                 if lease.state != "initializing":
-                    host.destroy_vm(lease.vm)
+                    self._vms.destroy(lease.vm)
                     return
-                disks = [host.path_of(disk.path) for disk in lease.vm.disks]
-                host.volumes.lock_files(disks, owner=lease.owner)
-                lease.state, lease.last = "ready", host.clock()
-                host.touch(dirty=False)
+                disks = [self._datastores.path_of(disk.path) for disk in lease.vm.disks]
+                self._datastores.volumes.lock_files(disks, owner=lease.owner)
+                lease.state, lease.last = "ready", state.clock()
+                state.touch(dirty=False)
         except Exception as error:
-            with host.lock:
+            with state.lock:
                 lease.error = lease.error or error
                 self._end(lease, "error")
             return
         while lease.state == "ready":
-            with host.changed:
-                host.changed.wait(TICK)
-            if host.clock() - lease.last > LEASE_SECONDS:
+            with state.changed:
+                state.changed.wait(TICK)
+            if state.clock() - lease.last > LEASE_SECONDS:
                 self.die(lease)
 
     def _undo(self, lease: Lease, error: Exception) -> None:
-        self._host.volumes.unlock_files(owner=lease.owner)
+        self._datastores.volumes.unlock_files(owner=lease.owner)
         lease.error = error
         self._end(lease, "error")
-        if lease.vm is not None and lease.vm.moid in self._host.vms:
+        if lease.vm is not None and lease.vm.moid in self._state.registered_vms:
             with suppress(Refusal):
-                self._host.destroy_vm(lease.vm)
+                self._vms.destroy(lease.vm)
 
     def _end(self, lease: Lease, state: str) -> None:
         lease.state = state
-        self._host.touch(dirty=False)
+        self._state.touch(dirty=False)
 
     def _must_be_open(self, lease: Lease, *states: str) -> None:
         if lease.state not in states:

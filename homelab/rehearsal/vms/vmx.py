@@ -2,8 +2,8 @@
 
 import re
 
-from homelab.rehearsal.host.parts import Vm, VmCdRom, VmDisk, VmNic
-from homelab.rehearsal.storage.storage import join, split
+from homelab.rehearsal.state.vm import Vm, VmCdRom, VmDisk, VmNic
+from homelab.rehearsal.storage.paths import join, split
 
 # vSphere's classes of controllers, as a .vmx names them, and the keys that ESXi gives the first of each.
 DEVS = {

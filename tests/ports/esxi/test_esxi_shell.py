@@ -19,11 +19,11 @@ from homelab.ports.esxi.shell import (
     set_module_enabled,
 )
 from homelab.ports.files.home import HomeFiles
-from homelab.rehearsal.host.hardware import MODELS
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell.server import ShellFace, new_host_key
-from homelab.rehearsal.storage.storage import Volumes
-from homelab.rehearsal.vms.machines import NoMachines
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.storage.volumes import Volumes
 
 NICS = """\
 Name     PCI Device    Driver  Admin Status  Link Status  Speed  Duplex  MAC Address         MTU  Description

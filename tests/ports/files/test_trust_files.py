@@ -17,13 +17,13 @@ from homelab.formats.trust.ssh_key import new_key
 from homelab.ports import ssh
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.net.tls import pinned_context
-from homelab.rehearsal.host.hardware import MODELS
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell.server import ShellFace
 from homelab.rehearsal.soap.certificate import self_signed, server_context
 from homelab.rehearsal.soap.face import SoapFace
-from homelab.rehearsal.storage.storage import Volumes
-from homelab.rehearsal.vms.machines import NoMachines
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.storage.volumes import Volumes
 
 needs_openssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs OpenSSH's programs")
 FIRST, SECOND = "SHA256:AA", "SHA256:BB"

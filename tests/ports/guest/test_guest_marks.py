@@ -13,8 +13,8 @@ from homelab.ports.ansible.inventory import Vault
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.guest.look import GuestAway
 from homelab.ports.open_world import open_world
-from homelab.rehearsal.host.host import Vm
-from homelab.rehearsal.site import Site
+from homelab.rehearsal.served_host import ServedHost
+from homelab.rehearsal.state.vm import Vm
 from tests.helpers.one_host import lab_of, standing
 
 NAS_LINE = f"192.168.2.5 {new_key('x').public.rpartition(' ')[0]}\n"
@@ -26,10 +26,10 @@ GUEST = "127.0.0.9"
 class Bench:
     """A host with a running VM cp1 that carries our mark, and a known_hosts that knows the NAS."""
 
-    def __init__(self, lab: Lab, site: Site, folder: Path) -> None:
+    def __init__(self, lab: Lab, served: ServedHost, folder: Path) -> None:
         self.vm = Vm("1", "cp1", "nas", "[nas] cp1/cp1.vmx", powered_on=True)
         self.vm.extra_config = {"homelab.lab": lab.name, "homelab.name": "cp1"}
-        site.host.vms["1"] = self.vm
+        served.host.registered_vms["1"] = self.vm
         self.lab, self.home = lab, folder / "home"
         self.files = HomeFiles(self.home)
         self.files.home.mkdir(exist_ok=True)
@@ -45,8 +45,8 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     lab = lab_of().model_copy(update={"control_plane": (ControlPlane(name="cp1", address=IPv4Address(GUEST)),)})
-    with standing(lab, tmp_path) as site:
-        yield Bench(lab, site, tmp_path)
+    with standing(lab, tmp_path) as served:
+        yield Bench(lab, served, tmp_path)
 
 
 BAD_MARKS = {

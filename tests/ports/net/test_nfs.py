@@ -21,7 +21,7 @@ from homelab.ports.net import nfs
 from homelab.ports.net.nfs import ExportLook, look_at_export
 from homelab.rehearsal.nas import face as nas_face
 from homelab.rehearsal.nas import programs
-from homelab.rehearsal.storage.storage import DENIED, Nas
+from homelab.rehearsal.nas.nas import DENIED, Nas
 
 ADDRESS = "127.0.0.95"
 EXPORT = "/volume1/homelab"

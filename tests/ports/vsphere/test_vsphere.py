@@ -33,11 +33,12 @@ from homelab.ports.vsphere.storage import (
     upload,
 )
 from homelab.ports.vsphere.vms import VmSpec, create_vm, destroy_vm, detach_image, power_on
-from homelab.rehearsal.host.hardware import MODELS
 from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.soap.face import SoapFace
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import NoMachines
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.storage.volumes import Volumes
 from tests.helpers import vcsim
 from tests.helpers.vcsim import NAS
 
@@ -104,7 +105,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     wanted = EsxiHost(name="brix3", address="127.0.0.2", password="right", api_port=face.port, api_timeout=5)
     yield Bench(wanted, files, [], face)
     face.stop()
-    state.stop()
+    state.power.stop()
 
 
 def test_a_look_reads_any_host(bench: Bench) -> None:
@@ -248,7 +249,7 @@ def test_a_refused_mount_has_esxi_s_own_words(bench: Bench) -> None:
 
 def test_a_read_only_export_fails_the_probe(bench: Bench) -> None:
     bench.needs("CreateNasDatastore that fails")
-    bench.ours.volumes.nas.read_only = True
+    bench.ours.datastores.volumes.nas.read_only = True
     with bench.session() as session:
         mount_nfs(session, NfsMount.of(NAS))
         with pytest.raises(HostFault, match="could not be written"):
@@ -320,7 +321,7 @@ def test_services_and_packages(bench: Bench) -> None:
 def test_a_reboot_ends_the_session(bench: Bench) -> None:
     bench.needs("RebootHost_Task")
     went = threading.Event()
-    bench.ours.on_down = went.set
+    bench.ours.power.on_down = went.set
     with bench.session() as session:
         reboot(session)
     assert went.wait(10)

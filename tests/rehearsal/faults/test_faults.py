@@ -27,15 +27,16 @@ from homelab.ports.vsphere.hosts import reboot, start_service
 from homelab.ports.vsphere.storage import make_folder, mount_nfs, probe_writable, upload
 from homelab.ports.vsphere.vms import VmSpec, create_vm, power_on
 from homelab.rehearsal.faults import control
-from homelab.rehearsal.faults.acts import ACTS, Stage
-from homelab.rehearsal.faults.orders import Faults
-from homelab.rehearsal.faults.table import FAULTS, Wish, listing, parse, targets
+from homelab.rehearsal.faults.effects import EFFECTS, SimulatedLab
+from homelab.rehearsal.faults.schedule import Faults
+from homelab.rehearsal.faults.table import FAULTS, FaultRequest, listing, parse, targets
 from homelab.rehearsal.guests.network import Loopback
-from homelab.rehearsal.host.host import Timing
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.outside.overlay import free_ports
-from homelab.rehearsal.site import Site
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import NoMachines
+from homelab.rehearsal.served_host import ServedHost
+from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.state.parts import Timing
+from homelab.rehearsal.storage.volumes import Volumes
 from tests.helpers.sample import sample_lab
 
 NAMES = [
@@ -80,7 +81,7 @@ def until(condition: Callable[[], bool], seconds: float = 10) -> None:
         pause.wait(0.02)
 
 
-class Bench:
+class FaultyHosts:
     """Two simulated hosts on the loopback with faults, and the toolkit's ports to meet them with."""
 
     def __init__(self, folder: Path) -> None:
@@ -91,20 +92,20 @@ class Bench:
         nas = Nas({"192.168.2.5"}, {"/volume1/homelab"})
         timing = Timing(boot_seconds=0.05, api_delay_seconds=0.05, shut_down_seconds=0.05)
         volumes = Volumes(folder / "volumes", nas)
-        self.sites = {host.name: Site(host, Loopback(), volumes, NoMachines(), timing) for host in self.lab.esxi}
-        self.faults = Faults(Stage(self.lab, self.sites, nas, Loopback(), None), folder / "logs")
+        self.hosts = {host.name: ServedHost(host, Loopback(), volumes, NoMachines(), timing) for host in self.lab.esxi}
+        self.faults = Faults(SimulatedLab(self.lab, self.hosts, nas, Loopback(), None), folder / "logs")
         self.files = HomeFiles(folder / ".homelab")
         self.logs = folder / "logs"
-        for site in self.sites.values():
-            site.start()
+        for served in self.hosts.values():
+            served.start()
 
     def close(self) -> None:
         self.faults.clear()
-        for site in self.sites.values():
-            site.stop()
+        for served in self.hosts.values():
+            served.stop()
 
     def fault(self, *texts: str) -> None:
-        self.faults.order([parse(text, STEPS) for text in texts])
+        self.faults.schedule([parse(text, STEPS) for text in texts])
 
     def host(self, name: str = "a1") -> EsxiHost:
         return self.lab.host(name)
@@ -118,7 +119,7 @@ class Bench:
     def open_shell(self, name: str = "a1") -> None:
         with self.session(name) as session:
             start_service(session, "TSM-SSH")
-        until(lambda: self.sites[name].shell.listening)
+        until(lambda: self.hosts[name].shell.listening)
 
     def mount(self, name: str = "a1") -> None:
         with self.session(name) as session:
@@ -139,8 +140,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+def faulty(tmp_path: Path) -> Iterator[FaultyHosts]:
+    made = FaultyHosts(tmp_path)
     yield made
     made.close()
 
@@ -148,24 +149,24 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 # How it is asked for
 
 
-def test_every_name_is_there_with_a_sentence_and_an_act() -> None:
+def test_every_name_is_there_with_a_sentence_and_an_effect() -> None:
     assert list(FAULTS) == NAMES
-    assert {name for name in NAMES if not FAULTS[name].lacking} == set(ACTS)
+    assert {name for name in NAMES if not FAULTS[name].lacking} == set(EFFECTS)
     assert all(row["sentence"].endswith(".") for row in listing())
 
 
 @pytest.mark.parametrize(
-    ("text", "wish"),
+    ("text", "wanted"),
     [
-        ("api-mute", Wish("api-mute")),
-        ("api-mute@brix3", Wish("api-mute", "brix3")),
-        ("api-mute:7", Wish("api-mute", None, 7)),
-        ("reboot-hangs@brix3:reboot", Wish("reboot-hangs", "brix3", "reboot")),
+        ("api-mute", FaultRequest("api-mute")),
+        ("api-mute@brix3", FaultRequest("api-mute", "brix3")),
+        ("api-mute:7", FaultRequest("api-mute", None, 7)),
+        ("reboot-hangs@brix3:reboot", FaultRequest("reboot-hangs", "brix3", "reboot")),
     ],
 )
-def test_a_wish(text: str, wish: Wish) -> None:
-    assert parse(text, STEPS) == wish
-    assert wish.text == text
+def test_a_request(text: str, wanted: FaultRequest) -> None:
+    assert parse(text, STEPS) == wanted
+    assert wanted.text == text
 
 
 @pytest.mark.parametrize(
@@ -191,68 +192,68 @@ def test_a_mistake(text: str, said: str) -> None:
 
 def test_without_an_aim_all_are_meant() -> None:
     lab = sample_lab()
-    assert targets(Wish("api-mute"), lab, guests=False) == ("brix1", "brix2", "brix3", "brix4")
-    assert targets(Wish("nas-refuses", "nas"), lab, guests=False) == ("brix1", "brix2", "brix3", "brix4")
-    assert targets(Wish("balancer-dies"), lab, guests=True) == ("lb1", "lb2")
+    assert targets(FaultRequest("api-mute"), lab, guests=False) == ("brix1", "brix2", "brix3", "brix4")
+    assert targets(FaultRequest("nas-refuses", "nas"), lab, guests=False) == ("brix1", "brix2", "brix3", "brix4")
+    assert targets(FaultRequest("balancer-dies"), lab, guests=True) == ("lb1", "lb2")
 
 
 # When it begins
 
 
-def test_a_fault_begins_after_so_many_writes_to_its_host(bench: Bench) -> None:
-    bench.mount()
-    bench.mount("a2")
-    bench.fault("free-licence@a1:2")
-    with bench.session("a2") as session:
+def test_a_fault_begins_after_so_many_writes_to_its_host(faulty: FaultyHosts) -> None:
+    faulty.mount()
+    faulty.mount("a2")
+    faulty.fault("free-licence@a1:2")
+    with faulty.session("a2") as session:
         make_folder(session, "nas", "a/other")
-    with bench.session() as session:
+    with faulty.session() as session:
         make_folder(session, "nas", "a/one")
         look(session)
         make_folder(session, "nas", "a/two")
-        assert bench.sites["a1"].host.licence == "free"
-    bench.failure(HostFault, lambda session: make_folder(session, "nas", "a/three"))
-    assert bench.sites["a2"].host.licence == "evaluation"
+        assert faulty.hosts["a1"].host.licence == "free"
+    faulty.failure(HostFault, lambda session: make_folder(session, "nas", "a/three"))
+    assert faulty.hosts["a2"].host.licence == "evaluation"
 
 
-def test_commands_and_uploads_are_writes_too(bench: Bench) -> None:
-    bench.mount()
-    bench.open_shell()
-    bench.fault("free-licence:3")
-    with bench.shell() as shell:
+def test_commands_and_uploads_are_writes_too(faulty: FaultyHosts) -> None:
+    faulty.mount()
+    faulty.open_shell()
+    faulty.fault("free-licence:3")
+    with faulty.shell() as shell:
         shell.run(["esxcli", "system", "module", "list"])
         shell.run(["esxcli", "system", "module", "set", "--enabled=true", "--module=ne1000"])
-    with bench.session() as session:
+    with faulty.session() as session:
         probe_writable(session, "nas")
-    until(lambda: bench.sites["a1"].host.licence == "free")
+    until(lambda: faulty.hosts["a1"].host.licence == "free")
 
 
-def test_a_fault_begins_with_a_step(bench: Bench) -> None:
-    bench.event("20260101T000000Z", event="start", step="vm", target="cp1")
-    bench.fault("free-licence:vm", "wrong-password@a1:reboot")
-    with bench.session():
-        assert bench.sites["a1"].host.licence == "evaluation"
-    bench.event("20260102T000000Z", event="start", step="vm", target="cp1")
-    with bench.session():
-        assert bench.sites["a1"].host.licence == "free"
-    bench.event("20260102T000000Z", event="start", step="reboot", target="a2")
-    with bench.session():
+def test_a_fault_begins_with_a_step(faulty: FaultyHosts) -> None:
+    faulty.event("20260101T000000Z", event="start", step="vm", target="cp1")
+    faulty.fault("free-licence:vm", "wrong-password@a1:reboot")
+    with faulty.session():
+        assert faulty.hosts["a1"].host.licence == "evaluation"
+    faulty.event("20260102T000000Z", event="start", step="vm", target="cp1")
+    with faulty.session():
+        assert faulty.hosts["a1"].host.licence == "free"
+    faulty.event("20260102T000000Z", event="start", step="reboot", target="a2")
+    with faulty.session():
         pass
-    bench.event("20260102T000000Z", event="start", step="reboot", target="a1")
-    bench.failure(LoginRefused, look)
+    faulty.event("20260102T000000Z", event="start", step="reboot", target="a1")
+    faulty.failure(LoginRefused, look)
 
 
-def test_the_lab_is_told_through_its_door(bench: Bench, tmp_path: Path) -> None:
+def test_the_lab_is_told_through_its_door(faulty: FaultyHosts, tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30)
     folder.mkdir()
     with control.open_door(folder) as door:
         assert door.path.stat().st_mode & 0o777 == 0o600
-        control.answer(door.listener.dup(), bench.faults)
+        control.answer(door.listener.dup(), faulty.faults)
         path = str(door.path)
-        ordered = control.ask(path, {"do": "order", "wishes": [{"name": "api-mute", "aim": "a1", "when": None}]})
+        ordered = control.ask(path, {"do": "schedule", "requests": [{"name": "api-mute", "aim": "a1", "when": None}]})
         assert ordered[0]["targets"] == ["a1"]
         assert control.ask(path, {"do": "show"}) == ordered
         with pytest.raises(UsageError, match="cannot be aimed at"):
-            control.ask(path, {"do": "order", "wishes": [{"name": "api-mute", "aim": "b1", "when": None}]})
+            control.ask(path, {"do": "schedule", "requests": [{"name": "api-mute", "aim": "b1", "when": None}]})
         assert control.ask(path, {"do": "clear"}) == ordered
         assert control.ask(path, {"do": "show"}) == []
     assert not door.path.exists()
@@ -263,234 +264,238 @@ def test_the_lab_is_told_through_its_door(bench: Bench, tmp_path: Path) -> None:
 # The NAS
 
 
-def test_nas_refuses(bench: Bench) -> None:
-    bench.fault("nas-refuses@a1")
-    bench.mount("a2")
-    error = bench.failure(HostFault, lambda session: mount_nfs(session, NfsMount.of(bench.lab.nfs[0])))
+def test_nas_refuses(faulty: FaultyHosts) -> None:
+    faulty.fault("nas-refuses@a1")
+    faulty.mount("a2")
+    error = faulty.failure(HostFault, lambda session: mount_nfs(session, NfsMount.of(faulty.lab.nfs[0])))
     assert "The NFS server denied the mount request" in error.what
     assert "nas (192.168.2.5:/volume1/homelab)" in error.where
     assert "export this path to 127.0.0.1" in error.advice
-    bench.faults.clear()
-    bench.mount()
+    faulty.faults.clear()
+    faulty.mount()
 
 
 @pytest.mark.parametrize("fault", ["nas-read-only", "nas-squashes-root", "datastore-full", "nas-vanishes"])
-def test_the_nas_lets_nobody_write(bench: Bench, fault: str) -> None:
-    bench.mount()
-    bench.fault(fault)
-    error = bench.failure(HostFault, lambda session: probe_writable(session, "nas"))
+def test_the_nas_lets_nobody_write(faulty: FaultyHosts, fault: str) -> None:
+    faulty.mount()
+    faulty.fault(fault)
+    error = faulty.failure(HostFault, lambda session: probe_writable(session, "nas"))
     assert "no_root_squash" in error.advice
-    bench.failure(HostFault, lambda session: make_folder(session, "nas", "a"))
-    with bench.session() as session:
+    faulty.failure(HostFault, lambda session: make_folder(session, "nas", "a"))
+    with faulty.session() as session:
         assert look(session).nas[0].accessible == (fault != "nas-vanishes")
-    bench.faults.clear()
-    with bench.session() as session:
+    faulty.faults.clear()
+    with faulty.session() as session:
         probe_writable(session, "nas")
 
 
-def test_the_nas_lets_one_host_not_write(bench: Bench) -> None:
-    bench.mount()
-    bench.mount("a2")
-    bench.fault("nas-read-only@a1")
-    bench.failure(HostFault, lambda session: probe_writable(session, "nas"))
-    with bench.session("a2") as session:
+def test_the_nas_lets_one_host_not_write(faulty: FaultyHosts) -> None:
+    faulty.mount()
+    faulty.mount("a2")
+    faulty.fault("nas-read-only@a1")
+    faulty.failure(HostFault, lambda session: probe_writable(session, "nas"))
+    with faulty.session("a2") as session:
         probe_writable(session, "nas")
 
 
 # Boots
 
 
-def boot(bench: Bench) -> None:
-    with bench.session() as session:
+def boot(faulty: FaultyHosts) -> None:
+    with faulty.session() as session:
         reboot(session)
-    until(lambda: bench.sites["a1"].host.state != "up")
+    until(lambda: faulty.hosts["a1"].host.power.state != "up")
 
 
-def test_reboot_hangs(bench: Bench) -> None:
-    bench.fault("reboot-hangs@a1")
-    boot(bench)
-    bench.failure(Unreachable, look)
-    assert not bench.sites["a1"].host.reachable
-    bench.faults.clear()
-    until(lambda: bench.sites["a1"].host.api_ready and bench.sites["a1"]._api_up)
-    with bench.session() as session:
+def test_reboot_hangs(faulty: FaultyHosts) -> None:
+    faulty.fault("reboot-hangs@a1")
+    boot(faulty)
+    faulty.failure(Unreachable, look)
+    assert not faulty.hosts["a1"].host.power.reachable
+    faulty.faults.clear()
+    until(lambda: faulty.hosts["a1"].host.power.api_ready and faulty.hosts["a1"]._api_up)
+    with faulty.session() as session:
         look(session)
 
 
-def test_no_network_after_boot(bench: Bench) -> None:
-    bench.fault("no-network-after-boot@a1")
-    boot(bench)
-    until(lambda: bench.sites["a1"].host.state == "unreachable")
-    bench.failure(Unreachable, look)
-    bench.faults.clear()
-    until(lambda: bench.sites["a1"].host.api_ready and bench.sites["a1"]._api_up)
-    with bench.session() as session:
+def test_no_network_after_boot(faulty: FaultyHosts) -> None:
+    faulty.fault("no-network-after-boot@a1")
+    boot(faulty)
+    until(lambda: faulty.hosts["a1"].host.power.state == "unreachable")
+    faulty.failure(Unreachable, look)
+    faulty.faults.clear()
+    until(lambda: faulty.hosts["a1"].host.power.api_ready and faulty.hosts["a1"]._api_up)
+    with faulty.session() as session:
         assert look(session).nics[0].driver == "ne1000"
 
 
-def test_hostd_late(bench: Bench) -> None:
-    site = bench.sites["a1"]
-    site.host.set_service("TSM-SSH", policy="on")
-    bench.fault("hostd-late@a1")
-    boot(bench)
-    until(lambda: site.shell.listening)
-    with bench.shell() as shell:
+def test_hostd_late(faulty: FaultyHosts) -> None:
+    served = faulty.hosts["a1"]
+    served.host.services.set("TSM-SSH", policy="on")
+    faulty.fault("hostd-late@a1")
+    boot(faulty)
+    until(lambda: served.shell.listening)
+    with faulty.shell() as shell:
         assert "Connection failure" in shell.run(["esxcli", "system", "version", "get"]).stderr
-    bench.failure(Unreachable, look)
-    bench.faults.clear()
-    until(lambda: site._api_up)
-    with bench.session() as session:
+    faulty.failure(Unreachable, look)
+    faulty.faults.clear()
+    until(lambda: served._api_up)
+    with faulty.session() as session:
         look(session)
 
 
 # The API and SSH
 
 
-def test_api_mute(bench: Bench) -> None:
-    bench.fault("api-mute@a1")
+def test_api_mute(faulty: FaultyHosts) -> None:
+    faulty.fault("api-mute@a1")
     began = time.monotonic()
-    error = bench.failure(Unreachable, look)
+    error = faulty.failure(Unreachable, look)
     assert time.monotonic() - began < 5
     assert "deadline" in error.what
-    with bench.session("a2") as session:
+    with faulty.session("a2") as session:
         look(session)
 
 
-def test_api_slow(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("homelab.rehearsal.host.harm.SLOW_SECONDS", 0.2)
-    bench.fault("api-slow@a1")
+def test_api_slow(faulty: FaultyHosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("homelab.rehearsal.state.harm.SLOW_SECONDS", 0.2)
+    faulty.fault("api-slow@a1")
     began = time.monotonic()
-    with bench.session() as session:
+    with faulty.session() as session:
         look(session)
     assert time.monotonic() - began > 0.6
 
 
-def test_connection_reset(bench: Bench) -> None:
-    bench.open_shell()
-    bench.fault("connection-reset@a1")
-    bench.failure(Unreachable, look)
-    with pytest.raises(Unreachable), bench.shell():
+def test_connection_reset(faulty: FaultyHosts) -> None:
+    faulty.open_shell()
+    faulty.fault("connection-reset@a1")
+    faulty.failure(Unreachable, look)
+    with pytest.raises(Unreachable), faulty.shell():
         pass
-    with pytest.raises(ConnectionResetError), socket.create_connection(("127.0.0.1", bench.host().ssh_port)) as plain:
+    with pytest.raises(ConnectionResetError), socket.create_connection(("127.0.0.1", faulty.host().ssh_port)) as plain:
         plain.settimeout(5)
         plain.recv(100)
 
 
-def test_certificate_changed(bench: Bench) -> None:
-    with bench.session():
+def test_certificate_changed(faulty: FaultyHosts) -> None:
+    with faulty.session():
         pass
-    bench.fault("certificate-changed@a1")
-    assert "--forget" in bench.failure(TrustError, look).advice
-    bench.faults.clear()
-    with bench.session():
+    faulty.fault("certificate-changed@a1")
+    assert "--forget" in faulty.failure(TrustError, look).advice
+    faulty.faults.clear()
+    with faulty.session():
         pass
 
 
-def test_host_key_changed(bench: Bench) -> None:
-    bench.open_shell()
-    with bench.shell():
+def test_host_key_changed(faulty: FaultyHosts) -> None:
+    faulty.open_shell()
+    with faulty.shell():
         pass
-    bench.fault("host-key-changed@a1")
-    with pytest.raises(TrustError), bench.shell():
+    faulty.fault("host-key-changed@a1")
+    with pytest.raises(TrustError), faulty.shell():
         pass
-    bench.faults.clear()
-    with bench.shell():
+    faulty.faults.clear()
+    with faulty.shell():
         pass
 
 
 @pytest.mark.parametrize("fault", ["wrong-password", "account-locked"])
-def test_logins_fail(bench: Bench, fault: str) -> None:
-    bench.open_shell()
-    bench.fault(f"{fault}@a1")
-    bench.failure(LoginRefused, look)
-    with pytest.raises(LoginRefused), bench.shell():
+def test_logins_fail(faulty: FaultyHosts, fault: str) -> None:
+    faulty.open_shell()
+    faulty.fault(f"{fault}@a1")
+    faulty.failure(LoginRefused, look)
+    with pytest.raises(LoginRefused), faulty.shell():
         pass
-    bench.faults.clear()
-    with bench.session(), bench.shell():
+    faulty.faults.clear()
+    with faulty.session(), faulty.shell():
         pass
 
 
 # What is asked for
 
 
-def test_free_licence(bench: Bench) -> None:
-    bench.fault("free-licence@a1")
-    assert "licence" in bench.failure(HostFault, lambda session: mount_nfs(session, NfsMount.of(bench.lab.nfs[0]))).what
-    with bench.session() as session:
+def test_free_licence(faulty: FaultyHosts) -> None:
+    faulty.fault("free-licence@a1")
+    assert (
+        "licence" in faulty.failure(HostFault, lambda session: mount_nfs(session, NfsMount.of(faulty.lab.nfs[0]))).what
+    )
+    with faulty.session() as session:
         assert session.content.licenseManager.licenses[0].editionKey.startswith("esx.hypervisor")
-    bench.faults.clear()
-    bench.mount()
+    faulty.faults.clear()
+    faulty.mount()
 
 
-def test_a_task_fails(bench: Bench) -> None:
-    bench.mount()
-    with bench.session() as session:
+def test_a_task_fails(faulty: FaultyHosts) -> None:
+    faulty.mount()
+    with faulty.session() as session:
         upload(session, "nas", "a", io.BytesIO(b"a"), 1)
     said: list[str] = []
 
     def delete(session: Session) -> None:
         delete_file(session, "nas", "a", seconds=5, progress=said.append)
 
-    bench.fault("task-fails@a1")
-    assert "general system error" in bench.failure(HostFault, delete).what
-    with bench.session() as session:
+    faulty.fault("task-fails@a1")
+    assert "general system error" in faulty.failure(HostFault, delete).what
+    with faulty.session() as session:
         delete(session)
 
 
-def test_upload_cut(bench: Bench) -> None:
-    bench.mount()
-    bench.fault("upload-cut@a1")
+def test_upload_cut(faulty: FaultyHosts) -> None:
+    faulty.mount()
+    faulty.fault("upload-cut@a1")
     size = 8 << 20
 
     def put(session: Session) -> None:
         upload(session, "nas", "big", io.BytesIO(b"x" * size), size)
 
-    assert "broke" in bench.failure(Unreachable, put).what
-    [left] = bench.logs.parent.glob("volumes/*/big")
+    assert "broke" in faulty.failure(Unreachable, put).what
+    [left] = faulty.logs.parent.glob("volumes/*/big")
     assert left.stat().st_size == size // 2
-    bench.faults.clear()
-    with bench.session() as session:
+    faulty.faults.clear()
+    with faulty.session() as session:
         put(session)
 
 
-def test_lease_dies(bench: Bench) -> None:
-    assert not bench.sites["a1"].host.harm.lease_dies
-    bench.fault("lease-dies@a1")
-    assert bench.sites["a1"].host.harm.next_lease_dies()
-    assert not bench.sites["a1"].host.harm.next_lease_dies()
-    bench.fault("lease-dies@a1")
-    bench.faults.clear()
-    assert not bench.sites["a1"].host.harm.lease_dies
+def test_lease_dies(faulty: FaultyHosts) -> None:
+    assert not faulty.hosts["a1"].host.harm.lease_dies
+    faulty.fault("lease-dies@a1")
+    assert faulty.hosts["a1"].host.harm.next_lease_dies()
+    assert not faulty.hosts["a1"].host.harm.next_lease_dies()
+    faulty.fault("lease-dies@a1")
+    faulty.faults.clear()
+    assert not faulty.hosts["a1"].host.harm.lease_dies
 
 
-def test_clock_skew(bench: Bench) -> None:
-    with bench.session() as session:
+def test_clock_skew(faulty: FaultyHosts) -> None:
+    with faulty.session() as session:
         before = look(session).boot_time
-    bench.fault("clock-skew@a1")
-    with bench.session() as session:
+    faulty.fault("clock-skew@a1")
+    with faulty.session() as session:
         now = vim.ServiceInstance("ServiceInstance", session.stub).CurrentTime()
         assert timedelta(minutes=59) < now - datetime.now(UTC) < timedelta(minutes=61)
         assert look(session).boot_time - before == timedelta(hours=1)
-    bench.faults.clear()
-    with bench.session() as session:
+    faulty.faults.clear()
+    with faulty.session() as session:
         assert look(session).boot_time == before
 
 
-def test_power_on_refused(bench: Bench) -> None:
-    bench.mount()
-    site = bench.sites["a1"]
-    with bench.session() as session:
+def test_power_on_refused(faulty: FaultyHosts) -> None:
+    faulty.mount()
+    served = faulty.hosts["a1"]
+    with faulty.session() as session:
         make_folder(session, "nas", "cp1")
         upload(session, "nas", "cp1/seed.iso", io.BytesIO(b"iso"), 3)
-        site.host.volumes.create_disk(site.host.path_of("[nas] cp1/cp1.vmdk"), 1 << 20, label="cp1")
+        served.host.datastores.volumes.create_disk(
+            served.host.datastores.path_of("[nas] cp1/cp1.vmdk"), 1 << 20, label="cp1"
+        )
         spec = VmSpec("cp1", "nas", 1, 512, "[nas] cp1/cp1.vmdk", "[nas] cp1/seed.iso", "VM Network", None, {})
         create_vm(session, spec, seconds=5, progress=silent)
-    bench.fault("power-on-refused@a1")
+    faulty.fault("power-on-refused@a1")
 
     def switch_on(session: Session) -> None:
         power_on(session, "[nas] cp1/cp1.vmx", "cp1", seconds=5, progress=silent)
 
-    assert "power on failed" in bench.failure(HostFault, switch_on).what
-    bench.faults.clear()
-    with bench.session() as session:
+    assert "power on failed" in faulty.failure(HostFault, switch_on).what
+    faulty.faults.clear()
+    with faulty.session() as session:
         switch_on(session)

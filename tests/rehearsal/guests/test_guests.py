@@ -19,7 +19,7 @@ from homelab.rehearsal.guests import roots
 from homelab.rehearsal.guests.guests import _nspawn
 from homelab.rehearsal.guests.roots import ensure_root, root_id
 from homelab.rehearsal.guests.seeds import read_seed
-from homelab.rehearsal.vms.machines import GuestSpec, Machines, NoMachines
+from homelab.rehearsal.state.machines import GuestSpec, Machines, NoMachines
 from tests.helpers.checkout import HELPERS, ROOT
 
 BODIES = HELPERS / "guest_bodies.py"

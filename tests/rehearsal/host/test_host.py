@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from homelab.rehearsal.host.hardware import MODELS
-from homelab.rehearsal.host.host import Host, Timing, Vm, VmDisk, VmNic
-from homelab.rehearsal.host.refusals import (
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import DENIED, NO_CONNECTION, Nas
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import GuestSpec
+from homelab.rehearsal.state.parts import Timing
+from homelab.rehearsal.state.refusals import (
     AlreadyExists,
     DuplicateName,
     FileLocked,
@@ -22,8 +25,9 @@ from homelab.rehearsal.host.refusals import (
     Timedout,
     UnknownModule,
 )
-from homelab.rehearsal.storage.storage import DENIED, NO_CONNECTION, Nas, Volumes, flat_of, writes_of
-from homelab.rehearsal.vms.machines import GuestSpec
+from homelab.rehearsal.state.vm import Vm, VmDisk, VmNic
+from homelab.rehearsal.storage.disk_files import flat_of, writes_of
+from homelab.rehearsal.storage.volumes import Volumes
 
 NAS, SHARE = "192.168.1.20", "/volume1/homelab"
 ROOT = b"homelab rehearsal root trixie-1\n"
@@ -90,13 +94,13 @@ def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 def booted(host: Host, boots: int) -> None:
-    until(lambda: host.boots == boots)
+    until(lambda: host.power.boots == boots)
 
 
 def put_disk(host: Host, path: str, first_sector: bytes = ROOT, size: int = 1 << 20) -> None:
-    file = host.path_of(path)
+    file = host.datastores.path_of(path)
     file.parent.mkdir(parents=True, exist_ok=True)
-    host.volumes.create_disk(file, size, label=path)
+    host.datastores.volumes.create_disk(file, size, label=path)
     with flat_of(file).open("r+b") as flat:
         flat.write(first_sector)
 
@@ -104,144 +108,144 @@ def put_disk(host: Host, path: str, first_sector: bytes = ROOT, size: int = 1 <<
 def new_vm(host: Host, name: str = "cp1") -> Vm:
     path = f"[NAS] {name}/{name}.vmdk"
     put_disk(host, path)
-    vm = Vm(host.next_moid(), name, "", f"[NAS] {name}/{name}.vmx", disks=[VmDisk(2000, path, 1 << 20)])
+    vm = Vm(host.vms.next_moid(), name, "", f"[NAS] {name}/{name}.vmx", disks=[VmDisk(2000, path, 1 << 20)])
     vm.controllers[1000] = "ParaVirtualSCSIController"
     vm.nics.append(VmNic(4000, "", "VM Network"))
-    return host.create_vm(vm)
+    return host.vms.create(vm)
 
 
 def test_a_fresh_host_runs_the_native_driver_and_has_ssh_off(host: Host) -> None:
     assert host.nics[0].driver == "ne1000"
-    assert host.modules["ne1000"].loaded and not host.modules["e1000e"].loaded
+    assert host.drivers.modules["ne1000"].loaded and not host.drivers.modules["e1000e"].loaded
     assert not host.services["TSM-SSH"].running
-    assert (host.boots, host.reachable, host.api_ready, host.dirty) == (1, True, True, False)
+    assert (host.power.boots, host.power.reachable, host.power.api_ready, host.dirty) == (1, True, True, False)
 
 
 def test_the_other_model_is_held_by_its_community_driver(volumes: Volumes) -> None:
     host = make_host(volumes, "GB-XM11-3337", "brix1")
     assert host.nics[0].driver == "r8168"
-    assert host.modules["ne1000"].enabled and not host.modules["ne1000"].loaded
+    assert host.drivers.modules["ne1000"].enabled and not host.drivers.modules["ne1000"].loaded
 
 
 def test_a_module_acts_at_the_next_boot_only(host: Host) -> None:
     before = host.boot_time
-    host.set_module_enabled("ne1000", False)
+    host.drivers.set_enabled("ne1000", False)
     assert host.dirty and host.nics[0].driver == "ne1000"
     down, up = threading.Event(), threading.Event()
-    host.on_down, host.on_up = down.set, up.set
-    host.reboot()
+    host.power.on_down, host.power.on_up = down.set, up.set
+    host.power.reboot()
     assert down.wait(5) and up.wait(5)
     assert host.nics[0].driver == "e1000e"
-    assert host.modules["e1000e"].loaded and not host.modules["ne1000"].loaded
+    assert host.drivers.modules["e1000e"].loaded and not host.drivers.modules["ne1000"].loaded
     assert host.boot_time > before and not host.dirty
-    until(lambda: host.api_ready)
+    until(lambda: host.power.api_ready)
 
 
 @pytest.mark.parametrize(("kept", "driver"), [(False, "ne1000"), (True, "e1000e")])
 def test_a_power_cut_loses_what_was_not_kept(host: Host, kept: bool, driver: str) -> None:
-    host.mount_nas(NAS, SHARE, "NAS")
-    host.set_module_enabled("ne1000", False)
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
+    host.drivers.set_enabled("ne1000", False)
     if kept:
-        host.keep_configuration()
-    host.power_cut()
+        host.auto_backup.keep()
+    host.power.cut()
     booted(host, 2)
     assert host.nics[0].driver == driver
-    assert list(host.mounts) == (["NAS"] if kept else [])
+    assert list(host.datastores.mounts) == (["NAS"] if kept else [])
 
 
 def test_a_host_without_a_driver_stays_unreachable(host: Host) -> None:
     up = threading.Event()
-    host.on_up = up.set
-    host.set_module_enabled("ne1000", False)
-    host.set_module_enabled("e1000e", False)
-    host.reboot()
+    host.power.on_up = up.set
+    host.drivers.set_enabled("ne1000", False)
+    host.drivers.set_enabled("e1000e", False)
+    host.power.reboot()
     booted(host, 2)
     assert host.nics[0].driver is None
-    assert not host.reachable and not host.api_ready and not up.is_set()
-    host.set_module_enabled("ne1000", True)
-    host.reboot()
+    assert not host.power.reachable and not host.power.api_ready and not up.is_set()
+    host.drivers.set_enabled("ne1000", True)
+    host.power.reboot()
     assert up.wait(5) and host.nics[0].driver == "ne1000"
 
 
 def test_prefer_vmklinux_lets_the_legacy_driver_win(host: Host) -> None:
-    host.set_kernel_setting("preferVmklinux", "TRUE")
+    host.options.set_kernel_setting("preferVmklinux", "TRUE")
     assert host.kernel_settings["preferVmklinux"].runtime == "FALSE"
-    host.reboot()
+    host.power.reboot()
     booted(host, 2)
     assert host.kernel_settings["preferVmklinux"].runtime == "TRUE"
-    assert host.nics[0].driver == "e1000e" and host.modules["ne1000"].enabled
+    assert host.nics[0].driver == "e1000e" and host.drivers.modules["ne1000"].enabled
 
 
 def test_a_service_that_was_only_started_is_off_after_a_boot(host: Host) -> None:
-    host.set_service("TSM-SSH", running=True)
-    host.reboot()
+    host.services.set("TSM-SSH", running=True)
+    host.power.reboot()
     booted(host, 2)
     assert not host.services["TSM-SSH"].running
     with pytest.raises(UnknownModule):
-        host.set_module_enabled("ne1000e", False)
+        host.drivers.set_enabled("ne1000e", False)
 
 
 def test_five_failures_lock_the_account(volumes: Volumes) -> None:
     clock = Clock()
     host = Host("b", "10.0.0.1", MODELS["GB-BRi7-8550"], "root", "s", volumes=volumes, machines=Machines(), clock=clock)
-    assert host.login("root", "s")
-    assert not any(host.login("root", "wrong") for _ in range(5))
-    assert not host.login("root", "s")
+    assert host.account.login("root", "s")
+    assert not any(host.account.login("root", "wrong") for _ in range(5))
+    assert not host.account.login("root", "s")
     clock.now = 899
-    assert not host.login("root", "s")
+    assert not host.account.login("root", "s")
     clock.now = 901
-    assert host.login("root", "s")
+    assert host.account.login("root", "s")
 
 
 def test_mounts_answer_as_the_nas_does(host: Host, volumes: Volumes) -> None:
-    host.mount_nas(NAS, SHARE, "NAS")
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
     with pytest.raises(AlreadyExists, match="is already exported by a volume with the name NAS"):
-        host.mount_nas(NAS, SHARE, "other")
+        host.datastores.mount_nas(NAS, SHARE, "other")
     with pytest.raises(DuplicateName):
-        host.mount_nas(NAS, SHARE + "/", "NAS")
+        host.datastores.mount_nas(NAS, SHARE + "/", "NAS")
     with pytest.raises(NasRefused, match=DENIED):
-        host.mount_nas(NAS, "/elsewhere", "two")
+        host.datastores.mount_nas(NAS, "/elsewhere", "two")
     with pytest.raises(NasRefused, match=NO_CONNECTION):
-        host.mount_nas("192.168.1.99", SHARE, "two")
+        host.datastores.mount_nas("192.168.1.99", SHARE, "two")
     volumes.nas.refuses = "Permission denied"
     with pytest.raises(NasRefused, match="Permission denied"):
-        host.mount_nas(NAS, SHARE + "/", "two")
+        host.datastores.mount_nas(NAS, SHARE + "/", "two")
     volumes.nas.away = True
-    assert not host.accessible(host.mounts["NAS"])
+    assert not host.datastores.accessible(host.datastores.mounts["NAS"])
 
 
 def test_a_vm_lives_from_creation_to_destruction(host: Host) -> None:
-    host.mount_nas(NAS, SHARE, "NAS")
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
     vm = new_vm(host)
-    machines = host.machines
+    machines = host.vm_power.machines
     assert isinstance(machines, Machines)
     assert vm.moid == "1" and vm.nics[0].mac.startswith("00:0c:29:")
-    assert 'displayName = "cp1"' in host.path_of(vm.vmx_path).read_text()
-    host.power_on(vm)
+    assert 'displayName = "cp1"' in host.datastores.path_of(vm.vmx_path).read_text()
+    host.vm_power.on(vm)
     spec = machines.on["cp1"]
     assert (spec.root_id, spec.mac, spec.disk.name) == ("trixie-1", vm.nics[0].mac, "cp1.vmdk.d")
     with pytest.raises(InvalidPowerState):
-        host.power_on(vm)
+        host.vm_power.on(vm)
     with pytest.raises(InvalidPowerState):
-        host.destroy_vm(vm)
+        host.vms.destroy(vm)
     with pytest.raises(ResourceInUse):
-        host.unmount_nas("NAS")
-    disk = host.path_of(vm.disks[0].path)
+        host.datastores.unmount_nas("NAS")
+    disk = host.datastores.path_of(vm.disks[0].path)
     with pytest.raises(FileLocked):
-        host.volumes.delete(flat_of(disk), label="x")
-    host.shut_down_guest(vm)
+        host.datastores.volumes.delete(flat_of(disk), label="x")
+    host.vm_power.shut_down_guest(vm)
     until(lambda: not vm.powered_on)
-    host.destroy_vm(vm)
-    assert not disk.parent.exists() and not host.vms
-    host.unmount_nas("NAS")
+    host.vms.destroy(vm)
+    assert not disk.parent.exists() and not host.registered_vms
+    host.datastores.unmount_nas("NAS")
 
 
 def test_a_disk_is_locked_for_the_other_host_too(host: Host, volumes: Volumes) -> None:
     other = make_host(volumes, name="brix4")
-    host.mount_nas(NAS, SHARE, "NAS")
-    other.mount_nas(NAS, SHARE, "NAS")
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
+    other.datastores.mount_nas(NAS, SHARE, "NAS")
     vm = new_vm(host)
-    twin = other.register_vm(vm.vmx_path)
+    twin = other.vms.register(vm.vmx_path)
     assert (twin.name, twin.cpus, twin.nics[0].mac, twin.disks[0].path) == (
         "cp1",
         vm.cpus,
@@ -249,59 +253,62 @@ def test_a_disk_is_locked_for_the_other_host_too(host: Host, volumes: Volumes) -
         vm.disks[0].path,
     )
     assert twin.controllers == vm.controllers and twin.uuid == vm.uuid
-    host.power_on(vm)
+    host.vm_power.on(vm)
     with pytest.raises(FileLocked):
-        other.power_on(twin)
-    host.power_cut()
+        other.vm_power.on(twin)
+    host.power.cut()
     booted(host, 2)
-    other.power_on(twin)
+    other.vm_power.on(twin)
 
 
 def test_a_guest_that_leaves_by_itself_switches_its_vm_off(host: Host) -> None:
-    host.mount_nas(NAS, SHARE, "NAS")
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
     vm = new_vm(host)
-    host.power_on(vm)
-    host.machines.shut_down("cp1")
+    host.vm_power.on(vm)
+    host.vm_power.machines.shut_down("cp1")
     until(lambda: not vm.powered_on)
 
 
 def test_a_host_that_was_shut_down_waits_for_its_button(host: Host) -> None:
-    boots = host.boots
-    host.shut_down()
-    until(lambda: host.state == "down")
-    host.press_button()
-    until(lambda: host.boots == boots + 1)
-    assert host.reachable
+    boots = host.power.boots
+    host.power.shut_down()
+    until(lambda: host.power.state == "down")
+    host.power.press_button()
+    until(lambda: host.power.boots == boots + 1)
+    assert host.power.reachable
 
 
 def test_reboot_switches_vms_off_and_keeps_them(host: Host) -> None:
-    host.mount_nas(NAS, SHARE, "NAS")
-    host.power_on(new_vm(host))
-    host.reboot()
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
+    host.vm_power.on(new_vm(host))
+    host.power.reboot()
     booted(host, 2)
-    assert [vm.name for vm in host.vms.values()] == ["cp1"]
-    assert not host.vms["1"].powered_on and not host.machines.is_running("cp1")
+    assert [vm.name for vm in host.registered_vms.values()] == ["cp1"]
+    assert not host.registered_vms["1"].powered_on and not host.vm_power.machines.is_running("cp1")
 
 
 def test_maintenance_waits_for_running_vms(host: Host) -> None:
-    host.mount_nas(NAS, SHARE, "NAS")
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
     vm = new_vm(host)
-    host.power_on(vm)
+    host.vm_power.on(vm)
     with pytest.raises(Timedout):
-        host.enter_maintenance(timeout=0.01)
-    waiting = threading.Thread(target=host.enter_maintenance)
+        host.maintenance.enter(timeout=0.01)
+    waiting = threading.Thread(target=host.maintenance.enter)
     waiting.start()
-    host.power_off(vm)
+    host.vm_power.off(vm)
     waiting.join(5)
     assert host.in_maintenance
     with pytest.raises(InvalidState):
-        host.power_on(vm)
+        host.vm_power.on(vm)
 
 
 def test_a_copy_takes_the_guests_writes_along(host: Host, volumes: Volumes) -> None:
-    host.mount_nas(NAS, SHARE, "NAS")
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
     put_disk(host, "[NAS] images/golden.vmdk", size=64 << 20)
-    source, target = host.path_of("[NAS] images/golden.vmdk"), host.path_of("[NAS] images/copy.vmdk")
+    source, target = (
+        host.datastores.path_of("[NAS] images/golden.vmdk"),
+        host.datastores.path_of("[NAS] images/copy.vmdk"),
+    )
     (writes_of(source) / "upper").mkdir(parents=True)
     (writes_of(source) / "upper" / "file").write_text("kept")
     volumes.copy_disk(source, target, force=False, thin=True, label="s", target_label="t")
@@ -316,16 +323,16 @@ def test_a_copy_takes_the_guests_writes_along(host: Host, volumes: Volumes) -> N
 
 
 def test_a_read_only_export_mounts_and_refuses_writes(host: Host, volumes: Volumes) -> None:
-    host.mount_nas(NAS, SHARE, "NAS")
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
     volumes.nas.read_only = True
     with pytest.raises(ReadOnly, match="Read-only file system"):
-        volumes.make_directory(host.path_of("[NAS] probe"), parents=False, label="[NAS] probe")
+        volumes.make_directory(host.datastores.path_of("[NAS] probe"), parents=False, label="[NAS] probe")
 
 
 def test_a_new_disk_never_finds_the_writes_of_an_old_one(host: Host, volumes: Volumes) -> None:
-    host.mount_nas(NAS, SHARE, "NAS")
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
     put_disk(host, "[NAS] cp1/cp1.vmdk")
-    disk = host.path_of("[NAS] cp1/cp1.vmdk")
+    disk = host.datastores.path_of("[NAS] cp1/cp1.vmdk")
     for deleted in (flat_of(disk), disk):
         (writes_of(disk) / "upper").mkdir(parents=True)
         volumes.delete(deleted, label="x")

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from homelab.rehearsal.nas.face import NasFace
+from homelab.rehearsal.nas.nas import DENIED, Nas
 from homelab.rehearsal.nas.programs import MOUNT, MOUNT_PORT, NFS, NFS_PORT, RPCBIND, RPCBIND_PORT, Programs
 from homelab.rehearsal.nas.rpc import answer
-from homelab.rehearsal.storage.storage import DENIED, Nas
 from tests.helpers.checkout import ROOT
 
 ADDRESS = "127.0.0.94"
@@ -187,7 +187,7 @@ def test_stop_closes_every_socket(face: NasFace) -> None:
 SERVE = f"""
 import sys, time
 from homelab.rehearsal.nas.face import NasFace
-from homelab.rehearsal.storage.storage import Nas
+from homelab.rehearsal.nas.nas import Nas
 nas = Nas({{"{ADDRESS}"}}, {{"{EXPORT}", "/volume1/other"}})
 face = NasFace(nas, "{ADDRESS}", lambda: [("192.168.2.11", "{EXPORT}")])
 face.start()

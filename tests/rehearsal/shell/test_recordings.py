@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from homelab.ports.esxi.shell import parse_table
-from homelab.rehearsal.host.host import Host, Nic, Vib
-from homelab.rehearsal.host.parts import NasMount
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell.call import Call
 from homelab.rehearsal.shell.esxcli import localcli
 from homelab.rehearsal.shell.layouts import Block, Blocks, Scalar, Table, Value, render
 from homelab.rehearsal.shell.vimcmd import vim_cmd
 from homelab.rehearsal.shell.vmkfstools import vmkfstools
+from homelab.rehearsal.state.mounts import NasMount
+from homelab.rehearsal.state.parts import Nic, Vib
 from tests.rehearsal.shell.test_shell import make_host
 
 FOLDER = Path(__file__).parent / "recordings"
@@ -135,10 +136,10 @@ def test_nic_get(host: Host) -> None:
 
 
 def test_nfs41_list_with_its_server_away(host: Host) -> None:
-    nas = host.volumes.nas
+    nas = host.datastores.volumes.nas
     nas.addresses.add("10.1.0.7")
     nas.exports.add("/backups/isos")
-    mount = host.mount_nas("10.1.0.7", "/backups/isos", "isos", kind="NFS41")
+    mount = host.datastores.mount_nas("10.1.0.7", "/backups/isos", "isos", kind="NFS41")
     assert isinstance(mount, NasMount)
     assert parse_table(ask(host, "storage nfs41 list"))[0]["Hardware Acceleration"] == "Not Supported"
     nas.away = True
@@ -147,7 +148,7 @@ def test_nfs41_list_with_its_server_away(host: Host) -> None:
 
 
 def test_syslog_config(host: Host) -> None:
-    mount = host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
+    mount = host.datastores.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
     (mount.volume.path / "logs").mkdir()
     host.advanced["ScratchConfig.CurrentScratchLocation"] = f"/vmfs/volumes/{mount.volume.directory}/logs"
     ask(host, "system syslog config set --loghost=udp://192.168.1.106:514")
@@ -186,14 +187,14 @@ def test_hardware_has_the_recorded_fields_in_their_order(host: Host, line: str, 
 
 
 def test_the_interface_has_the_recorded_columns(host: Host) -> None:
-    host.network.address, host.network.gateway = "192.168.10.67", "192.168.10.1"
+    host.settings.network.address, host.settings.network.gateway = "192.168.10.67", "192.168.10.1"
     (row,) = parse_table(ask(host, "network ip interface ipv4 get"))
     recorded = parse_table(recording("ipv4-get"))[0]
     assert row == {**recorded, "Gateway": "192.168.10.1"}
 
 
 def test_filesystems_have_the_recorded_columns(host: Host) -> None:
-    mount = host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
+    mount = host.datastores.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
     (row,) = parse_table(ask(host, "storage filesystem list"))
     assert tuple(row) == columns("filesystem-list")
     assert row["Mount Point"] == f"/vmfs/volumes/{mount.volume.directory}"
@@ -214,7 +215,7 @@ def test_no_vms(host: Host) -> None:
 
 
 def test_a_clone(host: Host) -> None:
-    mount = host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
+    mount = host.datastores.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
     folder = "/vmfs/volumes/nfsbackup"
     assert ask(host, f"-c 1M {folder}/SOURCE.vmdk", vmkfstools) == "Create: 100% done.\n"
     told = ask(host, f"-i {folder}/SOURCE.vmdk {folder}/TARGET.vmdk", vmkfstools)

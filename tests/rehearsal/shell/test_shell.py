@@ -13,12 +13,15 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from homelab.rehearsal.host.hardware import MODELS
-from homelab.rehearsal.host.host import Host, Nic, Timing, Vib, Vm
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.shell.layouts import Block, Blocks, Table, render
 from homelab.rehearsal.shell.server import ShellFace, new_host_key
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import GuestSpec
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import GuestSpec
+from homelab.rehearsal.state.parts import Nic, Timing, Vib
+from homelab.rehearsal.state.vm import Vm
+from homelab.rehearsal.storage.volumes import Volumes
 
 ADDRESS = "127.0.0.93"
 PASSWORD = "correct horse"
@@ -67,10 +70,10 @@ def host(tmp_path: Path) -> Host:
 @pytest.fixture
 def face(host: Host) -> Iterator[ShellFace]:
     face = ShellFace(host, ADDRESS, 0, HOST_KEY)
-    host.on_down, host.on_up = face.stop, face.start
+    host.power.on_down, host.power.on_up = face.stop, face.start
     face.start()
     yield face
-    host.stop()
+    host.power.stop()
     face.stop()
 
 
@@ -136,7 +139,7 @@ def test_five_wrong_passwords_lock_the_account_for_the_shell_and_the_api(face: S
             connect(face, "wrong")
     with pytest.raises(paramiko.SSHException):
         connect(face)
-    assert not host.login("root", PASSWORD)
+    assert not host.account.login("root", PASSWORD)
 
 
 def test_a_public_key_of_the_host_logs_in(face: ShellFace, host: Host) -> None:
@@ -215,7 +218,7 @@ def test_the_driver_fix_takes_effect_with_the_reboot(face: ShellFace, host: Host
         out, err, status = ask(client, "reboot")
         assert (out, err) == ("", "")
         assert status in (0, -1)
-        wait_for(lambda: host.boots == 2 and face.listening)
+        wait_for(lambda: host.power.boots == 2 and face.listening)
         assert host.boot_time > before
     with connect(face) as client:
         out, _, _ = ask(client, "ethtool -i vmnic0")
@@ -232,7 +235,7 @@ def test_without_any_driver_the_host_stays_away(face: ShellFace, host: Host) -> 
         ask(
             client, "esxcli system module set -e=false -m=ne1000 && esxcli system module set -e false -m e1000e; reboot"
         )
-    wait_for(lambda: host.state == "unreachable")
+    wait_for(lambda: host.power.state == "unreachable")
     assert not face.listening
 
 
@@ -344,16 +347,16 @@ def test_nic_get_as_recorded(run: Run, host: Host) -> None:
 
 def test_nfs_list_as_recorded(run: Run, host: Host) -> None:
     assert run("esxcli storage nfs list") == ("", "", 0)
-    host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
+    host.datastores.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
     assert run("esxcli storage nfs list") == (NFS, "", 0)
-    host.volumes.nas.away = True
+    host.datastores.volumes.nas.away = True
     assert run("esxcli storage nfs list")[0].splitlines()[2].split()[3:6] == ["false", "true", "false"]
 
 
 def test_nfs_lines_of_esx_conf_as_recorded(run: Run, host: Host) -> None:
-    host.volumes.nas.addresses.add("fileserver2")
-    host.volumes.nas.exports.add("/data/files/ISOs")
-    host.mount_nas("fileserver2", "/data/files/ISOs", "ISOs", read_only=True)
+    host.datastores.volumes.nas.addresses.add("fileserver2")
+    host.datastores.volumes.nas.exports.add("/data/files/ISOs")
+    host.datastores.mount_nas("fileserver2", "/data/files/ISOs", "ISOs", read_only=True)
     assert run("grep ISOs /etc/vmware/esx.conf")[0] == (
         '/nas/ISOs/enabled = "true"\n'
         '/nas/ISOs/host = "fileserver2"\n'
@@ -363,7 +366,7 @@ def test_nfs_lines_of_esx_conf_as_recorded(run: Run, host: Host) -> None:
 
 
 def test_files_of_a_datastore_are_the_real_ones(run: Run, host: Host) -> None:
-    mount = host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
+    mount = host.datastores.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nfsbackup")
     (mount.volume.path / "probe").write_text("here\n")
     assert run("ls /vmfs/volumes")[0] == "".join(f"{name}\n" for name in sorted(["nfsbackup", mount.volume.directory]))
     assert run("ls /vmfs/volumes/nfsbackup") == ("probe\n", "", 0)
@@ -419,7 +422,7 @@ def test_module_commands(run: Run, host: Host) -> None:
     lines = run("esxcli system module list")[0].splitlines()
     assert re.fullmatch(r"Name +Is Loaded  Is Enabled", lines[0])
     assert re.fullmatch(r"-+  ---------  ----------", lines[1])
-    host.modules["ne1000"].options = "RSS=0"
+    host.drivers.modules["ne1000"].options = "RSS=0"
     assert run("esxcfg-module -g ne1000") == ("ne1000 enabled = 1 options = 'RSS=0'\n", "", 0)
     assert "   Containing VIB: ne1000\n" in run("esxcli system module get -m ne1000")[0]
     out, err, status = run("esxcli system module set --enabled=true --module=ne1000e")
@@ -479,7 +482,7 @@ def test_vms_as_recorded(run: Run, host: Host) -> None:
     )
     for moid, name, path, guest, version in rows:
         vmx = f"[Transverse] {path}.vmx"
-        host.vms[moid] = Vm(moid, name, "Transverse", vmx, guest_id=guest, hardware_version=version)
+        host.registered_vms[moid] = Vm(moid, name, "Transverse", vmx, guest_id=guest, hardware_version=version)
     assert run("vim-cmd vmsvc/getallvms") == (VMS, "", 0)
     assert run("vim-cmd vmsvc/power.getstate 4") == ("Retrieved runtime info\nPowered off\n", "", 0)
     assert run("vim-cmd vmsvc/power.getstate 99")[2] == 1

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from homelab.rehearsal.host.host import Host, Vm
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.esxcli import localcli
 from homelab.rehearsal.shell.vimcmd import vim_cmd
 from homelab.rehearsal.shell.vmkfstools import vmkfstools
+from homelab.rehearsal.state.vm import Vm
 from tests.rehearsal.shell.test_shell import ADDRESS, make_host
 
 PROGRAMS = {"esxcli": localcli, "vim-cmd": vim_cmd, "vmkfstools": vmkfstools}
@@ -33,18 +34,18 @@ def test_an_nfs_volume_comes_and_goes(host: Host) -> None:
         "with the name nfsbackup\n"
     )
     assert ask(host, ADD) == ("", taken, 1)
-    vm = host.create_vm(Vm(host.next_moid(), "web", "nfsbackup", "[nfsbackup]"))
+    vm = host.vms.create(Vm(host.vms.next_moid(), "web", "nfsbackup", "[nfsbackup]"))
     busy = "Error performing operation: NFS Error: Unable to Unmount filesystem: Busy.\n"
     assert ask(host, "esxcli storage nfs remove -v nfsbackup") == ("", busy, 1)
-    host.unregister_vm(vm)
+    host.vms.unregister(vm)
     assert ask(host, "esxcli storage nfs remove -v nfsbackup") == ("", "", 0)
-    assert not host.mounts
+    assert not host.datastores.mounts
     assert ask(host, ADD + " --readonly") == ("", "", 0)
-    assert host.mounts["nfsbackup"].access_mode == "readOnly"
+    assert host.datastores.mounts["nfsbackup"].access_mode == "readOnly"
 
 
 def test_an_export_that_denies_the_host_is_told_with_the_recorded_words(host: Host) -> None:
-    host.volumes.nas.denied.add(ADDRESS)
+    host.datastores.volumes.nas.denied.add(ADDRESS)
     out, err, status = ask(host, ADD)
     assert (out, status) == ("", 1)
     assert err.endswith("Sysinfo error: The NFS server denied the mount requestSee VMkernel log for details.\n")
@@ -61,19 +62,19 @@ def test_settings_survive_the_next_boot_only_when_kept(host: Host) -> None:
     assert ask(host, "esxcli system settings advanced set -o /UserVars/SuppressShellWarning -i 1")[2] == 0
     assert ask(host, "esxcli network firewall ruleset set -r syslog -e true")[2] == 0
     assert host.dirty
-    host.keep_configuration()
+    host.auto_backup.keep()
     assert ask(host, "esxcli system settings advanced set -o /UserVars/SuppressShellWarning --default")[2] == 0
-    host.restore()
+    host.auto_backup.restore()
     assert host.advanced["UserVars.SuppressShellWarning"] == 1
     assert host.rulesets["syslog"]
 
 
 def test_scratch_is_on_the_datastore_from_the_next_boot_on(host: Host) -> None:
     assert "Local Log Output Is Persistent: false" in ask(host, "esxcli system syslog config get")[0]
-    (host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nas").volume.path / "logs").mkdir()
+    (host.datastores.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nas").volume.path / "logs").mkdir()
     host.advanced["ScratchConfig.ConfiguredScratchLocation"] = "/vmfs/volumes/nas/logs"
     assert "Local Log Output Is Persistent: false" in ask(host, "esxcli system syslog config get")[0]
-    host.boot_physics()
+    host.power.boot()
     assert "Local Log Output Is Persistent: true" in ask(host, "esxcli system syslog config get")[0]
 
 
@@ -87,15 +88,15 @@ def test_the_nfs_ruleset_opens_by_itself(host: Host) -> None:
 def test_esxcli_reboots_in_maintenance_mode_only(host: Host) -> None:
     line = "esxcli system shutdown reboot --reason=drivers"
     assert ask(host, line)[2] == 1
-    host.enter_maintenance()
+    host.maintenance.enter()
     assert ask(host, line) == ("", "", 0)
-    assert host._restarting
-    host.stop()
+    assert host.power._restarting
+    host.power.stop()
 
 
 def test_a_vm_is_unregistered_registered_and_destroyed(host: Host) -> None:
-    mount = host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nas")
-    host.create_vm(Vm(host.next_moid(), "web", "nas", "[nas]"))
+    mount = host.datastores.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nas")
+    host.vms.create(Vm(host.vms.next_moid(), "web", "nas", "[nas]"))
     assert ask(host, "vim-cmd vmsvc/unregister 1") == ("", "", 0)
     assert ask(host, f"vim-cmd solo/registervm /vmfs/volumes/{mount.volume.directory}/web/web.vmx") == ("2\n", "", 0)
     assert ask(host, "vim-cmd solo/registervm /vmfs/volumes/nas/web/web.vmx")[2] == 1

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.parts import Vm
 from homelab.rehearsal.shell.esxcli import functions
 from homelab.rehearsal.shell.server import SOFTWARE_ERROR, ShellFace
+from homelab.rehearsal.state.vm import Vm
 from tests.rehearsal.shell.test_shell import ADDRESS, HOST_KEY, ask, connect, make_host
 
 SEED = 20
@@ -70,10 +70,10 @@ def mutated(dice: random.Random, lines: list[str]) -> str:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     host = make_host(tmp_path)
-    for away in ("reboot", "power_cut", "enter_maintenance"):
-        monkeypatch.setattr(host, away, lambda *_, **__: None)
-    host.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nas")
-    host.create_vm(Vm(host.next_moid(), "web", "nas", "[nas]"))
+    for part, away in ((host.power, "reboot"), (host.power, "cut"), (host.maintenance, "enter")):
+        monkeypatch.setattr(part, away, lambda *_, **__: None)
+    host.datastores.mount_nas("192.168.1.22", "/volume1/vmnfsbackup", "nas")
+    host.vms.create(Vm(host.vms.next_moid(), "web", "nas", "[nas]"))
     return host
 
 

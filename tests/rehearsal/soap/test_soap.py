@@ -19,11 +19,13 @@ from cryptography import x509
 from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import SoapStubAdapter, vim, vmodl
 
-from homelab.rehearsal.host.hardware import MODELS
-from homelab.rehearsal.host.host import Host, Timing
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.soap import SoapFace
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import GuestSpec
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import GuestSpec
+from homelab.rehearsal.state.parts import Timing
+from homelab.rehearsal.storage.volumes import Volumes
 
 NAS, SHARE = "192.168.1.20", "/volume1/homelab"
 ROOT = b"homelab rehearsal root trixie-1\n"
@@ -77,7 +79,7 @@ class Client:
 
     def close(self) -> None:
         self.face.stop()
-        self.host.stop()
+        self.host.power.stop()
 
     def mount(self, server: str = NAS, share: str = SHARE, name: str = "NAS", mode: str = "readWrite") -> Any:
         spec = vim.host.NasVolume.Specification(
@@ -371,7 +373,7 @@ def test_updates_are_deltas_and_come_at_once(client: Client) -> None:
     assert collector.WaitForUpdatesEx(first.version, PC.WaitOptions(maxWaitSeconds=1)) is None
     assert 0.9 < time.monotonic() - begin < 3
     assert collector.WaitForUpdatesEx(first.version, PC.WaitOptions(maxWaitSeconds=0)) is None
-    threading.Timer(0.2, client.host.power_on, [client.host.vm(vm._moId)]).start()
+    threading.Timer(0.2, client.host.vm_power.on, [client.host.vms.by_id(vm._moId)]).start()
     begin = time.monotonic()
     second = collector.WaitForUpdatesEx(first.version, PC.WaitOptions(maxWaitSeconds=10))
     assert time.monotonic() - begin < 5
@@ -473,7 +475,7 @@ def test_a_cut_upload_leaves_a_part_of_the_file(client: Client) -> None:
             f"PUT {folder('part')} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {token}\r\nContent-Length: 1000\r\n\r\n"
         )
         connection.sendall(head.encode() + b"x" * 300)
-    file = client.host.path_of("[NAS] part")
+    file = client.host.datastores.path_of("[NAS] part")
     until(lambda: file.exists() and file.stat().st_size == 300)
 
 
@@ -547,20 +549,20 @@ def test_a_vm_from_creation_to_destruction(client: Client) -> None:
     assert client.machines.on["cp1"].seed is None
     client.run(vm.PowerOffVM_Task())
     client.run(vm.Destroy_Task())
-    assert list(client.system.vm) == [] and not client.host.path_of("[NAS] cp1").exists()
+    assert list(client.system.vm) == [] and not client.host.datastores.path_of("[NAS] cp1").exists()
 
 
 def test_a_cold_move_keeps_the_vm(client: Client, other: Client) -> None:
     client.mount(), other.mount()
     vm = make_vm(client)
-    uuid, mac = vm.config.uuid, client.host.vms[vm._moId].nics[0].mac
+    uuid, mac = vm.config.uuid, client.host.registered_vms[vm._moId].nics[0].mac
     assert mac.startswith("00:0c:29:")
     vm.UnregisterVM()
     pool = other.ref(vim.ResourcePool, "ha-root-pool")
     moved = other.run(other.vms.RegisterVM_Task("[NAS] cp1/cp1.vmx", None, False, pool))
     moved = other.ref(vim.VirtualMachine, moved._moId)
     assert (moved.name, moved.config.uuid) == ("cp1", uuid)
-    assert other.host.vms[moved._moId].nics[0].mac == mac
+    assert other.host.registered_vms[moved._moId].nics[0].mac == mac
     assert other.content.searchIndex.FindByUuid(None, uuid, True) == moved
 
 
@@ -569,7 +571,7 @@ def test_a_vm_that_cannot_be_made_leaves_nothing(client: Client) -> None:
     pool = client.ref(vim.ResourcePool, "ha-root-pool")
     with pytest.raises(vim.fault.FileNotFound):
         client.run(client.vms.CreateVM_Task(vm_spec("cp1", disk="[NAS] cp1/cp1.vmdk"), pool))
-    assert not client.host.path_of("[NAS] cp1").exists()
+    assert not client.host.datastores.path_of("[NAS] cp1").exists()
     make_vm(client)
     with pytest.raises(vim.fault.DuplicateName):
         client.run(client.vms.CreateVM_Task(vm_spec("cp1"), pool))
@@ -623,13 +625,13 @@ def test_a_reboot_needs_maintenance_mode_or_force(client: Client) -> None:
 
 def test_a_reboot_takes_the_face_away_and_brings_it_back(client: Client) -> None:
     before = client.system.runtime.bootTime
-    client.host.on_down, client.host.on_up = client.face.stop, client.face.start
-    client.host.set_module_enabled("ne1000", False)
+    client.host.power.on_down, client.host.power.on_up = client.face.stop, client.face.start
+    client.host.drivers.set_enabled("ne1000", False)
     client.run(client.system.RebootHost_Task(force=True))
     with pytest.raises((OSError, http.client.HTTPException, vmodl.MethodFault)):
         while True:
             client.si.CurrentTime()
-    until(lambda: client.host.api_ready)
+    until(lambda: client.host.power.api_ready)
     client.connect()
     assert client.system.runtime.bootTime > before
     assert client.system.config.network.pnic[0].driver == "e1000e"
@@ -637,7 +639,7 @@ def test_a_reboot_takes_the_face_away_and_brings_it_back(client: Client) -> None
 
 def test_hostd_answers_later_than_the_network(client: Client) -> None:
     client.host.clock = lambda: -1.0
-    client.host._hostd_at = 0.0
+    client.host.power._hostd_at = 0.0
     with pytest.raises(http.client.HTTPException, match="503"):
         client.si.CurrentTime()
 

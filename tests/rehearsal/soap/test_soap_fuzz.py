@@ -13,11 +13,12 @@ import pytest
 from pyVim.connect import SmartConnect
 from pyVmomi import vim
 
-from homelab.rehearsal.host.hardware import MODELS
 from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.soap import SoapFace, wire
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import NoMachines
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.storage.volumes import Volumes
 
 NAS, SHARE = "192.168.1.20", "/volume1/homelab"
 JUNK = (b"<", b">", b"&", b'"', b"\0", b"\xff", b"-1", b"99999999999999999999", b"]]>", b"<!--", b"&lol;", b"\xc3\xa4")
@@ -32,7 +33,7 @@ def face(tmp_path: Path) -> Iterator[SoapFace]:
     made.start()
     yield made
     made.stop()
-    host.stop()
+    host.power.stop()
 
 
 def recorded(face: SoapFace, monkeypatch: pytest.MonkeyPatch) -> tuple[list[bytes], str]:

@@ -13,11 +13,13 @@ import pytest
 from pyVim.connect import SmartConnect
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from homelab.rehearsal.host.hardware import MODELS
-from homelab.rehearsal.host.host import Host, Timing
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.soap import SoapFace
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import NoMachines
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.state.parts import Timing
+from homelab.rehearsal.storage.volumes import Volumes
 
 NAS, SHARE = "192.168.1.20", "/volume1/homelab"
 
@@ -32,7 +34,7 @@ class Clock:
         return time.monotonic() + self.ahead
 
 
-class Rig:
+class ManagedHost:
     """A host, its face, and pyVmomi logged in."""
 
     def __init__(self, work: Path, model: str = "GB-BRi7-8550") -> None:
@@ -62,8 +64,8 @@ class Rig:
         self.managers = self.system.configManager
 
     def create(self, name: str) -> Any:
-        if "NAS" not in self.host.mounts:
-            self.host.mount_nas(NAS, SHARE, "NAS")
+        if "NAS" not in self.host.datastores.mounts:
+            self.host.datastores.mount_nas(NAS, SHARE, "NAS")
         config = vim.vm.ConfigSpec(name=name, memoryMB=64, files=vim.vm.FileInfo(vmPathName="[NAS]"))
         folder = vim.Folder("ha-folder-vm", self.instance._stub)
         return self.result(folder.CreateVM_Task(config, vim.ResourcePool("ha-root-pool", self.instance._stub)))
@@ -84,21 +86,21 @@ def until(condition: Callable[[], Any], seconds: float = 10) -> None:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
+def managed(tmp_path: Path) -> Iterator[ManagedHost]:
+    made = ManagedHost(tmp_path)
     yield made
     made.face.stop()
-    made.host.stop()
+    made.host.power.stop()
 
 
-def test_an_idle_session_ends(rig: Rig) -> None:
-    rig.clock.ahead += 1700
-    assert rig.content.sessionManager.currentSession.userName == "root"
-    rig.clock.ahead += 1801
+def test_an_idle_session_ends(managed: ManagedHost) -> None:
+    managed.clock.ahead += 1700
+    assert managed.content.sessionManager.currentSession.userName == "root"
+    managed.clock.ahead += 1801
     with pytest.raises(vim.fault.NotAuthenticated):
-        rig.system.RetrieveHardwareUptime()
-    rig.connect()
-    assert rig.system.name == "brix1"
+        managed.system.RetrieveHardwareUptime()
+    managed.connect()
+    assert managed.system.name == "brix1"
 
 
 @pytest.mark.parametrize(
@@ -111,78 +113,78 @@ def test_an_idle_session_ends(rig: Rig) -> None:
     ],
 )
 def test_versions_are_agreed_on(tmp_path: Path, model: str, release: str, version: str) -> None:
-    rig = Rig(tmp_path, model)
+    managed = ManagedHost(tmp_path, model)
     try:
-        assert rig.instance._stub.versionId == f'"urn:vim25/{version}"'
-        assert (rig.content.about.version, rig.content.about.apiVersion) == (release, version)
-        address = f"https://127.0.0.73:{rig.face.port}/sdk/vimServiceVersions.xml"
-        listed = urllib.request.urlopen(address, context=rig.tls, timeout=10).read().decode()
+        assert managed.instance._stub.versionId == f'"urn:vim25/{version}"'
+        assert (managed.content.about.version, managed.content.about.apiVersion) == (release, version)
+        address = f"https://127.0.0.73:{managed.face.port}/sdk/vimServiceVersions.xml"
+        listed = urllib.request.urlopen(address, context=managed.tls, timeout=10).read().decode()
         assert listed.count("<version>") > 5
-        modules = {module.name for module in rig.managers.kernelModuleSystem.QueryModules()}
+        modules = {module.name for module in managed.managers.kernelModuleSystem.QueryModules()}
         assert ("e1000e" in modules) == release.startswith("6")
-        assert [nic.driver for nic in rig.system.config.network.pnic] == [rig.host.nics[0].driver]
+        assert [nic.driver for nic in managed.system.config.network.pnic] == [managed.host.nics[0].driver]
     finally:
-        rig.face.stop()
-        rig.host.stop()
+        managed.face.stop()
+        managed.host.power.stop()
 
 
-def test_advanced_settings(rig: Rig) -> None:
-    options = rig.managers.advancedOption
+def test_advanced_settings(managed: ManagedHost) -> None:
+    options = managed.managers.advancedOption
     name = "UserVars.SuppressShellWarning"
     assert [option.value for option in options.QueryOptions(name)] == [0]
     assert name in [option.key for option in options.QueryOptions("UserVars.")]
     with pytest.raises(vim.fault.InvalidName):
         options.QueryOptions("No.Such")
     options.UpdateOptions([vim.option.OptionValue(key=name, value=VmomiSupport.long(1))])
-    assert rig.host.advanced[name] == 1
+    assert managed.host.advanced[name] == 1
     with pytest.raises(vmodl.fault.InvalidArgument):
         options.UpdateOptions([vim.option.OptionValue(key=name, value="1")])
     with pytest.raises(vmodl.fault.InvalidArgument):
         options.UpdateOptions([vim.option.OptionValue(key=name, value=1)])
-    assert rig.host.advanced[name] == 1
+    assert managed.host.advanced[name] == 1
 
 
-def test_events(rig: Rig) -> None:
-    vm = rig.create("a")
-    rig.create("b")
+def test_events(managed: ManagedHost) -> None:
+    vm = managed.create("a")
+    managed.create("b")
     spec = vim.event.EventFilterSpec(
         entity=vim.event.EventFilterSpec.ByEntity(entity=vm, recursion="all"), eventTypeId=["VmCreatedEvent"]
     )
-    events = rig.content.eventManager.QueryEvents(spec)
+    events = managed.content.eventManager.QueryEvents(spec)
     assert [(type(event), event.vm.name) for event in events] == [(vim.event.VmCreatedEvent, "a")]
-    collector = rig.content.eventManager.CreateCollectorForEvents(vim.event.EventFilterSpec())
+    collector = managed.content.eventManager.CreateCollectorForEvents(vim.event.EventFilterSpec())
     first = collector.ReadNextEvents(2)
     assert [type(event) for event in first] == [vim.event.UserLoginSessionEvent, vim.event.NASDatastoreCreatedEvent]
     assert len(collector.ReadNextEvents(10)) == 2
     assert collector.latestPage[0].key > collector.latestPage[-1].key
     collector.DestroyCollector()
     with pytest.raises(vmodl.fault.NotSupported):
-        rig.content.eventManager.QueryEvents(vim.event.EventFilterSpec(eventChainId=3))
+        managed.content.eventManager.QueryEvents(vim.event.EventFilterSpec(eventChainId=3))
 
 
-def test_the_firewall(rig: Rig) -> None:
-    firewall = rig.managers.firewallSystem
+def test_the_firewall(managed: ManagedHost) -> None:
+    firewall = managed.managers.firewallSystem
     firewall.EnableRuleset("ntpClient")
     assert {rule.key: rule.enabled for rule in firewall.firewallInfo.ruleset}["ntpClient"]
     firewall.DisableRuleset("ntpClient")
-    assert not rig.host.rulesets["ntpClient"]
+    assert not managed.host.rulesets["ntpClient"]
     with pytest.raises(vim.fault.NotFound):
         firewall.EnableRuleset("nosuch")
 
 
-def test_the_clock(rig: Rig) -> None:
-    clock = rig.managers.dateTimeSystem
+def test_the_clock(managed: ManagedHost) -> None:
+    clock = managed.managers.dateTimeSystem
     clock.UpdateDateTimeConfig(vim.host.DateTimeConfig(ntpConfig=vim.host.NtpConfig(server=["192.168.1.1"])))
     assert clock.dateTimeInfo.ntpConfig.server == ["192.168.1.1"]
-    rig.host.harm.clock_skew = timedelta(hours=1)
-    assert clock.QueryDateTime() - rig.host.now() < timedelta(minutes=1)
-    assert rig.instance.CurrentTime() - clock.QueryDateTime() < timedelta(minutes=1)
+    managed.host.harm.clock_skew = timedelta(hours=1)
+    assert clock.QueryDateTime() - managed.host.now() < timedelta(minutes=1)
+    assert managed.instance.CurrentTime() - clock.QueryDateTime() < timedelta(minutes=1)
     with pytest.raises(vmodl.fault.InvalidArgument):
         clock.UpdateDateTimeConfig(vim.host.DateTimeConfig(timeZone="Europe/Berlin"))
 
 
-def test_switches_and_port_groups(rig: Rig) -> None:
-    network = rig.managers.networkSystem
+def test_switches_and_port_groups(managed: ManagedHost) -> None:
+    network = managed.managers.networkSystem
     network.AddVirtualSwitch("vSwitch1", None)
     group = vim.host.PortGroup.Specification(
         name="inner", vlanId=7, vswitchName="vSwitch1", policy=vim.host.NetworkPolicy()
@@ -190,7 +192,7 @@ def test_switches_and_port_groups(rig: Rig) -> None:
     network.AddPortGroup(group)
     shown = {one.spec.name: (one.spec.vswitchName, one.spec.vlanId) for one in network.networkInfo.portgroup}
     assert shown["inner"] == ("vSwitch1", 7)
-    assert "inner" in [net.name for net in rig.system.network]
+    assert "inner" in [net.name for net in managed.system.network]
     with pytest.raises(vim.fault.AlreadyExists):
         network.AddPortGroup(group)
     with pytest.raises(vim.fault.ResourceInUse):
@@ -207,20 +209,20 @@ def test_switches_and_port_groups(rig: Rig) -> None:
         network.AddVirtualSwitch("vSwitch2", spec)
 
 
-def test_what_a_vmkernel_nic_is_for(rig: Rig) -> None:
-    manager = rig.managers.virtualNicManager
+def test_what_a_vmkernel_nic_is_for(managed: ManagedHost) -> None:
+    manager = managed.managers.virtualNicManager
     assert manager.QueryNetConfig("vmotion").selectedVnic == []
     manager.SelectVnicForNicType("vmotion", "vmk0")
     chosen = manager.QueryNetConfig("vmotion")
     assert chosen.selectedVnic == [chosen.candidateVnic[0].key]
     manager.DeselectVnicForNicType("vmotion", "vmk0")
-    assert rig.host.settings.roles["vmotion"] == []
+    assert managed.host.settings.roles["vmotion"] == []
     with pytest.raises(vmodl.fault.InvalidArgument):
         manager.SelectVnicForNicType("vmotion", "vmk7")
 
 
-def test_vms_start_with_the_host(rig: Rig) -> None:
-    vm = rig.create("a")
+def test_vms_start_with_the_host(managed: ManagedHost) -> None:
+    vm = managed.create("a")
     kind = vim.host.AutoStartManager
     row = kind.AutoPowerInfo(
         key=vm,
@@ -231,52 +233,52 @@ def test_vms_start_with_the_host(rig: Rig) -> None:
         stopDelay=-1,
         stopAction="systemDefault",
     )
-    rig.managers.autoStartManager.ReconfigureAutostart(
+    managed.managers.autoStartManager.ReconfigureAutostart(
         kind.Config(defaults=kind.SystemDefaults(enabled=True), powerInfo=[row])
     )
-    assert rig.managers.autoStartManager.config.powerInfo[0].key == vm
-    rig.host.reboot()
-    until(lambda: rig.host.boots == 2)
-    until(lambda: rig.host.vm_named("a").powered_on)
+    assert managed.managers.autoStartManager.config.powerInfo[0].key == vm
+    managed.host.power.reboot()
+    until(lambda: managed.host.power.boots == 2)
+    until(lambda: managed.host.vms.named("a").powered_on)
 
 
-def test_waiting_for_maintenance_can_be_stopped(rig: Rig) -> None:
-    vm = rig.create("a")
-    rig.result(vm.PowerOnVM_Task())
-    task = rig.system.EnterMaintenanceMode_Task(0)
+def test_waiting_for_maintenance_can_be_stopped(managed: ManagedHost) -> None:
+    vm = managed.create("a")
+    managed.result(vm.PowerOnVM_Task())
+    task = managed.system.EnterMaintenanceMode_Task(0)
     until(lambda: task.info.cancelable)
     task.CancelTask()
     with pytest.raises(vmodl.fault.RequestCanceled):
-        rig.result(task)
+        managed.result(task)
     assert task.info.cancelled
-    assert not rig.host.in_maintenance
+    assert not managed.host.in_maintenance
     with pytest.raises(vim.fault.InvalidState):
         task.CancelTask()
 
 
-def test_a_list_view(rig: Rig) -> None:
-    vm = rig.create("a")
-    view = rig.content.viewManager.CreateListView([vm])
-    assert view.ResetListView([rig.system, vim.VirtualMachine("99")]) == [vim.VirtualMachine("99")]
-    assert view.view == [rig.system]
+def test_a_list_view(managed: ManagedHost) -> None:
+    vm = managed.create("a")
+    view = managed.content.viewManager.CreateListView([vm])
+    assert view.ResetListView([managed.system, vim.VirtualMachine("99")]) == [vim.VirtualMachine("99")]
+    assert view.view == [managed.system]
     view.DestroyView()
     with pytest.raises(vmodl.fault.ManagedObjectNotFound):
         _ = view.view
 
 
-def test_settings_need_auto_backup_to_outlive_the_plug(rig: Rig) -> None:
+def test_settings_need_auto_backup_to_outlive_the_plug(managed: ManagedHost) -> None:
     group = vim.host.PortGroup.Specification(
         name="kept", vlanId=0, vswitchName="vSwitch0", policy=vim.host.NetworkPolicy()
     )
-    rig.managers.networkSystem.AddPortGroup(group)
-    rig.host.keep_configuration()
+    managed.managers.networkSystem.AddPortGroup(group)
+    managed.host.auto_backup.keep()
     group.name = "lost"
-    rig.managers.networkSystem.AddPortGroup(group)
-    rig.host.power_cut()
-    until(lambda: rig.host.boots == 2)
-    assert set(rig.host.port_groups) == {"VM Network", "Management Network", "kept"}
+    managed.managers.networkSystem.AddPortGroup(group)
+    managed.host.power.cut()
+    until(lambda: managed.host.power.boots == 2)
+    assert set(managed.host.network.port_groups) == {"VM Network", "Management Network", "kept"}
 
 
-def test_what_is_not_simulated_says_so(rig: Rig) -> None:
+def test_what_is_not_simulated_says_so(managed: ManagedHost) -> None:
     with pytest.raises(vmodl.fault.NotSupported, match="not part of the rehearsal"):
-        rig.managers.networkSystem.UpdateConsoleIpRouteConfig(vim.host.IpRouteConfig())
+        managed.managers.networkSystem.UpdateConsoleIpRouteConfig(vim.host.IpRouteConfig())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
-from tests.helpers.soap_rig import MIB, Rig, until
+from tests.helpers.soap_host import MIB, SoapHost, until
 from tests.helpers.vmdk_writer import stream_vmdk
 
 OVF = """<?xml version="1.0"?>
@@ -36,40 +36,40 @@ OVF = """<?xml version="1.0"?>
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
+def soap(tmp_path: Path) -> Iterator[SoapHost]:
+    made = SoapHost(tmp_path)
     yield made
     made.close()
 
 
-def create_spec(rig: Rig, text: str) -> Any:
-    store = rig.datacenter.datastore[0]
-    network = vim.OvfManager.NetworkMapping(name="lan", network=vim.Network("HaNetwork-VM Network", rig.stub))
+def create_spec(soap: SoapHost, text: str) -> Any:
+    store = soap.datacenter.datastore[0]
+    network = vim.OvfManager.NetworkMapping(name="lan", network=vim.Network("HaNetwork-VM Network", soap.stub))
     params = vim.OvfManager.CreateImportSpecParams(
         entityName="golden", locale="", deploymentOption="", diskProvisioning="thin", networkMapping=[network]
     )
-    return rig.content.ovfManager.CreateImportSpec(text, rig.pool, store, params)
+    return soap.content.ovfManager.CreateImportSpec(text, soap.pool, store, params)
 
 
-def test_a_descriptor_is_imported(rig: Rig) -> None:
-    made = create_spec(rig, OVF)
+def test_a_descriptor_is_imported(soap: SoapHost) -> None:
+    made = create_spec(soap, OVF)
     [item], [warning] = made.fileItem, made.warning
     assert (item.path, item.size, item.deviceId) == ("image.vmdk", 4711, "/golden/ParaVirtualSCSIController0:0")
     assert "type 15" in warning.msg
-    lease = rig.pool.ImportVApp(made.importSpec, rig.folder, None)
+    lease = soap.pool.ImportVApp(made.importSpec, soap.folder, None)
     until(lambda: lease.state == "ready")
     [device] = lease.info.deviceUrl
     assert device.importKey == item.deviceId
-    assert rig.send(device.url, stream_vmdk(b"x".ljust(4 * MIB, b"\0"))) == 200
+    assert soap.send(device.url, stream_vmdk(b"x".ljust(4 * MIB, b"\0"))) == 200
     lease.HttpNfcLeaseComplete()
-    vm = rig.host.vm_named("golden")
+    vm = soap.host.vms.named("golden")
     assert vm is not None
     assert (vm.cpus, vm.memory_mib, vm.guest_id, vm.hardware_version) == (2, 1024, "debian10_64Guest", "vmx-13")
     assert (vm.nics[0].network, vm.nics[0].kind, vm.disks[0].capacity) == ("VM Network", "E1000", 4 * MIB)
 
 
-def test_what_is_no_descriptor_is_told(rig: Rig) -> None:
-    [error] = create_spec(rig, "<Envelope>").error
+def test_what_is_no_descriptor_is_told(soap: SoapHost) -> None:
+    [error] = create_spec(soap, "<Envelope>").error
     assert isinstance(error, vim.fault.OvfXmlFormat)
     with pytest.raises(Exception, match="several VMs"):
-        create_spec(rig, "<Envelope/>")
+        create_spec(soap, "<Envelope/>")

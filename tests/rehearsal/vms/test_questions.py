@@ -10,12 +10,12 @@ from pyVmomi import vim, vmodl
 
 from homelab.rehearsal.shell.call import Call
 from homelab.rehearsal.shell.vimcmd import vim_cmd
-from tests.helpers.soap_rig import Rig, until
+from tests.helpers.soap_host import SoapHost, until
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
+def soap(tmp_path: Path) -> Iterator[SoapHost]:
+    made = SoapHost(tmp_path)
     yield made
     made.close()
 
@@ -26,13 +26,13 @@ def nic() -> Any:
     return vim.vm.device.VirtualDeviceSpec(operation="add", device=device)
 
 
-def copied(rig: Rig, *options: tuple[str, str]) -> Any:
+def copied(soap: SoapHost, *options: tuple[str, str]) -> Any:
     """A VM whose files were copied to another folder, registered from there."""
     values = [vim.option.OptionValue(key=key, value=value) for key, value in options]
-    vm = rig.make_vm("old", nic(), extraConfig=values)
+    vm = soap.make_vm("old", nic(), extraConfig=values)
     vm.UnregisterVM()
-    shutil.copytree(rig.file("old"), rig.file("new"))
-    return rig.result(rig.folder.RegisterVM_Task("[NAS] new/old.vmx", "new", False, rig.pool))
+    shutil.copytree(soap.file("old"), soap.file("new"))
+    return soap.result(soap.folder.RegisterVM_Task("[NAS] new/old.vmx", "new", False, soap.pool))
 
 
 def asks(vm: Any) -> tuple[Any, Any]:
@@ -47,8 +47,8 @@ def mac(vm: Any) -> str:
     return str(cards[0].macAddress)
 
 
-def test_a_vm_from_another_folder_asks_and_waits(rig: Rig) -> None:
-    vm = copied(rig)
+def test_a_vm_from_another_folder_asks_and_waits(soap: SoapHost) -> None:
+    vm = copied(soap)
     assert vm.runtime.question is None
     task, question = asks(vm)
     assert question.text.startswith("msg.uuid.altered:")
@@ -58,7 +58,7 @@ def test_a_vm_from_another_folder_asks_and_waits(rig: Rig) -> None:
     assert task.info.state == "running"
     assert vm.runtime.powerState == "poweredOff"
     with pytest.raises(vim.fault.InvalidState):
-        rig.result(vm.PowerOnVM_Task())
+        soap.result(vm.PowerOnVM_Task())
     with pytest.raises(vim.fault.InvalidState):
         vm.UnregisterVM()
     with pytest.raises(vmodl.fault.InvalidArgument):
@@ -66,29 +66,29 @@ def test_a_vm_from_another_folder_asks_and_waits(rig: Rig) -> None:
     with pytest.raises(vmodl.fault.InvalidArgument):
         vm.AnswerVM("other", "1")
     vm.AnswerVM(question.id, "1")
-    rig.result(task)
+    soap.result(task)
 
 
 @pytest.mark.parametrize(("choice", "same"), [("1", True), ("2", False)])
-def test_moved_keeps_the_identity_and_copied_makes_a_new_one(rig: Rig, choice: str, same: bool) -> None:
-    vm = copied(rig)
+def test_moved_keeps_the_identity_and_copied_makes_a_new_one(soap: SoapHost, choice: str, same: bool) -> None:
+    vm = copied(soap)
     before = (vm.config.uuid, mac(vm))
     task, question = asks(vm)
     vm.AnswerVM(question.id, choice)
-    rig.result(task)
+    soap.result(task)
     after = (vm.config.uuid, mac(vm))
     assert (after[0] == before[0], after[1] == before[1]) == (same, same)
-    assert f'uuid.bios = "{after[0]}"' in rig.file("new/old.vmx").read_text()
-    rig.result(vm.PowerOffVM_Task())
-    rig.result(vm.PowerOnVM_Task())
+    assert f'uuid.bios = "{after[0]}"' in soap.file("new/old.vmx").read_text()
+    soap.result(vm.PowerOffVM_Task())
+    soap.result(vm.PowerOnVM_Task())
 
 
-def test_cancel_fails_the_power_on(rig: Rig) -> None:
-    vm = copied(rig)
+def test_cancel_fails_the_power_on(soap: SoapHost) -> None:
+    vm = copied(soap)
     task, question = asks(vm)
     vm.AnswerVM(question.id, "0")
     with pytest.raises(vim.fault.GenericVmConfigFault):
-        rig.result(task)
+        soap.result(task)
     assert vm.runtime.powerState == "poweredOff"
     assert vm.runtime.question is None
     with pytest.raises(vim.fault.InvalidState):
@@ -104,26 +104,26 @@ def test_cancel_fails_the_power_on(rig: Rig) -> None:
         (("answer.msg.uuid.altered", "I copied it"), False),
     ],
 )
-def test_the_vmx_can_answer_by_itself(rig: Rig, option: tuple[str, str], same: bool) -> None:
-    vm = copied(rig, option)
+def test_the_vmx_can_answer_by_itself(soap: SoapHost, option: tuple[str, str], same: bool) -> None:
+    vm = copied(soap, option)
     before = vm.config.uuid
-    rig.result(vm.PowerOnVM_Task())
+    soap.result(vm.PowerOnVM_Task())
     assert (vm.config.uuid == before) == same
 
 
-def test_a_vm_in_its_own_folder_asks_nothing(rig: Rig) -> None:
-    vm = rig.make_vm("old")
-    assert "uuid.location" in rig.file("old/old.vmx").read_text()
+def test_a_vm_in_its_own_folder_asks_nothing(soap: SoapHost) -> None:
+    vm = soap.make_vm("old")
+    assert "uuid.location" in soap.file("old/old.vmx").read_text()
     vm.UnregisterVM()
-    again = rig.result(rig.folder.RegisterVM_Task("[NAS] old/old.vmx", None, False, rig.pool))
-    rig.result(again.PowerOnVM_Task())
+    again = soap.result(soap.folder.RegisterVM_Task("[NAS] old/old.vmx", None, False, soap.pool))
+    soap.result(again.PowerOnVM_Task())
 
 
-def test_the_shell_shows_the_question_and_answers_it(rig: Rig) -> None:
-    vm = copied(rig)
+def test_the_shell_shows_the_question_and_answers_it(soap: SoapHost) -> None:
+    vm = copied(soap)
 
     def shell(*words: str) -> str:
-        answer = vim_cmd(Call(rig.host, ("vim-cmd", *words)))
+        answer = vim_cmd(Call(soap.host, ("vim-cmd", *words)))
         assert answer.status == 0, answer.err
         return answer.out
 
@@ -134,26 +134,26 @@ def test_the_shell_shows_the_question_and_answers_it(rig: Rig) -> None:
     assert lines[1].startswith("msg.uuid.altered:")
     assert lines[-1] == "   2. I Copied It (I Copied It) [default]"
     shell("vmsvc/message", vm._moId, question.id, "2")
-    rig.result(task)
+    soap.result(task)
 
 
-def test_a_reboot_forgets_the_question(rig: Rig) -> None:
-    task_vm = copied(rig)
+def test_a_reboot_forgets_the_question(soap: SoapHost) -> None:
+    task_vm = copied(soap)
     asks(task_vm)
-    boots = rig.host.boots
-    rig.host.reboot()
-    until(lambda: rig.host.boots > boots and rig.host.api_ready)
-    [vm] = rig.host.vms.values()
+    boots = soap.host.power.boots
+    soap.host.power.reboot()
+    until(lambda: soap.host.power.boots > boots and soap.host.power.api_ready)
+    [vm] = soap.host.registered_vms.values()
     assert (vm.question, vm.powered_on) == (None, False)
-    assert rig.host.was_moved(vm)
+    assert soap.host.vms.was_moved(vm)
 
 
 @pytest.mark.parametrize("choice", ["1", "2"])
-def test_a_copy_keeps_the_instance_uuid_of_its_original(rig: Rig, choice: str) -> None:
+def test_a_copy_keeps_the_instance_uuid_of_its_original(soap: SoapHost, choice: str) -> None:
     """As hosts do: a clone made by hand has the `vc.uuid` of its original (hashicorp/packer#7141)."""
-    vm = copied(rig)
+    vm = copied(soap)
     before = vm.config.instanceUuid
     task, question = asks(vm)
     vm.AnswerVM(question.id, choice)
-    rig.result(task)
+    soap.result(task)
     assert vm.config.instanceUuid == before

@@ -59,19 +59,19 @@ def test_nothing_else_fails_while_a_person_is_needed(tmp_path: Path) -> None:
 
 def test_bootstrap_goes_on_by_itself_when_the_host_answers(tmp_path: Path) -> None:
     here = lab_of(iso=ISO)
-    with standing(here, tmp_path) as site:
-        site.host.shut_down()
-        with site.host.changed:
-            assert site.host.changed.wait_for(lambda: site.host.state == "down", 5)
+    with standing(here, tmp_path) as served:
+        served.host.power.shut_down()
+        with served.host.changed:
+            assert served.host.changed.wait_for(lambda: served.host.power.state == "down", 5)
         steps = tuple(step for step in all_steps(wait=30) if step.name in (*HOST_STEPS, "boot-media"))
-        switched_on = threading.Timer(1.0, site.host.press_button)
+        switched_on = threading.Timer(1.0, served.host.power.press_button)
         switched_on.start()
         ended = bring(here, tmp_path / "home", steps)
         switched_on.join()
     assert not ended.counts.failed + ended.counts.handed_over + ended.counts.blocked, ended.events
     waits = ended.said("waiting", "boot-media")
     assert "answers at 127.0.0.1 for the first time" in waits[0]["for"]
-    assert site.host.nics[0].driver == "e1000e"
+    assert served.host.nics[0].driver == "e1000e"
 
 
 def test_a_wait_that_nobody_ended_is_a_hand_over(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from homelab.output.documents import event_document, plan_document
-from homelab.rehearsal.faults.acts import Stage
-from homelab.rehearsal.faults.orders import Faults
+from homelab.rehearsal.faults.effects import SimulatedLab
+from homelab.rehearsal.faults.schedule import Faults
 from homelab.rehearsal.faults.table import parse
 from homelab.rehearsal.guests.network import Loopback
-from homelab.rehearsal.host import harm
 from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.state import harm
 from homelab.steps.hosts import driver_fix
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.reboot import Reboot
@@ -33,8 +33,8 @@ class Bench:
     faults: Faults
     home: Path
 
-    def harm(self, *wishes: str) -> None:
-        self.faults.order([parse(text, STEP_NAMES) for text in wishes])
+    def harm(self, *requests: str) -> None:
+        self.faults.schedule([parse(text, STEP_NAMES) for text in requests])
 
     def bring(self, *steps: Any) -> Ended:
         return bring(self.lab, self.home, steps)
@@ -51,9 +51,9 @@ class Bench:
 @contextmanager
 def standing_bench(folder: Path, prepare: Callable[[Host], None] = lambda host: None, **more: Any) -> Iterator[Bench]:
     lab = lab_of(**more)
-    with standing(lab, folder, prepare) as site:
-        stage = Stage(lab, {"brix3": site}, site.host.volumes.nas, Loopback(), None)
-        yield Bench(lab, site.host, Faults(stage, folder / "home" / "logs"), folder / "home")
+    with standing(lab, folder, prepare) as served:
+        simulated = SimulatedLab(lab, {"brix3": served}, served.host.datastores.volumes.nas, Loopback(), None)
+        yield Bench(lab, served.host, Faults(simulated, folder / "home" / "logs"), folder / "home")
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_nas_that_does_not_serve_is_told_with_what_to_do_there(
     failure = only_failure(ended, "nfs-datastore")
     assert what in failure["what"]
     assert advice in failure["advice"]
-    assert not bench.host.mounts
+    assert not bench.host.datastores.mounts
     assert bench.host.nics[0].driver == "e1000e"  # what does not depend on the NAS was done
     bench.healed()
 
@@ -137,7 +137,7 @@ def test_a_host_that_does_not_come_back_is_handed_to_a_person(tmp_path: Path, fa
         assert "preferVmklinux=TRUE" in handed["do"]
         bench.faults.clear()
         bench.host.changed.acquire()
-        came_back = bench.host.changed.wait_for(lambda: bench.host.api_ready, 10)
+        came_back = bench.host.changed.wait_for(lambda: bench.host.power.api_ready, 10)
         bench.host.changed.release()
         assert came_back
         bench.healed()
@@ -171,7 +171,7 @@ def test_a_host_that_cannot_be_looked_at_is_told_once_a_step_and_asked_once(
         failure = only_failure(ended, "first-boot")
         assert what in failure["what"]
         assert advice in failure["advice"]
-        assert bench.faults.stage.sites["brix3"].api.calls["Login"] <= 2  # once a run, and once to plan again
+        assert bench.faults.lab.hosts["brix3"].api.calls["Login"] <= 2  # once a run, and once to plan again
         bench.faults.clear()
 
 
@@ -197,7 +197,7 @@ def test_a_changed_host_key_is_refused_with_the_command_that_forgets_it(bench: B
     failure = only_failure(bench.bring(DriverFix(undo=True)), "driver-fix")
     assert "the SSH host key changed" in failure["what"]
     assert "homelab trust brix3 --forget" in failure["advice"]
-    assert bench.host.modules["ne1000"].enabled is False
+    assert bench.host.drivers.modules["ne1000"].enabled is False
 
 
 def test_a_clock_that_time_servers_put_right_is_waited_for(bench: Bench) -> None:
@@ -223,7 +223,7 @@ def test_under_the_free_licence_everything_goes_over_ssh(tmp_path: Path) -> None
         host.settings.ntp_servers = ["pool.ntp.org"]
         host.services["ntpd"].running = True
         host.services["ntpd"].policy = "on"
-        host.keep_configuration()
+        host.auto_backup.keep()
 
     with standing_bench(tmp_path, free) as bench:
         ended = bench.bring()
@@ -255,7 +255,7 @@ def without_vib(host: Host) -> None:
 
 
 def without_map(host: Host) -> None:
-    host.modules["e1000e"].claims = ("8086:10d3",)
+    host.drivers.modules["e1000e"].claims = ("8086:10d3",)
 
 
 def modern(host: Host) -> None:
@@ -276,8 +276,8 @@ def test_a_host_that_would_lose_its_only_driver_is_refused(
     with standing_bench(tmp_path, prepare) as bench:
         failure = only_failure(bench.bring(*FIX), "driver-fix")
         assert what in failure["what"]
-        assert bench.host.modules["ne1000"].enabled
-        assert bench.host.boots == 1
+        assert bench.host.drivers.modules["ne1000"].enabled
+        assert bench.host.power.boots == 1
 
 
 def test_a_nic_held_by_another_driver_is_left_alone(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_a_vm_that_will_not_shut_down_stops_the_fix(tmp_path: Path, monkeypatch:
         failure = only_failure(bench.bring(DriverFix(force=True), Reboot(logs=False)), "driver-fix")
         assert "waited 1 s for: db is off; last answer: still running" in failure["what"]
         assert failure["advice"] == "Shut it down by hand, then run again; nothing else was changed"
-        assert bench.host.modules["ne1000"].enabled
+        assert bench.host.drivers.modules["ne1000"].enabled
 
 
 def test_undo_gives_the_nic_back_and_the_fix_takes_it_again(bench: Bench) -> None:
@@ -308,15 +308,15 @@ def test_undo_gives_the_nic_back_and_the_fix_takes_it_again(bench: Bench) -> Non
 def test_the_boot_option_that_did_its_work_leaves_with_the_reboot(tmp_path: Path) -> None:
     def option(host: Host) -> None:
         host.kernel_settings["preferVmklinux"].configured = "TRUE"
-        host.keep_configuration()
-        host.boot_physics()
+        host.auto_backup.keep()
+        host.power.boot()
 
     with standing_bench(tmp_path, option) as bench:
         assert bench.host.nics[0].driver == "e1000e"
-        boots = bench.host.boots
+        boots = bench.host.power.boots
         ended = bench.bring(*FIX)
         assert not ended.counts.failed, ended.events
         assert bench.host.kernel_settings["preferVmklinux"].configured.upper() == "FALSE"
-        assert bench.host.modules["ne1000"].enabled is False
-        assert bench.host.boots == boots + 1
+        assert bench.host.drivers.modules["ne1000"].enabled is False
+        assert bench.host.power.boots == boots + 1
         assert bench.host.nics[0].driver == "e1000e"

@@ -12,8 +12,8 @@ from homelab.ports.ansible.inventory import Vault
 from homelab.ports.files.home import HomeFiles, MaintenanceNote
 from homelab.ports.open_world import open_world
 from homelab.ports.vsphere.hosts import ENTERED, LEFT, HostEvent
-from homelab.rehearsal.faults.acts import Stage
-from homelab.rehearsal.faults.orders import Faults
+from homelab.rehearsal.faults.effects import SimulatedLab
+from homelab.rehearsal.faults.schedule import Faults
 from homelab.rehearsal.faults.table import parse
 from homelab.rehearsal.guests.network import Loopback
 from homelab.rehearsal.host.host import Host
@@ -30,58 +30,58 @@ LINE = "regtype=linux,bus=pci,id=8086:15d8 0000:0000,driver=e1000e,class=network
 
 def modern(host: Host) -> None:
     host.version = "8.0.3"
-    host.modules = {name: module for name, module in host.modules.items() if module.native}
+    host.drivers.modules = {name: module for name, module in host.drivers.modules.items() if module.native}
     host.vibs = tuple(vib for vib in host.vibs if vib.name != "net-e1000e")
-    host.keep_configuration()
+    host.auto_backup.keep()
 
 
 @pytest.mark.parametrize("ssh", [False, True])
 def test_a_commented_line_of_the_map_claims_nothing_and_no_vm_is_shut_down_for_it(tmp_path: Path, ssh: bool) -> None:
     def edited(host: Host) -> None:
         host.edited_files[MAP] = f"#{LINE}"
-        host.modules["e1000e"].claims = ()
+        host.drivers.modules["e1000e"].claims = ()
         host.services["TSM-SSH"].running = ssh
         run_a_vm(host)
 
     lab = lab_of()
-    with standing(lab, tmp_path, edited) as site:
+    with standing(lab, tmp_path, edited) as served:
         ended = bring(lab, tmp_path / "home", (DriverFix(force=True, hosts=("brix3",)), Reboot(logs=False)))
         [failed] = ended.said("failed", "driver-fix")
         assert "the driver map of e1000e does not name 8086:15d8" in failed["what"]
         assert ended.counts.changed == 0
-        assert site.host.modules["ne1000"].enabled
-        assert site.host.vms["1"].powered_on
+        assert served.host.drivers.modules["ne1000"].enabled
+        assert served.host.registered_vms["1"].powered_on
 
 
 def test_a_line_in_capitals_claims(tmp_path: Path) -> None:
     lab = lab_of()
-    with standing(lab, tmp_path, lambda host: host.edited_files.update({MAP: LINE.upper()})) as site:
+    with standing(lab, tmp_path, lambda host: host.edited_files.update({MAP: LINE.upper()})) as served:
         assert not bring(lab, tmp_path / "home", FIX).counts.failed
-        assert site.host.nics[0].driver == "e1000e"
+        assert served.host.nics[0].driver == "e1000e"
 
 
 def test_a_driver_that_is_disabled_while_the_reboot_is_prepared_stops_it(tmp_path: Path) -> None:
     lab = lab_of()
-    with standing(lab, tmp_path) as site:
-        host = site.host
+    with standing(lab, tmp_path) as served:
+        host = served.host
 
         def meanwhile(what: str) -> None:
             if what == "EnterMaintenanceMode_Task":
-                host.set_module_enabled("e1000e", False)
+                host.drivers.set_enabled("e1000e", False)
 
-        host.harm.wrote = meanwhile
+        host.harm.on_write = meanwhile
         ended = bring(lab, tmp_path / "home", FIX)
         [failed] = ended.said("failed", "reboot")
         assert "brix3 is not rebooted: after its next boot no enabled driver would claim vmnic0" in failed["what"]
         assert "homelab driver-fix brix3 --undo" in failed["advice"]
-        assert (host.boots, host.in_maintenance) == (1, False)
+        assert (host.power.boots, host.in_maintenance) == (1, False)
         assert HomeFiles(tmp_path / "home").maintenance_note("brix3") is None
 
 
 def test_the_plan_says_beforehand_that_a_reboot_would_cost_the_network(tmp_path: Path) -> None:
     def by_hand(host: Host) -> None:
         for name in ("ne1000", "e1000e"):
-            host.set_module_enabled(name, False)
+            host.drivers.set_enabled(name, False)
 
     lab = lab_of()
     with standing(lab, tmp_path, by_hand):
@@ -113,7 +113,7 @@ def test_a_sound_host_with_one_driver_only_is_left_alone_by_plan_bootstrap_and_d
 def test_doctor_tells_a_host_that_the_next_boot_would_cost_its_network(tmp_path: Path) -> None:
     def by_hand(host: Host) -> None:
         modern(host)
-        host.set_module_enabled("ne1000", False)
+        host.drivers.set_enabled("ne1000", False)
 
     lab = lab_of()
     with standing(lab, tmp_path, by_hand):
@@ -159,9 +159,9 @@ def test_maintenance_mode_is_ours_only_while_nobody_else_touched_it(
 
 
 def fixed(host: Host) -> None:
-    host.set_module_enabled("ne1000", False)
-    host.keep_configuration()
-    host.boot_physics()
+    host.drivers.set_enabled("ne1000", False)
+    host.auto_backup.keep()
+    host.power.boot()
 
 
 def by_nobody(host: Host) -> None:
@@ -169,8 +169,8 @@ def by_nobody(host: Host) -> None:
 
 
 def by_its_owner(host: Host) -> None:
-    host.exit_maintenance()
-    host.enter_maintenance()
+    host.maintenance.exit()
+    host.maintenance.enter()
 
 
 @pytest.mark.parametrize(("touched", "stays"), [(by_nobody, False), (by_its_owner, True)])
@@ -178,10 +178,10 @@ def test_the_maintenance_mode_of_an_interrupted_run_is_left_unless_its_owner_set
     tmp_path: Path, touched: Callable[[Host], None], stays: bool
 ) -> None:
     lab = lab_of()
-    with standing(lab, tmp_path, fixed) as site:
-        host, files = site.host, HomeFiles(tmp_path / "home")
+    with standing(lab, tmp_path, fixed) as served:
+        host, files = served.host, HomeFiles(tmp_path / "home")
         files.note_maintenance("brix3", MaintenanceNote("20260101T120000Z", host.now(), host.boot_time))
-        host.enter_maintenance()
+        host.maintenance.enter()
         touched(host)
         ended = bring(lab, tmp_path / "home", FIX)
         assert not ended.counts.failed
@@ -195,12 +195,12 @@ def test_the_maintenance_mode_of_an_interrupted_run_is_left_unless_its_owner_set
 
 def test_a_note_of_maintenance_mode_goes_when_entering_fails(tmp_path: Path) -> None:
     lab = lab_of()
-    with standing(lab, tmp_path) as site:
-        stage = Stage(lab, {"brix3": site}, site.host.volumes.nas, Loopback(), None)
-        Faults(stage, tmp_path / "logs").order([parse("task-fails", STEP_NAMES)])
+    with standing(lab, tmp_path) as served:
+        simulated = SimulatedLab(lab, {"brix3": served}, served.host.datastores.volumes.nas, Loopback(), None)
+        Faults(simulated, tmp_path / "logs").schedule([parse("task-fails", STEP_NAMES)])
         ended = bring(lab, tmp_path / "home", FIX)
         assert "entering maintenance mode" in ended.said("failed", "reboot")[0]["where"]
-        assert not site.host.in_maintenance
+        assert not served.host.in_maintenance
         assert not (tmp_path / "home" / "maintenance" / "brix3").exists()
 
 
@@ -216,10 +216,10 @@ def test_without_a_whole_copy_of_its_configuration_nothing_is_changed(tmp_path: 
         host.services["TSM-SSH"].running = host.services["TSM-SSH"].policy == "on" or licence == "free"
 
     lab = lab_of()
-    with standing(lab, tmp_path, cut) as site:
+    with standing(lab, tmp_path, cut) as served:
         ended = bring(lab, tmp_path / "home", FIX)
         assert (
             "the copy of the configuration that the host gave is none" in ended.said("failed", "driver-fix")[0]["what"]
         )
-        assert site.host.modules["ne1000"].enabled
+        assert served.host.drivers.modules["ne1000"].enabled
         assert not list((tmp_path / "home").glob("backups/*"))

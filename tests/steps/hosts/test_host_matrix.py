@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from homelab.output.documents import event_document, plan_document
-from homelab.rehearsal.host.hardware import GB_BRI7_8550 as BRI7
-from homelab.rehearsal.host.hardware import I211, N82574L, RTL8168, USB_NIC, X540, NicModel
+from homelab.rehearsal.host.drivers import Drivers
 from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.state.hardware import GB_BRI7_8550 as BRI7
+from homelab.rehearsal.state.hardware import I211, N82574L, RTL8168, USB_NIC, X540, NicModel
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.reboot import Reboot
 from tests.helpers.one_host import Ended, bring, lab_of, run_a_vm, standing
@@ -76,20 +77,20 @@ class State:
         others = {"vSwitch1": wiring.others} if wiring.others else {}
         host.fit(*wiring.nics, management=wiring.management, others=others)
         if modern:
-            host.modules = {name: module for name, module in host.modules.items() if module.native}
+            host.drivers.modules = {name: module for name, module in host.drivers.modules.items() if module.native}
         if not self.vib or modern:
             host.vibs = tuple(vib for vib in host.vibs if vib.name != "net-e1000e")
-            host.modules.pop("e1000e", None)
-        if self.narrow_map and "e1000e" in host.modules:
-            host.modules["e1000e"].claims = (I219.pci_id,)
+            host.drivers.modules.pop("e1000e", None)
+        if self.narrow_map and "e1000e" in host.drivers.modules:
+            host.drivers.modules["e1000e"].claims = (I219.pci_id,)
         for name, enabled in (("ne1000", self.ne1000), ("e1000e", self.e1000e)):
-            if name in host.modules:
-                host.modules[name].enabled = enabled
+            if name in host.drivers.modules:
+                host.drivers.modules[name].enabled = enabled
         host.kernel_settings["preferVmklinux"].configured = str(self.prefer_vmklinux).upper()
         host.services["TSM-SSH"].policy = "on" if self.ssh else "off"
         host.licence = self.licence
-        host.keep_configuration()
-        host.boot_physics()
+        host.auto_backup.keep()
+        host.power.boot()
         host.services["TSM-SSH"].running = self.ssh
         if self.vm_running:
             run_a_vm(host)
@@ -99,13 +100,13 @@ class State:
     def meddle(self, host: Host) -> None:
         """What was done to the host since it booted."""
         for name in self.by_hand:
-            if name in host.modules:
-                host.modules[name].enabled = not host.modules[name].enabled
+            if name in host.drivers.modules:
+                host.drivers.modules[name].enabled = not host.drivers.modules[name].enabled
         if self.scratch_pending:
-            [disk] = host.vmfs_mounts()
+            [disk] = host.datastores.vmfs_mounts()
             (disk.volume.path / "scratch").mkdir()
             host.advanced["ScratchConfig.ConfiguredScratchLocation"] = f"/vmfs/volumes/{disk.volume.directory}/scratch"
-        host.keep_configuration()
+        host.auto_backup.keep()
         host.harm.stick_lost = self.stick
 
 
@@ -134,17 +135,18 @@ STATES = st.builds(
 
 def uplinks(host: Host) -> set[str]:
     """The NICs of the management network that a driver holds."""
-    return {nic.name for nic in host.nics if nic.driver and nic.name in host.management_uplinks}
+    return {nic.name for nic in host.nics if nic.driver and nic.name in host.network.management_uplinks}
 
 
 def after_a_boot(host: Host) -> set[str]:
     """The same, after whatever boots the host next, a power cut among it; the host itself stays as it is."""
     twin = copy.copy(host)
-    twin.nics, twin.modules = copy.deepcopy(host.nics), copy.deepcopy(host.modules)
-    twin.kernel_settings = copy.deepcopy(host.kernel_settings)
+    twin.nics, twin.kernel_settings = copy.deepcopy(host.nics), copy.deepcopy(host.kernel_settings)
+    drivers = Drivers(twin)
+    drivers.modules = copy.deepcopy(host.drivers.modules)
     for setting in twin.kernel_settings.values():
         setting.runtime = setting.configured
-    twin._load_drivers()
+    drivers.load()
     return uplinks(twin)
 
 
@@ -169,24 +171,24 @@ def check(state: State) -> Met | None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         lab = lab_of(rehearsal_disk="vmfs")
-        with standing(lab, folder, state.prepare) as site:
-            host = site.host
-            had, boots = uplinks(host), host.boots
+        with standing(lab, folder, state.prepare) as served:
+            host = served.host
+            had, boots = uplinks(host), host.power.boots
             hidden = any(nic.driver is None for nic in host.nics)
-            if not host.reachable:
+            if not host.power.reachable:
                 return None  # nobody can reach it: it is lost already
-            would_have, enabled = after_a_boot(host), {m.name: m.enabled for m in host.modules.values()}
+            would_have, enabled = after_a_boot(host), {m.name: m.enabled for m in host.drivers.modules.values()}
             steps = (
                 DriverFix(force=state.force, undo=state.undo, hosts=("brix3",) if state.asked else ()),
                 Reboot(undo=state.undo, logs=False),
             )
             ended = bring(lab, folder / "home", steps)
-            assert host.boots - boots <= 1
+            assert host.power.boots - boots <= 1
             assert uplinks(host) >= had, "a reboot of ours cost a driver"
             assert after_a_boot(host) >= would_have, "the next boot costs a driver, and that is our doing"
-            switched = enabled != {m.name: m.enabled for m in host.modules.values()}
-            assert not state.stick or (host.boots == boots and not switched), "nothing of that outlives a boot"
-            if hidden and host.boots > boots and not ended.plan.empty:
+            switched = enabled != {m.name: m.enabled for m in host.drivers.modules.values()}
+            assert not state.stick or (host.power.boots == boots and not switched), "nothing of that outlives a boot"
+            if hidden and host.power.boots > boots and not ended.plan.empty:
                 # A NIC that had no driver is seen after the boot only; what it needs is the next run's matter.
                 ended = bring(lab, folder / "home", steps)
             failed = ended.counts.failed + ended.counts.blocked + ended.counts.handed_over
@@ -194,8 +196,8 @@ def check(state: State) -> Met | None:
             assert host.services["TSM-SSH"].running in (state.ssh, False)
             assert not ended.counts.handed_over, ended.said("hand_over", "reboot")
             assert host.in_maintenance == (state.maintenance and not state.vm_running)
-            vm_on = any(vm.powered_on for vm in host.vms.values())
-            return Met(ended, host.boots - boots, {nic.name: nic.driver for nic in host.nics}, switched, vm_on)
+            vm_on = any(vm.powered_on for vm in host.registered_vms.values())
+            return Met(ended, host.power.boots - boots, {nic.name: nic.driver for nic in host.nics}, switched, vm_on)
 
 
 FIXABLE = State()

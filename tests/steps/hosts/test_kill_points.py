@@ -52,7 +52,7 @@ def writes_of_a_whole_run(folder: Path) -> list[str]:
 def converges(folder: Path, number: int, moment: str) -> bool:
     """Kill at one write, run again, and look; False when there is no such write any more."""
     lab = lab_of()
-    with standing(lab, folder) as site:
+    with standing(lab, folder) as served:
         killed = run(lab, folder, number, moment)
         if killed.status == 0:
             return False
@@ -61,13 +61,13 @@ def converges(folder: Path, number: int, moment: str) -> bool:
         assert again.status == 0, again.said
         assert not again.said["failed"], (number, moment, again.said)
         assert not any(again.said["left"].values()), (number, moment, again.said)  # type: ignore[attr-defined]
-        settled(site.host)
+        settled(served.host)
     return True
 
 
 def settled(host: Host) -> None:
     assert host.nics[0].driver == "e1000e"
-    assert not host.modules["ne1000"].enabled
+    assert not host.drivers.modules["ne1000"].enabled
     assert not host.in_maintenance
     assert host.advanced["ScratchConfig.CurrentScratchLocation"].startswith("/vmfs/volumes/")
 
@@ -79,15 +79,15 @@ def folders(tmp_path: Path) -> Iterator[Path]:
 
 def test_two_reasons_to_reboot_are_one_reboot(tmp_path: Path) -> None:
     lab = lab_of()
-    with standing(lab, tmp_path) as site:
+    with standing(lab, tmp_path) as served:
         ended = bring(lab, tmp_path / "home")
         assert not ended.counts.failed, ended.events
         assert ended.plan.empty
-        assert site.host.boots == 2
+        assert served.host.power.boots == 2
         [reboot] = ended.said("changed", "reboot")
         assert "ne1000 is disabled" in reboot["reason"]
         assert "scratch is configured" in reboot["reason"]
-        settled(site.host)
+        settled(served.host)
 
 
 @pytest.mark.parametrize("moment", [pytest.param("before", marks=pytest.mark.thorough), "after"])

@@ -21,10 +21,10 @@ from homelab.ports.ansible.inventory import Vault
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.open_world import open_world
 from homelab.ports.world import World
-from homelab.rehearsal.host.hardware import M2_250
 from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.state.disks import Disk, Partition, lay_foreign, nameless_disk, usb_disk
+from homelab.rehearsal.state.hardware import M2_250
 from homelab.rehearsal.storage.disk_images import IMAGES, lay_whole
-from homelab.rehearsal.storage.disks import Disk, Partition, lay_foreign, nameless_disk, usb_disk
 from homelab.steps.hosts.local_datastore import LocalDatastore, MakeDatastore
 from tests.helpers.one_host import Ended, bring, lab_of, plan, standing
 
@@ -95,14 +95,14 @@ class Bench:
         LocalDatastore().apply(self.world(), change)
 
     def formatted(self) -> list[str]:
-        return [mount.disk for mount in self.host.vmfs_mounts()]
+        return [mount.disk for mount in self.host.datastores.vmfs_mounts()]
 
 
 @contextmanager
 def bench(folder: Path, prepare: Callable[[Host], None] = lambda host: None, **more: Any) -> Iterator[Bench]:
     lab = lab_of(**{"local_datastore": "ssd", **more})
-    with standing(lab, folder, prepare) as site:
-        yield Bench(lab, site.host, folder / "home")
+    with standing(lab, folder, prepare) as served:
+        yield Bench(lab, served.host, folder / "home")
 
 
 # What counts as empty
@@ -183,8 +183,8 @@ def test_a_disk_whose_bytes_nobody_may_read_has_to_be_named_by_one_line_to_paste
 
 def test_a_vmfs_that_the_host_does_not_mount_is_never_formatted(tmp_path: Path) -> None:
     def prepare(host: Host) -> None:
-        host.leave_vmfs(ssd(host), "ssd")
-        host.mounts.clear()
+        host.datastores.leave_vmfs(ssd(host), "ssd")
+        host.datastores.mounts.clear()
 
     with bench(tmp_path, prepare) as lab:
         disk, before = ssd(lab.host), digest(ssd(lab.host))
@@ -297,7 +297,7 @@ def test_the_change_alone_says_what_is_made_of_which_disk(tmp_path: Path) -> Non
         other = host.model_copy(update={"local_datastore": "other", "local_disk": "t10.other", "host_cache_mib": 5})
         lab.lab = lab.lab.model_copy(update={"esxi": (other,)})
         lab.apply(agreed)
-        [mount] = lab.host.vmfs_mounts()
+        [mount] = lab.host.datastores.vmfs_mounts()
         assert (mount.name, mount.disk) == ("ssd", agreed.disk.name)
 
 

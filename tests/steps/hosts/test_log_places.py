@@ -22,7 +22,7 @@ def run(lab: Lab, folder: Path) -> Ended:
 
 
 def store(host: Host, name: str = "ssd") -> Path:
-    return next(mount for mount in host.mounts.values() if mount.name == name).volume.path
+    return next(mount for mount in host.datastores.mounts.values() if mount.name == name).volume.path
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -31,7 +31,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def with_ssd(then: Callable[[Host], None] = lambda host: None) -> Callable[[Host], None]:
     def prepare(host: Host) -> None:
-        host.leave_vmfs(next(iter(host.disks.values())), "ssd")
+        host.datastores.leave_vmfs(next(iter(host.disks.values())), "ssd")
         then(host)
 
     return prepare
@@ -39,40 +39,40 @@ def with_ssd(then: Callable[[Host], None] = lambda host: None) -> Callable[[Host
 
 def test_scratch_logs_and_core_dumps_find_a_place_and_a_second_run_nothing_to_do(tmp_path: Path) -> None:
     lab = lab_of(local_datastore="ssd")
-    with standing(lab, tmp_path, with_ssd()) as site:
+    with standing(lab, tmp_path, with_ssd()) as served:
         ended = run(lab, tmp_path)
         assert not ended.counts.failed, ended.events
         assert ended.plan.empty
-        assert site.host.advanced[LOG_DIR] == f"[ssd] {FOLDER}/logs"
-        assert site.host.settings.dump_file.endswith("/homelab-brix3.dumpfile")
-        assert site.host.advanced[SCRATCH].endswith(FOLDER)
+        assert served.host.advanced[LOG_DIR] == f"[ssd] {FOLDER}/logs"
+        assert served.host.settings.dump_file.endswith("/homelab-brix3.dumpfile")
+        assert served.host.advanced[SCRATCH].endswith(FOLDER)
 
 
 def test_a_place_for_logs_and_a_dump_file_that_somebody_chose_stay(tmp_path: Path) -> None:
     def choose(host: Host) -> None:
         host.advanced[LOG_DIR] = "[ssd] my-logs"
-        host.use_dump_file(host.add_dump_file("ssd", "mine", None), active=False)
+        host.system_files.use_dump_file(host.system_files.add_dump_file("ssd", "mine", None), active=False)
 
     lab = lab_of(local_datastore="ssd")
-    with standing(lab, tmp_path, with_ssd(choose)) as site:
-        dump_file = site.host.settings.dump_file
+    with standing(lab, tmp_path, with_ssd(choose)) as served:
+        dump_file = served.host.settings.dump_file
         ended = run(lab, tmp_path)
         assert not ended.counts.failed, ended.events
         [change] = ended.said("changed", "usb-housekeeping")
         assert change["sentence"].startswith("keep scratch of brix3 in [ssd]")
-        assert site.host.advanced[LOG_DIR] == "[ssd] my-logs"
-        assert site.host.settings.dump_file == dump_file
-        assert not list((store(site.host) / "vmkdump").glob("homelab-*"))
+        assert served.host.advanced[LOG_DIR] == "[ssd] my-logs"
+        assert served.host.settings.dump_file == dump_file
+        assert not list((store(served.host) / "vmkdump").glob("homelab-*"))
 
 
 def test_another_host_s_dump_file_whose_name_begins_alike_is_not_taken(tmp_path: Path) -> None:
     def other(host: Host) -> None:
-        host.add_dump_file("ssd", "homelab-brix30", None)
+        host.system_files.add_dump_file("ssd", "homelab-brix30", None)
 
     lab = lab_of(local_datastore="ssd")
-    with standing(lab, tmp_path, with_ssd(other)) as site:
+    with standing(lab, tmp_path, with_ssd(other)) as served:
         assert not run(lab, tmp_path).counts.failed
-        assert site.host.settings.dump_file.endswith("/homelab-brix3.dumpfile")
+        assert served.host.settings.dump_file.endswith("/homelab-brix3.dumpfile")
 
 
 @pytest.mark.parametrize(
@@ -85,22 +85,22 @@ def test_a_folder_with_somebody_s_files_is_told_and_left(tmp_path: Path, name: s
         file.write_bytes(b"mine")
 
     lab = lab_of(local_datastore="ssd")
-    with standing(lab, tmp_path, with_ssd(fill)) as site:
-        before, options = files(store(site.host)), dict(site.host.advanced)
+    with standing(lab, tmp_path, with_ssd(fill)) as served:
+        before, options = files(store(served.host)), dict(served.host.advanced)
         ended = run(lab, tmp_path)
         [failure] = ended.said("failed", "usb-housekeeping")
         assert said in failure["what"]
-        assert files(store(site.host)) == before
-        assert site.host.advanced == options
+        assert files(store(served.host)) == before
+        assert served.host.advanced == options
 
 
 def test_a_new_stick_in_the_same_machine_goes_on_in_its_old_folder(tmp_path: Path) -> None:
     lab = lab_of(local_datastore="ssd")
-    with standing(lab, tmp_path, with_ssd()) as site:
+    with standing(lab, tmp_path, with_ssd()) as served:
         run(lab, tmp_path)
         for name in ("log", "core", "var"):
-            (store(site.host) / FOLDER / name).mkdir()
-        site.host.advanced[SCRATCH], site.host.advanced[LOG_DIR] = "", "[] /scratch/log"
+            (store(served.host) / FOLDER / name).mkdir()
+        served.host.advanced[SCRATCH], served.host.advanced[LOG_DIR] = "", "[] /scratch/log"
         ended = run(lab, tmp_path)
         assert not ended.counts.failed, ended.events
-        assert site.host.advanced[SCRATCH].endswith(FOLDER)
+        assert served.host.advanced[SCRATCH].endswith(FOLDER)

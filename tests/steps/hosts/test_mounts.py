@@ -15,7 +15,8 @@ from homelab.ports.ansible.inventory import Vault
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.open_world import open_world
 from homelab.ports.world import World
-from homelab.rehearsal.host.host import Host, Vm, VmDisk
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.state.vm import Vm, VmDisk
 from homelab.steps.hosts.nfs_datastore import NfsDatastore
 from tests.helpers.one_host import Ended, bring, lab_of, standing
 
@@ -38,14 +39,14 @@ class Bench:
         return open_world(self.lab, [self.folder], Vault(None), HomeFiles(self.folder / "home"), lambda _: None)
 
     def mounts(self) -> list[tuple[Any, ...]]:
-        return [(m.name, m.server, m.share, m.kind, m.access_mode) for m in self.host.nas_mounts()]
+        return [(m.name, m.server, m.share, m.kind, m.access_mode) for m in self.host.datastores.nas_mounts()]
 
     def export(self) -> Path:
-        return self.host.volumes.root / "volume1_homelab"
+        return self.host.datastores.volumes.root / "volume1_homelab"
 
     def foreign(self) -> dict[str, str]:
         """Every file on every datastore, by its content."""
-        files = sorted(path for path in self.host.volumes.root.rglob("*") if path.is_file())
+        files = sorted(path for path in self.host.datastores.volumes.root.rglob("*") if path.is_file())
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     def asked(self) -> list[str]:
@@ -59,7 +60,7 @@ class Bench:
 def bench(tmp_path: Path) -> Any:
     def make(way: str = "api", prepare: Callable[[Host], None] = lambda host: None) -> Any:
         def ready(host: Host) -> None:
-            host.volumes.nas.addresses.add(OLD)
+            host.datastores.volumes.nas.addresses.add(OLD)
             if way == "shell":
                 host.licence, host.services["TSM-SSH"].running = "free", True
             prepare(host)
@@ -76,13 +77,13 @@ def bench(tmp_path: Path) -> Any:
 
 
 def old_mount(host: Host, **more: Any) -> None:
-    host.mount_nas(OLD, SHARE, "nas", **more)
+    host.datastores.mount_nas(OLD, SHARE, "nas", **more)
 
 
 def with_vm(host: Host, vmx: str = "[nas] db/db.vmx", *parents: str) -> None:
     store = vmx[1:].partition("]")[0]
     disks = [VmDisk(2000, vmx.replace(".vmx", ".vmdk"), 1 << 30, parents=parents)]
-    host.vms["7"] = Vm("7", "db", store, vmx, disks=disks)
+    host.registered_vms["7"] = Vm("7", "db", store, vmx, disks=disks)
 
 
 def failure(ended: Ended) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def failure(ended: Ended) -> dict[str, Any]:
 
 def test_vms_that_cannot_be_read_keep_the_mount_of_a_nas_with_a_new_address(bench: Any) -> None:
     ready = bench(prepare=lambda host: (old_mount(host), with_vm(host)))
-    ready.host.volumes.nas.addresses.discard(OLD)
+    ready.host.datastores.volumes.nas.addresses.discard(OLD)
     before = ready.mounts(), ready.foreign()
     told = failure(ready.bring())
     assert "cannot read the files of db" in told["what"]
@@ -104,7 +105,7 @@ def test_vms_that_cannot_be_read_keep_the_mount_of_a_nas_with_a_new_address(benc
 def test_a_disk_that_another_one_sits_on_keeps_its_mount(bench: Any) -> None:
     def prepare(host: Host) -> None:
         old_mount(host)
-        host.leave_vmfs(next(iter(host.disks.values())), "local")
+        host.datastores.leave_vmfs(next(iter(host.disks.values())), "local")
         with_vm(host, "[local] db/db.vmx", "[nas] golden/golden.vmdk")
 
     ready = bench(prepare=prepare)
@@ -138,7 +139,7 @@ def test_a_mount_that_nothing_uses_is_moved(bench: Any, way: str, kind: str) -> 
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_remount_that_fails_puts_the_old_mount_back(bench: Any, way: str, read_only: bool) -> None:
     ready = bench(way, prepare=lambda host: old_mount(host, read_only=read_only))
-    ready.host.volumes.nas.addresses.discard(NEW)
+    ready.host.datastores.volumes.nas.addresses.discard(NEW)
     before = ready.mounts()
     told = failure(ready.bring())
     assert "the NAS nas was not mounted: Unable to connect to NFS server" in told["what"]
@@ -149,7 +150,7 @@ def test_a_remount_that_fails_puts_the_old_mount_back(bench: Any, way: str, read
 @pytest.mark.parametrize("way", WAYS)
 def test_a_remount_that_cannot_be_written_to_puts_the_old_mount_back(bench: Any, way: str) -> None:
     ready = bench(way, prepare=old_mount)
-    ready.host.volumes.nas.read_only = True
+    ready.host.datastores.volumes.nas.read_only = True
     before = ready.mounts()
     told = failure(ready.bring())
     assert "Read-only file system" in told["what"]
@@ -159,7 +160,7 @@ def test_a_remount_that_cannot_be_written_to_puts_the_old_mount_back(bench: Any,
 
 def test_a_remount_that_cannot_be_taken_back_says_how_to_do_it_by_hand(bench: Any) -> None:
     ready = bench(prepare=old_mount)
-    ready.host.volumes.nas.refuses = "The NFS server denied the mount request"
+    ready.host.datastores.volumes.nas.refuses = "The NFS server denied the mount request"
     told = failure(ready.bring())
     assert "nas could not be put back either" in told["what"]
     assert f"esxcli storage nfs add --host={OLD} --share={SHARE} --volume-name=nas" in told["what"]
@@ -191,9 +192,9 @@ def test_what_was_mounted_otherwise_since_the_plan_is_not_unmounted(bench: Any, 
     ready = bench(way, prepare=old_mount)
     world, step = ready.world(), NfsDatastore()
     [change] = step.plan(ready.lab, "brix3", step.observe(world, ready.lab, "brix3"))
-    ready.host.unmount_nas("nas")
-    ready.host.volumes.nas.exports.add("/other")
-    ready.host.mount_nas(OLD, "/other", "nas")
+    ready.host.datastores.unmount_nas("nas")
+    ready.host.datastores.volumes.nas.exports.add("/other")
+    ready.host.datastores.mount_nas(OLD, "/other", "nas")
     before = ready.mounts()
     with pytest.raises(Refused, match="it was not unmounted"):
         step.apply(ready.world(), change)
@@ -212,7 +213,7 @@ def test_what_is_mounted_is_what_the_change_says_and_not_what_the_lab_says_by_th
 
 def test_a_nas_that_forgets_what_was_written_is_unmounted_again(bench: Any) -> None:
     ready = bench()
-    ready.host.volumes.nas.full = True
+    ready.host.datastores.volumes.nas.full = True
     with pytest.raises(HomelabError):
         step = NfsDatastore()
         [change] = step.plan(ready.lab, "brix3", step.observe(ready.world(), ready.lab, "brix3"))
@@ -223,14 +224,14 @@ def test_a_nas_that_forgets_what_was_written_is_unmounted_again(bench: Any) -> N
 @pytest.mark.parametrize("way", WAYS)
 def test_a_mount_that_cannot_be_taken_away_again_is_told_with_what_went_wrong_first(bench: Any, way: str) -> None:
     ready = bench(way)
-    ready.host.volumes.nas.read_only = True
+    ready.host.datastores.volumes.nas.read_only = True
 
     def use_it(_: str) -> None:
         # Before the refusal is heard somebody registers a VM there.
         if ready.mounts():
             with_vm(ready.host)
 
-    ready.host.harm.wrote = use_it
+    ready.host.harm.on_write = use_it
     told = failure(ready.bring())
     assert "Read-only file system" in told["what"]
     assert "nas could not be unmounted again" in told["what"]

@@ -28,30 +28,30 @@ def vlan_lab(network: str) -> Lab:
 
 def test_a_port_group_that_carries_the_host_itself_keeps_its_vlan(tmp_path: Path) -> None:
     lab = vlan_lab(MANAGEMENT)
-    with standing(lab, tmp_path) as site:
+    with standing(lab, tmp_path) as served:
         ended = bring(lab, tmp_path / "home", (FirstBoot(),))
         [failed] = ended.said("failed", "first-boot")
         assert "carries vmk0 of the host itself" in failed["what"]
         world = world_of(lab, tmp_path)
         with pytest.raises(Refused, match="carries vmk0"):
             FirstBoot().apply(world, SetVlan("brix3", MANAGEMENT, "vSwitch0", 20, 0))
-        assert site.host.port_groups[MANAGEMENT] == 0
+        assert served.host.network.port_groups[MANAGEMENT] == 0
 
 
 def test_another_vlan_leaves_what_else_is_set_on_a_port_group(tmp_path: Path) -> None:
     lab = vlan_lab("VM Network")
-    with standing(lab, tmp_path) as site:
-        site.host.settings.group_security["VM Network"] = {"allowPromiscuous": True}
+    with standing(lab, tmp_path) as served:
+        served.host.settings.group_security["VM Network"] = {"allowPromiscuous": True}
         ended = bring(lab, tmp_path / "home", (FirstBoot(),))
         assert ended.plan.empty, ended.events
-        assert site.host.port_groups["VM Network"] == 20
-        assert site.host.settings.group_security["VM Network"] == {"allowPromiscuous": True}
+        assert served.host.network.port_groups["VM Network"] == 20
+        assert served.host.settings.group_security["VM Network"] == {"allowPromiscuous": True}
 
 
 def test_domains_that_a_host_searches_stay_when_it_is_named(tmp_path: Path) -> None:
     lab = lab_of()
-    with standing(lab, tmp_path) as site:
-        site.host.network.search_domains = ["office.example"]
-        site.host.network.host_name = "localhost"
+    with standing(lab, tmp_path) as served:
+        served.host.settings.network.search_domains = ["office.example"]
+        served.host.settings.network.host_name = "localhost"
         assert bring(lab, tmp_path / "home", (FirstBoot(),)).plan.empty
-        assert "office.example" in site.host.network.search_domains
+        assert "office.example" in served.host.settings.network.search_domains

@@ -14,9 +14,9 @@ from homelab.lab import EsxiHost, Lab
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.vsphere import open_session
 from homelab.rehearsal.guests.network import Loopback
-from homelab.rehearsal.site import Lan, Site
-from homelab.rehearsal.storage.storage import Volumes
-from homelab.rehearsal.vms.machines import NoMachines
+from homelab.rehearsal.served_host import Lan, ServedHost
+from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.storage.volumes import Volumes
 from homelab.steps.hosts.usb_housekeeping import UsbHousekeeping
 from tests.helpers.one_host import FAST, lab_of, plan, standing
 
@@ -59,17 +59,17 @@ def test_what_an_earlier_version_left_of_a_renamed_host_makes_no_copy(tmp_path: 
 
 
 @contextmanager
-def with_copy(lab: Lab, folder: Path) -> Iterator[tuple[EsxiHost, Site]]:
+def with_copy(lab: Lab, folder: Path) -> Iterator[tuple[EsxiHost, ServedHost]]:
     """A second host, which boots from a copy of the first one's stick."""
     other = lab_of("brix4").esxi[0]
     with standing(lab, folder) as first:
-        site = Site(other, Loopback(), Volumes(folder / "more"), NoMachines(), FAST, Lan.of_lab(lab))
-        site.clone_stick_of(first)
-        site.start()
+        served = ServedHost(other, Loopback(), Volumes(folder / "more"), NoMachines(), FAST, Lan.of_lab(lab))
+        served.clone_stick_of(first)
+        served.start()
         try:
-            yield other, site
+            yield other, served
         finally:
-            site.stop()
+            served.stop()
 
 
 def test_a_copy_is_told_by_either_host(tmp_path: Path) -> None:
@@ -87,10 +87,10 @@ def test_a_copy_is_told_by_either_host(tmp_path: Path) -> None:
 
 def test_a_copy_that_no_inventory_knows_counts_only_while_it_is_there(tmp_path: Path) -> None:
     lab, home = lab_of(), tmp_path / "home"
-    with with_copy(lab, tmp_path) as (other, site):
+    with with_copy(lab, tmp_path) as (other, served):
         meet(other.model_copy(update={"name": "127.0.0.1"}), home)
         meet(lab.esxi[0], home)
         error = refusal(plan(lab, home, STEP))
         assert error and f"{TWIN} 127.0.0.1" in error.what
-        site.stop()
+        served.stop()
         assert refusal(plan(lab, home, STEP)) is None

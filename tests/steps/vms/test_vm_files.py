@@ -14,15 +14,15 @@ from homelab.ports.ansible.inventory import Vault
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.open_world import open_world
 from homelab.steps.guests.guest import Guest, RemoveSeed
-from tests.helpers.vm_lab import NOTE, Shore, shore, tree, vm_lab
+from tests.helpers.vm_lab import NOTE, HostsOnNas, hosts_on_nas, tree, vm_lab
 
 NOWHERE = {"network": "No Such Network"}
 
 
 @pytest.fixture
-def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shore]:
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with shore(vm_lab(tmp_path), tmp_path) as made:
+    with hosts_on_nas(vm_lab(tmp_path), tmp_path) as made:
         made.lay_image()
         yield made
 
@@ -33,27 +33,27 @@ def with_vms(lab: Lab, **more: Any) -> Lab:
     return lab.model_copy(update={"control_plane": tuple(vms)})
 
 
-def annex(at: Shore) -> Lab:
+def annex(at: HostsOnNas) -> Lab:
     """Another lab on the same hosts and the same NAS, with the same names of VMs."""
     lab = at.lab.model_copy(update={"name": "annex"})
     at.lay_image(lab)
     return lab
 
 
-def half_made(at: Shore, lab: Lab | None = None) -> None:
+def half_made(at: HostsOnNas, lab: Lab | None = None) -> None:
     """A VM whose creation the host refused at last: note, disk and seed are there, the VM is not."""
     ended = at.bring(lab=with_vms(lab or at.lab, **NOWHERE))
     assert ended.counts.failed == 1
     assert {NOTE, "cp1.vmdk", "cp1-flat.vmdk", "seed.iso"} == {path.name for path in (at.nas / "cp1").iterdir()}
 
 
-def failure(at: Shore, lab: Lab | None = None) -> str:
+def failure(at: HostsOnNas, lab: Lab | None = None) -> str:
     """What the step `vm` fails with, all of it."""
     [failed] = at.bring(lab=lab).said("failed", "vm")
     return f"{failed['where']}: {failed['what']}. {failed['advice']}"
 
 
-def test_a_folder_of_somebody_else_is_left_alone_however_often_it_is_tried(at: Shore) -> None:
+def test_a_folder_of_somebody_else_is_left_alone_however_often_it_is_tried(at: HostsOnNas) -> None:
     for name in ("thesis.odt", "photos.tar", "disk.qcow2", "notes/plan.md"):
         at.put(f"cp1/{name}")
     before = tree(at.nas / "cp1")
@@ -63,21 +63,21 @@ def test_a_folder_of_somebody_else_is_left_alone_however_often_it_is_tried(at: S
         assert tree(at.nas / "cp1") == before
 
 
-def test_the_plan_says_so_before_anything_is_written(at: Shore) -> None:
+def test_the_plan_says_so_before_anything_is_written(at: HostsOnNas) -> None:
     at.put("cp1/thesis.odt")
     [(node, error)] = at.plan("vm").failures.items()
     assert (node.step, node.target) == ("vm", "cp1")
     assert "thesis.odt" in error.what
 
 
-def test_an_empty_folder_is_begun(at: Shore) -> None:
+def test_an_empty_folder_is_begun(at: HostsOnNas) -> None:
     (at.nas / "cp1").mkdir()
     ended = at.bring()
     assert not ended.counts.failed, ended.events
     assert ended.plan.empty
 
 
-def test_a_half_made_vm_of_ours_is_removed_file_by_file_and_made(at: Shore) -> None:
+def test_a_half_made_vm_of_ours_is_removed_file_by_file_and_made(at: HostsOnNas) -> None:
     half_made(at)
     note = json.loads((at.nas / "cp1" / NOTE).read_text())
     assert (note["lab"], note["vm"], sorted(note["files"])) == (
@@ -98,7 +98,7 @@ def test_a_half_made_vm_of_ours_is_removed_file_by_file_and_made(at: Shore) -> N
     ]
 
 
-def test_what_somebody_laid_into_a_half_made_vm_is_named_and_all_of_it_left(at: Shore) -> None:
+def test_what_somebody_laid_into_a_half_made_vm_is_named_and_all_of_it_left(at: HostsOnNas) -> None:
     half_made(at)
     at.put("cp1/thesis.odt")
     before = tree(at.nas)
@@ -108,7 +108,7 @@ def test_what_somebody_laid_into_a_half_made_vm_is_named_and_all_of_it_left(at: 
     assert at.bring().plan.empty
 
 
-def test_another_lab_s_half_made_vm_is_not_our_leftover(at: Shore) -> None:
+def test_another_lab_s_half_made_vm_is_not_our_leftover(at: HostsOnNas) -> None:
     half_made(at, annex(at))
     before = tree(at.nas / "cp1")
     said = failure(at)
@@ -117,7 +117,7 @@ def test_another_lab_s_half_made_vm_is_not_our_leftover(at: Shore) -> None:
     assert tree(at.nas / "cp1") == before
 
 
-def test_a_note_that_cannot_be_read_is_somebody_else_s(at: Shore) -> None:
+def test_a_note_that_cannot_be_read_is_somebody_else_s(at: HostsOnNas) -> None:
     half_made(at)
     (at.nas / "cp1" / NOTE).write_text("homelab\n")
     before = tree(at.nas / "cp1")
@@ -126,12 +126,12 @@ def test_a_note_that_cannot_be_read_is_somebody_else_s(at: Shore) -> None:
 
 
 @pytest.mark.parametrize("kept", ["the note of this version", "the note of an earlier one"])
-def test_a_note_beside_a_finished_vm_is_cleaned_and_costs_it_nothing(at: Shore, kept: str) -> None:
+def test_a_note_beside_a_finished_vm_is_cleaned_and_costs_it_nothing(at: HostsOnNas, kept: str) -> None:
     half_made(at)
     note = (at.nas / "cp1" / NOTE).read_bytes() if "this" in kept else b"homelab\n"
     assert not at.bring().counts.failed
-    [vm] = at.host().vms.values()
-    at.host().power_off(vm)
+    [vm] = at.host().registered_vms.values()
+    at.host().vm_power.off(vm)
     at.put(f"cp1/{NOTE}", note)
     at.put("cp1/notes.txt")
     with (at.nas / "cp1/cp1-flat.vmdk").open("r+b") as disk:
@@ -146,23 +146,23 @@ def test_a_note_beside_a_finished_vm_is_cleaned_and_costs_it_nothing(at: Shore, 
     assert not ended.counts.failed, ended.events
     assert ended.plan.empty
     assert tree(at.nas / "cp1", "cp1.vmdk") == before
-    assert len(at.host().vms) == 1
+    assert len(at.host().registered_vms) == 1
 
 
-def test_a_note_of_another_lab_beside_our_vm_is_left(at: Shore) -> None:
+def test_a_note_of_another_lab_beside_our_vm_is_left(at: HostsOnNas) -> None:
     assert not at.bring().counts.failed
     at.put(f"cp1/{NOTE}", b'{"made_by": "homelab", "lab": "annex", "vm": "cp1", "files": ["cp1.vmdk"]}')
     assert at.bring().plan.empty
     assert (at.nas / "cp1" / NOTE).exists()
 
 
-def test_a_whole_vm_that_nobody_has_registered_is_no_leftover_whatever_note_lies_there(at: Shore) -> None:
+def test_a_whole_vm_that_nobody_has_registered_is_no_leftover_whatever_note_lies_there(at: HostsOnNas) -> None:
     half_made(at)
     note = (at.nas / "cp1" / NOTE).read_bytes()
     assert not at.bring().counts.failed
-    [vm] = at.host().vms.values()
-    at.host().power_off(vm)
-    at.host().unregister_vm(vm)
+    [vm] = at.host().registered_vms.values()
+    at.host().vm_power.off(vm)
+    at.host().vms.unregister(vm)
     for beside in (None, note):
         if beside:
             at.put(f"cp1/{NOTE}", beside)
@@ -173,7 +173,7 @@ def test_a_whole_vm_that_nobody_has_registered_is_no_leftover_whatever_note_lies
         assert tree(at.nas) == before
 
 
-def test_a_disk_of_a_half_made_vm_that_another_vm_uses_by_now_stays(at: Shore) -> None:
+def test_a_disk_of_a_half_made_vm_that_another_vm_uses_by_now_stays(at: HostsOnNas) -> None:
     half_made(at)
     with at.session() as session:
         backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
@@ -194,7 +194,7 @@ def test_a_disk_of_a_half_made_vm_that_another_vm_uses_by_now_stays(at: Shore) -
     assert tree(at.nas) == before
 
 
-def test_a_vm_of_another_lab_with_the_same_name_is_named_before_anything_is_made(at: Shore) -> None:
+def test_a_vm_of_another_lab_with_the_same_name_is_named_before_anything_is_made(at: HostsOnNas) -> None:
     assert not at.bring(lab=annex(at)).counts.failed
     before = tree(at.nas)
     said = failure(at)
@@ -206,7 +206,7 @@ def test_a_vm_of_another_lab_with_the_same_name_is_named_before_anything_is_made
 # -- the seed
 
 
-def insert(at: Shore, image: str, *, fresh: bool = False) -> None:
+def insert(at: HostsOnNas, image: str, *, fresh: bool = False) -> None:
     """As in the host's web page: another image into the VM's drive, or into a second one."""
     with at.session() as session:
         cdrom = vim.vm.device.VirtualCdrom
@@ -222,7 +222,7 @@ def insert(at: Shore, image: str, *, fresh: bool = False) -> None:
         at.run(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])))
 
 
-def test_a_rescue_image_in_the_drive_of_our_vm_is_not_the_seed(at: Shore) -> None:
+def test_a_rescue_image_in_the_drive_of_our_vm_is_not_the_seed(at: HostsOnNas) -> None:
     assert not at.bring().counts.failed
     at.put("isos/rescue.iso", b"somebody's")
     insert(at, "[nas] isos/rescue.iso")
@@ -230,7 +230,7 @@ def test_a_rescue_image_in_the_drive_of_our_vm_is_not_the_seed(at: Shore) -> Non
     assert not [change for change in changes if "take the seed" in change["sentence"]]
 
 
-def test_only_the_seed_is_taken_out_and_deleted(at: Shore) -> None:
+def test_only_the_seed_is_taken_out_and_deleted(at: HostsOnNas) -> None:
     assert not at.bring().counts.failed
     rescue = at.put("isos/rescue.iso", b"somebody's")
     insert(at, "[nas] isos/rescue.iso", fresh=True)
@@ -239,7 +239,7 @@ def test_only_the_seed_is_taken_out_and_deleted(at: Shore) -> None:
     assert change == RemoveSeed("cp1", "brix3", "[nas] cp1/cp1.vmx", "[nas] cp1/seed.iso")
     world = open_world(at.lab, [at.home], Vault(None), HomeFiles(at.home), lambda _: None)
     Guest().apply(world, change)
-    [vm] = at.host().vms.values()
+    [vm] = at.host().registered_vms.values()
     assert [drive.iso for drive in vm.cdroms] == [None, "[nas] isos/rescue.iso"]
     assert rescue.read_bytes() == b"somebody's"
     assert tree(at.nas, "cp1") == before

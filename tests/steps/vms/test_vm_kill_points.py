@@ -15,7 +15,7 @@ from pyVmomi import vim
 from homelab.lab import Lab
 from tests.helpers.checkout import ROOT
 from tests.helpers.one_host import bring
-from tests.helpers.vm_lab import NOTE, VM_STEPS, Shore, plain, shore, steps, tree, vm_lab
+from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, hosts_on_nas, plain, steps, tree, vm_lab
 
 OTHERS = (
     "cp1.txt",
@@ -39,7 +39,7 @@ def lab_of(folder: Path) -> Lab:
     return vm_lab(folder, hosts=("brix3", "brix4"), host="brix3")
 
 
-def settle_others(at: Shore) -> None:
+def settle_others(at: HostsOnNas) -> None:
     """What other people have on the NAS and on the hosts."""
     for name in OTHERS:
         at.put(name, f"somebody's {name}".encode())
@@ -61,13 +61,13 @@ def settle_others(at: Shore) -> None:
         at.run(session.managed(vim.Folder, "ha-folder-vm").CreateVM_Task(spec, pool))
 
 
-def of_others(at: Shore) -> dict[str, str]:
+def of_others(at: HostsOnNas) -> dict[str, str]:
     """Every file on the NAS that is not ours, hashed; and every folder of others."""
     ours = ("cp1", *(f"homelab/homelab/images/{at.lab.image.sha256}{end}.vmdk" for end in ("", "-flat")))
     return tree(at.nas, *ours)
 
 
-def run(at: Shore, number: int = 0, moment: str = "after") -> tuple[int, dict[str, object]]:
+def run(at: HostsOnNas, number: int = 0, moment: str = "after") -> tuple[int, dict[str, object]]:
     """A run in a process of its own, killed at one of its writes (0: at none): its status, and what it said."""
     spec = at.home.parent / "lab.json"
     spec.write_text(json.dumps(plain(at.lab)))
@@ -80,14 +80,14 @@ def run(at: Shore, number: int = 0, moment: str = "after") -> tuple[int, dict[st
 def writes_of_a_whole_run(folder: Path) -> list[str]:
     """What a run writes, from its record."""
     lab = lab_of(folder)
-    with shore(lab, folder) as at:
+    with hosts_on_nas(lab, folder) as at:
         at.bring(*VM_STEPS)
     [path] = [path for path in (folder / "home").glob("logs/*/record.jsonl") if '"counts"' in path.read_text()]
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     return [f"{line['kind']} {line['what']}" for line in lines if line.get("writes") and "what" in line]
 
 
-def converges(at: Shore, number: int, moment: str, *, stranger: bool) -> None:
+def converges(at: HostsOnNas, number: int, moment: str, *, stranger: bool) -> None:
     """Kill at one write, run again, and look. A stranger's file comes into the VM's folder in between."""
     before = of_others(at)
     killed, _ = run(at, number, moment)
@@ -102,11 +102,11 @@ def converges(at: Shore, number: int, moment: str, *, stranger: bool) -> None:
     whole(at)
 
 
-def start_over(at: Shore) -> None:
+def start_over(at: HostsOnNas) -> None:
     """The owner destroys the VM, its image and what the laptop knows; the others stay."""
-    [vm] = at.host("brix3").vms.values()
-    at.host("brix3").power_off(vm)
-    at.host("brix3").destroy_vm(vm)
+    [vm] = at.host("brix3").registered_vms.values()
+    at.host("brix3").vm_power.off(vm)
+    at.host("brix3").vms.destroy(vm)
     (at.nas / "cp1/seed.iso").unlink()
     (at.nas / "cp1").rmdir()
     for file in (at.nas / "homelab/homelab/images").glob("*.vmdk"):
@@ -114,7 +114,7 @@ def start_over(at: Shore) -> None:
     shutil.rmtree(at.home)
 
 
-def meet_a_stranger(at: Shore) -> None:
+def meet_a_stranger(at: HostsOnNas) -> None:
     """A file of somebody's in the folder: it is named and left, with all that is there, or the VM is there already."""
     file = at.put("cp1/thesis.odt")
     at.come_to_rest()
@@ -131,9 +131,9 @@ def meet_a_stranger(at: Shore) -> None:
     file.unlink()
 
 
-def whole(at: Shore) -> None:
+def whole(at: HostsOnNas) -> None:
     """One VM of ours, on, with its own files and no note."""
-    [vm] = at.host("brix3").vms.values()
+    [vm] = at.host("brix3").registered_vms.values()
     assert (vm.name, vm.powered_on) == ("cp1", True)
     assert sorted(path.name for path in (at.nas / "cp1").iterdir() if path.is_file()) == [
         "cp1-flat.vmdk",
@@ -153,7 +153,7 @@ def test_a_run_that_is_killed_while_it_makes_a_vm_is_completed_and_costs_nobody_
 ) -> None:
     writes = writes_of_a_whole_run(tmp_path / "whole")
     number = 1 + next(n for n, what in enumerate(writes) if write in what)
-    with shore(lab_of(tmp_path), tmp_path) as at:
+    with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
         settle_others(at)
         converges(at, number, "after", stranger="PUT" in write)
 
@@ -166,7 +166,7 @@ def test_a_run_that_is_killed_at_any_write_is_completed_and_costs_nobody_a_file(
 ) -> None:
     writes = writes_of_a_whole_run(tmp_path / "whole")
     assert 10 < len(writes) < 30, writes
-    with shore(lab_of(tmp_path), tmp_path) as at:
+    with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
         settle_others(at)
         for number, _ in enumerate(writes, start=1):
             converges(at, number, moment, stranger=stranger)

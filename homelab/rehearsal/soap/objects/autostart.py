@@ -4,9 +4,9 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.host.refusals import InvalidArgument
-from homelab.rehearsal.host.settings import AutoStart
 from homelab.rehearsal.soap.managed import Managed, ref, writes
+from homelab.rehearsal.state.refusals import InvalidArgument
+from homelab.rehearsal.state.settings import AutoStart
 
 ACTIONS = ("none", "powerOn", "systemDefault", "powerOff", "suspend", "guestShutdown")
 
@@ -39,7 +39,7 @@ class HostAutoStartManager(Managed):
                 stopAction=item.stop_action,
             )
             for moid, item in settings.autostart.items()
-            if moid in self._host.vms
+            if moid in self._host.registered_vms
         ]
         return kind.Config(defaults=defaults, powerInfo=rows)
 
@@ -48,7 +48,7 @@ class HostAutoStartManager(Managed):
         """Change what is named; a VM whose action is `none` starts with the host no more."""
         rows = list(spec.powerInfo or ())
         for row in rows:
-            if row.key._moId not in self._host.vms or row.startAction not in ACTIONS:
+            if row.key._moId not in self._host.registered_vms or row.startAction not in ACTIONS:
                 raise InvalidArgument("A specified parameter was not correct: powerInfo", invalidProperty="powerInfo")
         with self._host.lock:
             settings, defaults = self._host.settings, spec.defaults

@@ -4,12 +4,12 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.host.parts import NasMount, VmfsMount
-from homelab.rehearsal.host.refusals import HostConfigFault, InvalidArgument
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.objects import disks
 from homelab.rehearsal.soap.wire import fault
-from homelab.rehearsal.storage.disks import Disk, Partition
+from homelab.rehearsal.state.disks import Disk, Partition
+from homelab.rehearsal.state.mounts import NasMount, VmfsMount
+from homelab.rehearsal.state.refusals import HostConfigFault, InvalidArgument
 
 NEWEST, VERSIONS = 6, (5, 6)
 
@@ -22,7 +22,7 @@ class HostDatastoreSystem(Managed):
     @property
     def datastore(self) -> Any:
         """The datastores that are mounted."""
-        return [ref("Datastore", mount.moref) for mount in self._host.mounts.values()]
+        return [ref("Datastore", mount.moref) for mount in self._host.datastores.mounts.values()]
 
     @property
     def capabilities(self) -> Any:
@@ -45,7 +45,7 @@ class HostDatastoreSystem(Managed):
             )
         # NFS 4.1 takes the server from remoteHostNames; remoteHost must be filled and is not looked at.
         old = (spec.type or "NFS").upper() == "NFS"
-        mount = self._host.mount_nas(
+        mount = self._host.datastores.mount_nas(
             spec.remoteHost if old or not spec.remoteHostNames else spec.remoteHostNames[0],
             spec.remotePath,
             spec.localPath,
@@ -57,11 +57,11 @@ class HostDatastoreSystem(Managed):
     @writes
     def RemoveDatastore(self, datastore: Any) -> None:
         """Unmount an NFS datastore, whose files stay; delete a VMFS with all on it."""
-        found = next((item for item in self._host.mounts.values() if item.moref == datastore._moId), None)
+        found = next((item for item in self._host.datastores.mounts.values() if item.moref == datastore._moId), None)
         if isinstance(found, NasMount):
-            self._host.unmount_nas(found.name)
+            self._host.datastores.unmount_nas(found.name)
         elif isinstance(found, VmfsMount):
-            self._host.remove_vmfs(found.name)
+            self._host.datastores.remove_vmfs(found.name)
         else:
             raise fault("ManagedObjectNotFound", "The datastore is gone", obj=datastore)
 
@@ -99,7 +99,7 @@ class HostDatastoreSystem(Managed):
         wanted = [
             Partition(one.partition, one.startSector, one.endSector, one.type) for one in spec.partition.partition
         ]
-        mount = self._host.create_vmfs(
+        mount = self._host.datastores.create_vmfs(
             disk, wanted, vmfs.extent.partition, vmfs.volumeName, _version(vmfs.majorVersion)
         )
         return ref("Datastore", mount.moref)
@@ -118,10 +118,10 @@ class HostCacheConfigurationManager(Managed):
     @writes
     def ConfigureHostCache_Task(self, spec: Any) -> None:
         """Take so many MiB of a datastore for it; 0 gives them back."""
-        mount = next((one for one in self._host.mounts.values() if one.moref == spec.datastore._moId), None)
+        mount = next((one for one in self._host.datastores.mounts.values() if one.moref == spec.datastore._moId), None)
         if mount is None:
             raise fault("ManagedObjectNotFound", "The datastore is gone", obj=spec.datastore)
-        self._host.configure_cache(mount.name, spec.swapSize)
+        self._host.system_files.configure_cache(mount.name, spec.swapSize)
 
 
 def _version(number: int | None) -> int:

@@ -5,9 +5,9 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.refusals import NotFound
 from homelab.rehearsal.soap.managed import ref
-from homelab.rehearsal.storage.disks import FIRST_SECTOR, SECTOR, Disk, Partition
+from homelab.rehearsal.state.disks import FIRST_SECTOR, SECTOR, Disk, Partition
+from homelab.rehearsal.state.refusals import NotFound
 
 
 def at(host: Host, path: str) -> Disk:
@@ -116,7 +116,7 @@ def _lba(block: int) -> Any:
 def cache(host: Host) -> Any:
     """The host cache, a row a datastore."""
     kind = vim.host.CacheConfigurationManager.CacheConfigurationInfo
-    mounts = host.mounts
+    mounts = host.datastores.mounts
     return [
         kind(key=ref("Datastore", mounts[name].moref), swapSize=mib)
         for name, mib in host.settings.cache_mib.items()

@@ -10,12 +10,12 @@ from pyVmomi import VmomiSupport
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.host.licences import forbids_changes
-from homelab.rehearsal.host.refusals import Refusal
 from homelab.rehearsal.shell import esxcli
 from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.layouts import Blocks, Output, Table, field_id, text
 from homelab.rehearsal.soap.managed import Managed, ref
 from homelab.rehearsal.soap.wire import NAMESPACE, fault
+from homelab.rehearsal.state.refusals import Refusal
 
 PREFIX = "vim.EsxCLI."
 HANDLER = "ha-cli-handler-"

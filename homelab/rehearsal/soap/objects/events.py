@@ -6,10 +6,10 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim
 
-from homelab.rehearsal.host.journal import Entry
 from homelab.rehearsal.soap.managed import Managed, ref
 from homelab.rehearsal.soap.sessions import EventCollector, Session
 from homelab.rehearsal.soap.wire import NAMESPACE, fault
+from homelab.rehearsal.state.journal import Entry
 
 CATEGORIES = {
     "BadUsernameSessionEvent": ("Cannot login user", "error"),

@@ -5,11 +5,11 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.rehearsal.host import backup
-from homelab.rehearsal.host.refusals import InvalidArgument, InvalidState
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.objects import esxcli, host_config, options
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
 from homelab.rehearsal.soap.wire import fault
+from homelab.rehearsal.state.refusals import InvalidArgument, InvalidState
 
 MANAGERS = {
     "datastoreSystem": ("HostDatastoreSystem", "ha-datastoresystem"),
@@ -37,7 +37,7 @@ class HostSystem(Entity):
     @property
     def name(self) -> str:
         """What it calls itself."""
-        return self._host.host_name
+        return self._host.settings.network.full_name
 
     @property
     def parent(self) -> Any:
@@ -87,7 +87,7 @@ class HostSystem(Entity):
     @property
     def datastore(self) -> Any:
         """The datastores that are mounted."""
-        return [ref("Datastore", mount.moref) for mount in self._host.mounts.values()]
+        return [ref("Datastore", mount.moref) for mount in self._host.datastores.mounts.values()]
 
     @property
     def datastoreBrowser(self) -> Any:
@@ -97,12 +97,12 @@ class HostSystem(Entity):
     @property
     def network(self) -> Any:
         """The port groups."""
-        return [ref("Network", network_id(name)) for name in self._host.port_groups]
+        return [ref("Network", network_id(name)) for name in self._host.network.port_groups]
 
     @property
     def vm(self) -> Any:
         """The VMs."""
-        return [ref("VirtualMachine", moid) for moid in self._host.vms]
+        return [ref("VirtualMachine", moid) for moid in self._host.registered_vms]
 
     def RetrieveManagedMethodExecuter(self) -> Any:
         """Where esxcli is reached."""
@@ -117,14 +117,14 @@ class HostSystem(Entity):
         """A clean reboot; outside of maintenance mode only with `force`."""
         if not force and not self._host.in_maintenance:
             raise InvalidState("The operation is not allowed in the current state.")
-        self._host.reboot()
+        self._host.power.reboot()
 
     @writes
     def ShutdownHost_Task(self, force: bool) -> None:
         """A clean shutdown; outside of maintenance mode only with `force`."""
         if not force and not self._host.in_maintenance:
             raise InvalidState("The operation is not allowed in the current state.")
-        self._host.shut_down()
+        self._host.power.shut_down()
 
     @writes
     def EnterMaintenanceMode_Task(self, timeout: int, evacuatePoweredOffVms: bool | None, maintenanceSpec: Any) -> None:
@@ -133,20 +133,18 @@ class HostSystem(Entity):
         if task is not None:
             task.cancelable = True
             with host.changed:
-                host.changed.wait_for(
-                    lambda: task.cancelled or not any(vm.powered_on for vm in host.vms.values()), timeout or None
-                )
+                host.changed.wait_for(lambda: task.cancelled or host.maintenance.can_be_entered, timeout or None)
             task.cancelable = False
             if task.cancelled:
                 raise fault("RequestCanceled", "The task was canceled by a user.")
             # What could be waited for was waited for.
             timeout = timeout and 1
-        host.enter_maintenance(timeout)
+        host.maintenance.enter(timeout)
 
     @writes
     def ExitMaintenanceMode_Task(self, timeout: int) -> None:
         """Take VMs again."""
-        self._host.exit_maintenance()
+        self._host.maintenance.exit()
 
 
 class HostKernelModuleSystem(Managed):
@@ -171,18 +169,18 @@ class HostKernelModuleSystem(Managed):
                 useCount=int(module.loaded),
                 **dict.fromkeys(names, section),
             )
-            for index, module in enumerate(self._host.modules.values())
+            for index, module in enumerate(self._host.drivers.modules.values())
         ]
 
     def QueryConfiguredModuleOptionString(self, name: str) -> str:
         """The options that a module is loaded with."""
-        return self._host.module(name).options
+        return self._host.drivers.module(name).options
 
     @writes
     def UpdateModuleOptionString(self, name: str, options: str) -> None:
         """Set a module's options for the next boot."""
         with self._host.lock:
-            self._host.module(name).options = options
+            self._host.drivers.module(name).options = options
             self._host.touch()
 
 
@@ -229,25 +227,25 @@ class HostServiceSystem(Managed):
     @writes
     def StartService(self, id: str) -> None:
         """Start a service."""
-        self._host.set_service(id, running=True)
+        self._host.services.set(id, running=True)
 
     @writes
     def StopService(self, id: str) -> None:
         """Stop a service."""
-        self._host.set_service(id, running=False)
+        self._host.services.set(id, running=False)
 
     @writes
     def RestartService(self, id: str) -> None:
         """Stop and start a service."""
-        self._host.set_service(id, running=False)
-        self._host.set_service(id, running=True)
+        self._host.services.set(id, running=False)
+        self._host.services.set(id, running=True)
 
     @writes
     def UpdateServicePolicy(self, id: str, policy: str) -> None:
         """Say whether a service starts with the host."""
         if policy not in ("on", "off", "automatic"):
             raise InvalidArgument("A specified parameter was not correct: policy", invalidProperty="policy")
-        self._host.set_service(id, policy=policy)
+        self._host.services.set(id, policy=policy)
 
 
 class HostFirmwareSystem(Managed):

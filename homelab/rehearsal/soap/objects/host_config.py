@@ -5,11 +5,12 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.host.hardware import HardwareModel
-from homelab.rehearsal.host.host import Host, Nic
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.managed import ref
 from homelab.rehearsal.soap.objects import disks, options
 from homelab.rehearsal.soap.objects.service import about
+from homelab.rehearsal.state.hardware import HardwareModel
+from homelab.rehearsal.state.parts import Nic
 
 MIB = 1024 * 1024
 MANAGEMENT = "Management Network"
@@ -37,10 +38,14 @@ def summary(host: Host) -> Any:
         ),
         runtime=runtime(host),
         config=vim.host.Summary.ConfigSummary(
-            name=host.host_name, port=443, product=about(host), vmotionEnabled=False, faultToleranceEnabled=False
+            name=host.settings.network.full_name,
+            port=443,
+            product=about(host),
+            vmotionEnabled=False,
+            faultToleranceEnabled=False,
         ),
         quickStats=vim.host.Summary.QuickStats(
-            overallMemoryUsage=sum(vm.memory_mib for vm in host.vms.values() if vm.powered_on)
+            overallMemoryUsage=sum(vm.memory_mib for vm in host.registered_vms.values() if vm.powered_on)
         ),
         overallStatus="green",
         rebootRequired=False,
@@ -111,14 +116,14 @@ def config(host: Host) -> Any:
         service=services(host),
         cacheConfigurationInfo=disks.cache(host),
         dateTimeInfo=date_time(host),
-        option=options.listed(host.options()),
+        option=options.listed(host.options.all()),
         storageDevice=disks.devices(host),
     )
 
 
 def network(host: Host) -> Any:
     """HostSystem.config.network: NICs, one switch, its port groups and the management interface."""
-    groups = [_port_group(host, name, vlan) for name, vlan in host.port_groups.items()]
+    groups = [_port_group(host, name, vlan) for name, vlan in host.network.port_groups.items()]
     switches = [_switch(host, name, nics) for name, nics in host.settings.switches.items()]
     # A NIC without a driver does not exist for ESXi; the PCI device does.
     return vim.host.NetworkInfo(
@@ -133,7 +138,7 @@ def network(host: Host) -> Any:
 
 def _switch(host: Host, name: str, nics: list[str]) -> Any:
     driven = [nic.name for nic in host.nics if nic.driver and nic.name in nics]
-    groups = [group for group in host.port_groups if host.settings.switch_of(group) == name]
+    groups = [group for group in host.network.port_groups if host.settings.switch_of(group) == name]
     bridge = vim.host.VirtualSwitch.BondBridge(nicDevice=nics) if nics else None
     return vim.host.VirtualSwitch(
         name=name,
@@ -176,7 +181,7 @@ def _port_group(host: Host, name: str, vlan: int) -> Any:
 
 def vnic(host: Host) -> Any:
     """The one vmkernel NIC."""
-    network = host.network
+    network = host.settings.network
     spec = vim.host.VirtualNic.Specification(
         ip=vim.host.IpConfig(dhcp=network.dhcp, ipAddress=network.address, subnetMask=network.netmask),
         mac=host.nics[0].mac,
@@ -189,7 +194,7 @@ def vnic(host: Host) -> Any:
 
 def dns(host: Host) -> Any:
     """The host's names, and whom it asks for others."""
-    network = host.network
+    network = host.settings.network
     return vim.host.DnsConfig(
         dhcp=network.dns_dhcp,
         virtualNicDevice=VMK if network.dns_dhcp else None,
@@ -202,7 +207,7 @@ def dns(host: Host) -> Any:
 
 def routes(host: Host) -> Any:
     """The way out."""
-    return vim.host.IpRouteConfig(defaultGateway=host.network.gateway or None)
+    return vim.host.IpRouteConfig(defaultGateway=host.settings.network.gateway or None)
 
 
 def services(host: Host) -> Any:
@@ -217,7 +222,7 @@ def services(host: Host) -> Any:
             ruleset=[],
             policy=service.policy,
         )
-        for service in host.services.values()
+        for service in host.services
     ]
     return vim.host.ServiceInfo(service=rows)
 

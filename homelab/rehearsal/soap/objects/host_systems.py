@@ -5,10 +5,10 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.host.refusals import InvalidArgument, NotFound
-from homelab.rehearsal.host.settings import NIC_TYPES
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.objects import host_config
+from homelab.rehearsal.state.refusals import InvalidArgument, NotFound
+from homelab.rehearsal.state.settings import NIC_TYPES
 
 # Direction, protocol, first and last port.
 RULES = {

@@ -1,7 +1,6 @@
-"""The tree of a standalone host: folders, datacenter, compute resource, pool, networks and views on them."""
+"""The tree of a standalone host: folders, datacenter, compute resource, pool and networks."""
 
 from collections.abc import Iterator
-from itertools import count
 from typing import Any, ClassVar
 
 from pyVmomi import VmomiSupport, vim
@@ -9,8 +8,6 @@ from pyVmomi import VmomiSupport, vim
 from homelab.rehearsal.soap import vm_spec
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.wire import NAMESPACE, fault
-
-_numbers = count(1)
 
 
 class Entity(Managed):
@@ -71,10 +68,10 @@ class Folder(Entity):
         host = self._host
         children = {
             "ha-folder-root": [ref("Datacenter", "ha-datacenter")],
-            "ha-folder-vm": [ref("VirtualMachine", moid) for moid in host.vms],
+            "ha-folder-vm": [ref("VirtualMachine", moid) for moid in host.registered_vms],
             "ha-folder-host": [ref("ComputeResource", "ha-compute-res")],
-            "ha-folder-datastore": [ref("Datastore", mount.moref) for mount in host.mounts.values()],
-            "ha-folder-network": [ref("Network", network_id(name)) for name in host.port_groups],
+            "ha-folder-datastore": [ref("Datastore", mount.moref) for mount in host.datastores.mounts.values()],
+            "ha-folder-network": [ref("Network", network_id(name)) for name in host.network.port_groups],
         }
         return children[self._moid]
 
@@ -91,7 +88,7 @@ class Folder(Entity):
         self._must_hold_vms()
         if asTemplate:
             raise fault("NotSupported", "A standalone host has no templates")
-        return ref("VirtualMachine", self._host.register_vm(path, name).moid)
+        return ref("VirtualMachine", self._host.vms.register(path, name).moid)
 
     def _must_hold_vms(self) -> None:
         if self._moid != "ha-folder-vm":
@@ -136,12 +133,12 @@ class Datacenter(Entity):
     @property
     def datastore(self) -> Any:
         """All datastores."""
-        return [ref("Datastore", mount.moref) for mount in self._host.mounts.values()]
+        return [ref("Datastore", mount.moref) for mount in self._host.datastores.mounts.values()]
 
     @property
     def network(self) -> Any:
         """All networks."""
-        return [ref("Network", network_id(name)) for name in self._host.port_groups]
+        return [ref("Network", network_id(name)) for name in self._host.network.port_groups]
 
 
 class ComputeResource(Entity):
@@ -172,12 +169,12 @@ class ComputeResource(Entity):
     @property
     def datastore(self) -> Any:
         """All datastores."""
-        return [ref("Datastore", mount.moref) for mount in self._host.mounts.values()]
+        return [ref("Datastore", mount.moref) for mount in self._host.datastores.mounts.values()]
 
     @property
     def network(self) -> Any:
         """All networks."""
-        return [ref("Network", network_id(name)) for name in self._host.port_groups]
+        return [ref("Network", network_id(name)) for name in self._host.network.port_groups]
 
 
 class ResourcePool(Entity):
@@ -208,7 +205,7 @@ class ResourcePool(Entity):
     @property
     def vm(self) -> Any:
         """All VMs."""
-        return [ref("VirtualMachine", moid) for moid in self._host.vms]
+        return [ref("VirtualMachine", moid) for moid in self._host.registered_vms]
 
     @writes
     def ImportVApp(self, spec: Any, folder: Any, host: Any) -> Any:
@@ -226,7 +223,7 @@ class Network(Entity):
     @classmethod
     def ids(cls, face: Any, caller: Any) -> Iterator[str]:
         """One for each port group."""
-        yield from (network_id(name) for name in face.host.port_groups)
+        yield from (network_id(name) for name in face.host.network.port_groups)
 
     @property
     def name(self) -> str:
@@ -246,94 +243,13 @@ class Network(Entity):
     @property
     def vm(self) -> Any:
         """The VMs with a NIC on it."""
-        vms = self._host.vms.values()
+        vms = self._host.registered_vms.values()
         return [ref("VirtualMachine", vm.moid) for vm in vms if any(nic.network == self.name for nic in vm.nics)]
 
     @property
     def summary(self) -> Any:
         """Name and whether it can be used."""
         return vim.Network.Summary(network=self._ref, name=self.name, accessible=True)
-
-
-class ViewManager(Managed):
-    """Makes views."""
-
-    moid = "ViewManager"
-
-    @property
-    def viewList(self) -> Any:
-        """The session's views."""
-        assert self._caller.session is not None
-        session = self._caller.session
-        lists = [ref("ListView", moid) for moid in session.lists]
-        return [*(ref("ContainerView", moid) for moid in session.views), *lists]
-
-    def CreateContainerView(self, container: Any, type: Any, recursive: bool) -> Any:
-        """A list of the objects below another."""
-        if self._face.find(container, self._caller) is None:
-            raise fault("ManagedObjectNotFound", "The container is gone", obj=container)
-        assert self._caller.session is not None
-        moid = f"session-view-{next(_numbers)}"
-        self._caller.session.views[moid] = (container, list(type or ()), recursive)
-        return ref("ContainerView", moid)
-
-    def CreateListView(self, obj: Any) -> Any:
-        """A list of objects that are named; ManagedObjectNotFound when one of them is not there."""
-        assert self._caller.session is not None
-        for target in obj or ():
-            if self._face.find(target, self._caller) is None:
-                raise fault("ManagedObjectNotFound", "The object is gone", obj=target)
-        moid = f"session-list-view-{next(_numbers)}"
-        self._caller.session.lists[moid] = list(obj or ())
-        return ref("ListView", moid)
-
-
-class ContainerView(Managed):
-    """The objects below another one, as they are now."""
-
-    @classmethod
-    def ids(cls, face: Any, caller: Any) -> Iterator[str]:
-        """The session's views."""
-        yield from caller.session.views if caller.session else ()
-
-    @property
-    def _made(self) -> tuple[Any, list[Any], bool]:
-        assert self._caller.session is not None
-        made: tuple[Any, list[Any], bool] = self._caller.session.views[self._moid]
-        return made
-
-    @property
-    def container(self) -> Any:
-        """Where the view begins."""
-        return self._made[0]
-
-    @property
-    def type(self) -> Any:
-        """The types that it lists; all of them when none is named."""
-        return self._made[1]
-
-    @property
-    def recursive(self) -> bool:
-        """Whether it looks below the first level."""
-        return self._made[2]
-
-    @property
-    def view(self) -> Any:
-        """The objects."""
-        container, kinds, recursive = self._made
-        found: dict[Any, None] = {}
-        pending = children_of(self._face, self._caller, container)
-        while pending:
-            item = pending.pop(0)
-            if item not in found:
-                found[item] = None
-                pending += children_of(self._face, self._caller, item) if recursive else []
-        return [item for item in found if not kinds or isinstance(item, tuple(kinds))]
-
-    def DestroyView(self) -> None:
-        """Forget the view."""
-        assert self._caller.session is not None
-        self._caller.session.views.pop(self._moid, None)
 
 
 def children_of(face: Any, caller: Any, container: Any) -> list[Any]:

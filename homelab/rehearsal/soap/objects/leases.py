@@ -9,7 +9,7 @@ from pyVmomi import vim
 
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.wire import fault
-from homelab.rehearsal.storage.storage import split
+from homelab.rehearsal.storage.paths import split
 from homelab.rehearsal.vms.leases import LEASE_SECONDS, Lease, Slot
 
 KIB = 1024
@@ -68,7 +68,9 @@ class HttpNfcLease(Managed):
             return None
         capacity = sum(slot.disk.capacity for slot in lease.slots)
         keys = sorted({_store_key(slot) for slot in lease.slots})
-        host = vim.HttpNfcLease.HostInfo(url=f"https://{self._host.address}/", sslThumbprint=self._thumbprint)
+        host = vim.HttpNfcLease.HostInfo(
+            url=f"https://{self._host.settings.network.address}/", sslThumbprint=self._thumbprint
+        )
         return vim.HttpNfcLease.Info(
             lease=self._ref,
             entity=ref("VirtualMachine", lease.vm.moid),

@@ -6,11 +6,12 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.host.parts import Question, Vm
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap import vm_devices, vm_spec
 from homelab.rehearsal.soap.managed import ref, writes
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
-from homelab.rehearsal.storage.mounts import uses
+from homelab.rehearsal.state.vm import Question, Vm
+from homelab.rehearsal.storage.datastores import uses
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # The same for every VM, and made once: a look at many VMs is to be cheap.
@@ -24,11 +25,11 @@ class VirtualMachine(Entity):
     @classmethod
     def ids(cls, face: Any, caller: Any) -> Iterator[str]:
         """The VMs' numbers."""
-        yield from list(face.host.vms)
+        yield from list(face.host.registered_vms)
 
     @property
     def _vm(self) -> Vm:
-        return self._host.vm(self._moid)
+        return self._host.vms.by_id(self._moid)
 
     @property
     def name(self) -> str:
@@ -46,18 +47,11 @@ class VirtualMachine(Entity):
         return ref("ResourcePool", "ha-root-pool")
 
     @property
-    def _is_readable(self) -> bool:
-        """Whether the host can reach its files; what a running VM is configured to be is in memory."""
-        vm = self._vm
-        mount = None if vm.powered_on else self._host.mounts.get(vm.vmx_path[1:].partition("]")[0])
-        return vm.powered_on or (mount is not None and self._host.accessible(mount))
-
-    @property
     def config(self) -> Any:
         """How it is configured; unset where the host cannot reach its files (vSphere API, VirtualMachine.config)."""
-        if not self._is_readable:
-            return None
         vm = self._vm
+        if not _is_readable(self._host, vm):
+            return None
         options = [vim.option.OptionValue(key=key, value=value) for key, value in vm.extra_config.items()]
         return vim.vm.ConfigInfo(
             changeVersion="",
@@ -91,7 +85,7 @@ class VirtualMachine(Entity):
         vm = self._vm
         return vim.vm.RuntimeInfo(
             host=ref("HostSystem", "ha-host"),
-            connectionState="connected" if self._is_readable else "inaccessible",
+            connectionState="connected" if _is_readable(self._host, vm) else "inaccessible",
             powerState="poweredOn" if vm.powered_on else "poweredOff",
             faultToleranceState="notConfigured",
             toolsInstallerMounted=False,
@@ -106,7 +100,7 @@ class VirtualMachine(Entity):
     @property
     def guest(self) -> Any:
         """What the tools report: whether they run. No address: the rehearsal's guests have no such channel."""
-        running = self._vm.powered_on and self._host.machines.is_running(self._vm.name)
+        running = self._vm.powered_on and self._host.vm_power.machines.is_running(self._vm.name)
         return vim.vm.GuestInfo(
             toolsRunningStatus="guestToolsRunning" if running else "guestToolsNotRunning",
             guestState="running" if running else "notRunning",
@@ -146,7 +140,7 @@ class VirtualMachine(Entity):
     def datastore(self) -> Any:
         """The datastores it lies on."""
         vm = self._vm
-        used = [mount for mount in self._host.mounts.values() if uses(vm, mount.name)]
+        used = [mount for mount in self._host.datastores.mounts.values() if uses(vm, mount.name)]
         return [ref("Datastore", mount.moref) for mount in used]
 
     @property
@@ -157,27 +151,27 @@ class VirtualMachine(Entity):
     @writes
     def PowerOnVM_Task(self, host: Any) -> None:
         """Switch it on."""
-        self._host.power_on(self._vm)
+        self._host.vm_power.on(self._vm)
 
     @writes
     def AnswerVM(self, questionId: str, answerChoice: str) -> None:
         """Answer what it asks."""
-        self._host.answer(self._vm, questionId, answerChoice)
+        self._host.vm_questions.answer(self._vm, questionId, answerChoice)
 
     @writes
     def PowerOffVM_Task(self) -> None:
         """Pull its plug."""
-        self._host.power_off(self._vm)
+        self._host.vm_power.off(self._vm)
 
     @writes
     def ResetVM_Task(self) -> None:
         """Press its reset button."""
-        self._host.reset(self._vm)
+        self._host.vm_power.reset(self._vm)
 
     @writes
     def ShutdownGuest(self) -> None:
         """Ask the guest to shut down; returns at once."""
-        self._host.shut_down_guest(self._vm)
+        self._host.vm_power.shut_down_guest(self._vm)
 
     @writes
     def ReconfigVM_Task(self, spec: Any) -> None:
@@ -188,12 +182,18 @@ class VirtualMachine(Entity):
     @writes
     def Destroy_Task(self) -> None:
         """Delete it, with its disks."""
-        self._host.destroy_vm(self._vm)
+        self._host.vms.destroy(self._vm)
 
     @writes
     def UnregisterVM(self) -> None:
         """Forget it; its files stay."""
-        self._host.unregister_vm(self._vm)
+        self._host.vms.unregister(self._vm)
+
+
+def _is_readable(host: Host, vm: Vm) -> bool:
+    """Whether the host can reach its files; what a running VM is configured to be is in memory."""
+    mount = None if vm.powered_on else host.datastores.mounts.get(vm.vmx_path[1:].partition("]")[0])
+    return vm.powered_on or (mount is not None and host.datastores.accessible(mount))
 
 
 def _question(asked: Question | None) -> Any:

@@ -4,10 +4,10 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.host.refusals import AlreadyExists, InvalidArgument, NotFound, ResourceInUse
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.objects import host_config
 from homelab.rehearsal.soap.wire import fault
+from homelab.rehearsal.state.refusals import AlreadyExists, InvalidArgument, NotFound, ResourceInUse
 
 MAX_VLAN = 4095
 
@@ -48,15 +48,15 @@ class HostNetworkSystem(Managed):
         """Set names, name servers and search domains; with DHCP only the host's name is taken."""
         with self._host.lock:
             names = {} if config.dhcp else {"domain_name": config.domainName}
-            self._host.set_dns(
+            self._host.network.set_dns(
                 dhcp=config.dhcp, servers=list(config.address or ()), search=list(config.searchDomain or ())
             )
-            self._host.set_names(host_name=config.hostName, **names)
+            self._host.network.set_names(host_name=config.hostName, **names)
 
     @writes
     def UpdateIpRouteConfig(self, config: Any) -> None:
         """Set the way out."""
-        self._host.set_gateway(config.defaultGateway or "")
+        self._host.network.set_gateway(config.defaultGateway or "")
 
     @writes
     def UpdateVirtualNic(self, device: str, nic: Any) -> None:
@@ -66,7 +66,7 @@ class HostNetworkSystem(Managed):
         if nic.portgroup not in (None, host_config.MANAGEMENT) or nic.mtu not in (None, 1500):
             raise fault("NotSupported", "Another port group or MTU of vmk0 is not part of the rehearsal")
         if nic.ip:
-            self._host.set_address(dhcp=nic.ip.dhcp, address=nic.ip.ipAddress, netmask=nic.ip.subnetMask)
+            self._host.network.set_address(dhcp=nic.ip.dhcp, address=nic.ip.ipAddress, netmask=nic.ip.subnetMask)
 
     def RefreshNetworkSystem(self) -> None:
         """Nothing to read anew."""
@@ -95,7 +95,7 @@ class HostNetworkSystem(Managed):
             settings = self._host.settings
             if vswitchName not in settings.switches:
                 raise NotFound(f"The switch {vswitchName} could not be found.")
-            if any(settings.switch_of(group) == vswitchName for group in self._host.port_groups):
+            if any(settings.switch_of(group) == vswitchName for group in self._host.network.port_groups):
                 raise ResourceInUse(f"The resource '{vswitchName}' is in use.", name=vswitchName)
             del settings.switches[vswitchName]
             self._host.touch()
@@ -104,18 +104,18 @@ class HostNetworkSystem(Managed):
     def AddPortGroup(self, portgrp: Any) -> None:
         """A port group; AlreadyExists, NotFound for its switch, InvalidArgument for its VLAN."""
         with self._host.lock:
-            self._host.add_port_group(portgrp.name, portgrp.vswitchName, portgrp.vlanId)
+            self._host.network.add_port_group(portgrp.name, portgrp.vswitchName, portgrp.vlanId)
             self._keep_security(portgrp)
 
     @writes
     def UpdatePortGroup(self, pgName: str, portgrp: Any) -> None:
         """Put a port group on another VLAN; a new name or another switch is not part of the rehearsal."""
         with self._host.lock:
-            if pgName not in self._host.port_groups:
+            if pgName not in self._host.network.port_groups:
                 raise NotFound(f"The port group {pgName} could not be found.")
             if (portgrp.name, portgrp.vswitchName) != (pgName, self._host.settings.switch_of(pgName)):
                 raise fault("NotSupported", "Moving or renaming a port group is not part of the rehearsal")
-            self._host.set_vlan(pgName, portgrp.vlanId)
+            self._host.network.set_vlan(pgName, portgrp.vlanId)
             self._keep_security(portgrp)
 
     def _keep_security(self, portgrp: Any) -> None:
@@ -128,7 +128,7 @@ class HostNetworkSystem(Managed):
     @writes
     def RemovePortGroup(self, pgName: str) -> None:
         """Remove a port group; NotFound, and ResourceInUse while a VM or the management is on it."""
-        self._host.remove_port_group(pgName)
+        self._host.network.remove_port_group(pgName)
 
     @writes
     def UpdateNetworkConfig(self, config: Any, changeMode: str) -> Any:

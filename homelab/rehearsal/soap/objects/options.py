@@ -5,9 +5,9 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim
 
-from homelab.rehearsal.host.parts import SCRATCH
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.wire import fault
+from homelab.rehearsal.state.parts import SCRATCH
 
 HOST = "ha-adv-options"
 AGENT = "HostAgentSettings"
@@ -58,12 +58,12 @@ class OptionManager(Managed):
                     raise fault("InvalidArgument", message, invalidProperty=option.key)
             for option in changedValue:
                 value = int(option.value) if _is_number(known[option.key]) else option.value
-                self._host.set_option(option.key, value)
+                self._host.options.set(option.key, value)
 
     def _values(self) -> dict[str, Any]:
         if self._moid == AGENT:
             return {"Config.HostAgent.plugins.solo.webServer.enableWebClient": True}
-        return self._host.options()
+        return self._host.options.all()
 
 
 def listed(values: Mapping[str, Any]) -> list[Any]:

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from pyVmomi import VmomiSupport, vim
 
+from homelab.rehearsal.soap import properties
 from homelab.rehearsal.soap.managed import Managed
 from homelab.rehearsal.soap.wire import fault
 
@@ -36,11 +37,11 @@ class OvfManager(Managed):
         store = self._face.find(datastore, self._caller)
         if store is None:
             raise fault("ManagedObjectNotFound", "The datastore is gone", obj=datastore)
-        return _Reader(root, cisp, str(store._read("name")), self._network_of).result()
+        return _Reader(root, cisp, str(properties.read(store, "name")), self._network_of).result()
 
     def _network_of(self, network: Any) -> str:
         found = self._face.find(network, self._caller)
-        return str(found._read("name")) if found else ""
+        return str(properties.read(found, "name")) if found else ""
 
 
 class _Reader:

@@ -3,10 +3,11 @@
 from typing import Any
 from urllib.parse import unquote
 
-from homelab.rehearsal.host.parts import Vm
+from homelab.rehearsal.soap import properties
 from homelab.rehearsal.soap.managed import Managed, ref
 from homelab.rehearsal.soap.objects.host_config import system_uuid
 from homelab.rehearsal.soap.objects.inventory import children_of
+from homelab.rehearsal.state.vm import Vm
 
 
 class SearchIndex(Managed):
@@ -23,13 +24,13 @@ class SearchIndex(Managed):
         if not vmSearch:
             return self._hosts(not instanceUuid and uuid.lower() == system_uuid(self._host))
         with self._host.lock:
-            vms = list(self._host.vms.values())
+            vms = list(self._host.registered_vms.values())
         return [_ref(vm) for vm in vms if (vm.instance_uuid if instanceUuid else vm.uuid).lower() == uuid.lower()]
 
     def FindByDatastorePath(self, datacenter: Any, path: str) -> Any:
         """The VM of a .vmx."""
         with self._host.lock:
-            return _first([_ref(vm) for vm in self._host.vms.values() if vm.vmx_path == path])
+            return _first([_ref(vm) for vm in self._host.registered_vms.values() if vm.vmx_path == path])
 
     def FindByDnsName(self, datacenter: Any, dnsName: str, vmSearch: bool) -> Any:
         """The host by its name."""
@@ -45,7 +46,7 @@ class SearchIndex(Managed):
 
     def FindAllByIp(self, datacenter: Any, ip: str, vmSearch: bool) -> Any:
         """The host by its address."""
-        return self._hosts(not vmSearch and ip == self._host.address)
+        return self._hosts(not vmSearch and ip == self._host.settings.network.address)
 
     def FindByInventoryPath(self, inventoryPath: str) -> Any:
         """An object of the tree by the names on the way to it from the root, `ha-datacenter/vm/cp1`; or nothing."""
@@ -65,7 +66,7 @@ class SearchIndex(Managed):
 
     def _name_of(self, target: Any) -> Any:
         found = self._face.find(target, self._caller)
-        return found._read("name") if found else None
+        return properties.read(found, "name") if found else None
 
 
 def _ref(vm: Vm) -> Any:

@@ -88,7 +88,7 @@ class SessionManager(Managed):
     @anonymous
     def Login(self, userName: str, password: str, locale: str | None) -> Any:
         """A new session; InvalidLogin for a wrong password, a wrong name and a locked account alike."""
-        if not self._host.login(userName, password):
+        if not self._host.account.login(userName, password):
             raise fault("InvalidLogin", "Cannot complete login due to an incorrect user name or password.")
         text = f"User {userName}@{self._caller.address} logged in as {self._caller.agent}"
         self._host.journal.add("UserLoginSessionEvent", text, user=userName)

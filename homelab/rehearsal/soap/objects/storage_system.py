@@ -29,7 +29,7 @@ class HostStorageSystem(Managed):
                 volume=volume(host, mount),
                 vStorageSupport="vStorageUnsupported",
             )
-            for mount in host.mounts.values()
+            for mount in host.datastores.mounts.values()
         ]
         return vim.host.FileSystemVolumeInfo(volumeTypeList=["VMFS", "NFS", "NFS41"], mountInfo=rows)
 

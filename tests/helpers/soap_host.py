@@ -12,11 +12,13 @@ from typing import Any
 from pyVim.connect import SmartConnect
 from pyVmomi import vim
 
-from homelab.rehearsal.host.hardware import MODELS
-from homelab.rehearsal.host.host import Host, Timing
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.soap import SoapFace
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import GuestSpec, NoMachines
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import GuestSpec, NoMachines
+from homelab.rehearsal.state.parts import Timing
+from homelab.rehearsal.storage.volumes import Volumes
 
 NAS, SHARE = "192.168.1.20", "/volume1/homelab"
 MIB = 1 << 20
@@ -53,7 +55,7 @@ class Seen(NoMachines):
         self.specs.append(spec)
 
 
-class Rig:
+class SoapHost:
     """A host at `address`, its datastore `NAS`, and pyVmomi."""
 
     def __init__(self, work: Path, address: str = "127.0.0.74", model: str = "GB-BRi7-8550") -> None:
@@ -69,7 +71,7 @@ class Rig:
             timing=Timing(boot_seconds=0.05, api_delay_seconds=0, shut_down_seconds=0),
             clock=self.clock,
         )
-        self.host.mount_nas(NAS, SHARE, "NAS")
+        self.host.datastores.mount_nas(NAS, SHARE, "NAS")
         self.face = SoapFace(self.host, port=0)
         self.face.start()
         self.tls = ssl.create_default_context(cadata=self.face.certificate.decode())
@@ -83,7 +85,7 @@ class Rig:
     def close(self) -> None:
         """The end."""
         self.face.stop()
-        self.host.stop()
+        self.host.power.stop()
 
     def result(self, task: Any) -> Any:
         """A task's result; its error is raised."""
@@ -94,7 +96,7 @@ class Rig:
 
     def file(self, path: str) -> Path:
         """The file behind `[NAS] PATH`."""
-        return self.host.path_of(f"[NAS] {path}")
+        return self.host.datastores.path_of(f"[NAS] {path}")
 
     def make_vm(self, name: str, *changes: Any, **fields: Any) -> Any:
         """A new VM."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.host.parts import SCRATCH
-from homelab.rehearsal.host.upkeep import DEFAULT_LOGS, LOG_DIR, LOG_UNIQUE
+from homelab.rehearsal.host.system_files import DEFAULT_LOGS, LOG_DIR, LOG_UNIQUE
 from homelab.rehearsal.shell.answers import Failure, table
 from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Value
-from homelab.rehearsal.storage.mounts import MIB, VOLUMES
+from homelab.rehearsal.state.parts import SCRATCH
+from homelab.rehearsal.storage.datastores import MIB, VOLUMES
 
 LOG_HOST = "Syslog.global.logHost"
 
@@ -121,7 +121,7 @@ def system_syslog_config_get(host: Host) -> Output:
         "Enforce SSLCertificates": False,
         "Local Log Output": _shown(host, folder) if configured else "/scratch/log",
         "Local Log Output Is Configured": configured,
-        "Local Log Output Is Persistent": host.logs_persist,
+        "Local Log Output Is Persistent": host.system_files.logs_persist,
         "Local Logging Default Rotation Size": 1024,
         "Local Logging Default Rotations": 8,
         "Log To Unique Subdirectory": str(_advanced(host, LOG_UNIQUE, False)).lower() == "true",
@@ -144,7 +144,7 @@ def system_syslog_config_set(
 
 def _shown(host: Host, folder: str) -> str:
     """A log folder as a path, however it was named."""
-    found = host.located(folder)
+    found = host.datastores.located(folder)
     return f"{VOLUMES}/{found[0].volume.directory}/{found[1]}".rstrip("/") if found else folder
 
 
@@ -162,9 +162,9 @@ def system_coredump_file_add(
     host: Host, datastore: str | None = None, file: str | None = None, size: int | None = None, enable: bool = False
 ) -> Output:
     """Make a file for core dumps on a VMFS; the size in MB."""
-    path = host.add_dump_file(datastore, file, size * MIB if size else None)
+    path = host.system_files.add_dump_file(datastore, file, size * MIB if size else None)
     if enable:
-        host.use_dump_file(path)
+        host.system_files.use_dump_file(path)
     return None
 
 
@@ -180,7 +180,7 @@ def system_coredump_file_list(host: Host) -> Output:
     settings = host.settings
     rows = tuple(
         (path, path == settings.dump_file and settings.dump_active, path == settings.dump_file, file.stat().st_size)
-        for path, file in host.dump_files().items()
+        for path, file in host.system_files.dump_files().items()
     )
     return table("DumpFile", ("Path", "Active", "Configured", "Size"), rows)
 
@@ -189,15 +189,15 @@ def system_coredump_file_set(
     host: Host, path: str | None = None, enable: bool | None = None, smart: bool = False, unconfigure: bool = False
 ) -> Output:
     """Choose the file for core dumps: by its path, or the first there is; or none."""
-    known = list(host.dump_files())
+    known = list(host.system_files.dump_files())
     if unconfigure:
-        host.use_dump_file("")
+        host.system_files.use_dump_file("")
     elif path is not None:
-        host.use_dump_file(path, active=enable is not False)
+        host.system_files.use_dump_file(path, active=enable is not False)
     elif enable and smart and known:
-        host.use_dump_file(host.settings.dump_file or known[0])
+        host.system_files.use_dump_file(host.settings.dump_file or known[0])
     elif enable is not None and host.settings.dump_file:
-        host.use_dump_file(host.settings.dump_file, active=enable)
+        host.system_files.use_dump_file(host.settings.dump_file, active=enable)
     else:
         raise Failure("Unable to find a dump file to configure")
     return None
@@ -206,13 +206,13 @@ def system_coredump_file_set(
 def system_coredump_file_remove(host: Host, file: str | None = None, force: bool = False) -> Output:
     """Remove a file for core dumps; one that is in use only with --force."""
     path = file or host.settings.dump_file
-    known = host.dump_files()
+    known = host.system_files.dump_files()
     if path not in known:
         raise Failure(f"Unable to find the dump file {path or '(none is configured)'}")
     if path == host.settings.dump_file:
         if host.settings.dump_active and not force:
             raise Failure(f"The dump file {path} is active")
-        host.use_dump_file("")
+        host.system_files.use_dump_file("")
     known[path].unlink()
     return None
 

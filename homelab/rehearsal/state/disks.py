@@ -9,7 +9,7 @@ import uuid as uuids
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from homelab.rehearsal.host.hardware import STICK, DiskModel, HardwareModel
+from homelab.rehearsal.state.hardware import STICK, DiskModel, HardwareModel
 
 SECTOR = 512
 FIRST_SECTOR = 2048

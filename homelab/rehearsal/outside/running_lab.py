@@ -1,4 +1,4 @@
-"""A lab that is being served: who serves it, and the ways into it."""
+"""A lab that runs: who serves it, and the ways into it."""
 
 import fcntl
 import json
@@ -14,14 +14,14 @@ from typing import IO, Any
 
 from homelab.errors import UsageError
 from homelab.rehearsal.faults import control
-from homelab.rehearsal.faults.table import Wish, as_json
+from homelab.rehearsal.faults.table import FaultRequest, as_json
 
 END_SECONDS = 45
 INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
-class Served:
+class RunningLab:
     """A lab that runs.
 
     `leader` is the process to enter by, as this machine numbers it; `namespaces` is root, user or none.
@@ -77,23 +77,23 @@ def terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def homelab_argv(served: Served, flags: Sequence[str], command: Sequence[str], *, guests: bool) -> list[str]:
+def homelab_argv(running: RunningLab, flags: Sequence[str], command: Sequence[str], *, guests: bool) -> list[str]:
     """The homelab command that a rehearsal runs: `bootstrap` unless told, up to `vm` where there are no guests."""
     chosen = list(command) or ["bootstrap"]
     if not guests and chosen[0] == "bootstrap" and not {"--only", "--until"} & set(chosen):
         chosen += ["--until", "vm"]
-    inventories = [word for path in served.inventories for word in ("--inventory", path)]
+    inventories = [word for path in running.inventories for word in ("--inventory", path)]
     return [sys.executable, "-m", "homelab", *inventories, *flags, "--yes", *chosen]
 
 
-def run(served: Served, argv: Sequence[str]) -> int:
+def run(running: RunningLab, argv: Sequence[str]) -> int:
     """Run a program in the lab; its exit code, 128 and the signal's number when one ended it.
 
     Ctrl-C on a terminal reaches the program by itself. Told to end otherwise, we pass that on and wait a while.
     """
     # nsenter only waits for the program, and must not be ended by a Ctrl-C that the program answers in its own way.
-    patient = None if served.namespaces == "none" else _ignore_interrupts
-    with subprocess.Popen(served.command(argv), preexec_fn=patient) as process:
+    patient = None if running.namespaces == "none" else _ignore_interrupts
+    with subprocess.Popen(running.command(argv), preexec_fn=patient) as process:
         while True:
             try:
                 status = process.wait()
@@ -121,18 +121,18 @@ def _wait(process: "subprocess.Popen[bytes]") -> int:
 
 def enter(home: Path, argv: Sequence[str]) -> int:
     """Run a program in the served lab; its exit code. UsageError when none is served."""
-    served = the_served(home)
+    running = the_running_lab(home)
     with terminated_like_interrupted():
-        return run(served, argv)
+        return run(running, argv)
 
 
-def fault(home: Path, wishes: Sequence[Wish], *, clear: bool) -> list[dict[str, Any]]:
-    """Order faults in the served lab, or end them all; what is ordered then, or what was ended."""
-    path = the_served(home).control
+def fault(home: Path, requests: Sequence[FaultRequest], *, clear: bool) -> list[dict[str, Any]]:
+    """Schedule faults in the served lab, or end them all; what is scheduled then, or what was ended."""
+    path = the_running_lab(home).control
     if clear:
         return control.ask(path, {"do": "clear"})
-    if wishes:
-        control.ask(path, {"do": "order", "wishes": as_json(wishes)})
+    if requests:
+        control.ask(path, {"do": "schedule", "requests": as_json(requests)})
     return control.ask(path, {"do": "show"})
 
 
@@ -152,9 +152,9 @@ def one_at_a_time(home: Path) -> Iterator[IO[str]]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            served = find_served(home)
+            running = find_running_lab(home)
             raise UsageError(
-                f"a rehearsal is being served already, by process {served.pid if served else 'unknown'}",
+                f"a rehearsal is being served already, by process {running.pid if running else 'unknown'}",
                 where=str(home),
                 advice="Use it with `homelab rehearsal enter`, or end that process first",
             ) from None
@@ -165,17 +165,17 @@ def one_at_a_time(home: Path) -> Iterator[IO[str]]:
             file.truncate(0)
 
 
-def the_served(home: Path) -> Served:
+def the_running_lab(home: Path) -> RunningLab:
     """The lab that is being served; UsageError when none is."""
-    served = find_served(home)
-    if served is None:
+    running = find_running_lab(home)
+    if running is None:
         raise UsageError(
             "no rehearsal is being served here", where=str(home), advice="Start one: homelab rehearsal serve"
         )
-    return served
+    return running
 
 
-def find_served(home: Path) -> Served | None:
+def find_running_lab(home: Path) -> RunningLab | None:
     """The lab that is being served, if any. A lock that nobody holds is a lab that died."""
     path = home / "rehearsal.lock"
     if not path.exists():
@@ -185,7 +185,7 @@ def find_served(home: Path) -> Served | None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             text = file.read()
-            return Served(**json.loads(text)) if text else None
+            return RunningLab(**json.loads(text)) if text else None
     return None
 
 

@@ -1,4 +1,4 @@
-"""The faults of a running lab: which are ordered, when they begin, and that they end."""
+"""The faults of a running lab: which are scheduled, when they begin, and that they end."""
 
 import json
 import threading
@@ -8,17 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from homelab.rehearsal.faults.acts import ACTS, Stage
-from homelab.rehearsal.faults.table import Wish, targets
+from homelab.rehearsal.faults.effects import EFFECTS, SimulatedLab
+from homelab.rehearsal.faults.table import FaultRequest, targets
 
 WATCH_SECONDS = 0.2
 
 
 @dataclass
-class Ordered:
-    """A wish with its targets; `writes` are those counted since, `begun` whether it is in force."""
+class ScheduledFault:
+    """A request with its targets; `writes` are those counted since, `begun` whether it is in force."""
 
-    wish: Wish
+    request: FaultRequest
     targets: tuple[str, ...]
     writes: int = 0
     begun: bool = False
@@ -26,35 +26,35 @@ class Ordered:
     def fields(self) -> dict[str, Any]:
         """For people and scripts."""
         state = "begun" if self.begun else "not begun yet"
-        return {"fault": self.wish.text, "targets": list(self.targets), "begun": self.begun, "state": state}
+        return {"fault": self.request.text, "targets": list(self.targets), "begun": self.begun, "state": state}
 
 
 @dataclass
 class Faults:
     """The faults of a running lab. `logs` is where runs write their events."""
 
-    stage: Stage
+    lab: SimulatedLab
     logs: Path
-    ordered: list[Ordered] = field(default_factory=list)
+    scheduled: list[ScheduledFault] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
         self._events = Events(self.logs)
         self._watching = False
-        for name, site in self.stage.sites.items():
-            site.host.harm.met = self.met
-            site.host.harm.wrote = partial(self.wrote, name)
+        for name, served in self.lab.hosts.items():
+            served.host.harm.on_request = self.on_request
+            served.host.harm.on_write = partial(self.on_write, name)
 
-    def order(self, wishes: Sequence[Wish]) -> list[dict[str, Any]]:
-        """Take wishes, all or none; those without a WHEN begin before this returns."""
-        guests = self.stage.guests is not None
-        new = [Ordered(wish, targets(wish, self.stage.lab, guests=guests)) for wish in wishes]
+    def schedule(self, requests: Sequence[FaultRequest]) -> list[dict[str, Any]]:
+        """Take requests, all or none; those without a WHEN begin before this returns."""
+        guests = self.lab.guests is not None
+        new = [ScheduledFault(request, targets(request, self.lab.wanted, guests=guests)) for request in requests]
         with self._lock:
             if not self._step_pending():
                 self._events.skip()
-            self.ordered += new
+            self.scheduled += new
             for one in new:
-                if one.wish.when in (None, 0):
+                if one.request.when in (None, 0):
                     self._begin(one)
             if self._step_pending() and not self._watching:
                 self._watching = True
@@ -62,20 +62,20 @@ class Faults:
         return [one.fields() for one in new]
 
     def clear(self) -> list[dict[str, Any]]:
-        """End every fault, the last one first; what was ordered."""
+        """End every fault, the last one first; what was scheduled."""
         with self._lock:
-            ended, self.ordered = self.ordered, []
+            ended, self.scheduled = self.scheduled, []
             for one in reversed(ended):
                 if one.begun:
-                    ACTS[one.wish.name][1](self.stage, one.targets)
+                    EFFECTS[one.request.name][1](self.lab, one.targets)
             return [one.fields() for one in ended]
 
     def state(self) -> list[dict[str, Any]]:
-        """What is ordered."""
+        """What is scheduled."""
         with self._lock:
-            return [one.fields() for one in self.ordered]
+            return [one.fields() for one in self.scheduled]
 
-    def met(self) -> None:
+    def on_request(self) -> None:
         """A request came in: a step may have started just before it."""
         if not self._step_pending():
             return
@@ -84,36 +84,36 @@ class Faults:
                 if event.get("event") == "start":
                     self._started(str(event.get("step")), str(event.get("target")))
 
-    def wrote(self, host: str, what: str) -> None:
+    def on_write(self, host: str, what: str) -> None:
         """Something was written to a host."""
-        if not any(isinstance(one.wish.when, int) and not one.begun for one in list(self.ordered)):
+        if not any(isinstance(one.request.when, int) and not one.begun for one in list(self.scheduled)):
             return
         with self._lock:
-            for one in self.ordered:
-                elsewhere = one.wish.aim in self.stage.sites and host != one.wish.aim
-                if isinstance(one.wish.when, int) and not one.begun and not elsewhere:
+            for one in self.scheduled:
+                elsewhere = one.request.aim in self.lab.hosts and host != one.request.aim
+                if isinstance(one.request.when, int) and not one.begun and not elsewhere:
                     one.writes += 1
-                    if one.writes >= one.wish.when:
+                    if one.writes >= one.request.when:
                         self._begin(one)
 
     def _started(self, step: str, target: str) -> None:
-        for one in self.ordered:
-            elsewhere = target in self.stage.sites and one.wish.aim in self.stage.sites and target != one.wish.aim
-            if one.wish.when == step and not one.begun and not elsewhere:
+        for one in self.scheduled:
+            elsewhere = target in self.lab.hosts and one.request.aim in self.lab.hosts and target != one.request.aim
+            if one.request.when == step and not one.begun and not elsewhere:
                 self._begin(one)
 
-    def _begin(self, one: Ordered) -> None:
+    def _begin(self, one: ScheduledFault) -> None:
         one.begun = True
-        ACTS[one.wish.name][0](self.stage, one.targets)
+        EFFECTS[one.request.name][0](self.lab, one.targets)
 
     def _step_pending(self) -> bool:
-        return any(isinstance(one.wish.when, str) and not one.begun for one in list(self.ordered))
+        return any(isinstance(one.request.when, str) and not one.begun for one in list(self.scheduled))
 
     def _watch(self) -> None:
         """Guests are asked past the lab's faces: for them nobody would look at the events."""
         pause = threading.Event()
         while not pause.wait(WATCH_SECONDS):
-            self.met()
+            self.on_request()
             with self._lock:
                 if not self._step_pending():
                     self._watching = False

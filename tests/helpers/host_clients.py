@@ -1,4 +1,4 @@
-"""A simulated host as its clients meet it: pyVmomi on its API, and its shell."""
+"""A simulated host and its clients: pyVmomi on its API, and its shell."""
 
 import ssl
 import threading
@@ -11,18 +11,20 @@ from typing import Any
 from pyVim.connect import SmartConnect
 from pyVmomi import vim
 
-from homelab.rehearsal.host.hardware import MODELS
-from homelab.rehearsal.host.host import Host, Timing
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.shell import dispatch
 from homelab.rehearsal.soap import SoapFace
-from homelab.rehearsal.storage.storage import Nas, Volumes
-from homelab.rehearsal.vms.machines import NoMachines
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.state.parts import Timing
+from homelab.rehearsal.storage.volumes import Volumes
 
 NAS, SHARE = "192.168.1.20", "/volume1/homelab"
 QUICK = Timing(boot_seconds=0.05, api_delay_seconds=0, shut_down_seconds=0)
 
 
-class Met:
+class HostClients:
     """A host, its face at `address`, pyVmomi logged in, and a shell; `stop` ends it."""
 
     def __init__(self, work: Path, address: str, model: str = "GB-BRi7-8550") -> None:
@@ -42,7 +44,7 @@ class Met:
 
     def stop(self) -> None:
         self.face.stop()
-        self.host.stop()
+        self.host.power.stop()
 
     def shell(self, line: str) -> tuple[str, str, int]:
         with self.host.lock:
@@ -62,9 +64,9 @@ class Met:
 
     def boot(self, *, clean: bool = True) -> None:
         """Go down and come up, whatever the face does meanwhile."""
-        boots = self.host.boots
-        self.host.reboot() if clean else self.host.power_cut()
-        until(lambda: self.host.boots == boots + 1)
+        boots = self.host.power.boots
+        self.host.power.reboot() if clean else self.host.power.cut()
+        until(lambda: self.host.power.boots == boots + 1)
 
 
 def until(condition: Callable[[], Any], seconds: float = 10) -> None:

@@ -9,61 +9,34 @@ import re
 import shutil
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from homelab.formats.nfs.volume import volume_directory
-from homelab.rehearsal.host.refusals import (
+from homelab.rehearsal.nas.nas import Nas
+from homelab.rehearsal.state.mounts import Volume
+from homelab.rehearsal.state.refusals import (
     DiskHasParent,
     FileAlreadyExists,
     FileLocked,
     FileNotFound,
     InvalidArgument,
     InvalidDatastorePath,
-    NasRefused,
     NoDiskSpace,
-    ReadOnly,
-    RootSquashed,
 )
 from homelab.rehearsal.storage.deltas import ancestors, child_descriptor, delta_of, layers_of, parent_of
-from homelab.rehearsal.storage.disk_files import SECTOR, copy_folder, copy_sparse, is_thin, used
+from homelab.rehearsal.storage.disk_files import (
+    SECTOR,
+    copy_folder,
+    copy_sparse,
+    descriptor,
+    flat_of,
+    is_thin,
+    used,
+    writes_of,
+)
+from homelab.rehearsal.storage.paths import split
 
-DENIED = "The NFS server denied the mount request"
-NO_CONNECTION = "Unable to connect to NFS server"
 LOCAL = ".local"
-
-
-@dataclass
-class Nas:
-    """The NAS as hosts meet it: what it exports, and how it misbehaves.
-
-    `refuses` is a sysinfo text that answers every mount; `read_only` lets mounts pass and writes fail; `away` is
-    a NAS that does not answer. `denied` are the hosts that the export does not name, `read_only_to` and `squashed`
-    those that it does not let write, or not as root: addresses, or names where hosts share one.
-    """
-
-    addresses: set[str] = field(default_factory=set)
-    exports: set[str] = field(default_factory=set)
-    read_only: bool = False
-    refuses: str | None = None
-    away: bool = False
-    full: bool = False
-    denied: set[str] = field(default_factory=set)
-    read_only_to: set[str] = field(default_factory=set)
-    squashed: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A file system: the folder behind it, its name under /vmfs/volumes, and its size where it has one of its own.
-
-    `overhead` is what the file system itself takes of its size.
-    """
-
-    path: Path
-    directory: str
-    capacity: int | None = None
-    overhead: int = 0
 
 
 class Volumes:
@@ -86,15 +59,9 @@ class Volumes:
 
     def mount(self, server: str, share: str, *, client: str = "") -> Volume:
         """The volume of an export; NasRefused with ESXi's sysinfo text when the NAS would not serve it."""
-        nas = self.nas
-        if nas.refuses:
-            raise NasRefused(nas.refuses)
-        if nas.away or server not in nas.addresses:
-            raise NasRefused(NO_CONNECTION)
         # A server drops a trailing slash; to ESXi it is another volume all the same.
         export = share.rstrip("/")
-        if export not in nas.exports or nas.denied & {client, self.client}:
-            raise NasRefused(DENIED)
+        self.nas.check_mount(server, export, client, self.client)
         path = self.root / export.strip("/").replace("/", "_")
         path.mkdir(parents=True, exist_ok=True)
         return Volume(path, volume_directory(server, share))
@@ -127,12 +94,8 @@ class Volumes:
 
     def check_writable(self, path: Path, *, label: str) -> None:
         """ReadOnly when the NAS exports the volume read-only, RootSquashed when it does not take root for root."""
-        if not self._on_nas(path):
-            return
-        if self.nas.read_only or self.client in self.nas.read_only_to:
-            raise ReadOnly(f"Cannot access file {label}: Read-only file system", file=label)
-        if self.client in self.nas.squashed:
-            raise RootSquashed(f"Cannot access file {label}: Permission denied", file=label)
+        if self._on_nas(path):
+            self.nas.check_write(self.client, label=label)
 
     def check_space(self, path: Path, *, label: str, size: int = 0) -> None:
         """What `check_writable` says, and NoDiskSpace when the volume is full, or has no room for `size` bytes."""
@@ -300,53 +263,8 @@ class Volumes:
             raise FileNotFound(f"File {label} was not found", file=label)
 
 
-def flat_of(path: Path) -> Path:
-    """The data of a disk."""
-    return path.with_name(f"{path.stem}-flat.vmdk")
-
-
-def writes_of(path: Path) -> Path:
-    """The folder with the guest's writes."""
-    return path.with_name(f"{path.name}.d")
-
-
 def _forget(writes: Path) -> None:
     """Real guests' writes lie on a file system of their own, and what is beside the disk is a link to it."""
     shutil.rmtree(writes.resolve(), ignore_errors=True)
     if writes.is_symlink():
         writes.unlink()
-
-
-def descriptor(stem: str, capacity: int, *, thin: bool) -> str:
-    """The text of a VMDK descriptor for a flat extent."""
-    lines = [
-        "# Disk DescriptorFile",
-        "version=1",
-        'encoding="UTF-8"',
-        "CID=fffffffe",
-        "parentCID=ffffffff",
-        'createType="vmfs"',
-        "",
-        "# Extent description",
-        f'RW {capacity // SECTOR} VMFS "{stem}-flat.vmdk"',
-        "",
-        "# The Disk Data Base",
-        "#DDB",
-        "",
-        'ddb.adapterType = "lsilogic"',
-        'ddb.virtualHWVersion = "13"',
-    ]
-    return "\n".join([*lines, *(['ddb.thinProvisioned = "1"'] if thin else []), ""])
-
-
-def split(datastore_path: str) -> tuple[str, str]:
-    """`[NAME] a/b` as ("NAME", "a/b"); InvalidDatastorePath for anything else."""
-    found = re.fullmatch(r"\[([^\]]+)\]\s*(.*)", datastore_path or "")
-    if not found:
-        raise InvalidDatastorePath(f"Invalid datastore path '{datastore_path}'.", datastorePath=datastore_path or "")
-    return found[1], found[2]
-
-
-def join(datastore: str, path: str) -> str:
-    """("NAME", "a/b") as `[NAME] a/b`."""
-    return f"[{datastore}] {path}".rstrip()

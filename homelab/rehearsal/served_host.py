@@ -6,15 +6,16 @@ from ipaddress import IPv4Address, IPv4Network
 
 from homelab.lab import EsxiHost, Lab
 from homelab.rehearsal.guests.network import Loopback, Network
-from homelab.rehearsal.host.hardware import MODELS
-from homelab.rehearsal.host.host import Host, Timing
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.host.network import installed, leased
-from homelab.rehearsal.host.settings import NetworkSettings
 from homelab.rehearsal.shell.server import ShellFace
 from homelab.rehearsal.soap.face import SoapFace
-from homelab.rehearsal.storage.disks import lay_foreign
-from homelab.rehearsal.storage.storage import Volumes
-from homelab.rehearsal.vms.machines import Machines
+from homelab.rehearsal.state.disks import lay_foreign
+from homelab.rehearsal.state.hardware import MODELS
+from homelab.rehearsal.state.machines import Machines
+from homelab.rehearsal.state.parts import Timing
+from homelab.rehearsal.state.settings import NetworkSettings
+from homelab.rehearsal.storage.volumes import Volumes
 
 SHELL = "TSM-SSH"
 
@@ -41,7 +42,7 @@ class Lan:
         return installed(wanted.name, address, self.network, str(self.gateway), dns, self.domain)
 
 
-class Site:
+class ServedHost:
     """A host that can be met on its address: both faces follow what the host's state says."""
 
     def __init__(
@@ -73,16 +74,16 @@ class Site:
         self.shell = ShellFace(self.host, first, wanted.ssh_port)
         self._api_up = False
         self._over = threading.Event()
-        self.host.on_down = self._down
-        self.host.on_up = self._up
-        self.host.on_move = self._move
+        self.host.power.on_down = self._down
+        self.host.power.on_up = self._up
+        self.host.network.on_move = self._move
 
     def start(self) -> None:
         """Be there, as a host that has just been installed."""
         self._up()
         threading.Thread(target=self._follow, name=f"{self.host.name} faces", daemon=True).start()
 
-    def clone_stick_of(self, other: "Site") -> None:
+    def clone_stick_of(self, other: "ServedHost") -> None:
         """Boot from a copy of another host's stick: the same installation's id, certificate and SSH host key."""
         self.host.stick_uuid = other.host.stick_uuid
         self.api.use_certificate(other.api.pair)
@@ -96,13 +97,13 @@ class Site:
     def stop(self) -> None:
         """Be gone."""
         self._over.set()
-        self.host.stop()
+        self.host.power.stop()
         self._down()
 
     def _up(self) -> None:
         # A power cut may have undone a move.
-        self._address = IPv4Address(self.host.address)
-        self.api.address = self.shell.address = self.host.address
+        self._address = IPv4Address(self.host.settings.network.address)
+        self.api.address = self.shell.address = self.host.settings.network.address
         self.network.add_address(self._address)
         self._adjust()
 
@@ -110,7 +111,7 @@ class Site:
         """The host answers at its new address, and no longer at the old one: what is under way there is cut off."""
         with self.host.lock:
             # First the address: on a network of its own nobody hears even the end of a connection, as on a LAN.
-            if self.host.reachable:
+            if self.host.power.reachable:
                 self.network.remove_address(self._address)
                 self.shell.stop()
                 if self._api_up:
@@ -135,9 +136,9 @@ class Site:
 
     def _adjust(self) -> None:
         with self.host.lock:
-            if self._over.is_set() or not self.host.reachable:
+            if self._over.is_set() or not self.host.power.reachable:
                 return
-            if self.host.api_ready and not self._api_up:
+            if self.host.power.api_ready and not self._api_up:
                 self.api.start()
                 self._api_up = True
             ssh = self.host.services[SHELL].running
@@ -150,7 +151,7 @@ class Site:
         """What the inventory wants to be on the host's first disk."""
         disk = next(iter(self.host.disks.values()))
         if self.wanted.rehearsal_disk == "vmfs":
-            self.host.leave_vmfs(disk)
+            self.host.datastores.leave_vmfs(disk)
         elif self.wanted.rehearsal_disk == "foreign":
             lay_foreign(disk)
 

@@ -1,16 +1,12 @@
 """The question that a VM asks when its folder is another than the one its .vmx was written for. Knows no protocol."""
 
-import hashlib
-import os
-import threading
 import uuid as uuids
-from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 
-from homelab.rehearsal.host.parts import Question, Vm
-from homelab.rehearsal.host.refusals import InvalidArgument, InvalidState, PowerOnRefused
-from homelab.rehearsal.storage.mounts import MountActions
+from homelab.rehearsal.state.host_state import HostState
+from homelab.rehearsal.state.refusals import InvalidArgument, InvalidState, PowerOnRefused
+from homelab.rehearsal.state.vm import Question, Vm
+from homelab.rehearsal.vms.registry import VmRegistry
 
 CANCEL, MOVED, COPIED = "0", "1", "2"
 CHOICES = ((CANCEL, "Cancel", "Cancel"), (MOVED, "I Moved It", "I Moved It"), (COPIED, "I Copied It", "I Copied It"))
@@ -24,29 +20,18 @@ ANSWERS = {"i moved it": MOVED, "i copied it": COPIED}
 _numbers = count(1)
 
 
-class MoveQuestions(MountActions):
-    """What a host does about VMs that were moved or copied; `Host` inherits it."""
+class MoveQuestions:
+    """Asks about VMs that were moved or copied, and takes the answers."""
 
-    changed: threading.Condition
-    path_of: Callable[[str], Path]
-    rewrite_vmx: Callable[[Vm], None]
+    def __init__(self, state: HostState, vms: VmRegistry) -> None:
+        self._state, self._vms = state, vms
 
-    def location_of(self, vm: Vm) -> str:
-        """The hash of the place where a VM's .vmx is, as `uuid.location` has it."""
-        place = os.path.relpath(self.path_of(vm.vmx_path), self.volumes.root)
-        digits = hashlib.sha256(place.encode()).digest()[:14].hex(" ")
-        return f"56 4d {digits[:17]}-{digits[18:]}"
-
-    def was_moved(self, vm: Vm) -> bool:
-        """Whether the VM lies elsewhere than its .vmx says."""
-        return bool(vm.location) and vm.location != self.location_of(vm)
-
-    def settle_move(self, vm: Vm) -> None:
+    def settle(self, vm: Vm) -> None:
         """Ask whether a VM was moved or copied unless its .vmx says so; PowerOnRefused when the answer is Cancel.
 
         Call with the host's lock held, once; it is given up while the VM waits.
         """
-        if not self.was_moved(vm):
+        if not self._vms.was_moved(vm):
             return
         options = vm.extra_config
         choice = ACTIONS.get(options.get("uuid.action", "").lower())
@@ -60,11 +45,11 @@ class MoveQuestions(MountActions):
             for nic in vm.nics:
                 nic.mac = nic.mac if nic.address_type == "manual" else ""
         vm.location = ""
-        self.rewrite_vmx(vm)
+        self._vms.rewrite_vmx(vm)
 
     def answer(self, vm: Vm, question_id: str, choice: str) -> None:
         """Answer a VM's question; InvalidArgument for another question or choice, InvalidState when none is asked."""
-        with self.lock:
+        with self._state.lock:
             if vm.question is None or vm.question.answer is not None:
                 raise InvalidState("The operation is not allowed in the current state.")
             if question_id != vm.question.id:
@@ -72,13 +57,13 @@ class MoveQuestions(MountActions):
             if choice not in [key for key, _, _ in vm.question.choices]:
                 raise _wrong("answerChoice")
             vm.question.answer = choice
-            self.touch(dirty=False)
+            self._state.touch(dirty=False)
 
     def _ask(self, vm: Vm) -> str:
         question = vm.question = Question(f"_vmx{next(_numbers)}", TEXT, CHOICES, default=2)
-        self.touch(dirty=False)
+        self._state.touch(dirty=False)
         while question.answer is None and vm.question is question:
-            self.changed.wait()
+            self._state.changed.wait()
         vm.question = None
         return question.answer or CANCEL
 

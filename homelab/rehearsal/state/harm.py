@@ -25,8 +25,8 @@ class Harm:
     `stick_lost` is how the host lost its boot stick: "late", it came when the boot had gone on in memory, or "gone", it
     died since. `backup_bytes` is how much of a copy of its configuration the host has room for. `unknown` are the paths
     of properties that hostd does not tell yet, as in the first moments after a boot: a property collector leaves them
-    out. `met` is called when a request comes in, before it is looked at; `wrote` with the name of every call, command
-    or transfer that writes, before it is answered. Neither may be called by a thread that holds a host's lock.
+    out. `on_request` is called when a request comes in, before it is looked at; `on_write` with the name of every call,
+    command or transfer that writes, before it is answered. Neither may be called by a thread that holds a host's lock.
     """
 
     reboot_hangs: bool = False
@@ -45,8 +45,8 @@ class Harm:
     backup_bytes: int | None = None
     clock_skew: timedelta = timedelta(0)
     unknown: frozenset[str] = frozenset()
-    met: Callable[[], None] = _nothing
-    wrote: Callable[[str], None] = _nothing
+    on_request: Callable[[], None] = _nothing
+    on_write: Callable[[str], None] = _nothing
 
     def next_task_fails(self) -> bool:
         """Whether the task that starts now is the one that fails; the next one does not."""
@@ -60,7 +60,7 @@ class Harm:
 
     def answers(self, connection: socket.socket) -> bool:
         """Whether a request that came in by the API is answered: not while mute, late while slow, never when reset."""
-        self.met()
+        self.on_request()
         if self.resets:
             reset(connection)
             return False

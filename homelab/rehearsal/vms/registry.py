@@ -1,0 +1,173 @@
+"""The VMs in the inventory of one simulated host: how they come into it, change, and leave it. Knows no protocol."""
+
+import hashlib
+import os
+import re
+import uuid as uuids
+from contextlib import suppress
+
+from homelab.rehearsal.state.host_state import HostState
+from homelab.rehearsal.state.refusals import (
+    DuplicateName,
+    FileAlreadyExists,
+    FileNotFound,
+    InvalidArgument,
+    InvalidName,
+    NotFound,
+    Refusal,
+)
+from homelab.rehearsal.state.vm import Vm
+from homelab.rehearsal.storage.datastores import Datastores
+from homelab.rehearsal.storage.paths import join, split
+from homelab.rehearsal.vms.states import must_be, note
+from homelab.rehearsal.vms.vmx import parse_vmx, render_vmx
+
+
+class VmRegistry:
+    """Registers VMs and writes what they are configured to be. Every method takes the host's lock."""
+
+    def __init__(self, state: HostState, datastores: Datastores) -> None:
+        self._state, self._datastores = state, datastores
+        self._last_moid = 0
+
+    def next_moid(self) -> str:
+        """An id for the next VM: ESXi counts up and never uses one twice."""
+        self._last_moid += 1
+        return str(self._last_moid)
+
+    def by_id(self, moid: str) -> Vm:
+        """The VM of that id; NotFound when it is gone."""
+        with self._state.lock:
+            if moid not in self._state.registered_vms:
+                raise NotFound(f"Unable to find a VM corresponding to {moid!r}")
+            return self._state.registered_vms[moid]
+
+    def named(self, name: str) -> Vm | None:
+        """The VM of that name, if there is one."""
+        with self._state.lock:
+            return next((vm for vm in self._state.registered_vms.values() if vm.name == name), None)
+
+    def create(self, vm: Vm) -> Vm:
+        """Register a new VM and make its folder and its .vmx; disks are there already or were made before.
+
+        `vm.vmx_path` may name the datastore only (`[NAS]`): then the folder takes the VM's name.
+        """
+        with self._state.lock:
+            self.check_new(vm)
+            store, path = split(vm.vmx_path)
+            if not path.endswith(".vmx"):
+                path = f"{path.rstrip('/') or vm.name}/{vm.name}.vmx"
+            vm.datastore, vm.vmx_path = store, join(store, path)
+            if self._datastores.volumes.resolve(self._datastores.folder_of(store), path).exists():
+                raise FileAlreadyExists(f"File {vm.vmx_path} already exists", file=vm.vmx_path)
+            self._give_macs(vm)
+            self._write_vmx(vm)
+            self._state.registered_vms[vm.moid] = vm
+            note(self._state, "VmCreatedEvent", vm, "Created virtual machine {vm}")
+            self._state.touch()
+            return vm
+
+    def register(self, vmx_path: str, name: str | None = None) -> Vm:
+        """Add a VM that lies on a datastore to the inventory, as its .vmx tells it."""
+        with self._state.lock:
+            if any(vm.vmx_path == vmx_path for vm in self._state.registered_vms.values()):
+                raise _AlreadyRegistered(vmx_path)
+            file = self._datastores.path_of(vmx_path)
+            if not file.is_file():
+                raise FileNotFound(f"File {vmx_path} was not found", file=vmx_path)
+            vm = parse_vmx(file.read_text(), vmx_path, self.next_moid())
+            vm.name = name or vm.name
+            for disk in vm.disks:
+                with suppress(Refusal):
+                    disk.parents = self._datastores.parents_of(disk.path)
+            self.check_new(vm)
+            self._state.registered_vms[vm.moid] = vm
+            note(self._state, "VmRegisteredEvent", vm, "Registered {vm}")
+            self._state.touch()
+            return vm
+
+    def unregister(self, vm: Vm) -> None:
+        """Forget the VM; its files stay."""
+        with self._state.lock:
+            must_be(vm, on=False, wanted="poweredOff")
+            del self._state.registered_vms[vm.moid]
+            note(self._state, "VmRemovedEvent", vm, "Removed {vm}")
+            self._state.touch()
+
+    def destroy(self, vm: Vm) -> None:
+        """Forget the VM and delete its disks, the shared parents of them too, its own files, and an empty folder."""
+        with self._state.lock:
+            must_be(vm, on=False, wanted="poweredOff")
+            for disk in vm.disks:
+                self._datastores.delete_chain(disk.path)
+            own = self._datastores.path_of(vm.vmx_path)
+            if own.exists():
+                self._datastores.volumes.delete(own, label=vm.vmx_path)
+            with suppress(OSError):
+                own.parent.rmdir()
+            del self._state.registered_vms[vm.moid]
+            note(self._state, "VmRemovedEvent", vm, "Removed {vm}")
+            self._state.touch()
+
+    def update(self, vm: Vm) -> None:
+        """Write the VM's .vmx again after a change of its configuration."""
+        with self._state.lock:
+            self.rewrite_vmx(vm)
+            note(self._state, "VmReconfiguredEvent", vm, "Reconfigured {vm}")
+
+    def rewrite_vmx(self, vm: Vm) -> None:
+        """Write the VM's .vmx as it is now."""
+        with self._state.lock:
+            self._give_macs(vm)
+            self._write_vmx(vm)
+            self._state.touch()
+
+    def extend_disk(self, path: str, capacity: int) -> None:
+        """Grow a disk, and what VMs that use it know of its size."""
+        with self._state.lock:
+            self._datastores.volumes.extend_disk(self._datastores.path_of(path), capacity, label=path)
+            for disk in (disk for vm in self._state.registered_vms.values() for disk in vm.disks if disk.path == path):
+                disk.capacity = capacity
+            self._state.touch(dirty=False)
+
+    def location_of(self, vm: Vm) -> str:
+        """The hash of the place where a VM's .vmx is, as `uuid.location` has it."""
+        place = os.path.relpath(self._datastores.path_of(vm.vmx_path), self._datastores.volumes.root)
+        digits = hashlib.sha256(place.encode()).digest()[:14].hex(" ")
+        return f"56 4d {digits[:17]}-{digits[18:]}"
+
+    def was_moved(self, vm: Vm) -> bool:
+        """Whether the VM lies elsewhere than its .vmx says."""
+        return bool(vm.location) and vm.location != self.location_of(vm)
+
+    def check_new(self, vm: Vm) -> None:
+        """DuplicateName or InvalidName when the host cannot take a VM of that name."""
+        if not vm.name or re.search(r"[/\\%]", vm.name):
+            raise InvalidName(f"The name '{vm.name}' is not valid.", name=vm.name)
+        other = self.named(vm.name)
+        if other:
+            raise DuplicateName(f"The name '{vm.name}' already exists.", name=vm.name)
+
+    def _give_macs(self, vm: Vm) -> None:
+        for index, nic in enumerate(vm.nics):
+            if not nic.mac:
+                # The last three bytes of the VM's UUID, as ESXi generates them.
+                tail = uuids.UUID(vm.uuid).bytes[-3:]
+                nic.mac = ":".join(f"{part:02x}" for part in (0, 0x0C, 0x29, *tail[:2], (tail[2] + 10 * index) % 256))
+                nic.address_type = "generated"
+            elif not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", nic.mac.lower()):
+                raise InvalidArgument(f"Invalid MAC address {nic.mac}", invalidProperty="macAddress")
+
+    def _write_vmx(self, vm: Vm) -> None:
+        file = self._datastores.path_of(vm.vmx_path)
+        vm.location = vm.location or self.location_of(vm)
+        self._datastores.volumes.check_space(file, label=vm.vmx_path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(render_vmx(vm))
+
+
+class _AlreadyRegistered(FileAlreadyExists):
+    fault = "AlreadyExists"
+
+    def __init__(self, vmx_path: str) -> None:
+        super().__init__(f"The specified key, name, or identifier '{vmx_path}' already exists.", name=vmx_path)

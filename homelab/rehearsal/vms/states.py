@@ -1,0 +1,25 @@
+"""What every action on a VM asks of its state, and the event that it leaves."""
+
+from homelab.rehearsal.state.host_state import HostState
+from homelab.rehearsal.state.refusals import InvalidPowerState, InvalidState
+from homelab.rehearsal.state.vm import Vm
+
+
+def note(state: HostState, kind: str, vm: Vm, text: str) -> None:
+    """Write an event about a VM; `{vm}` in the text is its name and its place."""
+    where = f"{vm.name} on {state.name} in ha-datacenter"
+    state.journal.add(kind, text.format(vm=where), vm=vm.moid, vm_name=vm.name)
+
+
+def must_be(vm: Vm, *, on: bool, wanted: str) -> None:
+    """InvalidState while a VM asks a question, InvalidPowerState when it is not on or off as it must be."""
+    if vm.question and not on:
+        raise InvalidState("The operation is not allowed in the current state.")
+    if vm.powered_on != on:
+        state = "poweredOn" if vm.powered_on else "poweredOff"
+        raise InvalidPowerState(
+            "The attempted operation cannot be performed in the current state "
+            f"({'Powered on' if vm.powered_on else 'Powered off'}).",
+            requestedState=wanted,
+            existingState=state,
+        )
