@@ -22,9 +22,9 @@ def trust(options: Options, host: str, *, forget: bool) -> int:
     found = trusted(files, [] if nameless else machines(read_lab(options.inventories, vault_of(options)).lab), host)
     if forget:
         return _forget(options, files, host, found)
-    pins = files.pins()
+    pins = files.trust.pins()
     certificate = pins[found.names[0]].certificate if found.names else "none"
-    keys = files.host_keys_of(found.ssh_names)
+    keys = files.trust.host_keys_of(found.ssh_names)
     if options.ui.json:
         fields = {"host": host, "certificate": certificate, "host_keys": keys, "pinned_as": found.names}
         options.ui.document(fields)
@@ -49,14 +49,14 @@ class Trusted:
 
 
 def _forget(options: Options, files: HomeFiles, host: str, found: Trusted) -> int:
-    if not found.names and not files.mentions(found.ssh_names):
+    if not found.names and not files.trust.mentions(found.ssh_names):
         options.ui.say(f"{host}: nothing is pinned; it is met for the first time at the next contact")
         return DONE
     for sentence in files.close_up():
         options.ui.note(sentence)
     with files.alone(f"trust {host} --forget", options.ui.warn):
-        files.forget_pins(found.names)
-        files.forget_host_keys(found.ssh_names)
+        files.trust.forget_pins(found.names)
+        files.trust.forget_host_keys(found.ssh_names)
     options.ui.say(f"{host}{found.other_names(host)}: forgotten; it is met for the first time at the next contact")
     return DONE
 
@@ -66,18 +66,18 @@ def trusted(files: HomeFiles, known: Sequence[Machine], host: str) -> Trusted:
 
     `known` are the machines of the inventory.
     """
-    pins, address = files.pins(), _address(host)
+    pins, address = files.trust.pins(), _address(host)
     meant = [machine for machine in known if host in (machine.name, machine.address)]
     names = [name for machine in meant for name in named(pins, machine.name, machine.place)]
     ssh_names = {known_host_name(machine.address, machine.ssh_port) for machine in meant}
     if address is not None:
         names += ever_at(pins, host)
-        ssh_names |= {known_host_name(host, 22), *files.host_key_names(host)}
+        ssh_names |= {known_host_name(host, 22), *files.trust.host_key_names(host)}
     elif not meant and host in pins:
         names.append(host)
         for place in pins[host].addresses[:1]:
-            ssh_names |= files.host_key_names(place.rpartition(":")[0])
-    if not meant and not names and not files.mentions(ssh_names):
+            ssh_names |= files.trust.host_key_names(place.rpartition(":")[0])
+    if not meant and not names and not files.trust.mentions(ssh_names):
         raise UsageError(
             f"neither the inventory nor the pins know {host}",
             where="command line",

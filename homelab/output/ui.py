@@ -173,7 +173,7 @@ class Ui:
     def progress(self, sentence: str) -> Iterator[Callable[[int, int], None]]:
         """How far a transfer is: a bar on a terminal, elsewhere a line now and then. Called with (done, in all)."""
         if self.quiet or not self._err.is_terminal:
-            yield self._now_and_then(sentence)
+            yield _now_and_then(sentence, self.note)
             return
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
@@ -181,17 +181,6 @@ class Ui:
         with Progress(*columns, console=self._err, transient=True) as bars:
             task = bars.add_task(self._fit(sentence), total=None)
             yield lambda done, total: bars.update(task, completed=done, total=total or None)
-
-    def _now_and_then(self, sentence: str) -> Callable[[int, int], None]:
-        said = time.monotonic()
-
-        def report(done: int, total: int) -> None:
-            nonlocal said
-            if time.monotonic() - said >= QUIET_WAIT.total_seconds():
-                said = time.monotonic()
-                self.note(f"{sentence}: {done / 1e6:.0f}" + (f" of {total / 1e6:.0f} MB" if total else " MB"))
-
-        return report
 
     def ask_secret(self, prompt: str = "Vault password: ") -> str:
         """A password, typed unseen."""
@@ -213,3 +202,15 @@ class Ui:
             return sys.stdin.readline().strip()
         except UnicodeDecodeError:
             return ""
+
+
+def _now_and_then(sentence: str, note: Callable[[str], None]) -> Callable[[int, int], None]:
+    said = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said >= QUIET_WAIT.total_seconds():
+            said = time.monotonic()
+            note(f"{sentence}: {done / 1e6:.0f}" + (f" of {total / 1e6:.0f} MB" if total else " MB"))
+
+    return report

@@ -128,9 +128,9 @@ def _look_at_guest(world: World, lab: Lab, name: str) -> GuestLook | GuestAway:
         untouched = bool(found[1].seed)
         if mark := found[1].marks.get("homelab.host_key"):
             _trust_mark(world.files, name, address, mark, host=found[0])
-    key_file = None if lab.guests.authorized_keys or server else world.files.key
+    key_file = None if lab.guests.authorized_keys or server else world.files.trust.key
     if key_file:
-        world.files.own_key()
+        world.files.trust.own_key()
     login = ssh.Login(name, address, GUEST_SSH_PORT, user, GUEST_SSH_TIMEOUT, key=key_file)
     try:
         with ssh.connect(login, world.files, world.note) as shell:
@@ -153,4 +153,4 @@ def _trust_mark(files: HomeFiles, name: str, address: str, mark: str, *, host: s
             where=where,
             advice=f"Somebody changed it: look at the VM's settings on {host}, or have the VM made anew",
         ) from error
-    files.meet_host_key(known_host_name(address, GUEST_SSH_PORT), key, machine=name, where=where)
+    files.trust.meet_host_key(known_host_name(address, GUEST_SSH_PORT), key, machine=name, where=where)

@@ -222,7 +222,7 @@ def _without_delay(client: paramiko.SSHClient) -> None:
 
 def _load_known(client: paramiko.SSHClient, login: Login, files: HomeFiles) -> None:
     """The keys of this one machine; whatever else stands in the file is no business of this connection."""
-    for key in files.host_keys_of({login.known_as}):
+    for key in files.trust.host_keys_of({login.known_as}):
         # One that paramiko cannot read stays unknown to it, and _Pin refuses whatever is shown instead.
         with suppress(paramiko.SSHException, ValueError):
             entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{login.known_as} {key}")
@@ -239,7 +239,7 @@ class _Pin(paramiko.MissingHostKeyPolicy):
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         """Keep the key of a host that is met for the first time; one of another kind than the known one is refused."""
         login, line = self._login, f"{key.get_name()} {key.get_base64()}"
-        if self._files.meet_host_key(login.known_as, line, machine=login.name, where=login.where):
+        if self._files.trust.meet_host_key(login.known_as, line, machine=login.name, where=login.where):
             self._report(f"{login.where} is met for the first time; its key is trusted now: {key.fingerprint}")
 
 

@@ -220,7 +220,7 @@ class World:
     def play(self, playbook: str, target: str, variables: Mapping[str, Any], *, skip: Sequence[str] = ()) -> int:
         """Run one of our playbooks for one guest, without some of its roles; how many tasks changed something."""
         ours = any(vm.name == target for vm in self._known.vms) and not self._known.guests.authorized_keys
-        key = {"ansible_ssh_private_key_file": str(self.files.key)} if ours else {}
+        key = {"ansible_ssh_private_key_file": str(self.files.trust.key)} if ours else {}
         play = ansible.Play(
             playbook=data_folder("playbooks") / playbook,
             limit=target,
@@ -244,7 +244,7 @@ class World:
             self.lan.exports.forget(target)
 
     def _pinned_keys(self) -> str:
-        option = ssh.file_option("UserKnownHostsFile", self.files.known_hosts)
+        option = ssh.file_option("UserKnownHostsFile", self.files.trust.known_hosts)
         return f"-o {shlex.quote(option)} -o StrictHostKeyChecking=yes"
 
     # -- waiting

@@ -181,10 +181,10 @@ def test_trust_knows_every_name_and_every_address_that_was_pinned(
     found = trusted(files, machines(sample_lab()), asked)
     assert found.names == pinned_as
     assert sum(any(line.startswith(f"{name} ") for name in found.ssh_names) for line in KNOWN.splitlines()) == keys
-    files.forget_pins(found.names)
-    files.forget_host_keys(found.ssh_names)
-    assert set(files.pins()) == set(PINS) - set(pinned_as)
-    assert len(files.known_hosts.read_text().splitlines()) == len(KNOWN.splitlines()) - keys
+    files.trust.forget_pins(found.names)
+    files.trust.forget_host_keys(found.ssh_names)
+    assert set(files.trust.pins()) == set(PINS) - set(pinned_as)
+    assert len(files.trust.known_hosts.read_text().splitlines()) == len(KNOWN.splitlines()) - keys
 
 
 def test_forgetting_a_machine_leaves_the_host_keys_of_others(homelab: Homelab, pinned: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,12 +29,14 @@ def cache_folder() -> Path:
 
 
 @dataclass
-class HomeFiles(TrustFiles):
+class HomeFiles:
     """Paths and small writes below one `.homelab/`; made with mode 0700 at the first write. Errors come in words.
 
-    `cannot_write` says why the logs of this run are not whole, None while they are; `warn` is told of it once.
+    `trust` is what is pinned there, and our own key. `cannot_write` says why the logs of this run are not whole, None
+    while they are; `warn` is told of it once.
     """
 
+    home: Path
     secrets: tuple[str, ...] = ()
     run: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ"))
     cannot_write: str | None = None
@@ -41,6 +44,8 @@ class HomeFiles(TrustFiles):
 
     def __post_init__(self) -> None:
         self.masks = Masks(self.secrets)
+        self._lock = threading.RLock()
+        self.trust = TrustFiles(self.home, self._lock, self._write)
         self._said: set[str] = set()
 
     def once(self, sentence: str) -> bool:

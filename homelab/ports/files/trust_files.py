@@ -1,10 +1,9 @@
 """What is trusted, and our own key, in `.homelab/`: read, changed and written by one at a time."""
 
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,14 +17,18 @@ from homelab.ports.files.private import told
 
 
 @dataclass
-class TrustFiles(ABC):
-    """Pinned certificates, known host keys, and the key that guests are reached with."""
+class TrustFiles:
+    """Pinned certificates, known host keys, and the key that guests are reached with.
+
+    `write` writes a small file whole, and records it; `lock` is held while one is changed.
+    """
 
     home: Path
-    _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
+    lock: threading.RLock
+    write: Callable[[Path, str], None]
 
     @property
-    def trust(self) -> Path:
+    def pin_file(self) -> Path:
         """Pinned certificates, in the form that homelab.formats.trust.pins tells."""
         return self.home / "trust.json"
 
@@ -42,16 +45,12 @@ class TrustFiles(ABC):
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Small files are read, changed and written by one thread of one process at a time: `plan` pins, too."""
-        with self._lock, ExitStack() as held:
+        with self.lock, ExitStack() as held:
             make_home(self.home)
             path = self.home / "files.lock"
             with told(path, "locked"):
                 held.enter_context(short_lock(path))
             yield
-
-    @abstractmethod
-    def _write(self, path: Path, text: str) -> None:
-        """Write a small file whole, and record it."""
 
     def _read(self, path: Path) -> str | None:
         """A small file's text, bytes that are no UTF-8 kept; None when there is none."""
@@ -65,13 +64,13 @@ class TrustFiles(ABC):
 
     def pins(self) -> dict[str, trusted.Pin]:
         """What is trusted so far. Raises TrustError for a file that is damaged: that is not the same as none."""
-        text = self._read(self.trust)
+        text = self._read(self.pin_file)
         try:
             return {} if text is None else trusted.read(text)
         except trusted.BadPins as error:
             raise TrustError(
                 f"the file of pinned certificates {error}",
-                where=str(self.trust),
+                where=str(self.pin_file),
                 advice="Nothing is trusted anew before it is whole: put a copy of it back, or remove it; every machine "
                 "is then met for the first time again, so compare what it shows with its console",
             ) from error
@@ -88,7 +87,7 @@ class TrustFiles(ABC):
             before = self.pins()
             met = self._met(before, name, f"{address}:{port}", seen)
             if met.pins is not before:
-                self._write(self.trust, trusted.write(met.pins))
+                self.write(self.pin_file, trusted.write(met.pins))
         return met.sentence
 
     @staticmethod
@@ -112,7 +111,7 @@ class TrustFiles(ABC):
         if not names:
             return
         with self._changing():
-            self._write(self.trust, trusted.write(trusted.without(self.pins(), names)))
+            self.write(self.pin_file, trusted.write(trusted.without(self.pins(), names)))
 
     # -- SSH host keys
 
@@ -149,7 +148,7 @@ class TrustFiles(ABC):
         with self._changing():
             known = self.host_keys_of({name})
             if not known:
-                self._write(self.known_hosts, ssh_hosts.with_key(self._known_hosts(), name, key))
+                self.write(self.known_hosts, ssh_hosts.with_key(self._known_hosts(), name, key))
                 return True
         if key in known:
             return False
@@ -164,7 +163,7 @@ class TrustFiles(ABC):
             text = self._known_hosts()
             left = ssh_hosts.without(text, names)
             if left != text:
-                self._write(self.known_hosts, left)
+                self.write(self.known_hosts, left)
 
     # -- our own key
 
@@ -182,11 +181,11 @@ class TrustFiles(ABC):
                 return line
             if private is None:
                 pair = new_key("homelab")
-                self._write(self.key, pair.private)
+                self.write(self.key, pair.private)
                 line = pair.public
             else:
                 line = f"{self._derived(private)} homelab"
-            self._write(public, line + "\n")
+            self.write(public, line + "\n")
             return line
 
     def _kept_public_half(self, path: Path) -> str | None:

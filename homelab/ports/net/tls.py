@@ -52,7 +52,7 @@ def pinned_context(
     Raises Unreachable, and TrustError when the certificate is not the pinned one.
     """
     der = presented_certificate(address, port, timeout=timeout)
-    if news := files.meet_certificate(name, address, port, fingerprint(der)):
+    if news := files.trust.meet_certificate(name, address, port, fingerprint(der)):
         report(news)
     for remark in remarks(der, datetime.now(UTC)):
         sentence = f"{name}: {remark}; it is accepted, for the pin decides"
@@ -67,8 +67,8 @@ def twin_of(name: str, inventory: Collection[str], files: HomeFiles, *, timeout:
     What is pinned under a name that the inventory has no more may be this very machine as it was called before. It is
     another one only when that certificate is still shown there.
     """
-    for other, place in doubles(files.pins(), name).items():
-        if other in inventory or (place and _shown_at(place, files.pins()[name].certificate, timeout)):
+    for other, place in doubles(files.trust.pins(), name).items():
+        if other in inventory or (place and _shown_at(place, files.trust.pins()[name].certificate, timeout)):
             return other
     return None
 

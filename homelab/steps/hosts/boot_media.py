@@ -52,7 +52,7 @@ class BootMedia(Step[BootMediaState, AwaitHost]):
     def observe(self, world: World, lab: Lab, target: str) -> BootMediaState:
         """Whether it answers; any answer but silence is one, and a pinned certificate tells of an earlier one."""
         host = lab.host(target)
-        known = world.files.knows(target, str(host.address), host.api_port)
+        known = world.files.trust.knows(target, str(host.address), host.api_port)
         try:
             world.host(target)
         except Unreachable as error:

@@ -32,7 +32,7 @@ def create(world: World, change: CreateVm) -> None:
         iso = seed_iso(seed(boot, key, secrets.token_hex(4)))
         upload(session, making.datastore, f"{making.vm}/{SEED}", io.BytesIO(iso), len(iso))
         progress = world.progress(f"the VM {change.target} is created", TASK_SECONDS)
-        world.files.forget_host_keys({boot.address})  # it gets a key of its own
+        world.files.trust.forget_host_keys({boot.address})  # it gets a key of its own
         create_vm(session, _spec(change, key), seconds=TASK_SECONDS, progress=progress)
         world.remember_vm(change.target, change.host)
         delete_file(session, making.datastore, f"{making.vm}/{NOTE}", seconds=TASK_SECONDS, progress=progress)
@@ -71,7 +71,7 @@ def _copy_image(world: World, session: Session, change: CreateVm) -> None:
 
 
 def _own_key(world: World) -> tuple[str, ...]:
-    return (world.files.own_key(),)
+    return (world.files.trust.own_key(),)
 
 
 def _spec(change: CreateVm, key: HostKey) -> VmSpec:

@@ -140,7 +140,7 @@ def test_ssh_finds_the_known_hosts_below_any_name(name: str, tmp_path: Path) -> 
     world = open_world(lab(), [tmp_path], Vault(None), HomeFiles(tmp_path / name / ".homelab"), lambda _: None)
     words = shlex.split(world._pinned_keys())
     told = subprocess.run(["ssh", "-F", "none", "-G", *words, "host"], capture_output=True, text=True, check=True)
-    assert f"userknownhostsfile {world.files.known_hosts}\n" in told.stdout
+    assert f"userknownhostsfile {world.files.trust.known_hosts}\n" in told.stdout
     assert "stricthostkeychecking true" in told.stdout
     assert file_option("IdentityFile", tmp_path / name).startswith("IdentityFile=")
 

@@ -26,10 +26,10 @@ def test_home_lies_beside_the_first_inventory(tmp_path: Path, monkeypatch: pytes
 def test_modes_and_masks(tmp_path: Path) -> None:
     files = HomeFiles(tmp_path / ".homelab", secrets=("pass-word",))
     files.append("run.log", "it is pass-word\n")
-    files.own_key()
-    files.meet_certificate("brix1", "192.168.2.11", 443, "SHA256:00")
+    files.trust.own_key()
+    files.trust.meet_certificate("brix1", "192.168.2.11", 443, "SHA256:00")
     assert files.log.read_text() == "it is ********\n"
-    for path in (files.log, files.key, files.trust, files.home / "files.lock"):
+    for path in (files.log, files.trust.key, files.trust.pin_file, files.home / "files.lock"):
         assert path.stat().st_mode & 0o777 == 0o600, path
     for folder in (files.home, files.home / "logs", files.log_folder):
         assert folder.stat().st_mode & 0o777 == 0o700, folder
@@ -37,15 +37,15 @@ def test_modes_and_masks(tmp_path: Path) -> None:
 
 def test_nothing_is_made_before_the_first_write(tmp_path: Path) -> None:
     files = HomeFiles(tmp_path / ".homelab")
-    assert files.pins() == {}
-    assert files.host_keys_of({"192.168.2.11"}) == ()
+    assert files.trust.pins() == {}
+    assert files.trust.host_keys_of({"192.168.2.11"}) == ()
     assert not files.home.exists()
 
 
 def test_git_passes_the_folder_over(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    HomeFiles(tmp_path / ".homelab").own_key()
-    HomeFiles(tmp_path / "other" / ".homelab" / "rehearsal").own_key()
+    HomeFiles(tmp_path / ".homelab").trust.own_key()
+    HomeFiles(tmp_path / "other" / ".homelab" / "rehearsal").trust.own_key()
     status = ["git", "-C", str(tmp_path), "status", "--porcelain", "--untracked-files=all"]
     assert subprocess.run(status, capture_output=True, text=True, check=True).stdout == ""
     assert (tmp_path / "other" / ".homelab").stat().st_mode & 0o777 == 0o700
@@ -53,13 +53,13 @@ def test_git_passes_the_folder_over(tmp_path: Path) -> None:
 
 def test_a_folder_that_was_open_is_closed_and_that_is_told_once(tmp_path: Path) -> None:
     files = HomeFiles(tmp_path / ".homelab")
-    files.own_key()
+    files.trust.own_key()
     files.append("run.log", "x\n")
-    for path in (files.home, files.key, files.log, files.log_folder):
+    for path in (files.home, files.trust.key, files.log, files.log_folder):
         path.chmod(0o755)
     [said] = files.close_up()
     assert f"{files.home} was open to others" in said
-    for path in (files.home, files.key, files.log, files.log_folder):
+    for path in (files.home, files.trust.key, files.log, files.log_folder):
         assert not path.stat().st_mode & 0o077, path
     assert files.close_up() == []
 
@@ -119,7 +119,7 @@ def test_a_disk_that_is_full_and_a_folder_that_is_barred_are_told_in_words(tmp_p
     assert full.value.advice.startswith("Make room")
     (tmp_path / "file").write_text("")
     with pytest.raises(HomelabError, match=r"\.homelab cannot be made: Not a directory"):
-        HomeFiles(tmp_path / "file" / ".homelab").own_key()
+        HomeFiles(tmp_path / "file" / ".homelab").trust.own_key()
     with pytest.raises(UsageError, match="cannot be read: Operation not permitted"), told(tmp_path, "read"):
         raise PermissionError(1, "Operation not permitted")
 

@@ -62,56 +62,56 @@ def derived(key: Path) -> list[str]:
 
 
 def test_the_own_key_stays_the_same(tmp_path: Path) -> None:
-    assert HomeFiles(tmp_path).own_key() == HomeFiles(tmp_path).own_key()
+    assert HomeFiles(tmp_path).trust.own_key() == HomeFiles(tmp_path).trust.own_key()
 
 
 @needs_openssh
 @pytest.mark.parametrize("left", [None, "", "ssh-ed25519 AAAA homelab\n"])
 def test_a_lost_public_half_is_derived_from_the_private_one(files: HomeFiles, left: str | None) -> None:
-    line, private = files.own_key(), files.key.read_bytes()
-    public = files.key.with_suffix(".pub")
+    line, private = files.trust.own_key(), files.trust.key.read_bytes()
+    public = files.trust.key.with_suffix(".pub")
     public.unlink()
     if left is not None:
         public.write_text(left)
-    assert HomeFiles(files.home).own_key() == line
-    assert files.key.read_bytes() == private
-    assert public.read_text().split()[:2] == derived(files.key) == line.split()[:2]
+    assert HomeFiles(files.home).trust.own_key() == line
+    assert files.trust.key.read_bytes() == private
+    assert public.read_text().split()[:2] == derived(files.trust.key) == line.split()[:2]
 
 
 @needs_openssh
 @pytest.mark.parametrize("kind", [["-t", "ed25519"], ["-t", "ecdsa"], ["-t", "rsa", "-b", "2048", "-m", "PEM"]])
 def test_a_key_that_ssh_keygen_made_is_taken_as_it_is(files: HomeFiles, kind: list[str]) -> None:
     files.home.mkdir(exist_ok=True)
-    subprocess.run(["ssh-keygen", "-q", *kind, "-N", "", "-C", "me@laptop", "-f", str(files.key)], check=True)
-    public = files.key.with_suffix(".pub").read_text()
-    assert files.own_key() == public.strip()
-    files.key.with_suffix(".pub").unlink()
-    assert files.own_key().split()[:2] == public.split()[:2]
+    subprocess.run(["ssh-keygen", "-q", *kind, "-N", "", "-C", "me@laptop", "-f", str(files.trust.key)], check=True)
+    public = files.trust.key.with_suffix(".pub").read_text()
+    assert files.trust.own_key() == public.strip()
+    files.trust.key.with_suffix(".pub").unlink()
+    assert files.trust.own_key().split()[:2] == public.split()[:2]
 
 
 @needs_openssh
 def test_a_private_key_that_cannot_be_read_is_never_replaced(files: HomeFiles) -> None:
     files.home.mkdir(exist_ok=True)
-    locked = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "long enough", "-f", str(files.key)]
+    locked = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "long enough", "-f", str(files.trust.key)]
     subprocess.run(locked, check=True)
-    before = files.key.read_bytes()
+    before = files.trust.key.read_bytes()
     with pytest.raises(HomelabError, match="locked with a passphrase"):
-        files.own_key()
+        files.trust.own_key()
     for damaged in (before[: len(before) // 2], b"", b"\xff\x00"):
-        files.key.write_bytes(damaged)
+        files.trust.key.write_bytes(damaged)
         with pytest.raises(HomelabError, match="no private key that can be read") as caught:
-            files.own_key()
+            files.trust.own_key()
         assert "never replaced" in caught.value.advice
-        assert files.key.read_bytes() == damaged
+        assert files.trust.key.read_bytes() == damaged
 
 
 def test_a_lost_private_half_is_told_and_no_other_one_is_made(files: HomeFiles) -> None:
-    files.own_key()
-    files.key.unlink()
+    files.trust.own_key()
+    files.trust.key.unlink()
     with pytest.raises(HomelabError, match="private half of the guests' key is gone") as caught:
-        files.own_key()
+        files.trust.own_key()
     assert "id_ed25519.pub" in caught.value.advice
-    assert not files.key.exists()
+    assert not files.trust.key.exists()
 
 
 # --- host keys
@@ -136,32 +136,32 @@ def test_lines_that_others_wrote_into_known_hosts_are_kept(face: ShellFace, file
     assert lines[2].startswith("|1|")
     text = "\n".join(lines).encode(errors="surrogateescape")
     files.home.mkdir(exist_ok=True)
-    files.known_hosts.write_bytes(text)
+    files.trust.known_hosts.write_bytes(text)
     notes: list[str] = []
     log_in(face, files, notes)
     log_in(face, files, notes)
     assert len(notes) == 1
-    assert files.known_hosts.read_bytes().startswith(text)
-    assert f"[127.0.0.2]:{face.port} ".encode() in files.known_hosts.read_bytes()[len(text) :]
-    files.forget_host_keys({f"[127.0.0.2]:{face.port}"})
-    assert files.known_hosts.read_bytes() == text
+    assert files.trust.known_hosts.read_bytes().startswith(text)
+    assert f"[127.0.0.2]:{face.port} ".encode() in files.trust.known_hosts.read_bytes()[len(text) :]
+    files.trust.forget_host_keys({f"[127.0.0.2]:{face.port}"})
+    assert files.trust.known_hosts.read_bytes() == text
 
 
 @needs_openssh
 def test_a_hashed_name_is_known_and_can_be_forgotten(face: ShellFace, files: HomeFiles) -> None:
     files.home.mkdir(exist_ok=True)
-    files.known_hosts.write_text(face.known_hosts_line)
-    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(files.known_hosts)], capture_output=True, check=True)
-    assert files.known_hosts.read_text().startswith("|1|")
+    files.trust.known_hosts.write_text(face.known_hosts_line)
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(files.trust.known_hosts)], capture_output=True, check=True)
+    assert files.trust.known_hosts.read_text().startswith("|1|")
     notes: list[str] = []
     log_in(face, files, notes)
     assert notes == []
     name = f"[127.0.0.2]:{face.port}"
-    files.known_hosts.write_text(files.known_hosts.read_text().replace(*face_key_and_another(face)))
+    files.trust.known_hosts.write_text(files.trust.known_hosts.read_text().replace(*face_key_and_another(face)))
     with pytest.raises(TrustError, match="the SSH host key changed"):
         log_in(face, files, notes)
-    files.forget_host_keys({name})
-    assert files.known_hosts.read_text() == ""
+    files.trust.forget_host_keys({name})
+    assert files.trust.known_hosts.read_text() == ""
 
 
 def face_key_and_another(face: ShellFace) -> tuple[str, str]:
@@ -172,23 +172,23 @@ def face_key_and_another(face: ShellFace) -> tuple[str, str]:
 def test_one_of_several_names_is_forgotten_and_the_others_stay(files: HomeFiles) -> None:
     key = " ".join(new_key("x").public.split()[:2])
     files.home.mkdir(exist_ok=True)
-    files.known_hosts.write_text(f"nas,192.168.2.5,[192.168.2.5]:2222 {key} comment\n192.168.2.5 {key}\n")
-    files.forget_host_keys({"192.168.2.5"})
-    assert files.known_hosts.read_text() == f"nas,[192.168.2.5]:2222 {key} comment\n"
+    files.trust.known_hosts.write_text(f"nas,192.168.2.5,[192.168.2.5]:2222 {key} comment\n192.168.2.5 {key}\n")
+    files.trust.forget_host_keys({"192.168.2.5"})
+    assert files.trust.known_hosts.read_text() == f"nas,[192.168.2.5]:2222 {key} comment\n"
 
 
 def test_a_known_key_that_is_cut_is_no_unknown_one(face: ShellFace, files: HomeFiles) -> None:
     files.home.mkdir(exist_ok=True)
     whole = face.known_hosts_line.strip()
     for cut in (whole[:-8], whole[:-9], whole.rpartition(" ")[0]):
-        files.known_hosts.write_text(cut)
+        files.trust.known_hosts.write_text(cut)
         with pytest.raises(TrustError, match="a known host key is damaged: line 1"):
             log_in(face, files, [])
-        assert files.known_hosts.read_text() == cut
+        assert files.trust.known_hosts.read_text() == cut
         names = {f"[127.0.0.2]:{face.port}"}
-        assert files.mentions(names)
-        files.forget_host_keys(names)
-        assert not files.mentions(names)
+        assert files.trust.mentions(names)
+        files.trust.forget_host_keys(names)
+        assert not files.trust.mentions(names)
 
 
 # --- certificates
@@ -202,71 +202,71 @@ def test_pins_that_cannot_be_read_are_not_none(tmp_path: Path, files: HomeFiles,
     face.start()
     try:
         files.home.mkdir(exist_ok=True)
-        files.trust.write_text(text)
+        files.trust.pin_file.write_text(text)
         with pytest.raises(TrustError, match="the file of pinned certificates") as caught:
             pinned_context("brix3", "127.0.0.3", face.port, files, timeout=5, report=print)
-        assert caught.value.where == str(files.trust)
-        assert files.trust.read_text() == text
+        assert caught.value.where == str(files.trust.pin_file)
+        assert files.trust.pin_file.read_text() == text
     finally:
         face.stop()
 
 
 def test_a_file_of_an_earlier_version_is_read(files: HomeFiles) -> None:
     files.home.mkdir(exist_ok=True)
-    files.trust.write_text(json.dumps({"brix3": {"certificate": FIRST, "since": "2026-01-01T00:00:00+00:00"}}))
-    assert files.meet_certificate("brix3", "192.168.2.13", 443, FIRST) is None
-    assert json.loads(files.trust.read_text())["brix3"] == {
+    files.trust.pin_file.write_text(json.dumps({"brix3": {"certificate": FIRST, "since": "2026-01-01T00:00:00+00:00"}}))
+    assert files.trust.meet_certificate("brix3", "192.168.2.13", 443, FIRST) is None
+    assert json.loads(files.trust.pin_file.read_text())["brix3"] == {
         "certificate": FIRST,
         "since": "2026-01-01T00:00:00+00:00",
         "addresses": ["192.168.2.13:443"],
     }
     with pytest.raises(TrustError, match="the certificate changed"):
-        files.meet_certificate("brix3", "192.168.2.13", 443, SECOND)
+        files.trust.meet_certificate("brix3", "192.168.2.13", 443, SECOND)
 
 
 @pytest.mark.parametrize("old", ["192.168.2.13", "brick3"])
 def test_a_machine_that_gets_another_name_keeps_its_pin(files: HomeFiles, old: str) -> None:
-    files.meet_certificate(old, "192.168.2.13", 443, FIRST)
+    files.trust.meet_certificate(old, "192.168.2.13", 443, FIRST)
     with pytest.raises(TrustError, match=rf"the certificate changed.*met there as {old}") as caught:
-        files.meet_certificate("brix3", "192.168.2.13", 443, SECOND)
+        files.trust.meet_certificate("brix3", "192.168.2.13", 443, SECOND)
     assert "homelab trust brix3 --forget" in caught.value.advice
-    said = files.meet_certificate("brix3", "192.168.2.13", 443, FIRST)
+    said = files.trust.meet_certificate("brix3", "192.168.2.13", 443, FIRST)
     assert said == f"192.168.2.13:443 was met as {old}; its certificate is trusted under the name brix3 now"
-    assert set(files.pins()) == {"brix3"}
-    assert files.meet_certificate("brix3", "192.168.2.13", 443, FIRST) is None
+    assert set(files.trust.pins()) == {"brix3"}
+    assert files.trust.meet_certificate("brix3", "192.168.2.13", 443, FIRST) is None
 
 
 def test_a_bare_address_takes_no_name_away(files: HomeFiles) -> None:
-    files.meet_certificate("brix3", "192.168.2.13", 443, FIRST)
-    assert files.meet_certificate("192.168.2.13", "192.168.2.13", 443, FIRST) is None
-    assert set(files.pins()) == {"brix3"}
+    files.trust.meet_certificate("brix3", "192.168.2.13", 443, FIRST)
+    assert files.trust.meet_certificate("192.168.2.13", "192.168.2.13", 443, FIRST) is None
+    assert set(files.trust.pins()) == {"brix3"}
 
 
 def test_a_machine_with_another_address_keeps_its_pin(files: HomeFiles) -> None:
-    files.meet_certificate("brix3", "192.168.2.112", 443, FIRST)
-    assert files.meet_certificate("brix3", "192.168.2.13", 443, FIRST) is None
-    assert files.pins()["brix3"].addresses == ("192.168.2.13:443", "192.168.2.112:443")
+    files.trust.meet_certificate("brix3", "192.168.2.112", 443, FIRST)
+    assert files.trust.meet_certificate("brix3", "192.168.2.13", 443, FIRST) is None
+    assert files.trust.pins()["brix3"].addresses == ("192.168.2.13:443", "192.168.2.112:443")
     with pytest.raises(TrustError):
-        files.meet_certificate("brix3", "192.168.2.13", 443, SECOND)
+        files.trust.meet_certificate("brix3", "192.168.2.13", 443, SECOND)
 
 
 def test_two_machines_that_exchange_their_names_are_no_strangers(files: HomeFiles) -> None:
-    files.meet_certificate("brix3", "192.168.2.13", 443, FIRST)
-    files.meet_certificate("brix4", "192.168.2.14", 443, SECOND)
+    files.trust.meet_certificate("brix3", "192.168.2.13", 443, FIRST)
+    files.trust.meet_certificate("brix4", "192.168.2.14", 443, SECOND)
     said = [
-        files.meet_certificate("brix3", "192.168.2.14", 443, SECOND),
-        files.meet_certificate("brix4", "192.168.2.13", 443, FIRST),
+        files.trust.meet_certificate("brix3", "192.168.2.14", 443, SECOND),
+        files.trust.meet_certificate("brix4", "192.168.2.13", 443, FIRST),
     ]
     assert all("first time" not in (sentence or "") for sentence in said)
-    assert {name: pin.certificate for name, pin in files.pins().items()} == {"brix3": SECOND, "brix4": FIRST}
+    assert {name: pin.certificate for name, pin in files.trust.pins().items()} == {"brix3": SECOND, "brix4": FIRST}
 
 
 def test_what_an_earlier_version_pinned_for_the_address_of_a_name_is_not_kept_twice(files: HomeFiles) -> None:
     files.home.mkdir(exist_ok=True)
     row = {"certificate": FIRST, "since": "2026-01-01T00:00:00+00:00"}
-    files.trust.write_text(json.dumps({"brix3": row, "192.168.2.13": row}))
-    files.meet_certificate("brix3", "192.168.2.13", 443, FIRST)
-    assert set(files.pins()) == {"brix3"}
+    files.trust.pin_file.write_text(json.dumps({"brix3": row, "192.168.2.13": row}))
+    files.trust.meet_certificate("brix3", "192.168.2.13", 443, FIRST)
+    assert set(files.trust.pins()) == {"brix3"}
 
 
 # --- two processes
@@ -322,7 +322,7 @@ import sys
 from pathlib import Path
 from homelab.ports.files.home import HomeFiles
 sys.stdin.readline()
-sys.stdout.write(HomeFiles(Path(sys.argv[1])).own_key())
+sys.stdout.write(HomeFiles(Path(sys.argv[1])).trust.own_key())
 """
 
 

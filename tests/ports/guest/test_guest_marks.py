@@ -33,7 +33,7 @@ class Bench:
         self.lab, self.home = lab, folder / "home"
         self.files = HomeFiles(self.home)
         self.files.home.mkdir(exist_ok=True)
-        self.files.known_hosts.write_text(NAS_LINE)
+        self.files.trust.known_hosts.write_text(NAS_LINE)
 
     def look(self, mark: str | None) -> object:
         if mark is not None:
@@ -66,20 +66,20 @@ def test_a_mark_that_is_not_one_key_is_refused_and_repins_nobody(bench: Bench, m
     with pytest.raises(TrustError, match="the mark ") as caught:
         bench.look(BAD_MARKS[mark])
     assert "homelab.host_key of the VM cp1 on brix3" in caught.value.where
-    assert bench.files.known_hosts.read_text() == NAS_LINE
+    assert bench.files.trust.known_hosts.read_text() == NAS_LINE
 
 
 def test_a_good_mark_is_for_that_vm_s_address_alone(bench: Bench) -> None:
     assert isinstance(bench.look(KEY), GuestAway)
-    assert bench.files.known_hosts.read_text() == f"{NAS_LINE}{GUEST} {PLAIN}\n"
+    assert bench.files.trust.known_hosts.read_text() == f"{NAS_LINE}{GUEST} {PLAIN}\n"
 
 
 def test_a_mark_that_changed_is_refused_until_the_old_key_is_forgotten(bench: Bench) -> None:
     bench.look(KEY)
-    before, other = bench.files.known_hosts.read_text(), new_key("cp1").public
+    before, other = bench.files.trust.known_hosts.read_text(), new_key("cp1").public
     with pytest.raises(TrustError, match="the SSH host key changed") as caught:
         bench.look(other)
     assert "homelab trust cp1 --forget" in caught.value.advice
-    assert bench.files.known_hosts.read_text() == before
-    bench.files.forget_host_keys({GUEST})
+    assert bench.files.trust.known_hosts.read_text() == before
+    bench.files.trust.forget_host_keys({GUEST})
     assert isinstance(bench.look(other), GuestAway)

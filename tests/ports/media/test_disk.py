@@ -148,12 +148,10 @@ def test_the_digest_is_checked_before_the_format(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words", "advice"),
     [
-        ("disk.OVA", b"", "OVA is not read yet", "tar -xf"),
-        ("disk.vmdk", b"", "VMDK is not read yet", "qemu-img convert -O qcow2 disk.vmdk image.qcow2"),
-        ("disk.img", b"KDMV" + bytes(600), "VMDK is not read yet", "qemu-img convert"),
-        ("disk.img", bytes(257) + b"ustar" + bytes(300), "OVA or another tar", "tar -xf"),
+        ("disk.img", b"KDMV" + bytes(600), "not begin as a sparse VMDK", "qemu-img convert"),
+        ("disk.img", bytes(257) + b"ustar" + bytes(300), "no whole tar archive", "Get the image again"),
         ("disk.img", b"\xfd7zXZ\0", "packed by xz", "Unpack it"),
-        ("disk.img", bytes(1024), "no qcow2 image", "qemu-img convert -O qcow2"),
+        ("disk.img", bytes(1024), "no disk image that is known", "qemu-img convert -O qcow2"),
         ("disk.img", qcow2(512, {}, backing=512), "backing file", "qemu-img convert -O qcow2"),
         ("disk.img", qcow2(512, {}, encryption=2), "encrypted", "qemu-img convert -O qcow2"),
         ("disk.img", qcow2(512, {}, features=8, compression=1), "zstd", "qemu-img convert -O qcow2"),

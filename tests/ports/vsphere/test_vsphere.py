@@ -175,10 +175,10 @@ def test_a_certificate_is_trusted_on_first_use_and_refused_when_it_changes(bench
     with bench.session():
         pass
     assert len(bench.notes) == 1
-    assert bench.files.trust.stat().st_mode & 0o777 == 0o600
-    pins = json.loads(bench.files.trust.read_text())
+    assert bench.files.trust.pin_file.stat().st_mode & 0o777 == 0o600
+    pins = json.loads(bench.files.trust.pin_file.read_text())
     pins["brix3"]["certificate"] = "SHA256:other"
-    bench.files.trust.write_text(json.dumps(pins))
+    bench.files.trust.pin_file.write_text(json.dumps(pins))
     with pytest.raises(TrustError, match="the certificate changed") as caught, bench.session():
         pass
     assert "homelab trust brix3 --forget" in caught.value.advice

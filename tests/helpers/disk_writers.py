@@ -1,0 +1,62 @@
+"""Writers of disk images in the shapes that other programs give them; nothing of homelab.ports is used."""
+
+import io
+import struct
+import tarfile
+
+SECTOR, GRAIN = 512, 65536
+OVF = """<?xml version="1.0" encoding="UTF-8"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1">
+  <References>{files}</References>
+  <DiskSection><Info>Virtual disk information</Info>{disks}</DiskSection>
+</Envelope>
+"""
+
+
+def bootable(content: bytes, size: int) -> bytes:
+    """A raw disk of `size` bytes with the mark of a partition table, and this content after its first sector."""
+    head = bytes(510) + b"\x55\xaa"
+    return (head + content).ljust(size, b"\0")
+
+
+def sparse_vmdk(content: bytes, *, kind: str = "monolithicSparse", parent: str = "ffffffff") -> bytes:
+    """A monolithicSparse VMDK (Virtual Disk Format 5.0): header, descriptor, directory, tables, grains."""
+    sectors, grain = len(content) // SECTOR, GRAIN // SECTOR
+    grains = [content[at : at + GRAIN].ljust(GRAIN, b"\0") for at in range(0, len(content), GRAIN)]
+    tables = -(-len(grains) // 512)
+    directory, first_table = 21, 22
+    first_grain = first_table + 4 * tables
+    text = f'# Disk DescriptorFile\nversion=1\nCID=1\nparentCID={parent}\ncreateType="{kind}"\n'.encode()
+    header = struct.pack(
+        "<4sIIQQQQIQQQB4sH", b"KDMV", 1, 3, sectors, grain, 1, 20, 512, 0, directory, first_grain, 0, b"\n \r\n", 0
+    )
+    entries, data = [], b""
+    for one in grains:
+        entries.append((first_grain + len(data) // SECTOR) if one.strip(b"\0") else 0)
+        data += one if one.strip(b"\0") else b""
+    entries += [0] * (512 * tables - len(entries))
+    places = [first_table + 4 * number for number in range(tables)]
+    return (
+        header.ljust(SECTOR, b"\0")
+        + text.ljust(20 * SECTOR, b"\0")
+        + struct.pack(f"<{tables}I", *places).ljust(SECTOR, b"\0")
+        + struct.pack(f"<{512 * tables}I", *entries)
+        + data
+    )
+
+
+def ova(disks: dict[str, bytes], *, more: dict[str, bytes] | None = None, href: str = "", ovf: str = "") -> bytes:
+    """An OVA with these disks; `href` is what the description calls the first one instead of its name."""
+    names = list(disks)
+    files = "".join(
+        f'<File ovf:id="file{n}" ovf:href="{href if href and not n else name}"/>' for n, name in enumerate(names)
+    )
+    rows = "".join(f'<Disk ovf:diskId="vmdisk{n}" ovf:fileRef="file{n}" ovf:capacity="1"/>' for n in range(len(names)))
+    members = {"vm.ovf": (ovf or OVF.format(files=files, disks=rows)).encode(), **(more or {}), **disks}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()

@@ -1,0 +1,133 @@
+"""The disk in a file of any format; what cannot be read is told with a way out, and the way out works."""
+
+import hashlib
+import io
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from homelab.errors import HomelabError
+from homelab.lab import Image
+from homelab.ports.media.images import prepare_image
+from tests.helpers.disk_writers import bootable, ova, sparse_vmdk
+from tests.helpers.vmdk_writer import stream_vmdk
+
+SIZE = 40 << 16
+DISK = bootable(b"system" + bytes(200_000) + b"more" + bytes(1_500_000) + b"last", SIZE)
+
+
+def prepared(folder: Path, content: bytes, name: str = "image") -> bytes:
+    """The flat disk that is made of a file with this content."""
+    (folder / name).write_bytes(content)
+    image = Image(source=str(folder / name), sha256=hashlib.sha256(content).hexdigest())
+    return prepare_image(image, folder / "cache", lambda done, total: None).flat.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        DISK,
+        sparse_vmdk(DISK),
+        stream_vmdk(DISK),
+        ova({"vm-disk1.vmdk": stream_vmdk(DISK)}),
+        ova({"disk.vmdk": sparse_vmdk(DISK)}, more={"vm.mf": b"SHA256(vm.ovf)= 0"}),
+        ova({"disk.img": DISK}),
+    ],
+    ids=["raw", "sparse VMDK", "stream VMDK", "OVA", "OVA with a manifest", "OVA with a raw disk"],
+)
+def test_a_disk_comes_out_of_every_format_as_it_went_in(content: bytes, tmp_path: Path) -> None:
+    assert prepared(tmp_path, content) == DISK
+
+
+def test_zeros_take_no_room(tmp_path: Path) -> None:
+    prepared(tmp_path, sparse_vmdk(bootable(b"x", 64 << 20)))
+    [flat] = (tmp_path / "cache" / "images").glob("*-flat.vmdk")
+    assert flat.stat().st_size == 64 << 20
+    assert flat.stat().st_blocks * 512 < 1 << 20
+
+
+ISO = bootable(b"", 1 << 16)[:0x8001] + b"CD001" + bytes(1 << 12)
+UNUSABLE = {
+    "no partition table": (bytes(4096), "no disk image that is known"),
+    "an ISO image": (ISO, "it is an ISO image"),
+    "a descriptor": (b'# Disk DescriptorFile\nRW 4 VMFS "disk-flat.vmdk"\n' + bytes(600), "a text without the data"),
+    "a child disk": (sparse_vmdk(DISK, parent="7b5f5c1d"), "it is a child disk"),
+    "a disk in several files": (sparse_vmdk(DISK, kind="twoGbMaxExtentSparse"), "whose data lie in further files"),
+    "a cut VMDK": (sparse_vmdk(DISK)[:30_000], "it is cut"),
+    "a cut stream": (stream_vmdk(DISK)[:-2048], "it is cut"),
+    "a cut raw disk": (DISK[:-100], "it is cut"),
+    "an OVA of two disks": (ova({"a.vmdk": b"a", "b.vmdk": b"b"}), "it has 2 disks"),
+    "an OVA without a disk": (ova({}), "it has no disks"),
+    "an OVA without its disk": (ova({"a.vmdk": b"a"}, href="b.vmdk"), "names the disk b.vmdk, which is not in it"),
+    "an OVA that climbs out": (ova({"a.vmdk": b"a"}, href="../../etc/passwd"), "names a file outside of it"),
+    "an OVA with entities": (ova({"a.vmdk": b"a"}, ovf="<!DOCTYPE x><x/>"), "declares a document type"),
+    "an OVA of nonsense": (ova({"a.vmdk": b"a"}, ovf="<Envelope"), "is no XML"),
+    "a cut OVA": (ova({"a.vmdk": stream_vmdk(DISK)})[:5000], "it is no whole tar archive"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_what_cannot_be_used_is_told_and_nothing_is_left(case: str, tmp_path: Path) -> None:
+    content, said = UNUSABLE[case]
+    with pytest.raises(HomelabError) as told:
+        prepared(tmp_path, content)
+    assert said in told.value.what, told.value.what
+    assert told.value.advice
+    assert not list((tmp_path / "cache" / "images").glob("*.vmdk"))
+
+
+def test_the_flat_half_of_a_pair_is_a_disk_as_the_advice_says(tmp_path: Path) -> None:
+    with pytest.raises(HomelabError) as told:
+        prepared(tmp_path, UNUSABLE["a descriptor"][0], "disk.vmdk")
+    assert "NAME-flat.vmdk" in told.value.advice
+    assert prepared(tmp_path, DISK, "disk-flat.vmdk") == DISK
+
+
+def test_a_format_that_only_qemu_reads_names_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HomelabError, match="it is VHDX, and qemu-img, which reads it, is not installed") as told:
+        prepared(tmp_path, b"vhdxfile" + bytes(4096))
+    assert "qemu-utils" in told.value.advice
+
+
+def test_qemu_s_tool_is_used_where_it_is_and_what_it_says_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program in its place: it gets plain arguments, and its first complaint is told."""
+    tool = tmp_path / "bin" / "qemu-img"
+    tool.parent.mkdir()
+    (tmp_path / "made").write_bytes(DISK)
+    tool.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/argv\nfor last; do :; done\ncp {tmp_path}/made "$last"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
+    assert prepared(tmp_path, b"vhdxfile" + bytes(4096)) == DISK
+    assert (tmp_path / "argv").read_text().startswith("convert -f vhdx -O raw -S 64k")
+    tool.write_text("#!/bin/sh\necho 'Could not open: Image is corrupt' >&2\nexit 1\n")
+    with pytest.raises(HomelabError, match="Could not open: Image is corrupt"):
+        prepared(tmp_path, b"vhdxfile" + bytes(8192))
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
+@pytest.mark.parametrize(
+    "form",
+    [
+        ["-O", "vmdk"],
+        ["-O", "vmdk", "-o", "subformat=streamOptimized"],
+        ["-O", "qcow2", "-c"],
+        ["-O", "qcow2", "-o", "compression_type=zstd", "-c"],
+        ["-O", "vdi"],
+        ["-O", "vhdx"],
+        ["-O", "vpc"],
+    ],
+    ids=" ".join,
+)
+def test_images_that_qemu_made_come_out_as_they_went_in(form: list[str], tmp_path: Path) -> None:
+    (tmp_path / "raw").write_bytes(DISK)
+    command = ["qemu-img", "convert", "-f", "raw", *form, str(tmp_path / "raw"), str(tmp_path / "made")]
+    subprocess.run(command, check=True, capture_output=True)
+    flat = prepared(tmp_path, (tmp_path / "made").read_bytes())
+    assert flat[: len(DISK)] == DISK
+    assert io.BytesIO(flat[len(DISK) :]).read().strip(b"\0") == b""
