@@ -60,7 +60,7 @@ def open_world(
         _hosts=hosts,
         _guests=Looks(look_at_guest),
         _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts)),
-        _role_digests=Looks(lambda names: role_digest(data_folder("playbooks"), *names.split())),
+        _role_digests=Looks(functools.partial(role_digest, data_folder("playbooks"))),
         _file_digests=Looks(lambda path: sha256_of(named_file(inventories[0], path))),
         _file_texts=Looks(lambda path: text_of(named_file(inventories[0], path))),
         _copies=Copies(),

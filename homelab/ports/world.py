@@ -131,9 +131,9 @@ class World:
         """What is asked of a host only when it matters, beside its look."""
         return HostReader(self._known.host(host), self.files, self.note, self.progress, lambda: self.host(host))
 
-    def role_digest(self, playbook: str, role: str) -> str:
-        """The digest of all that a role of a playbook is made of."""
-        return self._role_digests.get(f"{playbook} {role}")
+    def role_digest(self, role: str) -> str:
+        """The digest of all that a role is made of."""
+        return self._role_digests.get(role)
 
     def file_digest(self, path: str) -> str:
         """The SHA-256 of a file that the inventory names, relative to its own folder. Raises UsageError."""

@@ -8,24 +8,27 @@ from pathlib import Path
 ANOTHER_ROLE = re.compile(r"(?:import|include)_role:\s+name: (\w+)")
 
 
-def role_digest(playbooks: Path, playbook: str, role: str) -> str:
+def role_digest(playbooks: Path, role: str) -> str:
     """The SHA-256 of the names and contents of all these files, in the order of names.
 
-    They are the playbook, the role and those that it calls, and every folder beside roles/.
+    They are the playbooks that have the role, the role and those that it calls, and every folder beside roles/. All its
+    playbooks count, whichever runs: a guest that two of them prepare has one receipt for the role.
     """
     digest = hashlib.sha256()
-    for path in sorted(_files(playbooks, playbook, role)):
+    for path in sorted(_files(playbooks, role)):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(playbooks)}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
 
 
-def _files(playbooks: Path, playbook: str, role: str) -> set[Path]:
+def _files(playbooks: Path, role: str) -> set[Path]:
     roles = playbooks / "roles"
+    named = re.compile(rf"^ *- role: {re.escape(role)}$", re.MULTILINE)
+    plays = {path for path in playbooks.glob("*.yml") if named.search(path.read_text(encoding="utf-8"))}
     folders = [path for path in playbooks.iterdir() if path.is_dir() and path != roles]
     own = [roles / name for name in _with_called(roles, role)]
-    return {playbooks / playbook, *(path for folder in [*folders, *own] for path in _below(folder))}
+    return {*plays, *(path for folder in [*folders, *own] for path in _below(folder))}
 
 
 def _with_called(roles: Path, role: str) -> set[str]:

@@ -44,7 +44,7 @@ class ClusterCa(Step[ClusterCaState, RunPlaybook]):
     def observe(self, world: World, lab: Lab, target: str) -> ClusterCaState:
         """The guest's receipts, and what all control planes bear."""
         members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
-        return ClusterCaState(observe_roles(world, lab, target, PLAYBOOK, ROLES), members)
+        return ClusterCaState(observe_roles(world, lab, target, ROLES), members)
 
     def plan(self, lab: Lab, target: str, observed: ClusterCaState) -> Sequence[Planned[RunPlaybook]]:
         """Prepare the node and make the CA when a receipt says so, and never beside another cluster."""

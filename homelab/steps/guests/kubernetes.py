@@ -50,7 +50,7 @@ class KubernetesStep(Step[KubernetesState, RunPlaybook]):
         looks = [world.guest(vm.name) for vm in lab.load_balancers]
         balanced = any(isinstance(look, GuestLook) and "keepalived" in look.receipts for look in looks)
         members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
-        roles = observe_roles(world, lab, target, PLAYBOOK, ROLES)
+        roles = observe_roles(world, lab, target, ROLES)
         return KubernetesState(roles, balanced or not looks, members)
 
     def plan(self, lab: Lab, target: str, observed: KubernetesState) -> Sequence[Planned[RunPlaybook]]:

@@ -29,7 +29,7 @@ class LoadBalancerStep(Step[RolesState, RunPlaybook]):
 
     def observe(self, world: World, lab: Lab, target: str) -> RolesState:
         """The guest's receipts, and the CA."""
-        return replace(observe_roles(world, lab, target, PLAYBOOK, ROLES), ca=_ca(world, lab, target))
+        return replace(observe_roles(world, lab, target, ROLES), ca=_ca(world, lab, target))
 
     def plan(self, lab: Lab, target: str, observed: RolesState) -> Sequence[Planned[RunPlaybook]]:
         """Lay the balancer down when a receipt says so."""

@@ -59,12 +59,12 @@ class RolesState:
     contents: Mapping[str, str] = field(default_factory=dict)
 
 
-def observe_roles(world: World, lab: Lab, target: str, playbook: str, roles: Sequence[str]) -> RolesState:
+def observe_roles(world: World, lab: Lab, target: str, roles: Sequence[str]) -> RolesState:
     """Look at a guest, and at what its roles are made of."""
     bundle = lab.kubernetes.bundle if "kubernetes_node" in roles else None
     return RolesState(
         world.guest(target),
-        sources={role: world.role_digest(playbook, role) for role in roles},
+        sources={role: world.role_digest(role) for role in roles},
         contents={"kubernetes_node_bundle": world.file_digest(bundle)} if bundle else {},
     )
 

@@ -53,7 +53,7 @@ class NfsDatastore(Step[NfsDatastoreState | RolesState, Changes]):
         """The host's mounts; the others', and the export as it is seen from here, only when something is missing."""
         nas = lab.nfs[0]
         if target == nas.name:
-            return observe_roles(world, lab, target, PLAYBOOK, (ROLE,))
+            return observe_roles(world, lab, target, (ROLE,))
         look = world.host(target)
         if (found := look.nas_named(nas.datastore)) and _same(found, nas):
             return NfsDatastoreState(look)

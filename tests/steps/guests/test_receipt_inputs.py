@@ -34,7 +34,7 @@ MEMBERS = dict.fromkeys(("cp1", "cp2", "cp3"), GuestLook("done", {}, None))
 
 def plan(playbook: str, lab: Lab, folder: Path, guest: GuestLook, contents: Mapping[str, str]) -> list[Any]:
     """What the step of a playbook plans on its first target, with the playbooks of a folder."""
-    sources = {role: role_digest(folder, playbook, role) for role in ROLES[playbook]}
+    sources = {role: role_digest(folder, role) for role in ROLES[playbook]}
     roles = RolesState(guest, sources, "PEM", contents)
     members = MEMBERS | {"cp1": guest}
     planned: dict[str, tuple[Step[Any, Any], str, Any]] = {
@@ -92,7 +92,8 @@ def test_what_was_laid_down_is_not_planned_again(planned: Planned) -> None:
         # The guard that two roles call right before they begin a cluster.
         ("roles/one_cluster/tasks/begin.yml", {"cluster_ca.yml", "kubernetes.yml"}),
         ("load_balancer.yml", {"load_balancer.yml"}),
-        ("kubernetes.yml", {"kubernetes.yml"}),
+        # It prepares the first control plane once more, after cluster_ca.yml has.
+        ("kubernetes.yml", {"cluster_ca.yml", "kubernetes.yml"}),
         ("vars/kubernetes.yml", ALL),
         ("library/files.py", ALL),
         ("module_utils/shared.py", ALL),
@@ -147,3 +148,14 @@ def test_a_change_of_a_value_is_planned_where_it_goes_in(
 
 def test_another_bundle_under_the_same_name_is_planned(planned: Planned) -> None:
     assert planned(contents={"kubernetes_node_bundle": "1"}) == {"cluster_ca.yml", "kubernetes.yml"}
+
+
+def test_a_guest_that_two_playbooks_prepare_has_one_receipt_for_what_both_lay_down(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "playbooks", tmp_path / "playbooks")
+    content, receipts = {"kubernetes_node_bundle": "0"}, {}
+    for playbook in (cluster_ca.PLAYBOOK, kubernetes.PLAYBOOK):
+        [change] = plan(playbook, LAB, tmp_path / "playbooks", BARE, content)
+        receipts |= {role: Receipt(inputs, ()) for role, inputs in change.inputs}
+    both = GuestLook("done", receipts, "PEM", ("/etc/kubernetes/pki/ca.crt",))
+    for playbook in (cluster_ca.PLAYBOOK, kubernetes.PLAYBOOK):
+        assert plan(playbook, LAB, tmp_path / "playbooks", both, content) == []
