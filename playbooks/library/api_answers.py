@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """The module `api_answers`: who answers at the addresses where an API server may be."""
 
+import contextlib
 import errno
 import http.client
 import socket
 import ssl
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -108,13 +110,20 @@ def what_it_says(connection: ssl.SSLSocket, host: str) -> str:
 def connect(host: str, port: int, seconds: float) -> socket.socket:
     """A connection; OSError when there is none.
 
-    Silence is asked once more: in a neighbour that was there a moment ago the kernel goes on believing for some 8 s
-    (arp(7): delay_first_probe_time, ucast_solicit), and only who asks after that is told that nobody is there.
+    Silence is asked once more: in a neighbour that was there a moment ago the kernel goes on believing for up to 45 s
+    (arp(7): base_reachable_time), and only who asks anew for its address is told that nobody is there.
     """
     try:
         return socket.create_connection((host, port), timeout=seconds)
     except TimeoutError:
+        forget_neighbour(host)
         return socket.create_connection((host, port), timeout=seconds)
+
+
+def forget_neighbour(host: str) -> None:
+    """Have the kernel ask again who has an address on the LAN; what it knows of it is a cache, and nothing is lost."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(["ip", "neigh", "flush", "to", host], capture_output=True, timeout=5, check=False)
 
 
 def answer_of(host: str, port: int, seconds: float, context: ssl.SSLContext, kind: str) -> tuple[str, str]:

@@ -28,6 +28,11 @@ class StickImage:
     size: int
     volume: tuple[int, int] = (0, 0)
 
+    @property
+    def name(self) -> str:
+        """Such as `ESXi 6.7.0-8169922`."""
+        return f"ESXi {self.build}" if self.build else "ESXi of an unknown release"
+
 
 def recognise(read: Read, size: int) -> StickImage:
     """Make sense of an image of `size` bytes; NotOurs when it is cut or something else."""

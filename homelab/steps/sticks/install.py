@@ -55,7 +55,7 @@ class InstallStick(Change):
     def _words(self) -> Words:
         known = self.installed or self.image.known
         return Words(
-            sentence=f"{self.file}: ESXi {known.build} installed for {self.target}, {human(self.size)}",
+            sentence=f"{self.file}: {known.name} installed for {self.target}, {human(self.size)}",
             reason="its installer ran to its end in QEMU",
             undo=f"delete {self.file}",
         )
@@ -185,7 +185,7 @@ def _installed(part: Path, known: StickImage, last: str) -> StickImage:
             raise HomelabError(f"the machine rebooted, but {error}", where=where, advice=advice) from None
     if found.kind != "installed":
         raise HomelabError(f"the installer ended without installing; last answer: {last}", where=where, advice=advice)
-    if release_of(found.build) != release_of(known.build):
-        what = f"the installer was ESXi {known.build}, and what it installed is {found.build}"
+    if known.build and release_of(found.build) != release_of(known.build):
+        what = f"the installer was {known.name}, and what it installed is {found.build}"
         raise HomelabError(what, where=where, advice=advice)
     return found

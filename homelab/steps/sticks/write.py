@@ -84,7 +84,7 @@ class WriteStick(Change):
         known = self.image.known
         what = "the installer of" if known.kind == "installer" else "the installed"
         return Words(
-            sentence=f"{self.image.path} ({what} ESXi {known.build}, {human(known.size)}) for {self.target} will "
+            sentence=f"{self.image.path} ({what} {known.name}, {human(known.size)}) for {self.target} will "
             "replace all that is on it; there is no way back",
             reason="it was named",
             undo="none",
