@@ -14,7 +14,6 @@ import pytest
 
 from tests.helpers.checkout import HELPERS
 
-VCSIM = HELPERS / "vcsim_server"
 BUILD_SECONDS = 600
 
 
@@ -44,15 +43,26 @@ def go() -> str:
 
 
 def vcsim() -> Path:
-    """Govmomi's simulator as tests/vcsim tells, built once for each state of that folder."""
-    sources = sorted(VCSIM.iterdir())
-    program = tools() / f"vcsim-{_digest(*(file.read_text() for file in sources))}"
-    with _one_at_a_time("vcsim"):
+    """Govmomi's simulator, as its folder tells."""
+    return _go_program("vcsim", HELPERS / "vcsim_server")
+
+
+def govc() -> Path:
+    """The current govc, as its folder tells."""
+    return _go_program("govc", HELPERS / "govc_client")
+
+
+def _go_program(name: str, folder: Path) -> Path:
+    """The program of a folder, built once for each state of it."""
+    sources = sorted(folder.iterdir())
+    program = tools() / f"{name}-{_digest(*(file.read_text() for file in sources))}"
+    with _one_at_a_time(name):
         if not program.exists():
             compiler, fresh = go(), program.with_suffix(".new")
-            _have([compiler, "mod", "download"], folder=VCSIM)
+            _have([compiler, "mod", "download"], folder=folder)
             # What was fetched must build: a mistake of ours is no reason to skip.
-            subprocess.run([compiler, "build", "-o", str(fresh), "."], cwd=VCSIM, timeout=BUILD_SECONDS, check=True)
+            command = [compiler, "build", "-p", "2", "-o", str(fresh), "."]
+            subprocess.run(command, cwd=folder, timeout=BUILD_SECONDS, check=True)
             fresh.rename(program)
     return program
 

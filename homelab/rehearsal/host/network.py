@@ -24,6 +24,11 @@ class HostNetwork:
         self.on_move: Callable[[], None] = _nothing
 
     @property
+    def vm_port_groups(self) -> list[str]:
+        """The port groups that VMs can use: all but the one of vmk0."""
+        return [name for name in self.port_groups if name != MANAGEMENT]
+
+    @property
     def management_uplinks(self) -> list[str]:
         """The NICs that carry the management network: the uplinks of its switch."""
         settings = self._state.settings

@@ -65,7 +65,7 @@ def hardware_memory_get(host: Host) -> Output:
 
 def hardware_platform_get(host: Host) -> Output:
     """Which machine it is."""
-    identity = uuids.uuid5(uuids.NAMESPACE_DNS, host.nics[0].mac).bytes
+    identity = uuids.UUID(host.system_uuid).bytes
     fields: dict[str, Value] = {
         "UUID": " ".join(f"0x{part:x}" for part in identity),
         "Product Name": host.model.name,

@@ -145,7 +145,7 @@ def system_hostname_get(host: Host) -> Output:
         "Fully Qualified Domain Name": network.full_name,
         "Host Name": network.host_name,
     }
-    return Blocks("HostnameGet", (Block(fields),), single=True)
+    return Blocks("FullyQualifiedHostName", (Block(fields),), single=True)
 
 
 def system_hostname_set(
@@ -178,7 +178,7 @@ def network_firewall_ruleset_list(host: Host, ruleset_id: str | None = None) -> 
     rows = tuple((name, is_open) for name, is_open in _rulesets(host).items() if ruleset_id in (None, name))
     if not rows:
         raise Failure(f"Unable to find a firewall ruleset with the id {ruleset_id}")
-    return table("FirewallRuleset", ("Name", "Enabled"), rows)
+    return table("Ruleset", ("Name", "Enabled"), rows)
 
 
 def network_firewall_ruleset_set(host: Host, ruleset_id: str, enabled: bool) -> Output:
@@ -188,6 +188,12 @@ def network_firewall_ruleset_set(host: Host, ruleset_id: str, enabled: bool) -> 
     host.rulesets[ruleset_id] = enabled
     host.touch()
     return None
+
+
+def network_firewall_get(host: Host) -> Output:
+    """Whether the firewall is on: always, and what no ruleset opens is dropped."""
+    fields: dict[str, Value] = {"Default Action": "DROP", "Enabled": True, "Loaded": True}
+    return Blocks("Firewall", (Block(fields),), single=True)
 
 
 def network_firewall_refresh(host: Host) -> Output:

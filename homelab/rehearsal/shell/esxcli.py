@@ -11,7 +11,14 @@ from functools import cache
 from typing import get_type_hints
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.shell import commands, commands_host, commands_network, commands_storage, commands_system
+from homelab.rehearsal.shell import (
+    commands,
+    commands_host,
+    commands_network,
+    commands_storage,
+    commands_system,
+    commands_vms,
+)
 from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.layouts import FORMATTERS, Output, render
@@ -63,6 +70,7 @@ SHORT = {
     "vswitch_name": "v",
 }
 FLAGS = ("all", "default", "force", "readonly", "smart", "unconfigure")
+MODULES = (commands, commands_host, commands_network, commands_storage, commands_system, commands_vms)
 TRUE = ("true", "t", "1", "yes", "y")
 FALSE = ("false", "f", "0", "no", "n")
 NO_HOSTD = "Connect to localhost failed: Connection failure\n"
@@ -107,7 +115,7 @@ def functions() -> dict[str, Command]:
     """Every command by its path, joined by underscores."""
     return {
         name: function
-        for module in (commands, commands_host, commands_network, commands_storage, commands_system)
+        for module in MODULES
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }

@@ -14,7 +14,6 @@ from homelab.rehearsal.storage.paths import join
 
 DEVICES = "/vmfs/devices/disks"
 BANKS = ("altbootbank", "bootbank")
-AWAY = Path("/nonexistent")
 KEYS = "/etc/ssh/keys-root/authorized_keys"
 
 
@@ -113,11 +112,13 @@ def _devices(disk: Disk) -> list[str]:
 
 
 def real(host: Host, path: str) -> Path | None:
-    """The real file behind a path inside a volume; None for any other path. A volume that is away has no files."""
+    """The real file behind a path inside a volume, None for any other; FileNotFoundError where the volume is away."""
     found = host.datastores.located(_clean(path))
     if found is None:
         return None
-    return found[0].volume.path / found[1] if host.datastores.accessible(found[0]) else AWAY
+    if not host.datastores.accessible(found[0]):
+        raise FileNotFoundError(path)
+    return found[0].volume.path / found[1]
 
 
 def datastore_path(host: Host, path: str) -> str | None:

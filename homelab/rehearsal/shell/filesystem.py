@@ -111,13 +111,15 @@ def _each(call: Call, paths: list[str], action: Action, sentence: str) -> Answer
     """Do it to each path; what fails is told, and the others are done all the same."""
     err = ""
     for path in paths:
-        file, label = files.real(call.host, path), files.datastore_path(call.host, path)
         try:
+            file, label = files.real(call.host, path), files.datastore_path(call.host, path)
             if file is None or label is None:
                 raise _No("not below a datastore (all else is not simulated)")
             action(file, label)
         except _No as no:
             err += sentence.format(path, no) + "\n"
+        except FileNotFoundError:
+            err += sentence.format(path, "No such file or directory") + "\n"
         except Refusal as refusal:
             text = next((text for kind, text in TEXTS if isinstance(refusal, kind)), "Device or resource busy")
             err += sentence.format(path, text) + "\n"

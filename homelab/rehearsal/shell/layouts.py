@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-Scalar = str | int | bool
+# A tuple is a list of names.
+Scalar = str | int | bool | tuple[str, ...]
 Value = Scalar | Mapping[str, Scalar]
 
 FORMATTERS = ("csv", "keyvalue")
@@ -67,7 +68,9 @@ def render(output: Output, formatter: str | None = None) -> str:
 
 
 def text(value: Scalar) -> str:
-    """A value as esxcli prints it: booleans in lower case."""
+    """A value as esxcli prints it: booleans in lower case, lists with commas."""
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -156,6 +159,8 @@ def _keyvalue_lines(prefix: str, record: Mapping[str, Value]) -> list[str]:
         name = f"{prefix}.{field_id(key)}"
         if isinstance(value, Mapping):
             lines += _keyvalue_lines(name, value)
+        elif isinstance(value, tuple):
+            lines += [f"{name}[{index}].string={one}" for index, one in enumerate(value)]
         else:
             kind = "boolean" if isinstance(value, bool) else "integer" if isinstance(value, int) else "string"
             lines.append(f"{name}.{kind}={text(value)}")

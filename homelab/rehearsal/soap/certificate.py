@@ -54,3 +54,21 @@ def server_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
         file.write_bytes(certificate + key)
         context.load_cert_chain(file)
     return context
+
+
+def requested(name: str, key: bytes) -> bytes:
+    """A request for a certificate of a key, PEM."""
+    private = serialization.load_pem_private_key(key, None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(private, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+def fits(certificate: bytes, key: bytes) -> bool:
+    """Whether something is a certificate, and of this key."""
+    try:
+        found = x509.load_pem_x509_certificate(certificate).public_key()
+    except ValueError:
+        return False
+    return found == serialization.load_pem_private_key(key, None).public_key()

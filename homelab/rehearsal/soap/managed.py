@@ -2,7 +2,8 @@
 
 A class is named as the WSDL names the type, and has one method for each WSDL method and one property for each property
 that it knows; both are found by name. A method whose name ends in `_Task` is the work of a task: what it returns is the
-task's result. What a class does not have is answered with NotSupported, what vSphere does not have with its own fault.
+task's result. A method that a class does not have is answered with NotSupported, a property with nothing: it is unset.
+What vSphere does not have has its own fault.
 """
 
 from __future__ import annotations
@@ -41,8 +42,6 @@ class Managed:
     """A managed object. `moid` is set by classes of which a host has exactly one object."""
 
     moid: ClassVar[str] = ""
-    # Properties of which only some parts are there; the others are refused, not passed off as unset.
-    partial: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, face: SoapFace, moid: str, caller: Caller) -> None:
         self._face = face
@@ -56,6 +55,9 @@ class Managed:
         """The ids of all objects of this class."""
         if cls.moid:
             yield cls.moid
+
+    def _unfilled(self, name: str) -> Any:
+        """The value of a property that vSphere has and this class does not."""
 
     @property
     def _ref(self) -> Any:

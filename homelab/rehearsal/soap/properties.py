@@ -9,12 +9,14 @@ from pyVmomi import VmomiSupport
 from homelab.rehearsal.soap.managed import Managed
 from homelab.rehearsal.soap.wire import fault
 
+SCALARS = (int, float, str)
 STEP = re.compile(r"(\w+)(?:\[(.+)\])?")
 
 
 def read(target: Managed, path: str, made: dict[str, Any] | None = None) -> Any:
-    """The value of a path such as `config.product.version`; None when it is unset, a fault when it is unknown.
+    """The value of a path such as `config.product.version`, of the type that vSphere declares; None when it is unset.
 
+    InvalidProperty when the type has no such path. What it has and the rehearsal does not fill is unset.
     `made` keeps whole properties from one path to the next: making `config` costs more than all else in a read.
     """
     steps = _steps(path)
@@ -30,22 +32,33 @@ def read(target: Managed, path: str, made: dict[str, Any] | None = None) -> Any:
             raise fault("InvalidProperty", f"{path} is not a property", name=path) from None
         if index and issubclass(kind, VmomiSupport.ManagedObject):
             raise fault("InvalidProperty", f"{path} leads into another object", name=path)
-        if index == 0 and not isinstance(getattr(type(target), step[1], None), property):
-            raise fault("NotSupported", f"{type(target).__name__}.{path} is not part of the rehearsal")
-        if index == 0 and made is not None:
-            value = made[step[1]] if step[1] in made else made.setdefault(step[1], getattr(value, step[1]))
-        else:
-            value = None if value is None else getattr(value, step[1])
-        if index == 1 and value is None and steps[0] and steps[0][1] in target.partial:
-            raise fault("NotSupported", f"{type(target).__name__}.{path} is not part of the rehearsal")
+        value = _whole(target, step[1], made) if index == 0 else getattr(value, step[1], None)
         kind = info.type
         if isinstance(value, list) and issubclass(kind, list):
             value = kind(value)
         if step[2] is not None:
             value, kind = _element(value, step[2]), kind.Item
-        elif value is not None and not issubclass(kind, list):
-            kind = type(value) if hasattr(type(value), "_GetPropertyInfo") else kind
+        if hasattr(type(value), "_GetPropertyInfo"):
+            kind = type(value)
+    return _declared(value, kind)
+
+
+def _whole(target: Managed, name: str, made: dict[str, Any] | None) -> Any:
+    """A whole property of an object."""
+    if made is not None and name in made:
+        return made[name]
+    filled = isinstance(getattr(type(target), name, None), property)
+    value = getattr(target, name) if filled else target._unfilled(name)
+    if made is not None:
+        made[name] = value
     return value
+
+
+def _declared(value: Any, kind: Any) -> Any:
+    """A number or text as the type of its property: a long as a long, a state as its enum."""
+    if value is None or type(value) is kind or not issubclass(kind, SCALARS):
+        return value
+    return kind(value)
 
 
 def known(target: Managed) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def check_paths(spec: Any) -> None:
     """InvalidProperty when a property set asks for something that vSphere does not have."""
     for wanted in spec.propSet:
-        for path in wanted.pathSet or ():
+        for path in () if wanted.all else wanted.pathSet or ():
             try:
                 wanted.type._GetPropertyInfo(properties.split_path(path)[0].partition("[")[0])
             except (AttributeError, IndexError):

@@ -77,6 +77,14 @@ class Sessions:
                 session.calls += 1
             return session
 
+    def live(self) -> list[Session]:
+        """Every session that is not over, oldest first."""
+        with self._lock:
+            for session in list(self._sessions.values()):
+                if self._clock() - session.last_use > IDLE_SECONDS:
+                    self._end(session)
+            return list(self._sessions.values())
+
     def close(self, session: Session) -> None:
         """End a session."""
         with self._lock:

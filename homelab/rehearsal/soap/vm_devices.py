@@ -1,12 +1,13 @@
 """A VM's devices: from vSphere's specification into the host's state, and back."""
 
-import functools
 from typing import Any
 
 from pyVmomi import vim
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.managed import ref
+from homelab.rehearsal.soap.vm_fixed import fixed_devices, ide_controllers
+from homelab.rehearsal.soap.vm_fixed import labelled as _labelled
 from homelab.rehearsal.soap.wire import fault, is_fault
 from homelab.rehearsal.state.refusals import FileNotFound
 from homelab.rehearsal.state.vm import Vm, VmCdRom, VmDisk, VmNic
@@ -14,6 +15,8 @@ from homelab.rehearsal.storage.paths import split
 
 NICS = ("Vmxnet3", "E1000", "E1000e")
 KIB = 1024
+# The key of the first controller of each kind.
+IDE, SCSI, SATA = 200, 1000, 15000
 
 
 def change(host: Host, vm: Vm, changes: Any) -> None:
@@ -33,20 +36,15 @@ def change(host: Host, vm: Vm, changes: Any) -> None:
 
 def devices(host: Host, vm: Vm) -> list[Any]:
     """All devices of a VM, as config.hardware.device lists them."""
+    drives: list[VmDisk | VmCdRom] = [*vm.disks, *vm.cdroms]
     return [
-        *_fixed(),
+        *ide_controllers((one.key, one.controller) for one in drives if one.controller < SCSI),
+        *fixed_devices(),
         *(_controller(key, kind) for key, kind in sorted(vm.controllers.items())),
-        *(_disk(disk, index) for index, disk in enumerate(vm.disks)),
+        *(_disk(host, disk, index) for index, disk in enumerate(vm.disks)),
         *(_nic(vm, nic, index) for index, nic in enumerate(vm.nics)),
-        *(_cdrom(vm, drive, index) for index, drive in enumerate(vm.cdroms)),
+        *(_cdrom(host, vm, drive, index) for index, drive in enumerate(vm.cdroms)),
     ]
-
-
-@functools.cache
-def _fixed() -> tuple[Any, ...]:
-    """What every VM is born with; made once, for a look at many VMs is to be cheap."""
-    ides = [_labelled(vim.vm.device.VirtualIDEController(key=200 + bus, busNumber=bus), f"IDE {bus}") for bus in (0, 1)]
-    return *ides, _labelled(vim.vm.device.VirtualPCIController(key=100, busNumber=0), "PCI controller 0")
 
 
 def _add(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
@@ -64,10 +62,9 @@ def _add(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
     elif isinstance(device, kinds.VirtualEthernetCard):
         _add_nic(host, vm, device)
     elif isinstance(device, kinds.VirtualCdrom):
-        controller = _controller_of(vm, device, new_keys, ide=True)
+        controller = _controller_of(vm, device, new_keys)
         unit = _unit(vm, device, controller)
-        base = 3000 + 2 * (controller - 200) if controller < 1000 else 16000 + 30 * (controller - 15000)
-        drive = VmCdRom(base + unit, None, unit=unit, controller=controller)
+        drive = VmCdRom(_key(controller, unit), None, unit=unit, controller=controller)
         _fill_cdrom(host, vm, drive, device)
         vm.cdroms.append(drive)
     else:
@@ -106,7 +103,7 @@ def _remove(host: Host, vm: Vm, item: Any, found: Any, devices_of: list[Any]) ->
 
 def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
     device = item.device
-    controller = _controller_of(vm, device, new_keys, ide=False)
+    controller = _controller_of(vm, device, new_keys)
     unit = _unit(vm, device, controller)
     path = device.backing.fileName if device.backing else ""
     if not path or not split(path)[1]:
@@ -126,8 +123,9 @@ def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
         raise _bad("InvalidDeviceSpec", "fileOperation")
     else:
         capacity = host.datastores.volumes.capacity(file, label=path)
-    key = 2000 + 16 * (controller % 100 if controller >= 1000 else 0) + unit
-    vm.disks.append(VmDisk(key, path, capacity, unit, thin, controller, host.datastores.parents_of(path)))
+    vm.disks.append(
+        VmDisk(_key(controller, unit), path, capacity, unit, thin, controller, host.datastores.parents_of(path))
+    )
 
 
 def _make_child(host: Host, device: Any, path: str, parent: str) -> int:
@@ -148,7 +146,7 @@ def _add_nic(host: Host, vm: Vm, device: Any) -> None:
     if kind not in NICS:
         raise fault("NotSupported", f"{type(device)._wsdlName} is not part of the rehearsal")
     network = getattr(device.backing, "deviceName", None)
-    if network not in host.network.port_groups:
+    if network not in host.network.vm_port_groups:
         raise _bad("InvalidDeviceBacking", "backing.deviceName")
     key = max((nic.key for nic in vm.nics), default=3999) + 1
     manual = (device.addressType or "").lower() == "manual"
@@ -174,30 +172,40 @@ def _fill_cdrom(host: Host, vm: Vm, drive: VmCdRom, device: Any) -> None:
         drive.connected = vm.powered_on and connect.connected and drive.iso is not None
 
 
-def _controller_of(vm: Vm, device: Any, new_keys: dict[int, int], *, ide: bool) -> int:
+def _controller_of(vm: Vm, device: Any, new_keys: dict[int, int]) -> int:
     key = new_keys.get(device.controllerKey, device.controllerKey)
-    if key is None or not (key in vm.controllers or (ide and key in (200, 201))):
+    if key not in (*vm.controllers, IDE, IDE + 1):
         raise _bad("MissingController", "controllerKey")
     return int(key)
 
 
 def _unit(vm: Vm, device: Any, controller: int) -> int:
     drives: list[VmDisk | VmCdRom] = [*vm.disks, *vm.cdroms]
-    taken = {item.unit for item in drives if item.controller == controller}
+    taken, on_scsi = {item.unit for item in drives if item.controller == controller}, SCSI <= controller < SATA
     if device.unitNumber is not None and device.unitNumber >= 0:
-        if device.unitNumber in taken or (device.unitNumber == 7 and 1000 <= controller < 2000):
+        used = device.unitNumber in taken or (device.unitNumber == 7 and on_scsi)
+        if used or device.unitNumber >= _places(controller):
             raise _bad("InvalidDeviceSpec", "unitNumber")
         return int(device.unitNumber)
-    return next(unit for unit in range(30) if unit not in taken and unit != 7)
+    free = [unit for unit in range(_places(controller)) if unit not in taken and not (unit == 7 and on_scsi)]
+    if not free:
+        raise _bad("InvalidDeviceSpec", "unitNumber")
+    return free[0]
+
+
+def _places(controller: int) -> int:
+    return 2 if controller < SCSI else 16 if controller < SATA else 30
+
+
+def _key(controller: int, unit: int) -> int:
+    """The key that ESXi gives a disk or a drive, from its place."""
+    if controller >= SATA:
+        return 16000 + 30 * (controller - SATA) + unit
+    return 2000 + 16 * (controller - SCSI) + unit if controller >= SCSI else 3000 + 2 * (controller - IDE) + unit
 
 
 def _bad(name: str, where: str) -> Any:
     return fault(name, f"Invalid configuration for device '0' ({where}).", property=where, deviceIndex=0)
-
-
-def _labelled(device: Any, label: str, summary: str = "") -> Any:
-    device.deviceInfo = vim.Description(label=label, summary=summary or label)
-    return device
 
 
 def _controller(key: int, kind: str) -> Any:
@@ -209,9 +217,13 @@ def _controller(key: int, kind: str) -> Any:
     return _labelled(made, f"SCSI controller {key - 1000}")
 
 
-def _disk(disk: VmDisk, index: int) -> Any:
+def _disk(host: Host, disk: VmDisk, index: int) -> Any:
     backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
-        fileName=disk.path, diskMode="persistent", thinProvisioned=disk.thin, parent=_parents(disk.parents)
+        fileName=disk.path,
+        datastore=_datastore(host, disk.path),
+        diskMode="persistent",
+        thinProvisioned=disk.thin,
+        parent=_parents(disk.parents),
     )
     made = vim.vm.device.VirtualDisk(
         key=disk.key,
@@ -222,6 +234,12 @@ def _disk(disk: VmDisk, index: int) -> Any:
         capacityInBytes=disk.capacity,
     )
     return _labelled(made, f"Hard disk {index + 1}", f"{disk.capacity // KIB:,} KB")
+
+
+def _datastore(host: Host, path: str) -> Any:
+    """The datastore of a file; unset once it is gone."""
+    mount = host.datastores.mounts.get(split(path)[0])
+    return ref("Datastore", mount.moref) if mount else None
 
 
 def _parents(paths: tuple[str, ...]) -> Any:
@@ -247,9 +265,10 @@ def _nic(vm: Vm, nic: VmNic, index: int) -> Any:
     return _labelled(made, f"Network adapter {index + 1}", nic.network)
 
 
-def _cdrom(vm: Vm, drive: VmCdRom, index: int) -> Any:
+def _cdrom(host: Host, vm: Vm, drive: VmCdRom, index: int) -> Any:
     if drive.iso:
-        backing = vim.vm.device.VirtualCdrom.IsoBackingInfo(fileName=drive.iso)
+        store = _datastore(host, drive.iso)
+        backing = vim.vm.device.VirtualCdrom.IsoBackingInfo(fileName=drive.iso, datastore=store)
     else:
         backing = vim.vm.device.VirtualCdrom.RemotePassthroughBackingInfo(deviceName="", exclusive=False)
     made = vim.vm.device.VirtualCdrom(

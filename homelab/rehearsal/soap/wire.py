@@ -1,5 +1,6 @@
 """SOAP as ESXi speaks it, on pyVmomi's types, serializer and deserializer: requests in, answers and faults out."""
 
+import re
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
@@ -11,6 +12,8 @@ from pyVmomi.VmomiSupport import ManagedObject, Object
 from homelab.rehearsal.soap import reflection
 
 NAMESPACE = "urn:vim25"
+# Characters that no XML may hold, escaped or not.
+FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 HEADER = '<?xml version="1.0" encoding="UTF-8"?>\n'
 ENVELOPE = SoapAdapter.XMLNS_SOAPENV + SoapAdapter.NS_SEP
 # A property is fetched by a method of its own that no WSDL lists; pyVmomi's accessors use it.
@@ -104,11 +107,17 @@ class RequestParser(SoapAdapter.ExpatDeserializerNSHandlers):  # type: ignore[mi
             self.request.target = value
             self.request.info = method_info(type(value), self.request.method)
             if self.request.info is None and self.request.method != FETCH:
-                raise fault("MethodNotFound", receiver=value, method=self.request.method)
+                raise fault(
+                    "MethodNotFound", _no_method(value, self.request.method), receiver=value, method=self.request.method
+                )
         elif many:
             self.request.arguments.setdefault(name, []).append(value)
         else:
             self.request.arguments[name] = value
+
+
+def _no_method(target: Any, method: str) -> str:
+    return f"{VmomiSupport.GetWsdlName(type(target))} has no method {method}, or it is not part of the rehearsal"
 
 
 def method_info(kind: Any, wsdl_name: str) -> Any:
@@ -175,11 +184,19 @@ def serialized(value: Any, version: str) -> str:
 
 
 class _Serializer(SoapAdapter.SoapSerializer):  # type: ignore[misc]
-    """pyVmomi's, but for one word: what it calls ManagedObject is ManagedObjectReference to every other client."""
+    """pyVmomi's, but for two things.
+
+    What it calls ManagedObject is ManagedObjectReference to every other client, and it does not escape objects' ids.
+    """
 
     def _QName(self, typ: Any, defNS: str) -> tuple[str, str]:
         attributes, name = super()._QName(typ, defNS)
         return attributes, f"{name}Reference" if typ is ManagedObject else name
+
+    def _Serialize(self, val: Any, info: Any, defNS: str) -> None:
+        if isinstance(val, ManagedObject):
+            val = type(val)(SoapAdapter.XmlEscape(val._moId), None)
+        super()._Serialize(val, info, defNS)
 
 
 def _serialize(value: Any, item: Any, version: str) -> str:
@@ -193,4 +210,5 @@ def _prefixes() -> dict[str, str]:
 
 
 def _envelope(body: str) -> bytes:
-    return f"{HEADER}{SoapAdapter.SOAP_START}{body}{SoapAdapter.SOAP_END}".encode()
+    text = FORBIDDEN.sub("\ufffd", body)
+    return f"{HEADER}{SoapAdapter.SOAP_START}{text}{SoapAdapter.SOAP_END}".encode()

@@ -7,6 +7,7 @@ sectors of 512 bytes. Partition tables of the stick and types are those of recor
 import hashlib
 import uuid as uuids
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 
 from homelab.rehearsal.state.hardware import STICK, DiskModel, HardwareModel
@@ -31,6 +32,15 @@ STICK_LAYOUT = (
     (9, 1843200, 7086079, "vmkDiagnostic"),
 )
 LEFTOVER = "datastore1"
+
+
+@dataclass
+class FirstClassDisk:
+    """A virtual disk of no VM: its name, its datastore path, and when it was made."""
+
+    name: str
+    path: str
+    made: datetime
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -63,6 +64,11 @@ class HostState:
         self.backups: dict[str, bytes] = {}
         self.edited_files: dict[str, str] = {}
         self.authorized_keys: tuple[str, ...] = ()
+
+    @property
+    def system_uuid(self) -> str:
+        """The mainboard's UUID: the same at every boot."""
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.model.name} {self.name} {self.nics[0].mac}"))
 
     def touch(self, *, dirty: bool = True) -> None:
         """Wake everyone who waits for a change; `dirty` if auto-backup must keep it."""

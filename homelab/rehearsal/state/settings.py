@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from homelab.rehearsal.state.disks import FirstClassDisk
+from homelab.rehearsal.state.people import Permission, Person, Role
+from homelab.rehearsal.state.pools import Pool
+
 NIC_TYPES = ("faultToleranceLogging", "management", "vSphereReplication", "vSphereReplicationNFC", "vmotion", "vsan")
 
 
@@ -44,7 +48,8 @@ class Settings:
     """The smaller settings.
 
     `group_security` is what port groups say otherwise than their switch, `cache_mib` the host cache by datastore,
-    `roles` the vmkernel NICs by traffic, `licences` the kinds of the keys that were added. `dump_file` is the path of
+    `roles` the vmkernel NICs by traffic, `licences` the kinds of the keys that were added. `people` are the accounts
+    beside root, `vm_pools` the pools of VMs that are not in the root pool. `dump_file` is the path of
     the file that a crash would be written to, `dump_active` whether it is in use.
     """
 
@@ -55,6 +60,13 @@ class Settings:
     group_security: dict[str, dict[str, bool]] = field(default_factory=dict)
     roles: dict[str, list[str]] = field(default_factory=lambda: {"management": ["vmk0"]})
     ntp_servers: list[str] = field(default_factory=list)
+    people: dict[str, Person] = field(default_factory=dict)
+    made_roles: dict[int, Role] = field(default_factory=dict)
+    permissions: list[Permission] = field(default_factory=list)
+    pools: dict[str, Pool] = field(default_factory=dict)
+    vm_pools: dict[str, str] = field(default_factory=dict)
+    agent: dict[str, object] = field(default_factory=dict)
+    first_class_disks: dict[str, FirstClassDisk] = field(default_factory=dict)
     cache_mib: dict[str, int] = field(default_factory=dict)
     dump_file: str = ""
     dump_active: bool = False

@@ -192,7 +192,9 @@ class Leases:
 
 
 def _slot(vm: Vm, disk: VmDisk, number: int) -> Slot:
-    name = f"{vm.controllers[disk.controller]}{disk.controller % 100}:{disk.unit}"
+    # The IDE controllers are there with every VM.
+    kind = vm.controllers.get(disk.controller, "VirtualIDEController")
+    name = f"{kind}{disk.controller % 100}:{disk.unit}"
     return Slot(f"disk-{number}.vmdk", f"/{vm.moid}/{name}", f"/{vm.name}/{name}", disk)
 
 

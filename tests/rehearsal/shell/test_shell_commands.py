@@ -1,15 +1,17 @@
 """What the simulated shell does to its host's state, and how it says no."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.shell import files, filesystem
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.esxcli import localcli
 from homelab.rehearsal.shell.vimcmd import vim_cmd
 from homelab.rehearsal.shell.vmkfstools import vmkfstools
-from homelab.rehearsal.state.vm import Vm
+from homelab.rehearsal.state.vm import Vm, VmNic
 from tests.rehearsal.shell.test_shell import ADDRESS, make_host
 
 PROGRAMS = {"esxcli": localcli, "vim-cmd": vim_cmd, "vmkfstools": vmkfstools}
@@ -168,3 +170,49 @@ def test_every_reading_command_has_its_formatters(host: Host, kind: str) -> None
             assert heading == sorted(heading)
         else:
             assert all("=" in one for one in out.splitlines())
+
+
+def test_vms_that_run_and_their_networks(host: Host) -> None:
+    assert ask(host, "esxcli vm process list") == ("", "", 0)
+    ask(host, ADD)
+    vm = host.vms.create(Vm(host.vms.next_moid(), "web", "nfsbackup", "[nfsbackup]web/web.vmx"))
+    vm.nics = [VmNic(4000, "00:50:56:00:00:01", "VM Network"), VmNic(4001, "00:50:56:00:00:02", "lab")]
+    vm.powered_on = True
+    process = ask(host, "esxcli vm process list")[0].splitlines()
+    assert process[0] == "web"
+    assert "   Display Name: web" in process
+    assert next(line for line in process if "Config File" in line).endswith("/web/web.vmx")
+    assert ask(host, "esxcli network vm list")[0].splitlines()[-1].split()[1:] == ["web", "2", "VM", "Network,", "lab"]
+    keys = ask(host, "esxcli --formatter=keyvalue network vm list")[0]
+    assert "structure[0].VM.Networks[1].string=lab" in keys
+
+
+def test_switches_and_the_firewall(host: Host) -> None:
+    switch = ask(host, "esxcli network vswitch standard list")[0].splitlines()
+    assert switch[0] == "vSwitch0"
+    assert "   Portgroups: VM Network, Management Network" in switch
+    assert ask(host, "esxcli network vswitch standard list -v none") == ("", "", 0)
+    assert "   Default Action: DROP" in ask(host, "esxcli network firewall get")[0].splitlines()
+
+
+def test_structures_are_named_as_on_a_real_host(host: Host) -> None:
+    # govmomi's capture of a real host, simulator/esx/type_info.go.
+    assert "FullyQualifiedHostName.HostName" in ask(host, "esxcli --formatter=keyvalue system hostname get")[0]
+    assert ".Ruleset.Enabled." in ask(host, "esxcli --formatter=keyvalue network firewall ruleset list")[0]
+    assert "Firewall.Loaded." in ask(host, "esxcli --formatter=keyvalue network firewall get")[0]
+
+
+def test_the_platforms_uuid_is_the_systems(host: Host) -> None:
+    line = next(one for one in ask(host, "esxcli hardware platform get")[0].splitlines() if "UUID" in one)
+    octets = [int(one, 16) for one in line.partition(": ")[2].split()]
+    assert str(UUID(bytes=bytes(octets))) == host.system_uuid
+
+
+def test_a_volume_that_is_away_has_no_files_of_this_machine(host: Host) -> None:
+    ask(host, ADD)
+    host.datastores.volumes.nas.away = True
+    with pytest.raises(FileNotFoundError):
+        files.listing(host, "/vmfs/volumes/nfsbackup")
+    answer = filesystem.mkdir(Call(host, ("mkdir", "-p", "/vmfs/volumes/nfsbackup/new")))
+    assert answer.status == 1
+    assert "No such file or directory" in answer.err

@@ -241,10 +241,6 @@ def test_without_a_session_nothing_is_told(client: Client) -> None:
 def test_what_is_not_there_is_said_loudly(client: Client) -> None:
     with pytest.raises(vmodl.fault.NotSupported):
         client.system.QueryMemoryOverhead(memorySize=1, numVcpus=1)
-    with pytest.raises(vmodl.fault.NotSupported):
-        client.content.propertyCollector.RetrieveContents(
-            [filter_of(client.system, vim.HostSystem, "config.multipathState")]
-        )
     with pytest.raises(vmodl.query.InvalidProperty):
         client.content.propertyCollector.RetrieveContents([filter_of(client.system, vim.HostSystem, "nonsense")])
     with pytest.raises(vmodl.query.InvalidProperty):

@@ -4,6 +4,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.state.refusals import InvalidArgument
 from homelab.rehearsal.state.settings import AutoStart
@@ -19,29 +20,7 @@ class HostAutoStartManager(Managed):
     @property
     def config(self) -> Any:
         """The host's own delays, and the VMs."""
-        settings = self._host.settings
-        kind = vim.host.AutoStartManager
-        defaults = kind.SystemDefaults(
-            enabled=settings.autostart_enabled,
-            startDelay=settings.autostart_delay,
-            stopDelay=settings.autostart_delay,
-            waitForHeartbeat=False,
-            stopAction="PowerOff",
-        )
-        rows = [
-            kind.AutoPowerInfo(
-                key=ref("VirtualMachine", moid),
-                startOrder=item.order,
-                startDelay=item.start_delay,
-                waitForHeartbeat="systemDefault",
-                startAction=item.start_action,
-                stopDelay=item.stop_delay,
-                stopAction=item.stop_action,
-            )
-            for moid, item in settings.autostart.items()
-            if moid in self._host.registered_vms
-        ]
-        return kind.Config(defaults=defaults, powerInfo=rows)
+        return config(self._host)
 
     @writes
     def ReconfigureAutostart(self, spec: Any) -> None:
@@ -63,3 +42,30 @@ class HostAutoStartManager(Managed):
                         row.startOrder, row.startDelay, row.stopDelay, row.startAction, row.stopAction
                     )
             self._host.touch()
+
+
+def config(host: Host) -> Any:
+    """HostAutoStartManager.config, and HostSystem.config.autoStart."""
+    settings = host.settings
+    kind = vim.host.AutoStartManager
+    defaults = kind.SystemDefaults(
+        enabled=settings.autostart_enabled,
+        startDelay=settings.autostart_delay,
+        stopDelay=settings.autostart_delay,
+        waitForHeartbeat=False,
+        stopAction="PowerOff",
+    )
+    rows = [
+        kind.AutoPowerInfo(
+            key=ref("VirtualMachine", moid),
+            startOrder=item.order,
+            startDelay=item.start_delay,
+            waitForHeartbeat="systemDefault",
+            startAction=item.start_action,
+            stopDelay=item.stop_delay,
+            stopAction=item.stop_action,
+        )
+        for moid, item in settings.autostart.items()
+        if moid in host.registered_vms
+    ]
+    return kind.Config(defaults=defaults, powerInfo=rows)

@@ -183,7 +183,12 @@ def _answer(path: str, output: Output) -> str:
 
 
 def _fields(record: Mapping[str, Any]) -> str:
-    return "".join(f"<{field_id(key)}>{_scalar(value)}</{field_id(key)}>" for key, value in record.items())
+    pairs = [(field_id(key), one) for key, value in record.items() for one in _each(value)]
+    return "".join(f"<{key}>{_scalar(value)}</{key}>" for key, value in pairs)
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _scalar(value: Any) -> str:

@@ -6,12 +6,15 @@ from pyVmomi import vim
 
 from homelab.rehearsal.host import backup
 from homelab.rehearsal.soap.managed import Managed, ref, writes
-from homelab.rehearsal.soap.objects import esxcli, host_config, options
-from homelab.rehearsal.soap.objects.inventory import Entity, network_id
+from homelab.rehearsal.soap.objects import absent, esxcli, host_config, options
+from homelab.rehearsal.soap.objects.inventory import Entity, networks
 from homelab.rehearsal.soap.wire import fault
 from homelab.rehearsal.state.refusals import InvalidArgument, InvalidState
 
 MANAGERS = {
+    "vsanSystem": ("HostVsanSystem", "vsanSystem"),
+    "certificateManager": ("HostCertificateManager", "ha-certificate-manager"),
+    "accountManager": ("HostLocalAccountManager", "ha-localacctmgr"),
     "datastoreSystem": ("HostDatastoreSystem", "ha-datastoresystem"),
     "serviceSystem": ("HostServiceSystem", "serviceSystem"),
     "storageSystem": ("HostStorageSystem", "storageSystem"),
@@ -24,6 +27,7 @@ MANAGERS = {
     "networkSystem": ("HostNetworkSystem", "networkSystem"),
     "autoStartManager": ("HostAutoStartManager", "ha-autostart-mgr"),
     "firmwareSystem": ("HostFirmwareSystem", "firmwareSystem"),
+    "licenseManager": ("LicenseManager", "ha-license-manager"),
     "cacheConfigurationManager": ("HostCacheConfigurationManager", "cacheConfigManager"),
 }
 
@@ -32,7 +36,6 @@ class HostSystem(Entity):
     """The host."""
 
     moid = "ha-host"
-    partial = ("config", "configManager")
 
     @property
     def name(self) -> str:
@@ -67,22 +70,12 @@ class HostSystem(Entity):
     @property
     def configManager(self) -> Any:
         """The host's managers."""
-        return vim.host.ConfigManager(**{name: ref(*target) for name, target in MANAGERS.items()})
+        return vim.host.ConfigManager(**{name: ref(*target) for name, target in (MANAGERS | absent.HOST).items()})
 
     @property
     def capability(self) -> Any:
         """What the host can do."""
-        return vim.host.Capability(
-            recursiveResourcePoolsSupported=True,
-            rebootSupported=True,
-            shutdownSupported=True,
-            nfsSupported=True,
-            vlanTaggingSupported=True,
-            maintenanceModeSupported=True,
-            maxSupportedVMs=1024,
-            maxSupportedVcpus=2048,
-            nfs41Supported=True,
-        )
+        return host_config.capability()
 
     @property
     def datastore(self) -> Any:
@@ -96,8 +89,8 @@ class HostSystem(Entity):
 
     @property
     def network(self) -> Any:
-        """The port groups."""
-        return [ref("Network", network_id(name)) for name in self._host.network.port_groups]
+        """The port groups for VMs."""
+        return networks(self._host)
 
     @property
     def vm(self) -> Any:

@@ -1,13 +1,12 @@
 """What HostSystem.config, hardware and summary say, built from the host's state."""
 
-import uuid
 from typing import Any
 
 from pyVmomi import vim
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.managed import ref
-from homelab.rehearsal.soap.objects import disks, options
+from homelab.rehearsal.soap.objects import autostart, disks, options, policies
 from homelab.rehearsal.soap.objects.service import about
 from homelab.rehearsal.state.hardware import HardwareModel
 from homelab.rehearsal.state.parts import Nic
@@ -26,7 +25,7 @@ def summary(host: Host) -> Any:
         hardware=vim.host.Summary.HardwareSummary(
             vendor=model.vendor,
             model=model.name,
-            uuid=system_uuid(host),
+            uuid=host.system_uuid,
             memorySize=model.memory_mib * MIB,
             cpuModel=model.cpu,
             cpuMhz=model.cpu_mhz,
@@ -70,7 +69,7 @@ def hardware(host: Host) -> Any:
         index=0, vendor="intel", hz=hz, busHz=100_000_000, description=model.cpu, threadId=list(range(model.threads))
     )
     return vim.host.HardwareInfo(
-        systemInfo=vim.host.SystemInfo(vendor=model.vendor, model=model.name, uuid=system_uuid(host)),
+        systemInfo=vim.host.SystemInfo(vendor=model.vendor, model=model.name, uuid=host.system_uuid),
         cpuInfo=vim.host.CpuInfo(numCpuPackages=1, numCpuCores=model.cores, numCpuThreads=model.threads, hz=hz),
         cpuPkg=[package],
         # Always there; which BIOS a board has, nobody recorded.
@@ -115,6 +114,7 @@ def config(host: Host) -> Any:
         network=network(host),
         service=services(host),
         cacheConfigurationInfo=disks.cache(host),
+        autoStart=autostart.config(host),
         dateTimeInfo=date_time(host),
         option=options.listed(host.options.all()),
         storageDevice=disks.devices(host),
@@ -148,7 +148,9 @@ def _switch(host: Host, name: str, nics: list[str]) -> Any:
         mtu=1500,
         portgroup=[f"key-vim.host.PortGroup-{group}" for group in groups],
         pnic=[f"key-vim.host.PhysicalNic-{nic}" for nic in driven],
-        spec=vim.host.VirtualSwitch.Specification(numPorts=128, mtu=1500, bridge=bridge),
+        spec=vim.host.VirtualSwitch.Specification(
+            numPorts=128, mtu=1500, bridge=bridge, policy=policies.of_switch(nics)
+        ),
     )
 
 
@@ -168,14 +170,14 @@ def _pnic(nic: Nic) -> Any:
 
 
 def _port_group(host: Host, name: str, vlan: int) -> Any:
-    security = host.settings.group_security.get(name, {})
-    policy = vim.host.NetworkPolicy(security=vim.host.NetworkPolicy.SecurityPolicy(**security) if security else None)
     switch = host.settings.switch_of(name)
     return vim.host.PortGroup(
         key=f"key-vim.host.PortGroup-{name}",
         vswitch=f"key-vim.host.VirtualSwitch-{switch}",
-        computedPolicy=policy,
-        spec=vim.host.PortGroup.Specification(name=name, vlanId=vlan, vswitchName=switch, policy=policy),
+        computedPolicy=policies.in_force(host, name),
+        spec=vim.host.PortGroup.Specification(
+            name=name, vlanId=vlan, vswitchName=switch, policy=policies.of_group(host, name)
+        ),
     )
 
 
@@ -233,11 +235,21 @@ def date_time(host: Host) -> Any:
     return vim.host.DateTimeInfo(timeZone=zone, ntpConfig=vim.host.NtpConfig(server=list(host.settings.ntp_servers)))
 
 
-def system_uuid(host: Host) -> str:
-    """The mainboard's UUID: the same at every boot."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{host.model.name} {host.name} {host.nics[0].mac}"))
-
-
 def short(value: int) -> int:
     """An unsigned 16-bit number as the signed one of the API."""
     return value - 0x10000 if value >= 0x8000 else value
+
+
+def capability() -> Any:
+    """HostSystem.capability."""
+    return vim.host.Capability(
+        recursiveResourcePoolsSupported=True,
+        rebootSupported=True,
+        shutdownSupported=True,
+        nfsSupported=True,
+        vlanTaggingSupported=True,
+        maintenanceModeSupported=True,
+        maxSupportedVMs=1024,
+        maxSupportedVcpus=2048,
+        nfs41Supported=True,
+    )

@@ -149,6 +149,22 @@ class HostVirtualNicManager(Managed):
             raise InvalidArgument("A specified parameter was not correct: device", invalidProperty="device")
 
 
+class HostVsanSystem(Managed):
+    """vSAN: this host is in no cluster of it."""
+
+    moid = "vsanSystem"
+
+    @property
+    def config(self) -> Any:
+        """It is off."""
+        return vim.vsan.host.ConfigInfo(enabled=False)
+
+    def QueryHostStatus(self) -> Any:
+        """What a host says that is in no cluster."""
+        kind = vim.vsan.host.ClusterStatus
+        return kind(health="unknown", nodeState=kind.State(state="disabled"))
+
+
 def _rule(direction: str, protocol: str, port: int, last: int | None) -> Any:
     kind = vim.host.Ruleset.Rule
     side = "src" if port == 68 else "dst"

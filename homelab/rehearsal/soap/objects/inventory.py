@@ -1,10 +1,12 @@
 """The tree of a standalone host: folders, datacenter, compute resource, pool and networks."""
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from pyVmomi import VmomiSupport, vim
 
+from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap import vm_spec
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.wire import NAMESPACE, fault
@@ -13,15 +15,14 @@ from homelab.rehearsal.soap.wire import NAMESPACE, fault
 class Entity(Managed):
     """What all objects of the tree have. Not a vSphere type by itself."""
 
-    @property
-    def overallStatus(self) -> str:
-        """Nothing is ever wrong here."""
-        return "green"
+    # Nothing is ever wrong here.
+    STATUS: ClassVar = "green"
+    overallStatus = configStatus = property(attrgetter("STATUS"))
 
     @property
-    def configStatus(self) -> str:
-        """Nothing is ever wrong here."""
-        return "green"
+    def recentTask(self) -> Any:
+        """The last tasks about it."""
+        return [ref("Task", task.key) for task in self._face.tasks.recent() if task.entity == self._ref]
 
 
 class Folder(Entity):
@@ -71,7 +72,7 @@ class Folder(Entity):
             "ha-folder-vm": [ref("VirtualMachine", moid) for moid in host.registered_vms],
             "ha-folder-host": [ref("ComputeResource", "ha-compute-res")],
             "ha-folder-datastore": [ref("Datastore", mount.moref) for mount in host.datastores.mounts.values()],
-            "ha-folder-network": [ref("Network", network_id(name)) for name in host.network.port_groups],
+            "ha-folder-network": networks(host),
         }
         return children[self._moid]
 
@@ -80,7 +81,9 @@ class Folder(Entity):
         """A new VM; its disks are attached or made as the specification says."""
         self._must_hold_vms()
         with self._host.lock:
-            return ref("VirtualMachine", vm_spec.create(self._host, config).moid)
+            vm = vm_spec.create(self._host, config)
+            self._place(vm.moid, pool)
+            return ref("VirtualMachine", vm.moid)
 
     @writes
     def RegisterVM_Task(self, path: str, name: str | None, asTemplate: bool, pool: Any, host: Any) -> Any:
@@ -88,7 +91,13 @@ class Folder(Entity):
         self._must_hold_vms()
         if asTemplate:
             raise fault("NotSupported", "A standalone host has no templates")
-        return ref("VirtualMachine", self._host.vms.register(path, name).moid)
+        vm = self._host.vms.register(path, name)
+        self._place(vm.moid, pool)
+        return ref("VirtualMachine", vm.moid)
+
+    def _place(self, moid: str, pool: Any) -> None:
+        if pool is not None and pool._moId in self._host.settings.pools:
+            self._host.settings.vm_pools[moid] = pool._moId
 
     def _must_hold_vms(self) -> None:
         if self._moid != "ha-folder-vm":
@@ -138,7 +147,7 @@ class Datacenter(Entity):
     @property
     def network(self) -> Any:
         """All networks."""
-        return [ref("Network", network_id(name)) for name in self._host.network.port_groups]
+        return networks(self._host)
 
 
 class ComputeResource(Entity):
@@ -167,6 +176,11 @@ class ComputeResource(Entity):
         return ref("ResourcePool", "ha-root-pool")
 
     @property
+    def environmentBrowser(self) -> Any:
+        """What VMs can be made."""
+        return ref("EnvironmentBrowser", "ha-compute-res-env-browser")
+
+    @property
     def datastore(self) -> Any:
         """All datastores."""
         return [ref("Datastore", mount.moref) for mount in self._host.datastores.mounts.values()]
@@ -174,47 +188,7 @@ class ComputeResource(Entity):
     @property
     def network(self) -> Any:
         """All networks."""
-        return [ref("Network", network_id(name)) for name in self._host.network.port_groups]
-
-
-class ResourcePool(Entity):
-    """The root pool."""
-
-    moid = "ha-root-pool"
-
-    @property
-    def name(self) -> str:
-        """Always the same."""
-        return "Resources"
-
-    @property
-    def parent(self) -> Any:
-        """The compute resource."""
-        return ref("ComputeResource", "ha-compute-res")
-
-    @property
-    def owner(self) -> Any:
-        """The compute resource."""
-        return ref("ComputeResource", "ha-compute-res")
-
-    @property
-    def resourcePool(self) -> Any:
-        """There are no pools below it."""
-        return []
-
-    @property
-    def vm(self) -> Any:
-        """All VMs."""
-        return [ref("VirtualMachine", moid) for moid in self._host.registered_vms]
-
-    @writes
-    def ImportVApp(self, spec: Any, folder: Any, host: Any) -> Any:
-        """A new VM whose disks are to be sent; answers with the lease, which says when it is ready."""
-        if not isinstance(spec, vim.vm.VmImportSpec):
-            raise fault("NotSupported", "Only single VMs can be imported in the rehearsal")
-        config = spec.configSpec
-        vm_spec.check(self._host, config)
-        return ref("HttpNfcLease", self._face.leases.open(lambda: vm_spec.create(self._host, config)).id)
+        return networks(self._host)
 
 
 class Network(Entity):
@@ -223,7 +197,7 @@ class Network(Entity):
     @classmethod
     def ids(cls, face: Any, caller: Any) -> Iterator[str]:
         """One for each port group."""
-        yield from (network_id(name) for name in face.host.network.port_groups)
+        yield from (network_id(name) for name in face.host.network.vm_port_groups)
 
     @property
     def name(self) -> str:
@@ -255,8 +229,10 @@ class Network(Entity):
 def children_of(face: Any, caller: Any, container: Any) -> list[Any]:
     """What lies right below an object of the tree."""
     item = face.find(container, caller)
-    if isinstance(item, Folder | ResourcePool):
-        return list(item.childEntity if isinstance(item, Folder) else item.vm)
+    if isinstance(item, Folder):
+        return list(item.childEntity)
+    if item is not None and type(item).__name__ == "ResourcePool":
+        return [*item.resourcePool, *item.vm]
     if isinstance(item, Datacenter):
         return [item.vmFolder, item.hostFolder, item.datastoreFolder, item.networkFolder]
     if isinstance(item, ComputeResource):
@@ -267,3 +243,8 @@ def children_of(face: Any, caller: Any, container: Any) -> list[Any]:
 def network_id(name: str) -> str:
     """The managed object id of a port group."""
     return f"HaNetwork-{name}"
+
+
+def networks(host: Host) -> list[Any]:
+    """The port groups for VMs."""
+    return [ref("Network", network_id(name)) for name in host.network.vm_port_groups]

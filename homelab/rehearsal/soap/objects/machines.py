@@ -10,12 +10,18 @@ from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap import vm_devices, vm_spec
 from homelab.rehearsal.soap.managed import ref, writes
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
+from homelab.rehearsal.soap.objects.pools import pool_of
+from homelab.rehearsal.state.guest_names import full_name
 from homelab.rehearsal.state.vm import Question, Vm
 from homelab.rehearsal.storage.datastores import uses
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # The same for every VM, and made once: a look at many VMs is to be cheap.
 FLAGS = vim.vm.FlagInfo()
+TOOLS = vim.vm.ToolsConfigInfo(toolsVersion=0)
+BOOT = vim.vm.BootOptions(
+    bootDelay=0, enterBIOSSetup=False, bootRetryEnabled=False, bootRetryDelay=10000, networkBootProtocol="ipv4"
+)
 POWER_OPERATIONS = vim.vm.DefaultPowerOpInfo()
 
 
@@ -43,8 +49,13 @@ class VirtualMachine(Entity):
 
     @property
     def resourcePool(self) -> Any:
-        """The root pool."""
-        return ref("ResourcePool", "ha-root-pool")
+        """The pool that it was put in."""
+        return pool_of(self._host, self._moid)
+
+    @property
+    def environmentBrowser(self) -> Any:
+        """What it could be."""
+        return ref("EnvironmentBrowser", "ha-compute-res-env-browser")
 
     @property
     def config(self) -> Any:
@@ -57,7 +68,7 @@ class VirtualMachine(Entity):
             changeVersion="",
             modified=NEVER,
             name=vm.name,
-            guestFullName=vm.guest_id,
+            guestFullName=full_name(vm.guest_id),
             version=vm.hardware_version,
             uuid=vm.uuid,
             instanceUuid=vm.instance_uuid,
@@ -68,6 +79,8 @@ class VirtualMachine(Entity):
             annotation=vm.annotation,
             firmware=vm.firmware,
             files=vim.vm.FileInfo(vmPathName=vm.vmx_path, logDirectory=vm.folder + "/"),
+            tools=TOOLS,
+            bootOptions=BOOT,
             flags=FLAGS,
             defaultPowerOps=POWER_OPERATIONS,
             hardware=vim.vm.VirtualHardware(
@@ -125,16 +138,12 @@ class VirtualMachine(Entity):
                 uuid=vm.uuid,
                 instanceUuid=vm.instance_uuid,
                 guestId=vm.guest_id,
+                guestFullName=full_name(vm.guest_id),
                 annotation=vm.annotation,
             ),
             quickStats=vim.vm.Summary.QuickStats(guestHeartbeatStatus="gray"),
             overallStatus="green",
         )
-
-    @property
-    def snapshot(self) -> Any:
-        """There is none: the rehearsal takes no snapshots."""
-        return None
 
     @property
     def datastore(self) -> Any:

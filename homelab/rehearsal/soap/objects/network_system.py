@@ -68,6 +68,15 @@ class HostNetworkSystem(Managed):
         if nic.ip:
             self._host.network.set_address(dhcp=nic.ip.dhcp, address=nic.ip.ipAddress, netmask=nic.ip.subnetMask)
 
+    def QueryNetworkHint(self, device: Any) -> Any:
+        """What each NIC saw of networks: nothing, for nobody sends it anything; NotFound for an unknown NIC."""
+        known = [nic.name for nic in self._host.nics if nic.driver]
+        for name in device or ():
+            if name not in known:
+                raise NotFound("The object or item referred to could not be found.")
+        kind = vim.host.PhysicalNic.NetworkHint
+        return [kind(device=name, subnet=[], network=[]) for name in device or known]
+
     def RefreshNetworkSystem(self) -> None:
         """Nothing to read anew."""
 

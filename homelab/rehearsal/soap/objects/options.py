@@ -11,6 +11,10 @@ from homelab.rehearsal.state.parts import SCRATCH
 
 HOST = "ha-adv-options"
 AGENT = "HostAgentSettings"
+AGENT_DEFAULTS: dict[str, Any] = {
+    "Config.HostAgent.log.level": "info",
+    "Config.HostAgent.plugins.solo.webServer.enableWebClient": True,
+}
 READ_ONLY = (SCRATCH,)
 
 
@@ -34,7 +38,7 @@ class OptionManager(Managed):
             return [_option(key, value) for key, value in known]
         found = [(key, value) for key, value in known if key == name or (name.endswith(".") and key.startswith(name))]
         if not found:
-            raise fault("InvalidName", f"The name '{name}' is not valid.", name=name)
+            raise _unknown(name)
         return [_option(key, value) for key, value in found]
 
     @writes
@@ -43,13 +47,11 @@ class OptionManager(Managed):
 
         A number must come as xsd:long: ESXi refuses an xsd:int, which every Python client meets once.
         """
-        if self._moid == AGENT:
-            raise fault("NotSupported", "The agent's settings cannot be changed in the rehearsal")
         with self._host.lock:
             known = self._values()
             for option in changedValue:
                 if option.key not in known:
-                    raise fault("InvalidName", f"The name '{option.key}' is not valid.", name=option.key)
+                    raise _unknown(option.key)
                 if option.key in READ_ONLY:
                     raise fault("NotSupported", f"The option {option.key} is read-only")
                 wanted = VmomiSupport.long if _is_number(known[option.key]) else type(known[option.key])
@@ -58,12 +60,21 @@ class OptionManager(Managed):
                     raise fault("InvalidArgument", message, invalidProperty=option.key)
             for option in changedValue:
                 value = int(option.value) if _is_number(known[option.key]) else option.value
-                self._host.options.set(option.key, value)
+                if self._moid == AGENT:
+                    self._host.settings.agent[option.key] = value
+                    self._host.touch()
+                else:
+                    self._host.options.set(option.key, value)
 
     def _values(self) -> dict[str, Any]:
         if self._moid == AGENT:
-            return {"Config.HostAgent.plugins.solo.webServer.enableWebClient": True}
+            return AGENT_DEFAULTS | self._host.settings.agent
         return self._host.options.all()
+
+
+def _unknown(name: str) -> Any:
+    message = f"The name '{name}' is not valid: there is no such option, or it is not part of the rehearsal."
+    return fault("InvalidName", message, name=name)
 
 
 def listed(values: Mapping[str, Any]) -> list[Any]:

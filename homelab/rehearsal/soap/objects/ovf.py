@@ -1,4 +1,4 @@
-"""OVF descriptors of single VMs: CPUs, memory, SCSI and SATA controllers, disks and NICs; all else is warned of."""
+"""OVF descriptors of single VMs: CPUs, memory, controllers, disks, CD-ROMs and NICs; all else is warned of."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,9 @@ from homelab.rehearsal.soap import properties
 from homelab.rehearsal.soap.managed import Managed
 from homelab.rehearsal.soap.wire import fault
 
-CPU, MEMORY, SCSI, ETHERNET, DISK, SATA = 3, 4, 6, 10, 17, 20
+CPU, MEMORY, IDE, SCSI, ETHERNET, CD, DVD, DISK, SATA = 3, 4, 5, 6, 10, 15, 16, 17, 20
+# The two IDE controllers that every VM has, by their keys.
+FIRST_IDE = 200
 SCSI_KINDS = {
     "virtualscsi": vim.vm.device.ParaVirtualSCSIController,
     "lsilogicsas": vim.vm.device.VirtualLsiLogicSASController,
@@ -78,10 +80,14 @@ class _Reader:
             spec.numCPUs = quantity
         elif kind == MEMORY:
             spec.memoryMB = quantity * _unit(_text(item, "AllocationUnits") or "byte * 2^20") // MIB
+        elif kind == IDE:
+            self._keys[_text(item, "InstanceID")] = FIRST_IDE + int(_text(item, "Address") or 0)
         elif kind in (SCSI, SATA):
             self._controller(spec, item, kind)
         elif kind == DISK:
             self._disk(spec, item)
+        elif kind in (CD, DVD) and _text(item, "Parent") in self._keys:
+            self._cdrom(spec, item)
         elif kind == ETHERNET:
             self._nic(spec, item)
         else:
@@ -104,7 +110,7 @@ class _Reader:
         wanted = _text(item, "HostResource").rpartition("/")[2]
         found = next(disk for disk in _all(self._root, "Disk") if _attribute(disk, "diskId") == wanted)
         size = int(_attribute(found, "capacity")) * _unit(_attribute(found, "capacityAllocationUnits") or "byte")
-        unit, parent = int(_text(item, "AddressOnParent") or 0), self._keys[_text(item, "Parent")]
+        unit, parent = self._place(item)
         backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
             fileName="", diskMode="persistent", thinProvisioned=self._thin
         )
@@ -114,11 +120,24 @@ class _Reader:
         source = _attribute(found, "fileRef")
         file = next((one for one in _all(self._root, "File") if source and _attribute(one, "id") == source), None)
         if file is not None:
-            holder = next(change.device for change in spec.deviceChange if change.device.key == parent)
-            place = f"/{spec.name}/{type(holder)._wsdlName}{holder.busNumber}:{unit}"
-            row = vim.OvfManager.FileItem(deviceId=place, path=_attribute(file, "href"), cimType=DISK, create=False)
+            place = f"{_controller_name(spec, parent)}:{unit}"
+            row = vim.OvfManager.FileItem(
+                deviceId=f"/{spec.name}/{place}", path=_attribute(file, "href"), cimType=DISK, create=False
+            )
             row.size = VmomiSupport.long(_attribute(file, "size") or 0)
             self._files.append(row)
+
+    def _cdrom(self, spec: Any, item: Any) -> None:
+        unit, parent = self._place(item)
+        backing = vim.vm.device.VirtualCdrom.RemotePassthroughBackingInfo(deviceName="", exclusive=False)
+        _add(spec, vim.vm.device.VirtualCdrom(key=-1, controllerKey=parent, unitNumber=unit, backing=backing))
+
+    def _place(self, item: Any) -> tuple[int, int]:
+        """Unit and controller of a drive; NotSupported for a controller that the rehearsal does not have."""
+        unit, parent = int(_text(item, "AddressOnParent") or 0), _text(item, "Parent")
+        if parent not in self._keys:
+            raise fault("NotSupported", f"The controller of {_text(item, 'ElementName')} is not part of the rehearsal")
+        return unit, self._keys[parent]
 
     def _nic(self, spec: Any, item: Any) -> None:
         network = _text(item, "Connection")
@@ -126,6 +145,14 @@ class _Reader:
         name = self._networks.get(network) or network
         backing = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=name)
         _add(spec, kind(key=-1, backing=backing, addressType="generated"))
+
+
+def _controller_name(spec: Any, key: int) -> str:
+    """A controller as a device's place names it, `VirtualIDEController0`."""
+    if key in (FIRST_IDE, FIRST_IDE + 1):
+        return f"VirtualIDEController{key - FIRST_IDE}"
+    holder = next(change.device for change in spec.deviceChange if change.device.key == key)
+    return f"{type(holder)._wsdlName}{holder.busNumber}"
 
 
 def _base(kind: int) -> Any:

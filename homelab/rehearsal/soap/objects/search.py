@@ -5,7 +5,6 @@ from urllib.parse import unquote
 
 from homelab.rehearsal.soap import properties
 from homelab.rehearsal.soap.managed import Managed, ref
-from homelab.rehearsal.soap.objects.host_config import system_uuid
 from homelab.rehearsal.soap.objects.inventory import children_of
 from homelab.rehearsal.state.vm import Vm
 
@@ -22,7 +21,7 @@ class SearchIndex(Managed):
     def FindAllByUuid(self, datacenter: Any, uuid: str, vmSearch: bool, instanceUuid: bool | None) -> Any:
         """All of them: copies can have the same."""
         if not vmSearch:
-            return self._hosts(not instanceUuid and uuid.lower() == system_uuid(self._host))
+            return self._hosts(not instanceUuid and uuid.lower() == self._host.system_uuid)
         with self._host.lock:
             vms = list(self._host.registered_vms.values())
         return [_ref(vm) for vm in vms if (vm.instance_uuid if instanceUuid else vm.uuid).lower() == uuid.lower()]
@@ -38,7 +37,8 @@ class SearchIndex(Managed):
 
     def FindAllByDnsName(self, datacenter: Any, dnsName: str, vmSearch: bool) -> Any:
         """The host by its name."""
-        return self._hosts(not vmSearch and dnsName.lower() == self._host.name.lower())
+        network = self._host.settings.network
+        return self._hosts(not vmSearch and dnsName.lower() in (network.full_name.lower(), network.host_name.lower()))
 
     def FindByIp(self, datacenter: Any, ip: str, vmSearch: bool) -> Any:
         """The host by its address."""

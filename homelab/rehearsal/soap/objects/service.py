@@ -9,10 +9,17 @@ from pyVmomi import vim
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap import versions
 from homelab.rehearsal.soap.managed import Managed, anonymous, ref
+from homelab.rehearsal.soap.objects import absent
+from homelab.rehearsal.soap.sessions import Session
 from homelab.rehearsal.soap.tasks import TaskState
 from homelab.rehearsal.soap.wire import fault
 
 MANAGERS = {
+    "accountManager": ("HostLocalAccountManager", "ha-localacctmgr"),
+    "diagnosticManager": ("DiagnosticManager", "ha-diagnosticmgr"),
+    "vStorageObjectManager": ("HostVStorageObjectManager", "ha-vstorage-object-manager"),
+    "perfManager": ("PerformanceManager", "ha-perfmgr"),
+    "authorizationManager": ("AuthorizationManager", "ha-authmgr"),
     "propertyCollector": ("PropertyCollector", "ha-property-collector"),
     "viewManager": ("ViewManager", "ViewManager"),
     "sessionManager": ("SessionManager", "ha-sessionmgr"),
@@ -55,7 +62,7 @@ class ServiceInstance(Managed):
     @property
     def content(self) -> Any:
         """The product and its managers."""
-        managers = {name: ref(*target) for name, target in MANAGERS.items()}
+        managers = {name: ref(*target) for name, target in (MANAGERS | absent.CONTENT).items()}
         return vim.ServiceInstanceContent(
             rootFolder=ref("Folder", "ha-folder-root"), about=about(self._host), **managers
         )
@@ -83,7 +90,12 @@ class SessionManager(Managed):
     @property
     def currentSession(self) -> Any:
         """The session that asks."""
-        return self._user_session()
+        return self._user_session(self._caller.session)
+
+    @property
+    def sessionList(self) -> Any:
+        """Every session that lives."""
+        return [self._user_session(session) for session in self._face.sessions.live()]
 
     @anonymous
     def Login(self, userName: str, password: str, locale: str | None) -> Any:
@@ -93,7 +105,7 @@ class SessionManager(Managed):
         text = f"User {userName}@{self._caller.address} logged in as {self._caller.agent}"
         self._host.journal.add("UserLoginSessionEvent", text, user=userName)
         self._caller.session = self._face.sessions.open(userName, self._caller.address, self._caller.agent)
-        return self._user_session()
+        return self._user_session(self._caller.session)
 
     def Logout(self) -> None:
         """The end of the session."""
@@ -103,8 +115,24 @@ class SessionManager(Managed):
         self._face.sessions.close(self._caller.session)
         self._host.touch(dirty=False)
 
-    def _user_session(self) -> Any:
-        session = self._caller.session
+    def SessionIsActive(self, sessionID: str, userName: str) -> bool:
+        """Whether somebody's session lives."""
+        return any((one.key, one.user) == (sessionID, userName) for one in self._face.sessions.live())
+
+    def TerminateSession(self, sessionId: Any) -> None:
+        """End others' sessions, all or none; NotFound for one that is not there, InvalidArgument for one's own."""
+        live = {session.key: session for session in self._face.sessions.live()}
+        for key in sessionId:
+            if key not in live:
+                raise fault("NotFound", "The object or item referred to could not be found.")
+            if live[key] is self._caller.session:
+                message = "A specified parameter was not correct: sessionId"
+                raise fault("InvalidArgument", message, invalidProperty="sessionId")
+        for key in sessionId:
+            self._face.sessions.close(live[key])
+        self._host.touch(dirty=False)
+
+    def _user_session(self, session: Session | None) -> Any:
         if session is None:
             return None
         return vim.UserSession(

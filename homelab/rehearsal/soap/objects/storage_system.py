@@ -4,9 +4,10 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.soap.managed import Managed
+from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.objects import disks
 from homelab.rehearsal.soap.objects.datastores import mount_info, volume
+from homelab.rehearsal.state.refusals import NotFound
 
 
 class HostStorageSystem(Managed):
@@ -36,6 +37,24 @@ class HostStorageSystem(Managed):
     def RetrieveDiskPartitionInfo(self, devicePath: Any) -> Any:
         """The partitions of disks."""
         return [disks.partitions(disks.at(self._host, path)) for path in devicePath]
+
+    @writes
+    def MarkAsSsd_Task(self, scsiDiskUuid: str) -> None:
+        """Take a disk for an SSD, whatever it says."""
+        self._mark(scsiDiskUuid, ssd=True)
+
+    @writes
+    def MarkAsNonSsd_Task(self, scsiDiskUuid: str) -> None:
+        """Take a disk for none."""
+        self._mark(scsiDiskUuid, ssd=False)
+
+    def _mark(self, uuid: str, *, ssd: bool) -> None:
+        with self._host.lock:
+            found = next((disk for disk in self._host.disks.values() if disk.uuid == uuid), None)
+            if found is None:
+                raise NotFound("The object or item referred to could not be found.")
+            found.ssd = ssd
+            self._host.touch()
 
     def RefreshStorageSystem(self) -> None:
         """Nothing to read anew."""

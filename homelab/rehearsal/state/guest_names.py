@@ -1,0 +1,34 @@
+"""The names of guest systems by their ids, as ESXi shows them."""
+
+# The common ones; the API's own list of ids is longer.
+NAMES = {
+    "centos64Guest": "CentOS 4/5 or later (64-bit)",
+    "centos7_64Guest": "CentOS 7 (64-bit)",
+    "centos8_64Guest": "CentOS 8 (64-bit)",
+    "coreos64Guest": "CoreOS Linux (64-bit)",
+    "debian10_64Guest": "Debian GNU/Linux 10 (64-bit)",
+    "debian11_64Guest": "Debian GNU/Linux 11 (64-bit)",
+    "debian12_64Guest": "Debian GNU/Linux 12 (64-bit)",
+    "debian8_64Guest": "Debian GNU/Linux 8 (64-bit)",
+    "debian9_64Guest": "Debian GNU/Linux 9 (64-bit)",
+    "freebsd64Guest": "FreeBSD Pre-11 versions (64-bit)",
+    "other3xLinux64Guest": "Other 3.x or later Linux (64-bit)",
+    "other4xLinux64Guest": "Other 4.x or later Linux (64-bit)",
+    "otherGuest": "Other (32-bit)",
+    "otherGuest64": "Other (64-bit)",
+    "otherLinux64Guest": "Other Linux (64-bit)",
+    "otherLinuxGuest": "Other Linux (32-bit)",
+    "rhel7_64Guest": "Red Hat Enterprise Linux 7 (64-bit)",
+    "rhel8_64Guest": "Red Hat Enterprise Linux 8 (64-bit)",
+    "rhel9_64Guest": "Red Hat Enterprise Linux 9 (64-bit)",
+    "ubuntu64Guest": "Ubuntu Linux (64-bit)",
+    "ubuntuGuest": "Ubuntu Linux (32-bit)",
+    "vmwarePhoton64Guest": "VMware Photon OS (64-bit)",
+    "windows9_64Guest": "Microsoft Windows 10 (64-bit)",
+    "windows9Server64Guest": "Microsoft Windows Server 2016 (64-bit)",
+}
+
+
+def full_name(guest_id: str) -> str:
+    """The name of a guest system; one that is not in the list is told by its id."""
+    return NAMES.get(guest_id, f"{guest_id.removesuffix('Guest')} (not named in the rehearsal)")
