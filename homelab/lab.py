@@ -4,6 +4,7 @@ Every field that a user sets carries the inventory's variable as its alias, so t
 documentation speak the user's names. Addresses are IPv4: the lab is one flat LAN.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, TypeVar
@@ -20,6 +21,7 @@ HostName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}$")]
 DomainName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}(\.{LABEL})*$")]
 DatastoreName = Annotated[str, StringConstraints(pattern=r"^[^/\\%\[\]]{1,42}$")]
 KernelModule = Literal["ne1000"]
+Wanted = Literal["on", "off", "absent"]
 # The mainboards that we know facts about; homelab.formats.boot.installer has them.
 Board = Literal["GB-XM11-3337", "GB-BRi7-8550"]
 
@@ -141,6 +143,8 @@ class Vm(Model):
     mac: MacAddress | None = Field(None, alias="vm_mac")
     clone: Literal["thin", "linked"] = Field("thin", alias="vm_clone")
     managed: bool = Field(True, alias="vm_managed")
+    # What a command wants of it; no variable of the inventory, which wants every VM on.
+    wanted: Wanted = "on"
 
 
 class ControlPlane(Vm):
@@ -219,6 +223,16 @@ class Lab(Model):
     def vm(self, name: str) -> Vm:
         """The VM of that name; KeyError when there is none."""
         return _by_name(self.vms, name)
+
+    def wanting(self, wanted: Wanted, names: Collection[str]) -> "Lab":
+        """The same lab, in which the VMs of those names are wanted on, off or absent."""
+        changed = {
+            group: tuple(
+                vm.model_copy(update={"wanted": wanted}) if vm.name in names else vm for vm in getattr(self, group)
+            )
+            for group in ("control_plane", "load_balancers", "workers")
+        }
+        return self.model_copy(update=changed)
 
     def datastore_of(self, vm: Vm) -> str:
         """The datastore that holds a VM: its own choice, or the NFS datastore."""

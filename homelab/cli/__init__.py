@@ -11,6 +11,7 @@ from homelab.cli.lb import lb
 from homelab.cli.options import GLOBALS, STEPS, with_globals
 from homelab.cli.rehearsal import rehearsal_group, rehearse
 from homelab.cli.usb import usb
+from homelab.cli.vm import destroy, down, up, vm
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
@@ -102,7 +103,7 @@ def trust(options: "Options", host: str, forget: bool) -> int:
     return command.trust(options, host, forget=forget)
 
 
-for _command in (usb, lb, rehearse, rehearsal_group):
+for _command in (vm, down, up, destroy, usb, lb, rehearse, rehearsal_group):
     cli.add_command(_command)
 
 

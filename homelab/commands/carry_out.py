@@ -6,8 +6,9 @@ from dataclasses import replace
 from homelab.checks.check import Check, run_checks
 from homelab.checks.smoke import smoke_tests
 from homelab.commands.lab_run import LabRun
-from homelab.engine.consent import agreed
+from homelab.engine.consent import Consent, agreed
 from homelab.engine.events import Counts, Failed, Intended, Summary, Unchanged, Waiting
+from homelab.engine.plan import Plan
 from homelab.engine.step import Node
 from homelab.errors import USAGE, Interrupted
 from homelab.output.sentences import summary_sentence
@@ -18,28 +19,42 @@ VERIFY = "verify"
 VERIFY_SECONDS = 60.0
 
 
-def carry_out(run: LabRun, command: str, *, verify: bool = False) -> int:
-    """Bring the run's lab into the wanted state, as the only run that writes; the exit code."""
+def carry_out(run: LabRun, command: str, *, verify_seconds: float = 0.0, then: LabRun | None = None) -> int:
+    """Bring the run's lab into the wanted state, as the only run that writes; the exit code.
+
+    A run that comes `then` has the same consent: it begins when the first one ended well. The smoke tests are asked for
+    so many seconds.
+    """
     with run.files.alone(command, run.note):
-        return _carry_out(run, verify=verify)
+        return _carry_out(run, verify_seconds, then)
 
 
-def _carry_out(run: LabRun, *, verify: bool) -> int:
-    plan = run.runner.plan()
-    run.runner.emit(Intended(plan=plan))
-    if not run.ui.json and not plan.empty:
-        run.ui.plan(plan)
+def _carry_out(run: LabRun, verify_seconds: float, then: LabRun | None) -> int:
+    plan = _planned(run)
     consent = agreed(plan, run.ui, yes=run.yes)
     if consent is None:
         run.ui.warn("nothing was touched")
         return USAGE
+    counts = Counts()
     try:
-        counts = run.runner.run(plan, consent.covers)
+        counts += run.runner.run(plan, consent.covers)
+        if then and counts.well:
+            plan = _planned(then)
+            counts += then.runner.run(plan, Consent(plan, run.ui).covers)
     except Interrupted:
-        _sum_up(run, run.runner.counts())
+        _sum_up(run, run.runner.counts() + (then.runner.counts() if then else Counts()))
         raise
-    unmet = _verify(run) if verify and counts.well else 0
+    unmet = _verify(run, verify_seconds) if verify_seconds and counts.well else 0
     return _sum_up(run, counts, unmet).counts.exit_code
+
+
+def _planned(run: LabRun) -> Plan:
+    """The run's plan, told."""
+    plan = run.runner.plan()
+    run.runner.emit(Intended(plan=plan))
+    if not run.ui.json and not plan.empty:
+        run.ui.plan(plan)
+    return plan
 
 
 def _sum_up(run: LabRun, counts: Counts, unmet: int = 0) -> Summary:
@@ -53,7 +68,7 @@ def _sum_up(run: LabRun, counts: Counts, unmet: int = 0) -> Summary:
     return summary
 
 
-def _verify(run: LabRun) -> int:
+def _verify(run: LabRun, seconds: float) -> int:
     """The smoke tests of the chosen steps, as events; how many failed."""
 
     def meant(check: Check) -> bool:
@@ -61,9 +76,9 @@ def _verify(run: LabRun) -> int:
 
     def waiting(check: Check, answer: str) -> None:
         node = Node(VERIFY, check.target)
-        run.runner.emit(Waiting(node=node, condition=check.sentence, deadline=at(VERIFY_SECONDS), last=answer))
+        run.runner.emit(Waiting(node=node, condition=check.sentence, deadline=at(seconds), last=answer))
 
-    results = run_checks(run.world, [check for check in smoke_tests(run.lab) if meant(check)], VERIFY_SECONDS, waiting)
+    results = run_checks(run.world, [check for check in smoke_tests(run.lab) if meant(check)], seconds, waiting)
     for result in results:
         node, check, answer = Node(VERIFY, result.check.target), result.check, result.answer
         if answer.ok:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homelab.commands.options import Options
 from homelab.commands.selection import Selection
@@ -23,7 +23,7 @@ from homelab.ports.world import World
 
 @dataclass(frozen=True)
 class LabRun:
-    """What a command works with; `began` is a moment of the monotonic clock."""
+    """What a command works with; `began` is a moment of the monotonic clock, `limit` what --limit selects."""
 
     lab: Lab
     steps: Sequence[AnyStep]
@@ -34,11 +34,18 @@ class LabRun:
     ui: Ui
     yes: bool
     began: float
+    limit: frozenset[str] | None
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """The steps that were not asked for."""
         return self.selection.left_out([step.name for step in self.steps])
+
+    def then(self, lab: Lab, steps: Sequence[AnyStep], targets: frozenset[str]) -> "LabRun":
+        """The same command's next run: another wanted lab, other steps and targets, the same world and logs."""
+        chosen = Selection(None, _both(targets, self.limit))
+        runner = Runner(lab, steps, self.world, self.runner.emit, chosen)
+        return replace(self, lab=lab, steps=steps, selection=chosen, runner=runner)
 
     def note(self, text: str) -> None:
         """A sentence on the way, for people and the log."""
@@ -52,11 +59,13 @@ def open_run(
     *,
     lab: Lab | None = None,
     only_steps: tuple[str, ...] | None = None,
+    targets: frozenset[str] | None = None,
 ) -> LabRun:
     """Everything for a command on the inventory's lab, or on another wanted one; --limit narrows the targets."""
     began, vault, ui = time.monotonic(), vault_of(options), options.ui
     lab = lab or lab_of(options, vault)
-    selection = Selection(only_steps, limit_of(options, vault))
+    limit = limit_of(options, vault)
+    selection = Selection(only_steps, _both(targets, limit))
     home = home_of(options.inventories, data_folder("inventory"))
     files = HomeFiles(home, secrets=_secrets(lab, vault), warn=ui.warn)
     ui.hide(files.masks)
@@ -73,9 +82,14 @@ def open_run(
 
     world = open_world(lab, options.inventories, vault, files, note)
     runner = Runner(lab, steps, world, emit, selection)
-    run = LabRun(lab, steps, selection, world, runner, files, ui, options.yes, began)
+    run = LabRun(lab, steps, selection, world, runner, files, ui, options.yes, began, limit)
     _make_safe(run)
     return run
+
+
+def _both(some: frozenset[str] | None, others: frozenset[str] | None) -> frozenset[str] | None:
+    """What both select; None selects everything."""
+    return some if others is None else others if some is None else some & others
 
 
 def limit_of(options: Options, vault: Vault) -> frozenset[str] | None:

@@ -1,6 +1,6 @@
 """What happens in a run, one frozen dataclass for each kind of event. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -98,6 +98,10 @@ class Counts:
     failed: int = 0
     blocked: int = 0
     handed_over: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """The sum of two runs of one command."""
+        return Counts(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def exit_code(self) -> int:

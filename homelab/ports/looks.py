@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Generic, TypeVar
 
 from homelab.errors import HomelabError, LoginRefused
@@ -46,6 +47,21 @@ class Looks(Generic[T]):
         if isinstance(answer, HomelabError):
             raise answer
         return answer
+
+    def answered(self, names: Sequence[str]) -> dict[str, T]:
+        """The answers for those names that have one; what is not known yet is asked for all at once."""
+        due = [name for name in names if self._is_due(name)]
+        if len(due) > 1:
+            with ThreadPoolExecutor(len(due)) as pool:
+                list(pool.map(lambda one: one[0].run(self._try, one[1]), [(copy_context(), name) for name in due]))
+        return {name: answer for name in names for answer in self._try(name)}
+
+    def _try(self, name: str) -> list[T]:
+        """The answer, or nothing."""
+        try:
+            return [self.get(name)]
+        except HomelabError:
+            return []
 
     def _is_due(self, name: str) -> bool:
         answer = self._answers.get(name)

@@ -28,10 +28,9 @@ from homelab.ports.run_context import RunContext
 from homelab.ports.vsphere import HostLook, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup
 from homelab.ports.vsphere.storage import download
-from homelab.ports.world import Copies, World
+from homelab.ports.vsphere.vm_look import HOST_KEY
+from homelab.ports.world import GUEST_SSH_PORT, GUEST_SSH_TIMEOUT, Copies, World
 
-GUEST_SSH_PORT = 22
-GUEST_SSH_TIMEOUT = 15.0
 STARTING_PAUSE = 1.0
 
 
@@ -126,7 +125,7 @@ def _look_at_guest(world: World, lab: Lab, name: str) -> GuestLook | GuestAway:
             return GuestAway(f"VM {name} is switched on", untouched=bool(found[1].seed))
         # Its seed is taken away at the end of its first boot.
         untouched = bool(found[1].seed)
-        if mark := found[1].marks.get("homelab.host_key"):
+        if mark := found[1].marks.get(HOST_KEY):
             _trust_mark(world.files, name, address, mark, host=found[0])
     key_file = None if lab.guests.authorized_keys or server else world.files.trust.key
     if key_file:

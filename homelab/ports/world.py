@@ -33,6 +33,8 @@ from homelab.ports.vsphere.api_writer import ApiWriter
 from homelab.ports.vsphere.vm_look import the_one
 
 PLAY_SECONDS = 1800.0
+GUEST_SSH_PORT = 22
+GUEST_SSH_TIMEOUT = 15.0
 # How often a wait says that it still waits, when its answer stays the same.
 REPEAT_SECONDS = 10.0
 
@@ -82,13 +84,7 @@ class World:
 
     def reachable_hosts(self) -> dict[str, HostLook]:
         """The looks of all hosts that answer."""
-        looks: dict[str, HostLook] = {}
-        for host in self._known.esxi:
-            try:
-                looks[host.name] = self.host(host.name)
-            except HomelabError:
-                continue
-        return looks
+        return self._hosts.answered([host.name for host in self._known.esxi])
 
     @property
     def silent_hosts(self) -> tuple[str, ...]:
@@ -209,6 +205,18 @@ class World:
                 yield shell
         finally:
             self._hosts.forget(host)
+
+    @contextmanager
+    def guest_shell(self, name: str) -> Iterator[ssh.Shell]:
+        """A shell of a guest of ours, as the user that its seed made."""
+        key = None if self._known.guests.authorized_keys else self.files.trust.key
+        address, user = str(self._known.vm(name).address), self._known.guests.user
+        login = ssh.Login(name, address, GUEST_SSH_PORT, user, GUEST_SSH_TIMEOUT, key=key)
+        try:
+            with ssh.connect(login, self.files, self.note) as shell:
+                yield shell
+        finally:
+            self._guests.forget(name)
 
     def switch_ssh_off(self, host: str) -> None:
         """Switch off what a run of ours left on."""

@@ -37,3 +37,17 @@ def caught(looks: Looks[str]) -> BaseException:
     except BaseException as error:
         return error
     raise AssertionError
+
+
+def test_what_is_not_known_yet_is_asked_for_at_once_and_failures_are_left_out() -> None:
+    meeting = threading.Barrier(3)
+
+    def ask(name: str) -> str:
+        meeting.wait(5)
+        if name == "brix2":
+            raise HomelabError("no", where="here", advice="wait")
+        return f"look at {name}"
+
+    looks: Looks[str] = Looks(ask)
+    for _ in range(2):  # and once only
+        assert looks.answered(["brix1", "brix2", "brix3"]) == {"brix1": "look at brix1", "brix3": "look at brix3"}

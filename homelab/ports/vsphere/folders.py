@@ -1,4 +1,4 @@
-"""What lies in a folder of a datastore, and the only deletions there are: one file, or one disk, by its name."""
+"""What lies in a folder of a datastore, and the only deletions: a file, a disk, an empty folder, by its name."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -63,23 +63,39 @@ def _browser(session: Session, datastore: str) -> Any:
     )
 
 
-def delete_file(session: Session, datastore: str, path: str, *, seconds: float, progress: Progress) -> None:
+def delete_file(
+    session: Session, datastore: str, path: str, *, seconds: float, progress: Progress, beside: Folder | None = None
+) -> None:
     """Delete one file; nothing happens when it is not there. Raises Refused for a folder: others put things there too.
 
-    DeleteDatastoreFile_Task takes a folder as well, with all in it, without asking.
+    DeleteDatastoreFile_Task takes a folder as well, with all in it, without asking. `beside` is what was just seen in
+    the file's folder, when somebody looked.
     """
     parent, _, name = path.rpartition("/")
-    beside = list_folder(session, datastore, parent, seconds=seconds, progress=progress)
+    beside = beside or list_folder(session, datastore, parent, seconds=seconds, progress=progress)
     if beside and name in beside.folders:
         raise Refused(
             f"[{datastore}] {path} is a folder, and only files are deleted",
             where=session.where,
             advice="Look what is in it, and move or delete it yourself",
         )
-    task = session.content.fileManager.DeleteDatastoreFile_Task(
-        f"[{datastore}] {path}", session.managed(vim.Datacenter, DATACENTER)
-    )
-    _gone(session, task, f"deleting [{datastore}] {path}", seconds, progress)
+    _delete(session, f"[{datastore}] {path}", seconds, progress)
+
+
+def delete_empty_folder(session: Session, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder:
+    """Delete a folder in which there is nothing; what is in it, and then it stays. Looked at right before.
+
+    The API of a host has no call that refuses a folder with something in it.
+    """
+    found = list_folder(session, datastore, path, seconds=seconds, progress=progress)
+    if found is not None and not found.names:
+        _delete(session, f"[{datastore}] {path}", seconds, progress)
+    return found or Folder()
+
+
+def _delete(session: Session, place: str, seconds: float, progress: Progress) -> None:
+    task = session.content.fileManager.DeleteDatastoreFile_Task(place, session.managed(vim.Datacenter, DATACENTER))
+    _gone(session, task, f"deleting {place}", seconds, progress)
 
 
 def delete_disk(session: Session, datastore: str, path: str, *, seconds: float, progress: Progress) -> None:

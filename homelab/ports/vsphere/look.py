@@ -17,7 +17,7 @@ from homelab.ports.vsphere.host_look import (
 )
 from homelab.ports.vsphere.local_storage import disks_of
 from homelab.ports.vsphere.session import Session, parsed
-from homelab.ports.vsphere.vm_look import VmLook, own_seed
+from homelab.ports.vsphere.vm_look import VmDisk, VmLook, own_seed
 
 HOST_PATHS = [
     "config.cacheConfigurationInfo",
@@ -42,7 +42,10 @@ VM_PATHS = [
     "config.extraConfig",
     "config.files.vmPathName",
     "config.hardware.device",
+    "config.hardware.memoryMB",
+    "config.hardware.numCPU",
     "config.instanceUuid",
+    "runtime.bootTime",
     "runtime.connectionState",
     "runtime.powerState",
     "summary.config.vmPathName",
@@ -255,6 +258,8 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
     """A VM whose files cannot be reached is `inaccessible` or `invalid`, and has no config (vim.VirtualMachine)."""
     devices = row.get("config.hardware.device") or []
     backings = [device.backing for device in devices if getattr(getattr(device, "backing", None), "fileName", None)]
+    disks = [device for device in devices if isinstance(device, vim.vm.device.VirtualDisk)]
+    nics = [device for device in devices if isinstance(device, vim.vm.device.VirtualEthernetCard)]
     images = [b.fileName for b in backings if isinstance(b, vim.vm.device.VirtualCdrom.IsoBackingInfo)]
     path = row.get("config.files.vmPathName") or row.get("summary.config.vmPathName") or ""
     return VmLook(
@@ -264,11 +269,20 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
         path=path,
         marks={o.key: o.value for o in row.get("config.extraConfig") or [] if o.key.startswith(MARK)},
         seed=own_seed(path, images),
-        macs=tuple(d.macAddress or "" for d in devices if isinstance(d, vim.vm.device.VirtualEthernetCard)),
+        macs=tuple(nic.macAddress or "" for nic in nics),
         files=tuple(file for backing in backings for file in _chain(backing)),
         instance_uuid=row.get("config.instanceUuid") or "",
         readable="config.files.vmPathName" in row and row.get("runtime.connectionState", "connected") == "connected",
+        cpus=row.get("config.hardware.numCPU") or 0,
+        memory_mib=row.get("config.hardware.memoryMB") or 0,
+        disks=tuple(VmDisk(getattr(disk.backing, "fileName", None) or "", _size(disk)) for disk in disks),
+        networks=tuple(getattr(nic.backing, "deviceName", None) or "" for nic in nics),
+        booted=row.get("runtime.bootTime"),
     )
+
+
+def _size(disk: Any) -> int:
+    return int(disk.capacityInBytes or 1024 * (disk.capacityInKB or 0))
 
 
 def _chain(backing: Any) -> Iterator[str]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from homelab.errors import Refused
 
 SEED = "seed.iso"
 LAB, NAME, ID = "homelab.lab", "homelab.name", "homelab.id"
+IMAGE, HOST_KEY, MADE = "homelab.image", "homelab.host_key", "homelab.made"
 
 
 def identity(instance_uuid: str, path: str) -> str:
@@ -19,11 +21,20 @@ def identity(instance_uuid: str, path: str) -> str:
 
 
 @dataclass(frozen=True)
+class VmDisk:
+    """A disk that a VM has in it: the path of its descriptor, and its size in bytes, 0 where it is not told."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True)
 class VmLook:
     """A VM. `marks` are its extraConfig keys that begin with `homelab.`; `files` the paths of its disks and images.
 
     All paths are datastore paths, `path` that of its .vmx. `seed` is the seed in one of its CD-ROM drives, if it is
-    the one in the VM's own folder; no other image is ours. `readable` is False for a VM whose .vmx the host cannot
+    the one in the VM's own folder; no other image is ours.
+    `networks` are the port groups of its NICs. `readable` is False for a VM whose .vmx the host cannot
     read: it has neither marks nor files then, whatever it carries.
     """
 
@@ -37,6 +48,11 @@ class VmLook:
     files: tuple[str, ...] = ()
     instance_uuid: str = ""
     readable: bool = True
+    cpus: int = 0
+    memory_mib: int = 0
+    disks: tuple[VmDisk, ...] = ()
+    networks: tuple[str, ...] = ()
+    booted: datetime | None = None
 
     def uses(self, datastore: str) -> bool:
         """Whether any of its files lies on a datastore."""

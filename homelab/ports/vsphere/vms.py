@@ -137,6 +137,73 @@ def shut_down_guest(session: Session, moid: str) -> None:
     session.managed(vim.VirtualMachine, moid).ShutdownGuest()
 
 
+def reconfigure_vm(
+    session: Session,
+    path: str,
+    name: str,
+    *,
+    cpus: int | None,
+    memory_mib: int | None,
+    network: str | None,
+    seconds: float,
+    progress: Progress,
+) -> None:
+    """Give the VM of a .vmx other CPUs, memory, or another port group for its first NIC; None leaves it as it is."""
+    vm = _registered(session, path, name)
+    device = vim.vm.device
+    changes = []
+    if network is not None:
+        nic = next(one for one in vm.config.hardware.device if isinstance(one, device.VirtualEthernetCard))
+        nic.backing = device.VirtualEthernetCard.NetworkBackingInfo(deviceName=network)
+        changes.append(device.VirtualDeviceSpec(operation="edit", device=nic))
+    task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(numCPUs=cpus, memoryMB=memory_mib, deviceChange=changes))
+    wait_for(session, task, f"changing the VM {name}", seconds=seconds, progress=progress)
+
+
+def ask_to_shut_down(session: Session, path: str, name: str) -> bool:
+    """Ask the guest of the VM of a .vmx to shut itself down; whether it heard: without VMware Tools none does."""
+    try:
+        _registered(session, path, name).ShutdownGuest()
+    except vim.fault.ToolsUnavailable:
+        return False
+    except vim.fault.InvalidPowerState:
+        return True  # it is off
+    return True
+
+
+def is_on(session: Session, path: str, name: str) -> bool:
+    """Whether the VM of a .vmx is on."""
+    return bool(_registered(session, path, name).runtime.powerState != "poweredOff")
+
+
+def power_off(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
+    """Pull the plug of the VM of a .vmx; nothing happens when it is off."""
+    task = _registered(session, path, name).PowerOffVM_Task()
+    try:
+        wait_for(session, task, f"switching the VM {name} off", seconds=seconds, progress=progress)
+    except HostFault as error:
+        if not isinstance(error.__cause__, vim.fault.InvalidPowerState):
+            raise
+
+
+def unregister_vm(session: Session, path: str, name: str, instance_uuid: str) -> None:
+    """Take the VM of a .vmx out of the inventory; its files stay. Nothing happens when it is not there.
+
+    Raises Refused when another VM than the one of that instance UUID lies there by now.
+    """
+    vm = session.content.searchIndex.FindByDatastorePath(session.managed(vim.Datacenter, DATACENTER), path)
+    if vm is None:
+        return
+    found = vm.config.instanceUuid if vm.config else ""
+    if found != instance_uuid:
+        raise Refused(
+            f"{path} is another VM by now: its instance UUID is {found or 'not known'}, not {instance_uuid}",
+            where=session.where,
+            advice=f"Look at {name} in the host's web page, and run again",
+        )
+    vm.UnregisterVM()
+
+
 def destroy_vm(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
     """Remove the VM of a .vmx, which is off, with its files.
 

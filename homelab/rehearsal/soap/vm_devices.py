@@ -81,8 +81,10 @@ def _edit_or_remove(host: Host, vm: Vm, item: Any) -> None:
             _remove(host, vm, item, found, devices_of)
         elif isinstance(found, VmCdRom):
             _fill_cdrom(host, vm, found, item.device)
+        elif isinstance(found, VmNic):
+            found.network = _network(host, item.device)
         else:
-            raise fault("NotSupported", "Only CD-ROM drives can be edited in the rehearsal")
+            raise fault("NotSupported", "Only CD-ROM drives and NICs can be edited in the rehearsal")
         return
     raise _bad("InvalidDeviceSpec", "key")
 
@@ -145,9 +147,7 @@ def _add_nic(host: Host, vm: Vm, device: Any) -> None:
     kind = type(device)._wsdlName.removeprefix("Virtual")
     if kind not in NICS:
         raise fault("NotSupported", f"{type(device)._wsdlName} is not part of the rehearsal")
-    network = getattr(device.backing, "deviceName", None)
-    if network not in host.network.vm_port_groups:
-        raise _bad("InvalidDeviceBacking", "backing.deviceName")
+    network = _network(host, device)
     key = max((nic.key for nic in vm.nics), default=3999) + 1
     manual = (device.addressType or "").lower() == "manual"
     if manual and not device.macAddress:
@@ -157,6 +157,14 @@ def _add_nic(host: Host, vm: Vm, device: Any) -> None:
     nic.address_type = "manual" if manual else "generated"
     nic.start_connected = connect.startConnected if connect else True
     vm.nics.append(nic)
+
+
+def _network(host: Host, device: Any) -> str:
+    """The port group that a NIC is plugged into; a fault where the host has none of that name."""
+    network = getattr(device.backing, "deviceName", None)
+    if network not in host.network.vm_port_groups:
+        raise _bad("InvalidDeviceBacking", "backing.deviceName")
+    return str(network)
 
 
 def _fill_cdrom(host: Host, vm: Vm, drive: VmCdRom, device: Any) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from homelab.engine.step import Change, Words
+from homelab.engine.step import Asking, Change, Words
 from homelab.formats.guest.cloud_init import FirstBoot
 from homelab.steps.vms.vm_folder import Making
 
@@ -38,7 +38,7 @@ class CreateVm(Change):
         return Words(
             sentence=self._sentence,
             reason=f"no host has a VM {self.target} of this lab",
-            undo=f"switch {self.target} off and delete it from disk on {self.host}",
+            undo=f"homelab vm destroy {self.target}",
             before=f"half-made by an earlier run: {', '.join(self.leftovers)}" if self.leftovers else "absent",
         )
 
@@ -63,6 +63,93 @@ class PowerOnVm(Change):
             undo=f"shut {self.target} down",
             before="off",
             after="on",
+        )
+
+
+@dataclass(frozen=True)
+class ReconfigureVm(Change):
+    """Change the VM of a .vmx, each field where it is set; `disk` is a path and its new size in GiB.
+
+    `was` tells how it differs. CPUs, memory and disk only of a VM that is off.
+    """
+
+    host: str
+    path: str
+    cpus: int | None = None
+    memory_mib: int | None = None
+    network: str | None = None
+    disk: tuple[str, int] | None = None
+    was: tuple[str, ...] = ()
+
+    def _words(self) -> Words:
+        return Words(
+            sentence=f"change the VM {self.target}: {'; '.join(self.was)}",
+            reason="the inventory says otherwise",
+            undo="change the inventory back and run again; a disk stays as large as it became",
+            before="otherwise",
+            after="as the inventory says",
+        )
+
+
+@dataclass(frozen=True)
+class ShutDownVm(Change):
+    """Have the guest of the VM of a .vmx shut itself down; after so many seconds its plug is pulled."""
+
+    disruptive = True
+
+    host: str
+    path: str
+    seconds: float
+
+    def _words(self) -> Words:
+        return Words(
+            sentence=f"shut the VM {self.target} down on {self.host}, and switch it off if that takes "
+            f"longer than {self.seconds:g} s",
+            reason=f"{self.target} is on",
+            undo=f"switch {self.target} on",
+            before="on",
+            after="off",
+        )
+
+
+@dataclass(frozen=True)
+class DestroyVm(Change):
+    """Destroy a VM of ours that is off: unregister it, if it is `registered`, and delete its own files one by one.
+
+    Those are told by vm_files.own_files; `strangers` are what else was seen in its folder, and stay. `address` is what
+    its host key is forgotten for.
+    """
+
+    disruptive = True
+
+    host: str
+    making: Making
+    registered: bool
+    strangers: tuple[str, ...]
+    address: str
+
+    def _words(self) -> Words:
+        left = f"; not ours and left there: {', '.join(self.strangers)}" if self.strangers else ""
+        return Words(
+            sentence=f"destroy the VM {self.target} on {self.host}: delete its files in {self.making.place}{left}",
+            reason=f"{self.target} is not wanted any more"
+            if self.registered
+            else "an earlier run destroyed half of it",
+            undo="none: its disk is gone; homelab vm create makes a new one from the image",
+            before=f"{'registered' if self.registered else 'not registered'}, its files in {self.making.place}",
+            after="absent",
+            loses=f"the disk of {self.target} and all that was ever written to it",
+        )
+
+    @property
+    def asking(self) -> Asking:
+        """A VM is destroyed only when its name was typed; a script says --yes."""
+        return Asking(
+            lines=(f"{self.words.sentence}.", f"Gone for good: {self.words.loses}."),
+            loss=f"the VM {self.target} would be destroyed",
+            advice="Read the plan, then run again with --yes",
+            place=self.making.place,
+            must_name=self.target,
         )
 
 

@@ -3,6 +3,7 @@
 import io
 import secrets
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from homelab.errors import HomelabError
 from homelab.formats.guest.cloud_init import seed
@@ -11,7 +12,7 @@ from homelab.formats.trust.ssh_key import HostKey, new_key
 from homelab.ports.vsphere import Session
 from homelab.ports.vsphere.folders import delete_disk, delete_file, list_folder
 from homelab.ports.vsphere.storage import copy_disk, extend_disk, make_folder, small_file, upload
-from homelab.ports.vsphere.vm_look import ID, LAB, NAME, SEED, identity
+from homelab.ports.vsphere.vm_look import HOST_KEY, ID, IMAGE, LAB, MADE, NAME, SEED, identity
 from homelab.ports.vsphere.vms import VmSpec, create_vm, vmx_path
 from homelab.ports.world import World
 from homelab.steps.vms.vm_changes import CreateVm
@@ -90,7 +91,8 @@ def _spec(change: CreateVm, key: HostKey) -> VmSpec:
             LAB: making.lab,
             NAME: making.vm,
             ID: identity(making.instance_uuid, vmx_path(making.datastore, making.vm)),
-            "homelab.image": change.image_sha256,
-            "homelab.host_key": key.public,
+            IMAGE: change.image_sha256,
+            HOST_KEY: key.public,
+            MADE: datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )

@@ -37,6 +37,11 @@ class Making:
         return f"{self.vm}.vmdk"
 
     @property
+    def vmx(self) -> str:
+        """The name of its .vmx."""
+        return f"{self.vm}.vmx"
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Every file that is written before the host makes the VM; what comes after belongs to the VM."""
         return (self.disk, f"{self.vm}-flat.vmdk", SEED)
@@ -54,12 +59,13 @@ class Making:
 
 @dataclass(frozen=True)
 class FolderLook:
-    """What lies in the folder, by name, what its note holds, and which registered VMs have files in it."""
+    """What lies in the folder, by name, what its note and an unregistered .vmx hold, and which VMs have files in it."""
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     note: bytes | None = None
     users: tuple[str, ...] = ()
+    vmx: bytes | None = None
 
 
 def leftovers(making: Making, look: FolderLook | None) -> tuple[str, ...]:
@@ -117,7 +123,7 @@ def _of_others(making: Making, note: bytes) -> Refused:
 
 def _strangers(making: Making, names: Iterable[str]) -> Refused:
     found = tuple(names)
-    if f"{making.vm}.vmx" in found:
+    if making.vmx in found:
         return _refused(
             making,
             f"it holds a whole VM that no host which answers has registered ({_list(found)})",

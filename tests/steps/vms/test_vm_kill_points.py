@@ -67,10 +67,12 @@ def of_others(at: HostsOnNas) -> dict[str, str]:
     return tree(at.nas, *ours)
 
 
-def run(at: HostsOnNas, number: int = 0, moment: str = "after") -> tuple[int, dict[str, object]]:
+def run(
+    at: HostsOnNas, number: int = 0, moment: str = "after", lab: Lab | None = None
+) -> tuple[int, dict[str, object]]:
     """A run in a process of its own, killed at one of its writes (0: at none): its status, and what it said."""
     spec = at.home.parent / "lab.json"
-    spec.write_text(json.dumps(plain(at.lab)))
+    spec.write_text(json.dumps(plain(lab or at.lab)))
     command = [sys.executable, "-m", "tests.helpers.vm_lab", str(spec), str(at.home), str(number), moment]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode in (0, -9), done.stderr
@@ -82,7 +84,21 @@ def writes_of_a_whole_run(folder: Path) -> list[str]:
     lab = lab_of(folder)
     with hosts_on_nas(lab, folder) as at:
         at.bring(*VM_STEPS)
-    [path] = [path for path in (folder / "home").glob("logs/*/record.jsonl") if '"counts"' in path.read_text()]
+    return _recorded(folder / "home")
+
+
+def writes_of_a_whole_end(folder: Path) -> list[str]:
+    """What a run writes that destroys the VM, from its record."""
+    lab = lab_of(folder)
+    with hosts_on_nas(lab, folder) as at:
+        at.bring(*VM_STEPS)
+        shutil.rmtree(folder / "home")
+        at.bring(*VM_STEPS, lab=lab.wanting("absent", ["cp1"]))
+    return _recorded(folder / "home")
+
+
+def _recorded(home: Path) -> list[str]:
+    [path] = [path for path in home.glob("logs/*/record.jsonl") if '"counts"' in path.read_text()]
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     return [f"{line['kind']} {line['what']}" for line in lines if line.get("writes") and "what" in line]
 
@@ -171,3 +187,46 @@ def test_a_run_that_is_killed_at_any_write_is_completed_and_costs_nobody_a_file(
         for number, _ in enumerate(writes, start=1):
             converges(at, number, moment, stranger=stranger)
             start_over(at)
+
+
+def ends(at: HostsOnNas, number: int, moment: str) -> None:
+    """Kill a run that destroys the VM at one of its writes, run again, and look."""
+    before, absent = of_others(at), at.lab.wanting("absent", ["cp1"])
+    shutil.rmtree(at.home)  # so that the writes are those of the whole run
+    killed, _ = run(at, number, moment, absent)
+    assert killed == -9
+    at.come_to_rest()
+    assert of_others(at) == before
+    status, said = run(at, lab=absent)
+    assert (status, said["failed"]) == (0, []), said
+    assert not any(said["left"].values())  # type: ignore[attr-defined]
+    assert of_others(at) == before
+    assert not at.host("brix3").registered_vms
+    # An empty folder is not known to be ours; the next VM of the name takes it.
+    assert not tree(at.nas / "cp1")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("write", [pytest.param("UnregisterVM", marks=pytest.mark.thorough), "DeleteVirtualDisk_Task"])
+def test_a_run_that_is_killed_while_it_destroys_a_vm_is_completed_and_costs_nobody_a_file(
+    tmp_path: Path, write: str
+) -> None:
+    writes = writes_of_a_whole_end(tmp_path / "whole")
+    number = 1 + next(n for n, what in enumerate(writes) if write in what)
+    with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
+        settle_others(at)
+        assert not at.bring(*VM_STEPS).counts.failed
+        ends(at, number, "after")
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_run_that_is_killed_at_any_write_of_a_destruction_is_completed(tmp_path: Path, moment: str) -> None:
+    writes = writes_of_a_whole_end(tmp_path / "whole")
+    assert 5 < len(writes) < 30, writes
+    with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
+        settle_others(at)
+        for number, _ in enumerate(writes, start=1):
+            assert not at.bring(*VM_STEPS).counts.failed
+            ends(at, number, moment)

@@ -1,0 +1,63 @@
+"""Destroying a VM: it is unregistered, and its own files are deleted one by one. What the change says."""
+
+from dataclasses import replace
+
+from homelab.errors import HomelabError
+from homelab.ports.vsphere import Session
+from homelab.ports.vsphere.folders import Folder, delete_disk, delete_empty_folder, delete_file, list_folder
+from homelab.ports.vsphere.storage import small_file
+from homelab.ports.vsphere.vms import unregister_vm
+from homelab.ports.world import World
+from homelab.steps.vms.vm_changes import DestroyVm
+from homelab.steps.vms.vm_files import own_files, remains
+from homelab.steps.vms.vm_folder import NOTE, FolderLook
+
+TASK_SECONDS = 300.0
+
+
+def destroy(world: World, change: DestroyVm) -> None:
+    """Unregister it and delete what is its own, the .vmx last; what else is there stays, and the folder with it."""
+    making = change.making
+    progress = world.progress(f"{making.place} is emptied", TASK_SECONDS)
+    with world.session(change.host) as session:
+        if change.registered:
+            unregister_vm(session, f"{making.place}/{making.vmx}", change.target, making.instance_uuid)
+        found = list_folder(session, making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
+        if found is not None:
+            _delete_files(world, session, change, found)
+    world.files.trust.forget_host_keys({change.address})
+    world.forget(change.target)
+
+
+def _delete_files(world: World, session: Session, change: DestroyVm, found: Folder) -> None:
+    making = change.making
+    progress = world.progress(f"{making.place} is emptied", TASK_SECONDS)
+    for name in _own(session, change, found):
+        path = f"{making.vm}/{name}"
+        if name == making.disk:
+            delete_disk(session, making.datastore, path, seconds=TASK_SECONDS, progress=progress)
+        else:
+            delete_file(session, making.datastore, path, seconds=TASK_SECONDS, progress=progress, beside=found)
+    left = delete_empty_folder(session, making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
+    if left.names:
+        world.run.log(f"{making.place} stays, for it holds what is not ours: {', '.join(left.names)}")
+
+
+def _own(session: Session, change: DestroyVm, found: Folder) -> tuple[str, ...]:
+    """What may be deleted, as it lies there now: of a VM that is not registered, only while it is known to be ours."""
+    making = change.making
+
+    def text(name: str) -> bytes | None:
+        return small_file(session, making.datastore, f"{making.vm}/{name}") if name in found.files else None
+
+    look = FolderLook(found.files, found.folders, text(NOTE))
+    if change.registered:
+        return own_files(making, look)
+    mine = remains(making, replace(look, vmx=text(making.vmx)))
+    if not mine:
+        raise HomelabError(
+            f"what lies in {making.place} is not known to be of the VM {change.target} any more",
+            where=session.where,
+            advice="Somebody changed it since the plan was made; run again and look at the new plan",
+        )
+    return mine
