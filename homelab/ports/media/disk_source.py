@@ -68,7 +68,7 @@ def _own(file: BinaryIO, path: Path | str) -> "DiskSource | tuple[str, str]":
         try:
             header = qcow2.read_header(file)
         except qcow2.Unsupported as error:
-            if "backing" in str(error) or "external" in str(error):
+            if any(word in str(error) for word in ("backing", "external", "encrypted")):
                 raise
             return "qcow2", str(error)
         return DiskSource(header.size, lambda: qcow2.extents(file, header))

@@ -160,8 +160,10 @@ def test_the_digest_is_checked_before_the_format(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_read_is_refused_with_a_way_out(
-    tmp_path: Path, name: str, content: bytes, words: str, advice: str
+    tmp_path: Path, name: str, content: bytes, words: str, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Where qemu-img is installed, it is asked for what we do not read.
+    monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / name).write_bytes(content)
     with pytest.raises(HomelabError, match=words) as caught:
         prepare_image(image_of(tmp_path / name, content), tmp_path / "cache", silent)
