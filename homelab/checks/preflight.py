@@ -17,7 +17,7 @@ from homelab.ports.world import World
 from homelab.steps.hosts.driver_guards import remarks
 from homelab.steps.hosts.first_boot import CLOCK_SECONDS, clock_words
 from homelab.steps.hosts.nic_drivers import fixable, in_doubt, lost_at_boot, names, needs_fix
-from homelab.steps.vms.vm import placement
+from homelab.steps.vms.placement import placement
 
 GIB = 1 << 30
 # The image as it is fetched and as it is laid out, sparse; ESXi's own share of a host's memory.

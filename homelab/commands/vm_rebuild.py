@@ -15,7 +15,7 @@ def vm_rebuild(options: Options, names: Sequence[str]) -> int:
     """Want the named VMs absent, and then on: name and address stay, the disk is a new copy of the image."""
     lab = lab_of(options, vault_of(options))
     targets = named_vms(lab, names)
-    run = open_run(options, (VmStep(),), lab=lab.wanting("absent", targets), targets=targets)
+    run = open_run(options, (VmStep(anew=True),), lab=lab.wanting("absent", targets), targets=targets)
     again = run.then(lab, (Image(), VmStep()), targets | {nas.name for nas in lab.nfs})
     run.note(f"destroyed first, and then made anew from the image: {', '.join(names)}")
     return carry_out(run, " ".join(("vm rebuild", *names)), then=again)

@@ -19,7 +19,7 @@ from homelab.ports.vsphere.folders import Folder, list_folder
 from homelab.ports.vsphere.hosts import HostEvent, installation_id, installed_vibs, maintenance_events
 from homelab.ports.vsphere.local_storage import DiskContents, boot_disks, contents_of
 from homelab.ports.vsphere.session import Session
-from homelab.ports.vsphere.storage import file_size, small_file
+from homelab.ports.vsphere.storage import disk_whole, file_size, small_file
 
 FOLDER_SECONDS = 60.0
 
@@ -97,6 +97,11 @@ class HostReader:
         """Whether a datastore, seen through the host, has a file with something in it."""
         with self._session() as session:
             return bool(file_size(session, datastore, path))
+
+    def disk_whole(self, datastore: str, path: str) -> bool:
+        """Whether a disk lies on a datastore, with all its data."""
+        with self._session() as session:
+            return disk_whole(session, datastore, path)
 
     def folder(self, datastore: str, path: str) -> Folder | None:
         """What lies in a folder of a datastore, seen through the host; None when there is no such folder."""

@@ -32,7 +32,7 @@ from homelab.rehearsal.state.vm import Vm
 from homelab.rehearsal.storage.image import make_image
 from homelab.rehearsal.storage.volumes import Volumes
 from homelab.steps.product import all_steps
-from homelab.steps.vms.image import image_folder
+from homelab.steps.vms.image_paths import image_folder
 from tests.helpers.one_host import FAST, Ended, bring, kill_at, plan
 from tests.helpers.sample import sample_lab
 from tests.helpers.soap_host import until

@@ -1,7 +1,10 @@
 """The text half of a flat VMDK: the descriptor that ESXi reads beside `NAME-flat.vmdk`. Pure."""
 
+import re
+
 SECTOR = 512
 GIB = 1 << 30
+EXTENT = re.compile(r'^RW[ \t]+(\d+)[ \t]+\w+[ \t]+"([^"/]+)"', re.MULTILINE)
 
 # ESXi writes this content id into a disk that nobody has opened for writing yet.
 FRESH = 0xFFFFFFFE
@@ -54,6 +57,11 @@ def descriptor(name: str, size_bytes: int, cid: int = FRESH) -> str:
         track=track,
         hardware=HARDWARE_VERSION,
     )
+
+
+def extents(text: str) -> dict[str, int]:
+    """The files with a disk's data that a descriptor names, and the size in bytes that each of them has."""
+    return {name: int(sectors) * SECTOR for sectors, name in EXTENT.findall(text)}
 
 
 def geometry(sectors: int) -> tuple[int, int, int]:

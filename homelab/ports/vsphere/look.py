@@ -17,7 +17,7 @@ from homelab.ports.vsphere.host_look import (
 )
 from homelab.ports.vsphere.local_storage import disks_of
 from homelab.ports.vsphere.session import Session, parsed
-from homelab.ports.vsphere.vm_look import VmDisk, VmLook, own_seed
+from homelab.ports.vsphere.vm_look import VmDisk, VmLook, VmNic, own_seed
 
 HOST_PATHS = [
     "config.cacheConfigurationInfo",
@@ -269,14 +269,13 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
         path=path,
         marks={o.key: o.value for o in row.get("config.extraConfig") or [] if o.key.startswith(MARK)},
         seed=own_seed(path, images),
-        macs=tuple(nic.macAddress or "" for nic in nics),
+        nics=tuple(VmNic(nic.macAddress or "", getattr(nic.backing, "deviceName", None) or "") for nic in nics),
         files=tuple(file for backing in backings for file in _chain(backing)),
         instance_uuid=row.get("config.instanceUuid") or "",
         readable="config.files.vmPathName" in row and row.get("runtime.connectionState", "connected") == "connected",
         cpus=row.get("config.hardware.numCPU") or 0,
         memory_mib=row.get("config.hardware.memoryMB") or 0,
         disks=tuple(VmDisk(getattr(disk.backing, "fileName", None) or "", _size(disk)) for disk in disks),
-        networks=tuple(getattr(nic.backing, "deviceName", None) or "" for nic in nics),
         booted=row.get("runtime.bootTime"),
     )
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from pyVmomi import vim
 
 from homelab.errors import HomelabError, HostFault, Interrupted, Refused, Unreachable
+from homelab.formats.disk.vmdk import extents
 from homelab.ports.files.record import recorded
 from homelab.ports.host_writer import NfsMount
 from homelab.ports.net.exchange import TooMuch, begin
@@ -200,6 +201,14 @@ def small_file(session: Session, datastore: str, path: str) -> bytes | None:
             advice="Look what it is, and move, rename or delete it yourself",
         )
     return download(session, _url(datastore, path))
+
+
+def disk_whole(session: Session, datastore: str, path: str) -> bool:
+    """Whether a disk's descriptor is there, and all the data that it tells of: an upload that broke off is not."""
+    text = small_file(session, datastore, path)
+    wanted = extents((text or b"").decode(errors="replace"))
+    folder = path.rpartition("/")[0]
+    return bool(wanted) and all(file_size(session, datastore, f"{folder}/{n}") == size for n, size in wanted.items())
 
 
 def _request(session: Session, method: str, datastore: str, path: str) -> http.client.HTTPResponse:

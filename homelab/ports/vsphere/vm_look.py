@@ -29,12 +29,20 @@ class VmDisk:
 
 
 @dataclass(frozen=True)
+class VmNic:
+    """A NIC of a VM: its MAC, and the port group that it is plugged into; empty what is not told."""
+
+    mac: str
+    network: str
+
+
+@dataclass(frozen=True)
 class VmLook:
     """A VM. `marks` are its extraConfig keys that begin with `homelab.`; `files` the paths of its disks and images.
 
     All paths are datastore paths, `path` that of its .vmx. `seed` is the seed in one of its CD-ROM drives, if it is
     the one in the VM's own folder; no other image is ours.
-    `networks` are the port groups of its NICs. `readable` is False for a VM whose .vmx the host cannot
+    `readable` is False for a VM whose .vmx the host cannot
     read: it has neither marks nor files then, whatever it carries.
     """
 
@@ -44,23 +52,22 @@ class VmLook:
     path: str
     marks: Mapping[str, str]
     seed: str | None
-    macs: tuple[str, ...]
+    nics: tuple[VmNic, ...]
     files: tuple[str, ...] = ()
     instance_uuid: str = ""
     readable: bool = True
     cpus: int = 0
     memory_mib: int = 0
     disks: tuple[VmDisk, ...] = ()
-    networks: tuple[str, ...] = ()
     booted: datetime | None = None
 
     def uses(self, datastore: str) -> bool:
         """Whether any of its files lies on a datastore."""
         return any(path.startswith(f"[{datastore}]") for path in (self.path, *self.files))
 
-    def uses_folder(self, folder: str) -> bool:
-        """Whether any of its files lies in a folder, which is told as a datastore path."""
-        return any(path.startswith(f"{folder}/") for path in (self.path, *self.files))
+    def uses_place(self, place: str) -> bool:
+        """Whether a datastore path is one of its files, or a folder that one of them lies in."""
+        return any(path == place or path.startswith(f"{place}/") for path in (self.path, *self.files))
 
     def carries(self, lab: str, name: str) -> bool:
         """Whether it carries our mark for this name, whatever it is called now; a copy carries it too."""

@@ -144,20 +144,32 @@ def reconfigure_vm(
     *,
     cpus: int | None,
     memory_mib: int | None,
-    network: str | None,
+    network: tuple[str, str] | None,
     seconds: float,
     progress: Progress,
 ) -> None:
-    """Give the VM of a .vmx other CPUs, memory, or another port group for its first NIC; None leaves it as it is."""
+    """Give the VM of a .vmx other CPUs, memory, or the NIC of a MAC another port group; None leaves it as it is."""
     vm = _registered(session, path, name)
     device = vim.vm.device
     changes = []
     if network is not None:
-        nic = next(one for one in vm.config.hardware.device if isinstance(one, device.VirtualEthernetCard))
-        nic.backing = device.VirtualEthernetCard.NetworkBackingInfo(deviceName=network)
+        nic = _nic(session, vm, name, network[0])
+        nic.backing = device.VirtualEthernetCard.NetworkBackingInfo(deviceName=network[1])
         changes.append(device.VirtualDeviceSpec(operation="edit", device=nic))
     task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(numCPUs=cpus, memoryMB=memory_mib, deviceChange=changes))
     wait_for(session, task, f"changing the VM {name}", seconds=seconds, progress=progress)
+
+
+def _nic(session: Session, vm: Any, name: str, mac: str) -> Any:
+    cards = [one for one in vm.config.hardware.device if isinstance(one, vim.vm.device.VirtualEthernetCard)]
+    found = [card for card in cards if (card.macAddress or "").lower() == mac.lower()]
+    if len(found) != 1:
+        raise Refused(
+            f"{name} has {len(found)} NICs with the MAC {mac} by now, so none is changed",
+            where=session.where,
+            advice="Somebody changed it since the plan was made; run again and look at the new plan",
+        )
+    return found[0]
 
 
 def ask_to_shut_down(session: Session, path: str, name: str) -> bool:

@@ -4,7 +4,7 @@ Where every VM of the lab is wanted absent it goes as well.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from homelab.engine.step import Blocked, Change, Node, Planned, Step, Words
@@ -15,25 +15,12 @@ from homelab.ports.files.home import cache_folder
 from homelab.ports.media.images import prepare_image
 from homelab.ports.vsphere import Session
 from homelab.ports.vsphere.folders import delete_empty_folder, delete_file
-from homelab.ports.vsphere.storage import file_size, make_folder, upload
+from homelab.ports.vsphere.storage import disk_whole, file_size, make_folder, upload
 from homelab.ports.world import World
+from homelab.steps.vms.image_paths import image_path
+from homelab.steps.vms.sitters import Sitters, check_nobody_at, sitters_at
 
 TRANSFER_SECONDS = 3600
-
-
-def image_folder(lab: Lab) -> str:
-    """The folder of images on a datastore."""
-    return f"homelab/{lab.name}/images"
-
-
-def image_path(lab: Lab) -> str:
-    """The image's descriptor, relative to its datastore."""
-    return f"{image_folder(lab)}/{lab.image.sha256}.vmdk"
-
-
-def image_datastore(lab: Lab, own: str) -> str:
-    """The datastore that the image of a VM lies on: the shared one, or the VM's own where there is none."""
-    return lab.nfs[0].datastore if lab.nfs else own
 
 
 @dataclass(frozen=True)
@@ -77,13 +64,13 @@ class RemoveImage(Change):
 class ImageState:
     """`via` is the host to go through, None when none mounts the datastore; `whole` when the image is there.
 
-    `rests` when its descriptor or its data is; `users` are the VMs whose disks sit on it.
+    `rests` when its descriptor or its data is; `sitters` are the VMs whose disks sit on it.
     """
 
     via: str | None
     whole: bool
     rests: bool = False
-    users: tuple[str, ...] = ()
+    sitters: Sitters = field(default_factory=Sitters)
 
 
 Changes = UploadImage | RemoveImage
@@ -107,16 +94,20 @@ class Image(Step[ImageState, Changes]):
         return [*(Node("nfs-datastore", host.name) for host in lab.esxi), Node("reboot", lab.esxi[0].name)]
 
     def observe(self, world: World, lab: Lab, target: str) -> ImageState:
-        """Look for the descriptor, which is written last, through the first host that has the datastore."""
+        """Look for the descriptor, which is written last, and its data, through the first host with the datastore."""
         datastore = lab.nfs[0].datastore
         for name, look in world.reachable_hosts().items():
             nas = look.nas_named(datastore)
             if nas and nas.accessible:
-                reader, path = world.reader(name), image_path(lab)
-                whole = reader.has_file(datastore, path)
-                rests = whole or (_unwanted(lab) and reader.has_file(datastore, _flat(path)))
-                return ImageState(name, whole, rests, _users(world, f"[{datastore}] {path}"))
+                return self._look(world, lab, name, datastore)
         return ImageState(None, False)
+
+    def _look(self, world: World, lab: Lab, via: str, datastore: str) -> ImageState:
+        reader, path = world.reader(via), image_path(lab)
+        if not _unwanted(lab):
+            return ImageState(via, reader.disk_whole(datastore, path))
+        rests = any(reader.has_file(datastore, file) for file in (path, _flat(path)))
+        return ImageState(via, False, rests, sitters_at(world, via, datastore, path))
 
     def plan(self, lab: Lab, target: str, observed: ImageState) -> Sequence[Planned[Changes]]:
         """Upload what is missing; delete what nobody is to be copied from."""
@@ -129,15 +120,17 @@ class Image(Step[ImageState, Changes]):
             return []
         return [UploadImage(target, datastore, image_path(lab), lab.image.source, lab.image.sha256, observed.via)]
 
-    def _end(self, lab: Lab, via: str, observed: ImageState) -> Sequence[RemoveImage]:
+    def _end(self, lab: Lab, via: str, observed: ImageState) -> Sequence[Planned[RemoveImage]]:
         if not observed.rests:
             return []
-        if observed.users:
+        if observed.sitters.users:
             raise Refused(
-                f"the disks of {', '.join(observed.users)} sit on the image, so it is not deleted",
+                f"the disks of {', '.join(observed.sitters.users)} sit on the image, so it is not deleted",
                 where=f"[{lab.nfs[0].datastore}] {image_path(lab)}",
                 advice="Destroy those VMs first, or clone them so that their disks are whole",
             )
+        if observed.sitters.doubt:
+            return [Blocked(lab.nfs[0].name, f"{observed.sitters.doubt}: a disk there may sit on the image")]
         return [RemoveImage(lab.nfs[0].name, lab.nfs[0].datastore, image_path(lab), via)]
 
     def apply(self, world: World, change: Changes) -> None:
@@ -148,12 +141,21 @@ class Image(Step[ImageState, Changes]):
             self._provide(world, change)
 
     def _provide(self, world: World, change: UploadImage) -> None:
-        """Prepare the pair on this machine, upload the data first and the descriptor last."""
+        """Prepare the pair on this machine, upload the data first and the descriptor last.
+
+        Looked at once more right before: what another machine has uploaded meanwhile is copied from already. A
+        descriptor without its data goes first, so that nobody takes half an image for one.
+        """
         sentence = f"the image {Path(change.source).name} is prepared"
         image = ImageSource(source=change.source, sha256=change.sha256)
         prepared = prepare_image(image, cache_folder(), PercentReport(world, sentence))
+        progress = world.progress(sentence, TRANSFER_SECONDS)
         with world.session(change.via) as session:
+            if disk_whole(session, change.datastore, change.path):
+                world.run.log(f"[{change.datastore}] {change.path} is there by now; nothing is sent")
+                return
             make_folder(session, change.datastore, change.path.rpartition("/")[0])
+            delete_file(session, change.datastore, change.path, seconds=TRANSFER_SECONDS, progress=progress)
             _upload(world, session, change.datastore, _flat(change.path), prepared.flat)
             _upload(world, session, change.datastore, change.path, prepared.descriptor)
 
@@ -167,28 +169,9 @@ def _flat(path: str) -> str:
     return path.removesuffix(".vmdk") + "-flat.vmdk"
 
 
-def _users(world: World, image: str) -> tuple[str, ...]:
-    """The VMs on hosts that answer, of whatever lab, whose disks sit on the image."""
-    looks = world.reachable_hosts().items()
-    return tuple(f"{vm.name} on {name}" for name, look in looks for vm in look.vms if image in vm.files)
-
-
-def _check_unused(world: World, change: RemoveImage) -> None:
-    """Asked anew right before, of every host: a disk that sits on the image is worth nothing without it."""
-    for host in world.reachable_hosts():
-        world.forget(host)
-    doubts = [*_users(world, f"[{change.datastore}] {change.path}"), *world.silent_hosts]
-    if doubts:
-        raise Refused(
-            f"the image is not deleted: {', '.join(doubts)} may have disks that sit on it",
-            where=f"[{change.datastore}] {change.path}",
-            advice="Destroy those VMs first, see that every host answers, and run again",
-        )
-
-
 def _remove(world: World, change: RemoveImage) -> None:
     """The descriptor goes first, for without it nobody takes the rest for an image."""
-    _check_unused(world, change)
+    check_nobody_at(world, change.via, change.datastore, change.path, "the image is not deleted")
     progress = world.progress(f"the image {change.path} is deleted", TRANSFER_SECONDS)
     with world.session(change.via) as session:
         for path in (change.path, _flat(change.path)):

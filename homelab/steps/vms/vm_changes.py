@@ -70,14 +70,15 @@ class PowerOnVm(Change):
 class ReconfigureVm(Change):
     """Change the VM of a .vmx, each field where it is set; `disk` is a path and its new size in GiB.
 
-    `was` tells how it differs. CPUs, memory and disk only of a VM that is off.
+    `network` is the MAC of a NIC and its new port group, `was` tells how it differs. CPUs, memory and disk are changed
+    only of a VM that is off.
     """
 
     host: str
     path: str
     cpus: int | None = None
     memory_mib: int | None = None
-    network: str | None = None
+    network: tuple[str, str] | None = None
     disk: tuple[str, int] | None = None
     was: tuple[str, ...] = ()
 
@@ -93,7 +94,10 @@ class ReconfigureVm(Change):
 
 @dataclass(frozen=True)
 class ShutDownVm(Change):
-    """Have the guest of the VM of a .vmx shut itself down; after so many seconds its plug is pulled."""
+    """Have the guest of the VM of a .vmx shut itself down; after so many seconds its plug is pulled.
+
+    At once, where the guest has no VMware Tools and cannot be asked over SSH either.
+    """
 
     disruptive = True
 
@@ -103,8 +107,8 @@ class ShutDownVm(Change):
 
     def _words(self) -> Words:
         return Words(
-            sentence=f"shut the VM {self.target} down on {self.host}, and switch it off if that takes "
-            f"longer than {self.seconds:g} s",
+            sentence=f"shut the VM {self.target} down on {self.host}, and switch it off if its guest cannot be asked, "
+            f"or takes longer than {self.seconds:g} s",
             reason=f"{self.target} is on",
             undo=f"switch {self.target} on",
             before="on",

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from homelab.lab import Vm
 from homelab.ports.vsphere import VmLook
+from homelab.ports.vsphere.vm_look import VmDisk, VmNic
+from homelab.steps.vms.sitters import Sitters
 from homelab.steps.vms.vm_changes import ReconfigureVm
 
 GIB = 1 << 30
@@ -26,8 +28,8 @@ class Drift:
         return f"{self.what} is {self.now}, wanted is {self.wanted}"
 
 
-def drift_of(vm: Vm, found: VmLook) -> tuple[Drift, ...]:
-    """CPUs, memory, disk and network; what a host did not tell does not differ."""
+def drift_of(vm: Vm, found: VmLook, mac: str) -> tuple[Drift, ...]:
+    """CPUs, memory, disk, and the network of the NIC that has the MAC; what a host did not tell does not differ."""
     disk = found.disks[0].size if found.disks else 0
     pairs = (
         ("CPUs", found.cpus, vm.cpus, ""),
@@ -37,18 +39,38 @@ def drift_of(vm: Vm, found: VmLook) -> tuple[Drift, ...]:
     sizes = tuple(
         Drift(what, f"{now:g}{unit}", f"{wanted}{unit}") for what, now, wanted, unit in pairs if now and now != wanted
     )
-    plugged = [name for name in found.networks if name]
-    if not plugged or plugged[0] == vm.network:
+    nic = own_nic(found, mac)
+    if nic is None or nic.network in ("", vm.network):
         return sizes
-    return (*sizes, Drift("network", plugged[0], vm.network))
+    return (*sizes, Drift("network", nic.network, vm.network))
 
 
-def reconfigured(vm: Vm, host: str, found: VmLook) -> Sequence[ReconfigureVm]:
-    """What can be changed just now."""
-    left = {drift.what: drift for drift in drift_of(vm, found) if drift in _possible(vm, found)}
+def own_nic(found: VmLook, mac: str) -> VmNic | None:
+    """The NIC that we gave it: by its MAC, or the only one; None when that cannot be told."""
+    ours = [nic for nic in found.nics if nic.mac.lower() == mac.lower()] or found.nics
+    return ours[0] if len(ours) == 1 else None
+
+
+def own_disk(vm: Vm, found: VmLook) -> VmDisk | None:
+    """The disk that we gave it, when it has no other, and that sits on none; then nothing else grows with it."""
+    path = f"{found.path.rpartition('/')[0]}/{vm.name}.vmdk"
+    if [file for file in found.files if file.endswith(".vmdk")] != [path]:
+        return None
+    return next((disk for disk in found.disks if disk.path == path), None)
+
+
+def grows(vm: Vm, found: VmLook) -> bool:
+    """Whether the inventory wants its disk larger, and it is the one that we gave it."""
+    disk = own_disk(vm, found)
+    return disk is not None and 0 < disk.size < vm.disk_gib * GIB
+
+
+def reconfigured(vm: Vm, host: str, found: VmLook, mac: str, sitters: Sitters | None) -> Sequence[ReconfigureVm]:
+    """What can be changed just now; a disk only while it is known that nobody sits on it."""
+    left = {drift.what: drift for drift in _possible(vm, found, mac, sitters)}
     if not left:
         return []
-    disk = found.disks[0].path if "disk" in left else ""
+    disk, nic = own_disk(vm, found), own_nic(found, mac)
     return [
         ReconfigureVm(
             vm.name,
@@ -56,34 +78,34 @@ def reconfigured(vm: Vm, host: str, found: VmLook) -> Sequence[ReconfigureVm]:
             found.path,
             cpus=vm.cpus if "CPUs" in left else None,
             memory_mib=vm.memory_mib if "memory" in left else None,
-            network=vm.network if "network" in left else None,
-            disk=(disk, vm.disk_gib) if disk else None,
+            network=(nic.mac, vm.network) if nic and "network" in left else None,
+            disk=(disk.path, vm.disk_gib) if disk and "disk" in left else None,
             was=tuple(map(str, left.values())),
         )
     ]
 
 
-def left_as_it_is(vm: Vm, found: VmLook) -> list[str]:
+def left_as_it_is(vm: Vm, found: VmLook, mac: str, sitters: Sitters | None) -> list[str]:
     """What differs and is not changed just now, with what does it."""
-    said = []
-    for drift in drift_of(vm, found):
-        if drift in _possible(vm, found):
-            continue
-        if drift.what == "disk" and _shrinks(vm, found):
-            said.append(f"{drift}: a disk never becomes smaller; homelab vm rebuild {vm.name} makes a new one")
-        else:
-            said.append(
-                f"{drift}: changed while it is off, as by homelab down -l {vm.name} and homelab up -l {vm.name}"
-            )
-    return said
+    possible = _possible(vm, found, mac, sitters)
+    return [_why(vm, found, drift, sitters) for drift in drift_of(vm, found, mac) if drift not in possible]
 
 
-def _possible(vm: Vm, found: VmLook) -> list[Drift]:
-    differs = drift_of(vm, found)
+def _why(vm: Vm, found: VmLook, drift: Drift, sitters: Sitters | None) -> str:
+    if drift.what == "disk" and found.disks[0].size > vm.disk_gib * GIB:
+        return f"{drift}: a disk never becomes smaller; homelab vm rebuild {vm.name} makes a new one"
+    if drift.what == "disk" and own_disk(vm, found) is None:
+        return f"{drift}: it has snapshots, or disks that we did not write, and is not changed"
+    if found.powered_on:
+        return f"{drift}: changed while it is off, as by homelab down -l {vm.name} and homelab up -l {vm.name}"
+    if sitters and sitters.users:
+        return f"{drift}: the disks of {', '.join(sitters.users)} sit on it, so it is not changed"
+    return f"{drift}: not changed until {sitters.doubt if sitters else 'it is known who sits on it'}"
+
+
+def _possible(vm: Vm, found: VmLook, mac: str, sitters: Sitters | None) -> list[Drift]:
+    differs = drift_of(vm, found, mac)
     if found.powered_on:
         return [drift for drift in differs if drift.what == "network"]
-    return [drift for drift in differs if drift.what != "disk" or not _shrinks(vm, found)]
-
-
-def _shrinks(vm: Vm, found: VmLook) -> bool:
-    return found.disks[0].size > vm.disk_gib * GIB
+    may_grow = grows(vm, found) and sitters is not None and sitters.nobody
+    return [drift for drift in differs if drift.what != "disk" or may_grow]

@@ -21,7 +21,7 @@ def switched_off(vm: Vm, host: str, found: VmLook) -> list[ShutDownVm]:
 
 def destroyed(
     vm: Vm, host: str, found: VmLook, making: Making | None, folder: FolderLook | None
-) -> Sequence[ShutDownVm | DestroyVm]:
+) -> Sequence[Planned[ShutDownVm | DestroyVm]]:
     """Shut down and destroy a VM that a host has. Raises Refused when it is not surely the one that we made."""
     making = _its_making(vm, host, found, making)
     if alien := [file for file in _disks(found) if file != f"{making.place}/{making.disk}"]:
@@ -31,22 +31,33 @@ def destroyed(
             f"it has disks that we did not write, or sits on them: {', '.join(alien)}",
             "Delete its snapshots, or take those disks out of the VM (without deleting them), and run again",
         )
-    if folder and folder.users:
+    if folder and (doubt := _in_use(vm, host, making, folder)):
+        return doubt
+    left = strangers(making, folder) if folder else ()
+    return [*switched_off(vm, host, found), DestroyVm(vm.name, host, making, True, left, str(vm.address))]
+
+
+def remains_destroyed(vm: Vm, host: str, making: Making, folder: FolderLook | None) -> Sequence[Planned[DestroyVm]]:
+    """Delete what is left of a VM that no host has any more. Raises Refused while other VMs use it."""
+    if folder is None or not remains(making, folder):
+        return []
+    if doubt := _in_use(vm, host, making, folder):
+        return doubt
+    return [DestroyVm(vm.name, host, making, False, strangers(making, folder), str(vm.address))]
+
+
+def _in_use(vm: Vm, host: str, making: Making, folder: FolderLook) -> Sequence[Planned[DestroyVm]]:
+    """What must come first while VMs may use its files without our knowing. Raises Refused for those that do."""
+    if folder.users:
         raise _refused(
             vm,
             host,
             f"other VMs use files in {making.place}: {', '.join(folder.users)}",
             "Give those VMs files of their own first (a linked clone becomes whole when it is cloned), and run again",
         )
-    left = strangers(making, folder) if folder else ()
-    return [*switched_off(vm, host, found), DestroyVm(vm.name, host, making, True, left, str(vm.address))]
-
-
-def remains_destroyed(vm: Vm, host: str, making: Making, folder: FolderLook | None) -> Sequence[DestroyVm]:
-    """Delete what is left of a VM that no host has any more."""
-    if folder is None or not remains(making, folder):
-        return []
-    return [DestroyVm(vm.name, host, making, False, strangers(making, folder), str(vm.address))]
+    if folder.doubt:
+        return [Blocked(vm.name, f"{folder.doubt}: a disk there may sit on the disk of {vm.name}")]
+    return []
 
 
 def in_doubt(vm: Vm, silent: Sequence[str], unread: Sequence[str]) -> Sequence[Planned[DestroyVm]]:

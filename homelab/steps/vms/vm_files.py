@@ -17,8 +17,9 @@ LOCK = re.compile(r"\.lck-[0-9a-f]+|.*\.lck")
 def is_its_own(making: Making, name: str) -> bool:
     """Whether a file of that name in the VM's folder is one that we wrote or that the host makes for it."""
     vm = re.escape(making.vm)
-    made = rf"{vm}\.(vmx|vmx~|vmxf|nvram|vmsd)|{vm}-[0-9a-f]{{8}}\.(vswp|hlog)|{vm}\.vswp|vmx-{vm}-\d+-\d+\.vswp"
-    return name in making.files or bool(re.fullmatch(rf"{made}|vmware(-\d+)?\.log", name))
+    made = rf"{vm}\.(vmx|vmx~|vmxf|nvram|vmsd)|{vm}-aux\.xml|vmware(-\d+)?\.log"
+    swap = rf"{vm}-[0-9a-f]{{8}}\.(vswp|hlog)|{vm}\.vswp|vmx-{vm}-\d+-\d+\.vswp"
+    return name in making.files or bool(re.fullmatch(f"{made}|{swap}", name))
 
 
 def own_files(making: Making, look: FolderLook) -> tuple[str, ...]:
@@ -38,7 +39,7 @@ def strangers(making: Making, look: FolderLook) -> tuple[str, ...]:
 
 def remains(making: Making, look: FolderLook | None) -> tuple[str, ...]:
     """The files of a VM of ours that no host has registered: its .vmx says that it is ours, or our note lists them."""
-    if look is None or look.users:
+    if look is None:
         return ()
     if look.vmx is not None and _is_vmx_of(making, look.vmx):
         return own_files(making, look)

@@ -59,12 +59,16 @@ class Making:
 
 @dataclass(frozen=True)
 class FolderLook:
-    """What lies in the folder, by name, what its note and an unregistered .vmx hold, and which VMs have files in it."""
+    """What lies in the folder, by name, what its note and an unregistered .vmx hold, and which VMs have files in it.
+
+    `doubt` is what must come first before that is known; empty when it is.
+    """
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     note: bytes | None = None
     users: tuple[str, ...] = ()
+    doubt: str = ""
     vmx: bytes | None = None
 
 

@@ -6,6 +6,7 @@ from homelab.ports.vsphere import Session
 from homelab.ports.vsphere.storage import extend_disk
 from homelab.ports.vsphere.vms import ask_to_shut_down, is_on, power_off, power_on, reconfigure_vm
 from homelab.ports.world import World
+from homelab.steps.vms.sitters import check_nobody_at
 from homelab.steps.vms.vm_changes import PowerOnVm, ReconfigureVm, ShutDownVm
 
 TASK_SECONDS = 300.0
@@ -20,7 +21,11 @@ def switch_on(world: World, change: PowerOnVm) -> None:
 
 
 def reconfigure(world: World, change: ReconfigureVm) -> None:
-    """Give it what the inventory says."""
+    """Give it what the inventory says; before its disk grows, every host is asked once more who sits on it."""
+    if change.disk:
+        datastore, _, place = change.disk[0].removeprefix("[").partition("] ")
+        what = f"the disk of {change.target} is not made larger"
+        check_nobody_at(world, change.host, datastore, place, what, (change.host, change.path))
     progress = world.progress(f"{change.target} is changed", TASK_SECONDS)
     with world.session(change.host) as session:
         if change.disk:

@@ -11,6 +11,7 @@ from homelab.ports.vsphere import VmLook
 from homelab.ports.vsphere.vm_look import IMAGE, MADE
 from homelab.ports.world import World
 from homelab.steps.vms.vm_drift import drift_of
+from homelab.steps.vms.vm_identity import mac_of
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class VmRow:
 
 def vm_rows(world: World, lab: Lab, names: Sequence[str]) -> list[VmRow]:
     """The VMs of those names, in the inventory's order."""
-    return [_looked_up(world, vm) for vm in lab.vms if vm.name in names]
+    return [_looked_up(world, lab, vm) for vm in lab.vms if vm.name in names]
 
 
-def _looked_up(world: World, vm: Vm) -> VmRow:
+def _looked_up(world: World, lab: Lab, vm: Vm) -> VmRow:
     address = str(vm.address)
     try:
         found = world.vm(vm.name)
@@ -49,10 +50,10 @@ def _looked_up(world: World, vm: Vm) -> VmRow:
         silent = world.silent_hosts
         problem = f"{' and '.join(silent)} cannot be asked" if silent else ""
         return VmRow(vm.name, None, address, "unknown" if silent else "absent", problem=problem)
-    return row_of(vm, *found, now=datetime.now(UTC))
+    return row_of(vm, *found, mac=mac_of(lab, vm), now=datetime.now(UTC))
 
 
-def row_of(vm: Vm, host: str, found: VmLook, *, now: datetime) -> VmRow:
+def row_of(vm: Vm, host: str, found: VmLook, *, mac: str, now: datetime) -> VmRow:
     """What is told of a VM that a host has. Pure."""
     since = _made(found) or found.booted
     return VmRow(
@@ -62,7 +63,7 @@ def row_of(vm: Vm, host: str, found: VmLook, *, now: datetime) -> VmRow:
         power="on" if found.powered_on else "off",
         age_seconds=max(0, int((now - since).total_seconds())) if since else None,
         image=found.marks.get(IMAGE),
-        drift=tuple(map(str, drift_of(vm, found))),
+        drift=tuple(map(str, drift_of(vm, found, mac))),
     )
 
 

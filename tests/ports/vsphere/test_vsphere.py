@@ -32,6 +32,7 @@ from homelab.ports.vsphere.storage import (
     unmount,
     upload,
 )
+from homelab.ports.vsphere.vm_look import VmNic
 from homelab.ports.vsphere.vms import VmSpec, create_vm, destroy_vm, detach_image, power_on
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.nas.nas import Nas
@@ -370,11 +371,11 @@ def test_a_vm_from_an_uploaded_image_and_its_seed(bench: Bench) -> None:
         )
         vm = create_vm(session, spec, seconds=10, progress=silent)
         [seen] = look(session).vms_marked("homelab", "cp1")
-        assert (seen.moid, seen.seed, seen.powered_on, seen.macs, seen.identity) == (
+        assert (seen.moid, seen.seed, seen.powered_on, seen.nics, seen.identity) == (
             vm._moId,
             "[nas] cp1/seed.iso",
             False,
-            ("00:50:56:00:00:01",),
+            (VmNic("00:50:56:00:00:01", "VM Network"),),
             f"{INSTANCE} [nas] cp1/cp1.vmx",
         )
         power_on(session, seen.path, "cp1", seconds=10, progress=silent)

@@ -228,6 +228,34 @@ def test_a_disk_that_another_vm_sits_on_is_not_deleted(at: HostsOnNas) -> None:
     assert "clone on brix4" in refusal(at)
 
 
+def test_while_a_host_is_silent_no_disk_on_the_shared_datastore_is_deleted(at: HostsOnNas) -> None:
+    """It may have a linked clone that sits on the disk."""
+    before = tree(at.nas)
+    at.served_hosts["brix4"].stop()
+    [(_, item)] = at.plan(lab=wanting(at, "absent")).of(Blocked)
+    assert item.until.startswith("brix4 can be asked, or is taken out of the inventory")
+    assert at.bring(lab=wanting(at, "absent")).counts.blocked == 1
+    assert tree(at.nas) == before
+    assert owned(at).powered_on
+
+
+def test_while_a_vm_cannot_be_read_no_disk_is_deleted(at: HostsOnNas) -> None:
+    """Nobody knows what its disks sit on."""
+    before = tree(at.nas)
+    at.host("brix4").registered_vms["9"] = Vm("9", "ghost", "gone", "[gone] ghost/ghost.vmx", powered_on=False)
+    [(_, item)] = at.plan(lab=wanting(at, "absent")).of(Blocked)
+    assert item.until.startswith("the files of ghost on brix4 can be read again, or it is unregistered")
+    assert at.bring(lab=wanting(at, "absent")).counts.blocked == 1
+    assert tree(at.nas) == before
+
+
+def test_what_is_left_of_a_vm_stays_while_somebody_uses_it(at: HostsOnNas) -> None:
+    at.host().vms.unregister(vm := switched_off(at))
+    at.host("brix4").registered_vms["9"] = clone = Vm("9", "clone", "nas", "[nas] clone/clone.vmx", powered_on=True)
+    clone.disks.append(replace(vm.disks[0], path="[nas] clone/clone.vmdk", parents=("[nas] cp1/cp1.vmdk",)))
+    assert "clone on brix4" in refusal(at)
+
+
 def test_while_a_host_is_silent_nothing_is_taken_for_gone(at: HostsOnNas) -> None:
     at.host().vms.unregister(switched_off(at))
     before = tree(at.nas)
@@ -285,4 +313,13 @@ def test_an_image_that_a_disk_sits_on_stays(at: HostsOnNas) -> None:
     ended = at.bring("vm", "image", lab=wanting(at, "absent"))
     [failed] = ended.said("failed", "image")
     assert "clone on brix4" in failed["what"]
+    assert (at.nas / f"homelab/homelab/images/{at.lab.image.sha256}-flat.vmdk").exists()
+
+
+def test_an_image_stays_while_a_vm_cannot_be_read(at: HostsOnNas) -> None:
+    destroyed(at)
+    at.host("brix4").registered_vms["9"] = Vm("9", "ghost", "gone", "[gone] ghost/ghost.vmx", powered_on=False)
+    [(_, item)] = at.plan("vm", "image", lab=wanting(at, "absent")).of(Blocked)
+    assert item.until.startswith("the files of ghost on brix4 can be read again")
+    assert at.bring("vm", "image", lab=wanting(at, "absent")).counts.blocked == 1
     assert (at.nas / f"homelab/homelab/images/{at.lab.image.sha256}-flat.vmdk").exists()

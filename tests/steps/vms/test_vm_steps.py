@@ -9,10 +9,14 @@ from homelab.engine.step import Blocked
 from homelab.errors import HostFault, Refused
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.steps.guests.guest import AwaitGuest, Guest, GuestState, RemoveSeed
-from homelab.steps.vms.image import Image, ImageState, UploadImage, image_path
-from homelab.steps.vms.vm import VmState, VmStep, mac_of, making_of, placement
+from homelab.steps.vms.image import Image, ImageState, UploadImage
+from homelab.steps.vms.image_paths import image_path
+from homelab.steps.vms.placement import placement
+from homelab.steps.vms.vm import VmStep
 from homelab.steps.vms.vm_changes import CreateVm, Hardware, PowerOnVm
 from homelab.steps.vms.vm_folder import FolderLook
+from homelab.steps.vms.vm_identity import mac_of, making_of
+from homelab.steps.vms.vm_state import VmState
 from tests.helpers.sample import SHA, sample_lab, vm_look
 
 LAB = sample_lab()

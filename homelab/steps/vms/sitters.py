@@ -1,0 +1,82 @@
+"""Which VMs have files at a place of a datastore: a disk that another disk sits on is worth both."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from homelab.errors import Refused
+from homelab.ports.vsphere import HostLook
+from homelab.ports.world import World
+
+
+@dataclass(frozen=True)
+class Sitters:
+    """`users` are the VMs with files there, as `NAME on HOST`.
+
+    While `silent` hosts have the datastore too, or a host has VMs that are `unread`, nobody knows all of them.
+    """
+
+    users: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+
+    @property
+    def doubt(self) -> str:
+        """What must come first, while it is not known who sits there; empty when it is."""
+        if self.unread:
+            return f"the files of {', '.join(self.unread)} can be read again, or it is unregistered (its files stay)"
+        if self.silent:
+            return f"{' and '.join(self.silent)} can be asked, or is taken out of the inventory"
+        return ""
+
+    @property
+    def nobody(self) -> bool:
+        """Whether surely nobody sits there."""
+        return not self.users and not self.doubt
+
+
+def sitters_at(world: World, via: str, datastore: str, place: str, but: tuple[str, str] | None = None) -> Sitters:
+    """Who uses the file `place`, or files below it, of a datastore as the host `via` sees it.
+
+    `place` is relative to the datastore; `but` is the HOST and the .vmx of a VM that does not count.
+    """
+    looks = world.reachable_hosts()
+    names = _names(looks, via, datastore)
+    found = [(host, vm) for host, name in names.items() for vm in looks[host].vms if (host, vm.path) != but]
+    return Sitters(
+        users=tuple(f"{vm.name} on {host}" for host, vm in found if vm.uses_place(f"[{names[host]}] {place}")),
+        unread=tuple(f"{vm.name} on {host}" for host, vm in found if not vm.readable),
+        silent=world.silent_hosts if looks[via].nas_named(datastore) else (),
+    )
+
+
+def check_nobody_at(
+    world: World, via: str, datastore: str, place: str, what: str, but: tuple[str, str] | None = None
+) -> None:
+    """Asked of every host anew. Raises Refused: what was to be done is told by `what`."""
+    forget(world, world.reachable_hosts())
+    sitters = sitters_at(world, via, datastore, place, but)
+    if not sitters.nobody:
+        raise Refused(
+            f"{what}: {', '.join((*sitters.users, *sitters.unread, *sitters.silent))} may have disks that sit on it",
+            where=f"[{datastore}] {place}",
+            advice="Destroy those VMs first, see that every host answers, and run again",
+        )
+
+
+def forget(world: World, hosts: Iterable[str]) -> None:
+    """Look at those hosts anew the next time."""
+    for host in list(hosts):
+        world.forget(host)
+
+
+def _names(looks: Mapping[str, HostLook], via: str, datastore: str) -> dict[str, str]:
+    """What the datastore is called on each host that has it: a local one of another host may have the same name."""
+    nas = looks[via].nas_named(datastore)
+    if nas is None:
+        return {via: datastore}
+    return {
+        host: one.name
+        for host, look in looks.items()
+        for one in look.nas
+        if one.name == datastore or (nas.directory and one.directory == nas.directory)
+    }

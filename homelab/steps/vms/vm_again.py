@@ -1,0 +1,56 @@
+"""A VM that is destroyed to be made anew: it goes only when the new one can be made. The check is pure."""
+
+from dataclasses import dataclass
+
+from homelab.errors import Refused
+from homelab.lab import Lab
+from homelab.ports.world import World
+from homelab.steps.vms.image_paths import image_datastore, image_path
+from homelab.steps.vms.placement import placement
+from homelab.steps.vms.vm_folder import Making
+from homelab.steps.vms.vm_identity import making_of
+
+
+@dataclass(frozen=True)
+class AgainLook:
+    """What the new VM needs of its host: that it does not rest, a port group, its datastore, and the whole image."""
+
+    host: str
+    resting: bool
+    port_groups: tuple[str, ...]
+    datastore: bool
+    image: bool
+
+
+def look_again(world: World, lab: Lab, target: str) -> AgainLook:
+    """Ask the host that the VM will be made on. Raises Unreachable."""
+    host, making = placement(lab)[target], making_of(lab, lab.vm(target))
+    look, images = world.host(host), image_datastore(lab, making.datastore)
+    return AgainLook(
+        host=host,
+        resting=look.in_maintenance,
+        port_groups=tuple(group.name for group in look.network.port_groups),
+        datastore=look.directory_of(making.datastore) is not None,
+        image=look.directory_of(images) is not None and world.reader(host).disk_whole(images, image_path(lab)),
+    )
+
+
+def check_again(lab: Lab, target: str, look: AgainLook, gone: Making, strangers: tuple[str, ...]) -> None:
+    """Raises Refused, with everything that would keep the VM from being made once the one that is there is gone."""
+    vm, host = lab.vm(target), look.host
+    making = making_of(lab, vm)
+    images = image_datastore(lab, making.datastore)
+    problems = {
+        f"{host} is in maintenance mode": look.resting,
+        f"{host} has no port group {vm.network}": vm.network not in look.port_groups,
+        f"{host} has no datastore {making.datastore} that answers": not look.datastore,
+        f"the image is not whole at [{images}] {image_path(lab)}": not look.image,
+        f"{making.place} holds what is not ours: {', '.join(strangers)}": strangers and gone.place == making.place,
+    }
+    if found := [what for what, true in problems.items() if true]:
+        raise Refused(
+            f"{target} is not destroyed, for it could not be made again: {'; '.join(found)}",
+            where=target,
+            advice="Put that right (homelab bootstrap lays the image and the networks down), and run again; homelab vm "
+            f"destroy {target} destroys it all the same",
+        )
