@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homelab import __version__
+from homelab.cli.image import image
 from homelab.cli.lb import lb
 from homelab.cli.options import GLOBALS, STEPS, with_globals
 from homelab.cli.rehearsal import rehearsal_group, rehearse
@@ -103,7 +104,7 @@ def trust(options: "Options", host: str, forget: bool) -> int:
     return command.trust(options, host, forget=forget)
 
 
-for _command in (vm, down, up, destroy, usb, lb, rehearse, rehearsal_group):
+for _command in (vm, image, down, up, destroy, usb, lb, rehearse, rehearsal_group):
     cli.add_command(_command)
 
 

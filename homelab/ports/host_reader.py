@@ -93,10 +93,10 @@ class HostReader:
         with self._session() as session:
             return installation_id(session)
 
-    def has_file(self, datastore: str, path: str) -> bool:
-        """Whether a datastore, seen through the host, has a file with something in it."""
+    def file_size(self, datastore: str, path: str) -> int | None:
+        """The size in bytes of a file of a datastore, seen through the host; None when there is none."""
         with self._session() as session:
-            return bool(file_size(session, datastore, path))
+            return file_size(session, datastore, path)
 
     def disk_whole(self, datastore: str, path: str) -> bool:
         """Whether a disk lies on a datastore, with all its data."""

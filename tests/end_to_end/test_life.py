@@ -55,6 +55,9 @@ def test_vms_come_and_go(host_lab: Lab) -> None:
     unknown = host_lab.homelab("--yes", "vm", "destroy", "cp9")
     assert unknown.returncode == 2
     assert "Known VMs: cp1, cp2, cp3, lb1, lb2" in unknown.stderr
+    stored = json.loads(host_lab.homelab("-o", "json", "image", "list").stdout)["images"]
+    assert [(image["current"], [vm.split()[0] for vm in image["vms"]]) for image in stored] == [(True, ["lb1"])]
+    assert run(host_lab, "image", "prune") == []
     for command in (["vm", "create", "cp1"], ["down"], ["vm", "rebuild", "cp1"], ["destroy"]):
         run(host_lab, *command)
     assert set(power(host_lab).values()) == {"absent"}

@@ -44,17 +44,20 @@ class UploadImage(Change):
 
 @dataclass(frozen=True)
 class RemoveImage(Change):
-    """Delete the descriptor and the data of the image, through one host that mounts the datastore."""
+    """Delete the descriptor and the data of an image, through one host that mounts the datastore."""
+
+    disruptive = True
 
     datastore: str
     path: str
     via: str
+    why: str = "no VM is wanted that would be copied from it"
 
     def _words(self) -> Words:
         return Words(
             sentence=f"delete the image [{self.datastore}] {self.path} through {self.via}",
-            reason="no VM is wanted that would be copied from it",
-            undo="homelab bootstrap uploads it again",
+            reason=self.why,
+            undo="homelab bootstrap uploads it again, while image_source and image_sha256 name it",
             before="present",
             after="absent",
         )
@@ -96,17 +99,14 @@ class Image(Step[ImageState, Changes]):
     def observe(self, world: World, lab: Lab, target: str) -> ImageState:
         """Look for the descriptor, which is written last, and its data, through the first host with the datastore."""
         datastore = lab.nfs[0].datastore
-        for name, look in world.reachable_hosts().items():
-            nas = look.nas_named(datastore)
-            if nas and nas.accessible:
-                return self._look(world, lab, name, datastore)
-        return ImageState(None, False)
+        via = host_with(world, datastore)
+        return self._look(world, lab, via, datastore) if via else ImageState(None, False)
 
     def _look(self, world: World, lab: Lab, via: str, datastore: str) -> ImageState:
         reader, path = world.reader(via), image_path(lab)
         if not _unwanted(lab):
             return ImageState(via, reader.disk_whole(datastore, path))
-        rests = any(reader.has_file(datastore, file) for file in (path, _flat(path)))
+        rests = any(reader.file_size(datastore, file) for file in (path, _flat(path)))
         return ImageState(via, False, rests, sitters_at(world, via, datastore, path))
 
     def plan(self, lab: Lab, target: str, observed: ImageState) -> Sequence[Planned[Changes]]:
@@ -136,7 +136,7 @@ class Image(Step[ImageState, Changes]):
     def apply(self, world: World, change: Changes) -> None:
         """Upload or delete it."""
         if isinstance(change, RemoveImage):
-            _remove(world, change)
+            remove_image(world, change)
         else:
             self._provide(world, change)
 
@@ -160,6 +160,12 @@ class Image(Step[ImageState, Changes]):
             _upload(world, session, change.datastore, change.path, prepared.descriptor)
 
 
+def host_with(world: World, datastore: str) -> str | None:
+    """The first host that answers and has that NFS datastore; None when there is none."""
+    looks = world.reachable_hosts().items()
+    return next((host for host, look in looks if (nas := look.nas_named(datastore)) and nas.accessible), None)
+
+
 def _unwanted(lab: Lab) -> bool:
     managed = [vm for vm in lab.vms if vm.managed]
     return bool(managed) and all(vm.wanted == "absent" for vm in managed)
@@ -169,8 +175,8 @@ def _flat(path: str) -> str:
     return path.removesuffix(".vmdk") + "-flat.vmdk"
 
 
-def _remove(world: World, change: RemoveImage) -> None:
-    """The descriptor goes first, for without it nobody takes the rest for an image."""
+def remove_image(world: World, change: RemoveImage) -> None:
+    """Delete it while nobody sits on it: the descriptor first, for without it nobody takes the rest for an image."""
     check_nobody_at(world, change.via, change.datastore, change.path, "the image is not deleted")
     progress = world.progress(f"the image {change.path} is deleted", TRANSFER_SECONDS)
     with world.session(change.via) as session:

@@ -1,0 +1,108 @@
+"""Step `old-images`: what the lab uploaded once, and copies no VM from any more, is gone. Only when asked for."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from homelab.engine.step import Blocked, Planned, Step
+from homelab.lab import Lab
+from homelab.ports.vsphere.vm_look import IMAGE, LAB
+from homelab.ports.world import World
+from homelab.steps.vms.image import RemoveImage, host_with, remove_image
+from homelab.steps.vms.image_paths import image_folder
+from homelab.steps.vms.sitters import Sitters, sitters_at
+
+# What we call an image, and its data; anything else in the folder is somebody else's.
+OURS = re.compile(r"([0-9a-f]{64})(-flat)?\.vmdk")
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image on a datastore, or half of one. `vms` are the VMs that were copied from it and need it no more.
+
+    `size` is that of its data in bytes, None while that is not there; `sitters` are the VMs whose disks sit on it.
+    """
+
+    datastore: str
+    path: str
+    sha256: str
+    size: int | None
+    current: bool
+    vms: tuple[str, ...]
+    sitters: Sitters
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """`via` is the host that was asked, None when none has the datastore."""
+
+    via: str | None
+    images: tuple[StoredImage, ...] = ()
+
+
+def stored_images(world: World, lab: Lab) -> StoredImages:
+    """Every image of this lab on its shared datastore, by the names that we give them."""
+    datastore, folder = lab.nfs[0].datastore, image_folder(lab)
+    via = host_with(world, datastore)
+    if via is None:
+        return StoredImages(None)
+    found = world.reader(via).folder(datastore, folder)
+    digests = {match[1] for name in (found.files if found else ()) if (match := OURS.fullmatch(name))}
+    return StoredImages(via, tuple(_stored(world, lab, via, f"{folder}/{digest}.vmdk") for digest in sorted(digests)))
+
+
+def _stored(world: World, lab: Lab, via: str, path: str) -> StoredImage:
+    datastore, sha256 = lab.nfs[0].datastore, path.rpartition("/")[2].removesuffix(".vmdk")
+    looks = world.reachable_hosts().items()
+    return StoredImage(
+        datastore=datastore,
+        path=path,
+        sha256=sha256,
+        size=world.reader(via).file_size(datastore, f"{image_folder(lab)}/{sha256}-flat.vmdk"),
+        current=sha256 == lab.image.sha256,
+        vms=tuple(
+            f"{vm.name} on {host}"
+            for host, look in looks
+            for vm in look.vms
+            if (vm.marks.get(LAB), vm.marks.get(IMAGE)) == (lab.name, sha256)
+        ),
+        sitters=sitters_at(world, via, datastore, path),
+    )
+
+
+class OldImages(Step[StoredImages, RemoveImage]):
+    """One node for each datastore, named after the NAS."""
+
+    name = "old-images"
+
+    def targets(self, lab: Lab) -> Sequence[str]:
+        """The NAS."""
+        return [nas.name for nas in lab.nfs] if lab.esxi else []
+
+    def observe(self, world: World, lab: Lab, target: str) -> StoredImages:
+        """Look into our own folder of images."""
+        return stored_images(world, lab)
+
+    def plan(self, lab: Lab, target: str, observed: StoredImages) -> Sequence[Planned[RemoveImage]]:
+        """Delete every image but the inventory's; not one that a disk sits on, or may sit on."""
+        if observed.via is None:
+            return [Blocked(target, f"a host mounts the datastore {lab.nfs[0].datastore}")]
+        old = [image for image in observed.images if not image.current and not image.sitters.users]
+        if doubt := next((image.sitters.doubt for image in old if image.sitters.doubt), ""):
+            return [Blocked(target, f"{doubt}: a disk there may sit on an old image")]
+        return [
+            RemoveImage(target, image.datastore, image.path, observed.via, "the inventory names another image")
+            for image in old
+        ]
+
+    def remarks(self, lab: Lab, target: str, observed: StoredImages) -> Sequence[str]:
+        """Which old ones stay."""
+        return [
+            f"the disks of {', '.join(image.sitters.users)} sit on the image {image.path}, so it stays"
+            for image in observed.images
+            if not image.current and image.sitters.users
+        ]
+
+    def apply(self, world: World, change: RemoveImage) -> None:
+        """Delete it, asked once more who sits on it."""
+        remove_image(world, change)
