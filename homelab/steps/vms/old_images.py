@@ -33,22 +33,22 @@ class StoredImage:
 
 
 @dataclass(frozen=True)
-class StoredImages:
+class OldImagesState:
     """`via` is the host that was asked, None when none has the datastore."""
 
     via: str | None
     images: tuple[StoredImage, ...] = ()
 
 
-def stored_images(world: World, lab: Lab) -> StoredImages:
+def stored_images(world: World, lab: Lab) -> OldImagesState:
     """Every image of this lab on its shared datastore, by the names that we give them."""
     datastore, folder = lab.nfs[0].datastore, image_folder(lab)
     via = host_with(world, datastore)
     if via is None:
-        return StoredImages(None)
+        return OldImagesState(None)
     found = world.reader(via).folder(datastore, folder)
     digests = {match[1] for name in (found.files if found else ()) if (match := OURS.fullmatch(name))}
-    return StoredImages(via, tuple(_stored(world, lab, via, f"{folder}/{digest}.vmdk") for digest in sorted(digests)))
+    return OldImagesState(via, tuple(_stored(world, lab, via, f"{folder}/{digest}.vmdk") for digest in sorted(digests)))
 
 
 def _stored(world: World, lab: Lab, via: str, path: str) -> StoredImage:
@@ -70,7 +70,7 @@ def _stored(world: World, lab: Lab, via: str, path: str) -> StoredImage:
     )
 
 
-class OldImages(Step[StoredImages, RemoveImage]):
+class OldImages(Step[OldImagesState, RemoveImage]):
     """One node for each datastore, named after the NAS."""
 
     name = "old-images"
@@ -79,11 +79,11 @@ class OldImages(Step[StoredImages, RemoveImage]):
         """The NAS."""
         return [nas.name for nas in lab.nfs] if lab.esxi else []
 
-    def observe(self, world: World, lab: Lab, target: str) -> StoredImages:
+    def observe(self, world: World, lab: Lab, target: str) -> OldImagesState:
         """Look into our own folder of images."""
         return stored_images(world, lab)
 
-    def plan(self, lab: Lab, target: str, observed: StoredImages) -> Sequence[Planned[RemoveImage]]:
+    def plan(self, lab: Lab, target: str, observed: OldImagesState) -> Sequence[Planned[RemoveImage]]:
         """Delete every image but the inventory's; not one that a disk sits on, or may sit on."""
         if observed.via is None:
             return [Blocked(target, f"a host mounts the datastore {lab.nfs[0].datastore}")]
@@ -95,7 +95,7 @@ class OldImages(Step[StoredImages, RemoveImage]):
             for image in old
         ]
 
-    def remarks(self, lab: Lab, target: str, observed: StoredImages) -> Sequence[str]:
+    def remarks(self, lab: Lab, target: str, observed: OldImagesState) -> Sequence[str]:
         """Which old ones stay."""
         return [
             f"the disks of {', '.join(image.sitters.users)} sit on the image {image.path}, so it stays"
