@@ -56,6 +56,17 @@ def vm_rebuild(options: "Options", names: tuple[str, ...]) -> int:
     return command.vm_rebuild(options, names)
 
 
+@vm.command("move")
+@click.argument("name", metavar="NAME")
+@click.argument("host", metavar="HOST")
+@with_globals
+def vm_move(options: "Options", name: str, host: str) -> int:
+    """Shut a VM down, register it on another host that has its datastore, and switch it on again there."""
+    from homelab.commands import vm_move as command
+
+    return command.vm_move(options, name, host)
+
+
 @click.command()
 @with_globals
 def down(options: "Options") -> int:

@@ -58,6 +58,11 @@ def test_vms_come_and_go(host_lab: Lab) -> None:
     stored = json.loads(host_lab.homelab("-o", "json", "image", "list").stdout)["images"]
     assert [(image["current"], [vm.split()[0] for vm in image["vms"]]) for image in stored] == [(True, ["lb1"])]
     assert run(host_lab, "image", "prune") == []
+    assert run(host_lab, "vm", "move", "lb1", "brix1") == [("lb1", "move")]
+    assert listed(host_lab)["lb1"]["host"] == "brix1"
+    nowhere = host_lab.homelab("--yes", "vm", "move", "lb1", "brix9")
+    assert nowhere.returncode == 2
+    assert "Known hosts: brix1" in nowhere.stderr
     for command in (["vm", "create", "cp1"], ["down"], ["vm", "rebuild", "cp1"], ["destroy"]):
         run(host_lab, *command)
     assert set(power(host_lab).values()) == {"absent"}
@@ -95,6 +100,7 @@ def test_a_lab_goes_off_and_on_and_a_rebuilt_vm_keeps_its_name_and_address(guest
     assert new != old
     assert "lb2" in guest_lab.ssh("lb2", "hostname").stdout
     assert listed(guest_lab)["lb2"]["address"] == address
+    move_and_look(guest_lab, "lb2")
     run(guest_lab, "down")
     assert set(power(guest_lab).values()) == {"off"}
     up = guest_lab.homelab("--yes", "-o", "json", "up", timeout=600)
@@ -104,6 +110,17 @@ def test_a_lab_goes_off_and_on_and_a_rebuilt_vm_keeps_its_name_and_address(guest
     told = [e["sentence"] for e in events(up.stdout) if e["event"] == "unchanged" and e["step"] == "verify"]
     assert any("the Kubernetes API answers on the VIP" in sentence for sentence in told)
     until(lambda: guest_lab.homelab("verify").returncode == 0, 120, "the lab is as it is wanted")
+
+
+def move_and_look(lab: Lab, name: str) -> None:
+    """A guest on another host has what was written to its disk."""
+    assert lab.ssh(name, "echo kept > moved.txt && sync").returncode == 0
+    source = listed(lab)[name]["host"]
+    other = next(host for host in ("brix1", "brix2", "brix3", "brix4") if host != source)
+    assert run(lab, "vm", "move", name, other) == [(name, "move")]
+    assert listed(lab)[name]["host"] == other
+    until(lambda: machine_id(lab, name), 120, f"{name} answers on {other}")
+    assert "kept" in lab.ssh(name, "cat moved.txt").stdout
 
 
 def machine_id(lab: Lab, name: str) -> str:

@@ -33,6 +33,7 @@ from homelab.rehearsal.storage.image import make_image
 from homelab.rehearsal.storage.volumes import Volumes
 from homelab.steps.product import all_steps
 from homelab.steps.vms.image_paths import image_folder
+from homelab.steps.vms.vm_move import MoveVms
 from tests.helpers.one_host import FAST, Ended, bring, kill_at, plan
 from tests.helpers.sample import sample_lab
 from tests.helpers.soap_host import until
@@ -207,12 +208,12 @@ def plain(lab: Lab) -> dict[str, Any]:
 
 
 def main() -> None:
-    """`vm_lab.py LAB.json HOME NUMBER MOMENT`; a number of 0 kills nothing."""
-    lab_file, home, number, moment = sys.argv[1:]
+    """`vm_lab.py LAB.json HOME NUMBER MOMENT [HOST]`: the VMs move to HOST, or are made; 0 kills nothing."""
+    lab_file, home, number, moment, *hosts = sys.argv[1:]
     if int(number):
         kill_at(int(number), moment)
     lab = Lab.model_validate(json.loads(Path(lab_file).read_text()))
-    ended = bring(lab, Path(home), steps(*VM_STEPS))
+    ended = bring(lab, Path(home), tuple(MoveVms(host) for host in hosts) or steps(*VM_STEPS))
     failed = [event_document(event) for event in ended.events if event.kind in ("failed", "blocked", "hand_over")]
     sys.stdout.write(json.dumps({"failed": failed, "left": plan_document(ended.plan)}, default=str))
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
 
@@ -18,26 +19,43 @@ GRACE_SECONDS = 20.0
 Progress = Callable[[str], None]
 
 
-def wait_for(session: Session, task: Any, sentence: str, *, seconds: float, progress: Progress) -> Any:
+@dataclass(frozen=True)
+class Watch:
+    """A property of an object that is watched while a task runs; `told` gets each value of it but None."""
+
+    watched: Any
+    path: str
+    told: Callable[[Any], None]
+
+
+def wait_for(
+    session: Session, task: Any, sentence: str, *, seconds: float, progress: Progress, watch: Watch | None = None
+) -> Any:
     """The result of one task. Raises HostFault when it fails, DeadlinePassed after `seconds`.
 
     `progress` gets the last answer whenever the task reports something.
     """
-    [result] = wait_for_all(session, [task], sentence, seconds=seconds, progress=progress)
+    [result] = wait_for_all(session, [task], sentence, seconds=seconds, progress=progress, watch=watch)
     return result
 
 
 def wait_for_all(
-    session: Session, tasks: Sequence[Any], sentence: str, *, seconds: float, progress: Progress
+    session: Session,
+    tasks: Sequence[Any],
+    sentence: str,
+    *,
+    seconds: float,
+    progress: Progress,
+    watch: Watch | None = None,
 ) -> list[Any]:
     """The results of several tasks, in their order, with one wait.
 
     A task that was issued goes on at the host whatever we do. So an interruption gives it a moment to end; then
     Interrupted names it.
     """
-    task_filter = session.collector.CreateFilter(_filter(tasks), partialUpdates=False)
+    task_filter = session.collector.CreateFilter(_filter(tasks, watch), partialUpdates=False)
     try:
-        seen = _updates(session, tasks, sentence, _Patience(session, sentence, seconds), progress)
+        seen = _updates(session, tasks, _Patience(session, sentence, seconds), progress, watch)
     finally:
         # The session's end takes it away too; what went wrong before matters more.
         with suppress(vmodl.MethodFault, OSError, HTTPException, HomelabError):
@@ -49,16 +67,18 @@ def wait_for_all(
     return [seen[task._moId].get("info.result") for task in tasks]
 
 
-def _filter(tasks: Sequence[Any]) -> Any:
+def _filter(tasks: Sequence[Any], watch: Watch | None) -> Any:
     collector = vmodl.query.PropertyCollector
-    return collector.FilterSpec(
-        propSet=[collector.PropertySpec(type=vim.Task, pathSet=PATHS)],
-        objectSet=[collector.ObjectSpec(obj=task) for task in tasks],
-    )
+    paths = [collector.PropertySpec(type=vim.Task, pathSet=PATHS)]
+    objects = [collector.ObjectSpec(obj=task) for task in tasks]
+    if watch:
+        paths.append(collector.PropertySpec(type=type(watch.watched), pathSet=[watch.path]))
+        objects.append(collector.ObjectSpec(obj=watch.watched))
+    return collector.FilterSpec(propSet=paths, objectSet=objects)
 
 
 def _updates(
-    session: Session, tasks: Sequence[Any], sentence: str, patience: "_Patience", progress: Progress
+    session: Session, tasks: Sequence[Any], patience: "_Patience", progress: Progress, watch: Watch | None
 ) -> dict[str, dict[str, Any]]:
     seen: dict[str, dict[str, Any]] = {task._moId: {} for task in tasks}
     version = ""
@@ -72,8 +92,11 @@ def _updates(
         if update is None:
             continue
         version = update.version
-        for change in (c for f in update.filterSet for o in f.objectSet for c in _named(o)):
-            seen[change[0]][change[1]] = change[2]
+        for moid, path, value in (c for f in update.filterSet for o in f.objectSet for c in _named(o)):
+            if moid in seen:
+                seen[moid][path] = value
+            elif watch and value is not None:
+                watch.told(value)
         if not _ended(seen):
             progress(_last(seen))
     return seen

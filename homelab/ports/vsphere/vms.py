@@ -8,9 +8,10 @@ from pyVmomi import vim
 
 from homelab.errors import HostFault, Refused
 from homelab.ports.vsphere.session import DATACENTER, Session
-from homelab.ports.vsphere.tasks import Progress, wait_for
+from homelab.ports.vsphere.tasks import Progress, Watch, wait_for
 
 CONTROLLER = 1000
+MOVED_OR_COPIED = "msg.uuid.altered"
 # Every VM is born with two IDE controllers, 200 and 201.
 CDROM_CONTROLLER = 200
 
@@ -107,9 +108,26 @@ def _registered(session: Session, path: str, name: str) -> Any:
 
 
 def power_on(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
-    """Switch the VM of a .vmx on."""
-    task = _registered(session, path, name).PowerOnVM_Task()
-    wait_for(session, task, f"switching the VM {name} on", seconds=seconds, progress=progress)
+    """Switch the VM of a .vmx on. Whether it was moved or copied, it is asked on another host: it was moved."""
+    vm = _registered(session, path, name)
+
+    def answer(question: Any) -> None:
+        moved = [choice.key for choice in question.choice.choiceInfo if "moved" in (choice.label or "").lower()]
+        if question.text.startswith(MOVED_OR_COPIED) and moved:
+            vm.AnswerVM(question.id, moved[0])
+        else:
+            progress(f"the VM asks: {question.text}")
+
+    watch = Watch(vm, "runtime.question", answer)
+    task = vm.PowerOnVM_Task()
+    wait_for(session, task, f"switching the VM {name} on", seconds=seconds, progress=progress, watch=watch)
+
+
+def register_vm(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
+    """Take the VM of a .vmx that lies on a datastore into the inventory."""
+    folder, pool = session.managed(vim.Folder, "ha-folder-vm"), session.managed(vim.ResourcePool, "ha-root-pool")
+    task = folder.RegisterVM_Task(path=path, name=name, asTemplate=False, pool=pool)
+    wait_for(session, task, f"registering the VM {name} ({path})", seconds=seconds, progress=progress)
 
 
 def detach_image(session: Session, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:

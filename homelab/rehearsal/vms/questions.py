@@ -1,4 +1,4 @@
-"""The question that a VM asks when its folder is another than the one its .vmx was written for. Knows no protocol."""
+"""The question that a VM asks when its folder or its host is not what its .vmx was written for. Knows no protocol."""
 
 import uuid as uuids
 from itertools import count

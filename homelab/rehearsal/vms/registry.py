@@ -131,13 +131,13 @@ class VmRegistry:
             self._state.touch(dirty=False)
 
     def location_of(self, vm: Vm) -> str:
-        """The hash of the place where a VM's .vmx is, as `uuid.location` has it."""
+        """The hash of the host and of the place where a VM's .vmx is, as `uuid.location` has it (VMware KB 1541)."""
         place = os.path.relpath(self._datastores.path_of(vm.vmx_path), self._datastores.volumes.root)
-        digits = hashlib.sha256(place.encode()).digest()[:14].hex(" ")
+        digits = hashlib.sha256(f"{self._state.system_uuid} {place}".encode()).digest()[:14].hex(" ")
         return f"56 4d {digits[:17]}-{digits[18:]}"
 
     def was_moved(self, vm: Vm) -> bool:
-        """Whether the VM lies elsewhere than its .vmx says."""
+        """Whether the VM lies elsewhere than its .vmx says, or was registered on another host."""
         return bool(vm.location) and vm.location != self.location_of(vm)
 
     def check_new(self, vm: Vm) -> None:

@@ -41,7 +41,7 @@ def remains(making: Making, look: FolderLook | None) -> tuple[str, ...]:
     """The files of a VM of ours that no host has registered: its .vmx says that it is ours, or our note lists them."""
     if look is None:
         return ()
-    if look.vmx is not None and _is_vmx_of(making, look.vmx):
+    if look.vmx is not None and is_vmx_of(making, look.vmx):
         return own_files(making, look)
     if making.vmx not in look.files and making.wrote(look.note):
         return tuple(name for name in own_files(making, look) if name in (*making.files, NOTE))
@@ -53,7 +53,7 @@ def _rank(names: Iterable[str], name: str) -> int:
     return ranks.index(name) if name in ranks else len(ranks)
 
 
-def _is_vmx_of(making: Making, text: bytes) -> bool:
+def is_vmx_of(making: Making, text: bytes) -> bool:
     """Whether a .vmx carries our mark, and is the very one that was marked: it lies where the mark says."""
     told = _values(text)
     instance = re.sub(r"[^0-9a-f]", "", told.get("vc.uuid", "").lower())

@@ -29,6 +29,9 @@ OTHERS = (
     "homelab/homelab/hosts/brix3/scratch.log",
 )
 
+# A host writes both when it switches the VM on.
+WRITTEN_ANEW = ("cp1.vmx", "cp1.vmdk")
+
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,12 +71,13 @@ def of_others(at: HostsOnNas) -> dict[str, str]:
 
 
 def run(
-    at: HostsOnNas, number: int = 0, moment: str = "after", lab: Lab | None = None
+    at: HostsOnNas, number: int = 0, moment: str = "after", lab: Lab | None = None, to: str = ""
 ) -> tuple[int, dict[str, object]]:
     """A run in a process of its own, killed at one of its writes (0: at none): its status, and what it said."""
     spec = at.home.parent / "lab.json"
     spec.write_text(json.dumps(plain(lab or at.lab)))
     command = [sys.executable, "-m", "tests.helpers.vm_lab", str(spec), str(at.home), str(number), moment]
+    command += [to] if to else []
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode in (0, -9), done.stderr
     return done.returncode, json.loads(done.stdout) if done.returncode == 0 else {}
@@ -231,3 +235,55 @@ def test_a_run_that_is_killed_at_any_write_of_a_destruction_is_completed(tmp_pat
         for number, _ in enumerate(writes, start=1):
             assert not at.bring(*VM_STEPS).counts.failed
             ends(at, number, moment)
+
+
+def moves(at: HostsOnNas, number: int, moment: str, source: str, to: str) -> None:
+    """Kill a move at one of its writes, run again, and look: the VM is on one host, with all that it had."""
+    before, own = of_others(at), tree(at.nas / "cp1", *WRITTEN_ANEW)
+    shutil.rmtree(at.home)
+    killed, _ = run(at, number, moment, to=to)
+    assert killed == -9
+    at.come_to_rest()
+    assert of_others(at) == before
+    status, said = run(at, to=to)
+    assert (status, said["failed"]) == (0, []), said
+    assert of_others(at) == before
+    assert not [vm for vm in at.host(source).registered_vms.values() if vm.name == "cp1" and "annex" not in vm.vmx_path]
+    assert not at.bring("vm").counts.failed  # one that was off already when the run was killed is switched on
+    [vm] = [vm for vm in at.host(to).registered_vms.values() if vm.vmx_path == "[nas] cp1/cp1.vmx"]
+    assert vm.powered_on
+    assert tree(at.nas / "cp1", *WRITTEN_ANEW) == own
+
+
+def writes_of_a_whole_move(folder: Path) -> list[str]:
+    lab = vm_lab(folder, hosts=("brix3", "brix5"), host="brix3")
+    with hosts_on_nas(lab, folder) as at:
+        at.bring(*VM_STEPS)
+        shutil.rmtree(folder / "home")
+        run(at, to="brix5")
+    return _recorded(folder / "home")
+
+
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize(
+    ("moment", "writes"),
+    [
+        ("after", ["UnregisterVM"]),
+        pytest.param("before", [""], marks=pytest.mark.thorough),
+        pytest.param("after", [""], marks=pytest.mark.thorough),
+    ],
+)
+def test_a_move_that_is_killed_is_completed_and_costs_nobody_a_file(
+    tmp_path: Path, moment: str, writes: list[str]
+) -> None:
+    whole = writes_of_a_whole_move(tmp_path / "whole")
+    assert 3 < len(whole) < 20, whole
+    lab = vm_lab(tmp_path, hosts=("brix3", "brix4", "brix5"), host="brix3")
+    with hosts_on_nas(lab, tmp_path) as at:
+        settle_others(at)
+        assert not at.bring(*VM_STEPS).counts.failed
+        source, to = "brix3", "brix5"
+        for number, what in enumerate(whole, start=1):
+            if any(one in what for one in writes):
+                moves(at, number, moment, source, to)
+                source, to = to, source

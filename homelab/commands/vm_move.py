@@ -1,0 +1,22 @@
+"""The command `vm move`: a VM goes to another host, over the datastore that both have."""
+
+from homelab.commands.carry_out import carry_out
+from homelab.commands.lab_run import open_run
+from homelab.commands.options import Options
+from homelab.commands.vm_names import named_vms
+from homelab.commands.wanted_lab import lab_of, vault_of
+from homelab.errors import UsageError
+from homelab.steps.vms.vm_move import MoveVms
+
+
+def vm_move(options: Options, name: str, host: str) -> int:
+    """Shut the VM down, register it on the host, and switch it on again there."""
+    lab = lab_of(options, vault_of(options))
+    targets = named_vms(lab, [name])
+    if host not in (known := [one.name for one in lab.esxi]):
+        raise UsageError(
+            f"no ESXi host of the inventory is called {host}",
+            where="command line",
+            advice=f"Known hosts: {', '.join(known) or 'none'}",
+        )
+    return carry_out(open_run(options, (MoveVms(host),), lab=lab, targets=targets), f"vm move {name} {host}")
