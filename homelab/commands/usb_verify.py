@@ -10,14 +10,13 @@ from homelab.errors import DONE, FAILED
 from homelab.formats.boot.boot_media import capitals
 from homelab.formats.boot.kickstart_lint import errors, lint
 from homelab.formats.disk.stick_marker import SECTOR, read_marker
+from homelab.formats.fat.names import is_litter
 from homelab.formats.fat.read import Fat32, NoFat32
 from homelab.ports.media.download import Progress
 from homelab.ports.media.kickstart_file import read_kickstart
 from homelab.ports.media.stick_image import open_medium
 from homelab.steps.sticks.source import Request, Source, opened_source
 
-# What macOS and Windows lay on every stick that they mount; the installer never looks at it.
-LITTER = {".TRASHES", ".FSEVENTSD", ".SPOTLIGHT-V100", ".TEMPORARYITEMS", "SYSTEM VOLUME INFORMATION", "$RECYCLE.BIN"}
 SHOWN_DIFFERENCES = 20
 
 
@@ -57,7 +56,7 @@ def _files(source: Source, found: Fat32, litter: list[str], report: Progress) ->
         report(done, total)
     for key in sorted(there.keys() - wanted.keys()):
         name = "/" + "/".join(there[key])
-        if key[0] in LITTER or key[-1].startswith("._"):
+        if is_litter(key):
             litter.append(name)
         else:
             yield f"{name} is too much: neither the ISO nor we put it there"

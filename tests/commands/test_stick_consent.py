@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,17 @@ def test_a_stick_of_ours_is_written_again_with_yes(machine: Machine) -> None:
     done = machine.homelab("usb", "write", "brix3", "sdb", "--yes")
     assert done.returncode == 0, done.stderr
     assert "on it: an installer made by homelab (ESXi 6.7.0-8169922)" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("mcopy") is None, reason="needs mtools")
+def test_a_file_that_somebody_keeps_on_a_stick_of_ours_is_named_and_not_lost_with_yes(machine: Machine) -> None:
+    assert machine.homelab("usb", "write", "brix3", "sdb", "--yes").returncode == 0
+    copy = ["mcopy", "-D", "o", "-i", f"{machine.node('sdb')}@@1M", __file__, "::THESIS.DOC"]
+    subprocess.run(copy, check=True, capture_output=True)
+    before = start_of(machine)
+    done = machine.homelab("usb", "write", "brix3", "sdb", "--yes")
+    refused(done, "it holds what homelab did not put there: THESIS.DOC; nothing was written")
+    assert start_of(machine) == before
 
 
 def test_an_installed_host_s_stick_is_not_written_over_with_yes(machine: Machine) -> None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from homelab.formats.boot.stick_image import NotOurs, StickImage, lone_partition, recognise
 from homelab.formats.disk.stick_marker import SECTOR, read_marker
+from homelab.formats.fat.layout import STAMP
+from homelab.formats.fat.names import is_litter
+from homelab.formats.fat.read import Fat32, NoFat32
 from homelab.formats.fat.volume import Read
 
 # Names of libblkid (util-linux) in words; others are told as they are.
@@ -91,17 +94,19 @@ def contents_of(read: Read, size: int, parts: Sequence[Part]) -> Contents:
     whole, *partitions = parts
     first = read(0, SECTOR)
     marker, known = read_marker(first), _known(read, size)
+    added = _added(read, size) if known and known.kind == "installer" else ""
     # Somebody's host with all its settings, whoever put it there.
     host = f"an installed ESXi {known.build}".rstrip() if known and known.kind == "installed" else ""
     things = [
         *filter(None, (str(marker or ""), host)),
         *_of_disk(whole, partitions),
         *(thing for part in partitions for thing in _of_partition(part)),
+        *filter(None, (added,)),
     ]
     ours = ""
     if marker and not any(part.signs for part in parts):
         ours = str(marker)
-    elif known and known.kind == "installer" and _alone(first, parts):
+    elif known and known.kind == "installer" and _alone(first, parts) and not added:
         ours = f"an installer made by homelab (ESXi {known.build or 'unknown'})"
     could_look = not any(part.unknown for part in parts)
     return Contents(tuple(things), ours if could_look else "", tuple(parts))
@@ -112,6 +117,18 @@ def _known(read: Read, size: int) -> StickImage | None:
         return recognise(read, size)
     except NotOurs:
         return None
+
+
+def _added(read: Read, size: int) -> str:
+    """What somebody laid on an installer of ours, or changed there: a clause with its names, empty when nothing is."""
+    try:
+        found = Fat32(read, size)
+    except NoFat32 as error:
+        return f"a file system that cannot be read: {error}"
+    strange = sorted(path for path, stamp in found.stamps.items() if stamp != STAMP and not is_litter(path))
+    if strange:
+        return f"what homelab did not put there: {_shown(['/'.join(path) for path in strange])}"
+    return f"a file system that is not sound: {found.problems[0]}" if found.problems else ""
 
 
 def _alone(first: bytes, parts: Sequence[Part]) -> bool:
@@ -146,7 +163,9 @@ def _things(part: Part) -> Iterator[str]:
 def _files(names: tuple[str, ...] | None) -> str:
     if names is None:
         return ""
-    if not names:
-        return " without files"
+    return f" with {_shown(names)}" if names else " without files"
+
+
+def _shown(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN_FILES} more" if len(names) > SHOWN_FILES else ""
-    return f" with {', '.join(names[:SHOWN_FILES])}{more}"
+    return f"{', '.join(names[:SHOWN_FILES])}{more}"

@@ -11,6 +11,8 @@ SHORT = set("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'()-@^_`{}~")
 LONGEST = 255
 UNITS = 13
 LAST = 0x40
+# What macOS and Windows lay on every stick that they mount; the installer never looks at it.
+LITTER = {".TRASHES", ".FSEVENTSD", ".SPOTLIGHT-V100", ".TEMPORARYITEMS", "SYSTEM VOLUME INFORMATION", "$RECYCLE.BIN"}
 
 
 class FatError(ValueError):
@@ -28,6 +30,11 @@ class Alias:
 def folded(name: str) -> str:
     """Return the name as FAT compares it: without regard to case, letter by letter."""
     return "".join(upper if len(upper := letter.upper()) == 1 else letter for letter in name)
+
+
+def is_litter(path: tuple[str, ...]) -> bool:
+    """Tell whether a system that mounted the stick made this file or folder by itself."""
+    return folded(path[0]) in LITTER or path[-1].startswith("._")
 
 
 def aliases(names: Iterable[str]) -> dict[str, Alias]:

@@ -69,13 +69,17 @@ class Volume:
 
 
 class Fat32:
-    """A stick that was read: `files` by path, `folders`, and `problems`, a sentence each."""
+    """A stick that was read: `files` by path, `folders`, and `problems`, a sentence each.
+
+    `stamps` are the times of making and of the last write, as they stand in the entries of files and folders.
+    """
 
     def __init__(self, read: Read, size: int | None = None) -> None:
         self._read = read
         self.problems: list[str] = []
         self.files: dict[tuple[str, ...], Found] = {}
         self.folders: list[tuple[str, ...]] = []
+        self.stamps: dict[tuple[str, ...], bytes] = {}
         self.label = ""
         start, sectors = self._partition()
         self.volume = self._boot_sector(start)
@@ -178,14 +182,17 @@ class Fat32:
                 self.folders.append(path)
             runs = self._runs(self._chain(first, "/" + "/".join(path)))
             content = b"".join(self._read(offset, size) for offset, size in runs)
-            for name, kind, cluster, size in self._entries(content, path):
+            for name, entry in self._entries(content, path):
                 below = (*path, name)
+                high, low, size = struct.unpack("<H4xHI", entry[20:])
+                cluster = (high << 16 | low) & MASK
+                self.stamps[below] = entry[13:18] + entry[22:26]
                 if below in self.files:
                     self._wrong(f"/{'/'.join(below)} is there twice")
                 elif len(self.files) + len(self.folders) > MOST_FILES:
                     self._wrong(f"there are more than {MOST_FILES} files")
                     return
-                elif kind & FOLDER:
+                elif entry[11] & FOLDER:
                     left.append((below, cluster))
                 else:
                     self.files[below] = self._file(below, cluster, size)
@@ -203,8 +210,8 @@ class Fat32:
             rest -= runs[-1][1]
         return Found(size, tuple(runs))
 
-    def _entries(self, content: bytes, path: tuple[str, ...]) -> Iterator[tuple[str, int, int, int]]:
-        """Yield (name, attributes, first cluster, size) of a folder, but `.`, `..`, the label and deleted ones."""
+    def _entries(self, content: bytes, path: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+        """Yield (name, its 32 bytes) of a folder, but `.`, `..`, the label and deleted ones."""
         long: list[bytes] = []
         for start in range(0, len(content) - ENTRY + 1, ENTRY):
             entry = content[start : start + ENTRY]
@@ -218,11 +225,10 @@ class Fat32:
                 self.label = self.label or entry[:11].decode("latin-1").rstrip()
                 long = []
             else:
-                high, low, size = struct.unpack("<H4xHI", entry[20:])
                 name = self._name(entry, long, path)
                 long = []
                 if name not in (".", ".."):
-                    yield name, entry[11], (high << 16 | low) & MASK, size
+                    yield name, entry
 
     def _name(self, entry: bytes, long: list[bytes], path: tuple[str, ...]) -> str:
         short = entry[:11]

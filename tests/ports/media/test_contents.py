@@ -14,9 +14,12 @@ from homelab.errors import HomelabError
 from homelab.formats.disk.contents import Contents
 from homelab.formats.disk.devices import unlike_a_stick
 from homelab.formats.disk.stick_marker import Marker
+from homelab.formats.fat.layout import layout
+from homelab.formats.fat.volume import open_volume
 from homelab.ports.media import wipefs
 from homelab.ports.media.contents import look
 from homelab.ports.media.devices import LinuxDisks, MacDisks
+from homelab.ports.media.stick_image import write_image
 from tests.helpers import signature_tools as heads
 from tests.helpers.stick_tools import boot_cfg, installed, installer, put_gpt
 from tests.helpers.sysfs_tools import Machine
@@ -187,6 +190,72 @@ def test_an_installer_of_ours_with_more_on_it_is_not_ours(
     change(machine)
     assert seen(machine).ours == ""
     assert seen(machine).foreign
+
+
+# --- an installer of ours on which somebody kept files
+
+DOS_TOOLS = pytest.mark.skipif(shutil.which("mcopy") is None, reason="needs mtools")
+
+
+def laid(path: Path, *names: str) -> None:
+    """Lay this file on the FAT volume at 1 MiB, as a system does that mounts it: folders first, dated now."""
+    volume = f"{path}@@1M"
+    for name in names:
+        *folders, _ = name.split("/")
+        for depth in range(len(folders)):
+            command = ["mmd", "-D", "s", "-i", volume, f"::{'/'.join(folders[: depth + 1])}"]
+            subprocess.run(command, check=False, capture_output=True)
+        command = ["mcopy", "-D", "o", "-i", volume, __file__, f"::{name}"]
+        subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture
+def stick(machine: Machine, tmp_path: Path) -> Path:
+    """The node of a stick as `usb build` and `usb write` leave it."""
+    cfg = boot_cfg("6.7.0-8169922", options="runweasel ks=usb:/KS.CFG")
+    files = {("BOOT.CFG",): cfg, ("EFI", "BOOT", "BOOT.CFG"): cfg, ("KS.CFG",): b"#", ("upgrade", "long name.tgz"): b"u"}
+    plan = layout({path: len(content) for path, content in files.items()}, "BRIX3", 7)
+    write_image(tmp_path / "ours.img", plan, lambda path: iter([files[path]]), lambda done, total: None)
+    node = machine.node("sdb")
+    shutil.copyfile(tmp_path / "ours.img", node)
+    return node
+
+
+@DOS_TOOLS
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["HOLIDAY.JPG"], "HOLIDAY.JPG"),
+        (["EFI/BOOT/THESIS.DOC"], "EFI/BOOT/THESIS.DOC"),
+        (["Fotos 2024/a.jpg"], "Fotos 2024, Fotos 2024/a.jpg"),
+        (["KS.CFG"], "KS.CFG"),
+        ([f"{number}.JPG" for number in range(7)], "0.JPG, 1.JPG, 2.JPG, 3.JPG, 4.JPG and 2 more"),
+        ([".Trash-1000/files/a.doc"], ".Trash-1000, .Trash-1000/files, .Trash-1000/files/a.doc"),
+    ],
+    ids=["a file", "deep down", "a folder", "one of ours that was changed", "many", "what Linux throws away"],
+)
+def test_an_installer_of_ours_with_a_file_of_somebody_is_not_ours_and_the_file_is_named(
+    machine: Machine, stick: Path, names: list[str], told: str
+) -> None:
+    assert seen(machine).ours == "an installer made by homelab (ESXi 6.7.0-8169922)"
+    laid(stick, *names)
+    assert seen(machine).ours == ""
+    assert seen(machine).foreign[-1] == f"what homelab did not put there: {told}"
+
+
+@DOS_TOOLS
+def test_what_systems_lay_on_every_stick_costs_no_question(machine: Machine, stick: Path) -> None:
+    laid(stick, "System Volume Information/WPSettings.dat", ".fseventsd/fseventsd-uuid", "._KS.CFG", ".Trashes/501")
+    assert seen(machine).ours == "an installer made by homelab (ESXi 6.7.0-8169922)"
+    assert seen(machine).foreign == ()
+
+
+def test_an_installer_whose_file_system_is_unsound_is_not_ours(machine: Machine, stick: Path) -> None:
+    """A file that was being written when the stick was pulled out: its clusters are taken, its name is not there."""
+    volume = open_volume(lambda offset, size: stick.read_bytes()[offset : offset + size], MIB, stick.stat().st_size)
+    for table in volume.tables:
+        heads.put(stick, table + 4 * 60_000, b"\xff\xff\xff\x0f")
+    assert seen(machine).foreign[-1].startswith("a file system that is not sound: 1 clusters are in use")
 
 
 def test_a_raid_over_a_half_written_stick_is_not_ours(machine: Machine) -> None:
