@@ -14,7 +14,7 @@ from homelab.formats.fat.names import is_litter
 from homelab.formats.fat.read import Fat32, NoFat32
 from homelab.ports.media.download import Progress
 from homelab.ports.media.kickstart_file import read_kickstart
-from homelab.ports.media.stick_image import open_medium
+from homelab.ports.media.stick_file import open_medium
 from homelab.steps.sticks.source import Request, Source, opened_source
 
 SHOWN_DIFFERENCES = 20

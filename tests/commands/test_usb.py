@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from homelab.commands.options import Options
-from homelab.errors import HomelabError
+from homelab.errors import HomelabError, UsageError
 from homelab.lab import EsxiHost, Lab
 from homelab.output.ui import Ui
 from tests.helpers import fat32_tools as tools
@@ -217,7 +217,7 @@ def test_another_file_is_no_stick(built: Callable[..., int], capsys: pytest.Capt
 
 def test_a_missing_image_is_told(built: Callable[..., int]) -> None:
     Path("brix3.img").unlink()
-    with pytest.raises(HomelabError, match="No such file"):
+    with pytest.raises(UsageError, match=r"brix3\.img is not there"):
         built()
 
 

@@ -10,27 +10,46 @@ from typing import BinaryIO
 Check = Callable[[BinaryIO], None]
 
 
-def _nothing(_: BinaryIO) -> None: ...
+def _nothing(*_: object) -> None: ...
 
 
 @contextmanager
-def whole_file(path: Path, part: Path, *, mode: int = 0o600, check: Check = _nothing) -> Iterator[BinaryIO]:
+def whole_file(
+    path: Path, part: Path, *, mode: int = 0o600, check: Check = _nothing, last: Callable[[], None] = _nothing
+) -> Iterator[BinaryIO]:
     """Open `part`, empty; it takes the name `path` once all of it is on the disk, and is gone when anything goes wrong.
 
-    `check` looks at what lies at `part` already, before it is emptied, and raises to leave it alone. Raises OSError.
+    `check` looks at what lies at `part` already, before it is emptied, and raises to leave it alone. `last` looks at
+    what has the name `path`, right before that is replaced, and raises to leave it. Raises OSError.
     """
-    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode), "w+b") as file:
-        check(file)
+    new, descriptor = _opened(part, mode)
+    with os.fdopen(descriptor, "w+b") as file:
+        checked = False
         try:
+            check(file)
+            checked = True
             file.truncate(0)
             _close_to_others(file, mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
+            last()
             part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        except BaseException as error:
+            # What `check` refuses is left; a new file that was not looked at yet goes with Ctrl-C.
+            if checked or (new and not isinstance(error, Exception)):
+                part.unlink(missing_ok=True)
+            raise
     _sync_folder(path.parent)
+
+
+def _opened(part: Path, mode: int) -> tuple[bool, int]:
+    """Whether it is a new file, and its descriptor."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    try:
+        return True, os.open(part, flags | os.O_EXCL, mode)
+    except FileExistsError:
+        return False, os.open(part, flags, mode)
 
 
 def _close_to_others(file: BinaryIO, mode: int) -> None:
@@ -41,11 +60,11 @@ def _close_to_others(file: BinaryIO, mode: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # The name is in the folder: without this a power cut may bring the old file back.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        return  # some file systems (SMB, FUSE) know no fsync of folders
-    finally:
-        os.close(descriptor)
+    # The name is in the folder: without this a power cut may bring the old file back. Some file systems (SMB, FUSE)
+    # know no fsync of folders, and not every folder that one may write into may be read.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -304,6 +304,6 @@ def _not_opened(name: str, path: Path, error: OSError, *, is_disk: bool) -> Home
         advice = "Run it with sudo" if is_disk else "See whose file it is, and its mode (ls -l), or run it with sudo"
         return UsageError(f"you may not use {name}", where=str(path), advice=advice)
     if error.errno in (*GONE, errno.ENOENT):
-        return UsageError(f"{name} is not there", where=str(path), advice="Plug the stick in, and look at its name")
+        return UsageError(f"{name} is not there", where=str(path), advice="Look at its name; plug the stick in")
     advice = "Take another stick" if is_disk else "Name another file"
     return HomelabError(f"{name} cannot be opened: {error.strerror or error}", where=str(path), advice=advice)

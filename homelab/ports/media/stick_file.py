@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from homelab.errors import HomelabError, UsageError
 from homelab.formats.boot.stick_image import NotOurs, StickImage, recognise
+from homelab.formats.fat.volume import Read
 from homelab.ports.media.devices import opened
 from homelab.ports.media.download import Progress
 from homelab.ports.media.identity import identity
@@ -51,6 +52,16 @@ def image_of(path: Path) -> Image:
     """An image, looked at and closed again."""
     with opened_image(path) as (image, _):
         return image
+
+
+@contextmanager
+def open_medium(path: Path) -> Iterator[tuple[Read, int | None]]:
+    """Open an image or a device to compare it: (read at an offset, its size in bytes or None).
+
+    Raw disks of macOS do not tell their end.
+    """
+    with opened(path.name, path, write=False) as medium:
+        yield medium.read, medium.size or None
 
 
 def kind_of(path: Path) -> int | None:

@@ -1,20 +1,24 @@
-"""Images of sticks on the disk: written whole or not at all, mode 0600; images and devices read at any offset."""
+"""Images of sticks on the disk: written whole or not at all, mode 0600."""
 
 import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from homelab.errors import HomelabError, UsageError
 from homelab.formats.fat.layout import OEM, PARTITION_START, SECTOR, Layout
 from homelab.formats.fat.layout import Path as Names
+from homelab.ports.files.whole import whole_file
 from homelab.ports.media.download import Progress
 
 Chunks = Callable[[Names], Iterator[bytes]]
 """The content of a file of the stick, piece by piece."""
+CHUNK = 1 << 20
+ZEROS = bytes(CHUNK)
 
 
 def write_image(path: Path, plan: Layout, content: Chunks, report: Progress) -> None:
@@ -25,27 +29,15 @@ def write_image(path: Path, plan: Layout, content: Chunks, report: Progress) -> 
     behind is used again.
     """
     check_target(path)
-    with _told(path), _placed(path) as file:
-        _write(file, plan, content, report)
-
-
-@contextmanager
-def _placed(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that gets its name when all of it is on the disk, and vanishes when anything goes wrong."""
     part = path.with_name(f".{path.name}.part")
-    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "wb") as file:
+
+    def check(file: BinaryIO) -> None:
         _lock(file, part, path)
-        _check_part(part)
-        try:
-            file.truncate(0)
-            os.fchmod(file.fileno(), 0o600)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    _keep(path.parent)
+        _check_part(file, part)
+
+    # Minutes may pass until then: what has the name at that moment counts.
+    with _told(path), whole_file(path, part, check=check, last=partial(check_target, path)) as file:
+        _write(file, plan, content, report)
 
 
 def _lock(file: BinaryIO, part: Path, path: Path) -> None:
@@ -60,18 +52,28 @@ def _lock(file: BinaryIO, part: Path, path: Path) -> None:
         raise HomelabError("another homelab process writes this file", where=str(path), advice=advice)
 
 
-def _check_part(part: Path) -> None:
-    """Refuse to use a file that nothing of ours began: an image in the making is ours from its first sector on."""
-    with part.open("rb") as file:
-        begun = any(file.read(PARTITION_START * SECTOR + SECTOR))
-    if begun and not _is_ours(part):
+def _check_part(file: BinaryIO, part: Path) -> None:
+    """Refuse to use a file that nothing of ours began: an image in the making is zero until our mark is in it."""
+    is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    if not is_file or not (_has_mark(file) or _is_zero(file)):
         advice = "Remove it, or name another file with -O"
         raise UsageError("this file is there already, and was not made by homelab", where=str(part), advice=advice)
 
 
+def _has_mark(file: BinaryIO) -> bool:
+    file.seek(PARTITION_START * SECTOR + 3)
+    return file.read(len(OEM)) == OEM
+
+
+def _is_zero(file: BinaryIO) -> bool:
+    file.seek(0)
+    return all(piece == ZEROS[: len(piece)] for piece in iter(partial(file.read, CHUNK), b""))
+
+
 def _write(file: BinaryIO, plan: Layout, content: Chunks, report: Progress) -> None:
     file.truncate(plan.size)
-    for offset, data in plan.metadata:
+    # The partition before the table that leads to it: its first sector has our mark.
+    for offset, data in sorted(plan.metadata, key=lambda one: one[0] == 0):
         file.seek(offset)
         file.write(data)
     total, done = sum(place.size for place in plan.files), 0
@@ -81,16 +83,6 @@ def _write(file: BinaryIO, plan: Layout, content: Chunks, report: Progress) -> N
             file.write(piece)
             done += len(piece)
             report(done, total)
-
-
-def _keep(folder: Path) -> None:
-    """Make a new name last. Not every file system can; the content is on the disk already."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def check_target(path: Path) -> None:
@@ -117,25 +109,8 @@ def check_target(path: Path) -> None:
 
 def _is_ours(path: Path) -> bool:
     with suppress(OSError), path.open("rb") as file:
-        file.seek(PARTITION_START * SECTOR + 3)
-        return file.read(len(OEM)) == OEM
+        return _has_mark(file)
     return False
-
-
-@contextmanager
-def open_medium(path: Path) -> Iterator[tuple[Callable[[int, int], bytes], int | None]]:
-    """Open an image or a device for reading: (read at an offset, its size in bytes or None).
-
-    macOS says 0 for every device.
-    """
-    with _told(path), path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-
-        def read(offset: int, length: int) -> bytes:
-            file.seek(offset)
-            return file.read(length)
-
-        yield read, size or None
 
 
 @contextmanager

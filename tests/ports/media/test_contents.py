@@ -213,7 +213,7 @@ def laid(path: Path, *names: str) -> None:
 def stick(machine: Machine, tmp_path: Path) -> Path:
     """The node of a stick as `usb build` and `usb write` leave it."""
     cfg = boot_cfg("6.7.0-8169922", options="runweasel ks=usb:/KS.CFG")
-    files = {("BOOT.CFG",): cfg, ("EFI", "BOOT", "BOOT.CFG"): cfg, ("KS.CFG",): b"#", ("upgrade", "long name.tgz"): b"u"}
+    files = {("BOOT.CFG",): cfg, ("EFI", "BOOT", "BOOT.CFG"): cfg, ("KS.CFG",): b"#", ("upgrade", "a b.tgz"): b"u"}
     plan = layout({path: len(content) for path, content in files.items()}, "BRIX3", 7)
     write_image(tmp_path / "ours.img", plan, lambda path: iter([files[path]]), lambda done, total: None)
     node = machine.node("sdb")
