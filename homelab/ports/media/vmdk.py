@@ -102,7 +102,7 @@ def extents(file: BinaryIO, header: Header) -> Iterator[tuple[int, bytes]]:
         for index, at in enumerate(_numbers(file, table_at, min(header.entries, grains - first))):
             if at > ZEROED:
                 place = (first + index) * header.grain * SECTOR
-                yield place, _grain(file, end, header, at)[: header.size - place]
+                yield place, _grain(file, end, header, at, header.size - place)[: header.size - place]
 
 
 def _numbers(file: BinaryIO, sector: int, count: int) -> "array[int]":
@@ -113,7 +113,8 @@ def _numbers(file: BinaryIO, sector: int, count: int) -> "array[int]":
     return array("I", struct.unpack(f"<{count}I", data))
 
 
-def _grain(file: BinaryIO, end: int, header: Header, sector: int) -> bytes:
+def _grain(file: BinaryIO, end: int, header: Header, sector: int, left: int) -> bytes:
+    """One grain, or the `left` bytes of the disk that are in its last one."""
     length = header.grain * SECTOR
     if sector * SECTOR >= end:
         raise VmdkError(f"it is cut: a grain should be at sector {sector}")
@@ -123,8 +124,12 @@ def _grain(file: BinaryIO, end: int, header: Header, sector: int) -> bytes:
     _, size = MARKER.unpack(file.read(MARKER.size).ljust(MARKER.size, b"\0"))
     if not 0 < size <= 2 * length:
         raise VmdkError(f"the grain at sector {sector} has {size} bytes")
+    unpacking = zlib.decompressobj()
     try:
-        data = zlib.decompressobj().decompress(file.read(size), length)
+        # One byte more than a grain has: without room for it the end of the stream, and its checksum, is not read.
+        data = unpacking.decompress(file.read(size), length + 1)
     except zlib.error as error:
         raise VmdkError(f"the grain at sector {sector} does not unpack ({error})") from None
-    return data.ljust(length, b"\0")
+    if not unpacking.eof or not min(length, left) <= len(data) <= length:
+        raise VmdkError(f"the grain at sector {sector} is cut: {len(data)} of {length} bytes")
+    return data

@@ -2,8 +2,11 @@
 
 import hashlib
 import io
+import random
 import shutil
+import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,34 @@ def prepared(folder: Path, content: bytes, name: str = "image") -> bytes:
 )
 def test_a_disk_comes_out_of_every_format_as_it_went_in(content: bytes, tmp_path: Path) -> None:
     assert prepared(tmp_path, content) == DISK
+
+
+def cut_grain(stream: bytes, packed: bytes) -> bytes:
+    """The stream with another content of its first grain, which stands in the same sectors."""
+    at = 128 * 512
+    place, size = struct.unpack_from("<QI", stream, at)
+    assert (place, len(packed) <= size) == (0, True)
+    return stream[:at] + struct.pack("<QI", place, len(packed)) + packed.ljust(size, b"\0") + stream[at + 12 + size :]
+
+
+NOISY = bootable(random.Random(7).randbytes(1 << 16), SIZE)
+PACKED = zlib.compress(NOISY[: 1 << 16])
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [PACKED[:40_000], PACKED[:-2], zlib.compress(b"a" * 65_535), zlib.compress(b"a" * 65_537)],
+    ids=["cut in its middle", "without its checksum", "of too few bytes", "of too many bytes"],
+)
+def test_a_grain_that_does_not_unpack_to_its_end_is_told_and_not_taken_for_zeros(packed: bytes, tmp_path: Path) -> None:
+    with pytest.raises(HomelabError, match="the grain at sector 128 is cut"):
+        prepared(tmp_path, cut_grain(stream_vmdk(NOISY), packed))
+
+
+def test_the_last_grain_may_be_as_short_as_the_rest_of_the_disk(tmp_path: Path) -> None:
+    disk = bootable(b"x", 2048)
+    packed = zlib.compress(disk)
+    assert prepared(tmp_path, cut_grain(stream_vmdk(disk), packed)) == disk
 
 
 def test_zeros_take_no_room(tmp_path: Path) -> None:
