@@ -4,6 +4,8 @@ import io
 import struct
 import tarfile
 
+from tests.helpers.stick_tools import BASIC, put_gpt
+
 SECTOR, GRAIN = 512, 65536
 OVF = """<?xml version="1.0" encoding="UTF-8"?>
 <Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1">
@@ -19,17 +21,45 @@ def bootable(content: bytes, size: int) -> bytes:
     return (head + content).ljust(size, b"\0")
 
 
-def sparse_vmdk(content: bytes, *, kind: str = "monolithicSparse", parent: str = "ffffffff") -> bytes:
-    """A monolithicSparse VMDK (Virtual Disk Format 5.0): header, descriptor, directory, tables, grains."""
+def with_mbr(disk: bytes, kind: int, first: int, sectors: int, active: int = 0) -> bytes:
+    """The disk with a table of one partition; numbers in sectors."""
+    row = struct.pack("<B3sB3sII", active, b"\xfe\xff\xff", kind, b"\xfe\xff\xff", first, sectors)
+    return disk[:446] + row + bytes(48) + b"\x55\xaa" + disk[512:]
+
+
+def with_gpt(disk: bytes, parts: tuple[tuple[int, int], ...]) -> bytes:
+    """The disk with a GPT and its copy; `parts` are (first, last) sectors."""
+    file = io.BytesIO(disk)
+    put_gpt(file, len(disk), {number: (BASIC, *part) for number, part in enumerate(parts, 1)})
+    return file.getvalue()
+
+
+def vhd(kind: int) -> bytes:
+    """The beginning of a VHD as qemu-img writes it, of this type: 2 fixed, 3 dynamic, 4 differencing."""
+    recorded = bytes.fromhex(
+        "636f6e656374697800000002000100000000000000000200329fdd2771656d75000500035769326b"
+        "0000000000602800000000000060280000b50411000000"
+    )
+    return (recorded + bytes([kind])).ljust(SECTOR, b"\0") + b"cxsparse" + bytes(4096)
+
+
+def sparse_vmdk(
+    content: bytes, *, kind: str = "monolithicSparse", parent: str = "ffffffff", descriptor: tuple[int, int] = (1, 20)
+) -> bytes:
+    """A monolithicSparse VMDK (Virtual Disk Format 5.0): header, descriptor, directory, tables, grains.
+
+    Without a `kind` it is a piece of a split disk: room for a descriptor, and none in it, as qemu-img writes it; the
+    place of the `descriptor` and its size in sectors are both 0 as VMware writes it.
+    """
     sectors, grain = len(content) // SECTOR, GRAIN // SECTOR
     grains = [content[at : at + GRAIN].ljust(GRAIN, b"\0") for at in range(0, len(content), GRAIN)]
     tables = -(-len(grains) // 512)
     directory, first_table = 21, 22
     first_grain = first_table + 4 * tables
     text = f'# Disk DescriptorFile\nversion=1\nCID=1\nparentCID={parent}\ncreateType="{kind}"\n'.encode()
-    header = struct.pack(
-        "<4sIIQQQQIQQQB4sH", b"KDMV", 1, 3, sectors, grain, 1, 20, 512, 0, directory, first_grain, 0, b"\n \r\n", 0
-    )
+    text = text if kind else b""
+    fields = (b"KDMV", 1, 3, sectors, grain, *descriptor, 512, 0, directory, first_grain, 0, b"\n \r\n", 0)
+    header = struct.pack("<4sIIQQQQIQQQB4sH", *fields)
     entries, data = [], b""
     for one in grains:
         entries.append((first_grain + len(data) // SECTOR) if one.strip(b"\0") else 0)

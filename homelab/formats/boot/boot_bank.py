@@ -6,11 +6,10 @@ become 2); 3 is empty.
 """
 
 import re
-import struct
-import zlib
 from dataclasses import dataclass, field
 
 from homelab.formats.boot.boot_cfg import BootCfgError, refuse_mark, values_of, with_options, without_options
+from homelab.formats.disk.partition_tables import NoGpt, read_gpt
 from homelab.formats.fat.volume import Entry, FatError, Read, Volume, open_volume
 
 SECTOR = 512
@@ -76,24 +75,10 @@ def release_of(build: str) -> str:
 
 def partitions(read: Read) -> dict[int, tuple[int, int]]:
     """The GPT's partitions: {number: (offset, bytes)}; NoEsxi when there is no sound GPT."""
-    header = read(SECTOR, SECTOR)
-    if header[:8] != b"EFI PART":
-        raise NoEsxi("it has no GPT, so no ESXi was installed on it")
-    size, checksum = struct.unpack_from("<I", header, 12)[0], struct.unpack_from("<I", header, 16)[0]
-    table, count, width, table_sum = struct.unpack_from("<QIII", header, 72)
-    if not 92 <= size <= SECTOR or zlib.crc32(header[:16] + bytes(4) + header[20:size]) != checksum:
-        raise NoEsxi("the head of its GPT is damaged")
-    if width < 128 or not 0 < count * width <= 1 << 20:
-        raise NoEsxi("its GPT is of an unknown shape")
-    raw = read(table * SECTOR, count * width)
-    if zlib.crc32(raw) != table_sum:
-        raise NoEsxi("the table of its GPT is damaged")
-    found = {}
-    for index in range(count):
-        first, last = struct.unpack_from("<QQ", raw, index * width + 32)
-        if any(raw[index * width : index * width + 16]) and last >= first:
-            found[index + 1] = (first * SECTOR, (last - first + 1) * SECTOR)
-    return found
+    try:
+        return read_gpt(read).partitions
+    except NoGpt as error:
+        raise NoEsxi(str(error)) from None
 
 
 def banks(read: Read) -> tuple[list[Bank], list[str]]:

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO, cast
 
 from homelab.errors import HomelabError
+from homelab.formats.disk.partition_tables import NoGpt, end_of
 from homelab.ports import process
 from homelab.ports.media import ova, qcow2, vmdk
 
@@ -17,16 +18,20 @@ SECTOR = 512
 HEAD = 0x8800
 MBR, GPT, ISO = b"\x55\xaa", b"EFI PART", b"CD001"
 ARCHIVES = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
+# The type in a VHD's footer, which such a disk has at its beginning as well (Microsoft's VHD specification 1.0).
+VHD, DIFFERENCING = b"conectix", b"\0\0\0\4"
+# ESXi's redo logs; QEMU reads such a file without the disk below it, unless it is told the descriptor.
+DELTA = b"COWD"
 # What QEMU's tool reads and we do not: magic -> its name for the format, and what people call it.
 FOREIGN = {
-    b"conectix": ("vpc", "VHD"),
+    VHD: ("vpc", "VHD"),
     b"vhdxfile": ("vhdx", "VHDX"),
     b"<<< ": ("vdi", "VDI"),
-    b"COWD": ("vmdk", "an old VMDK"),
 }
 QEMU_SECONDS = 3600.0
 FETCHED = ".source"
 CLOUD_IMAGE = "Name a cloud image of a distribution: qcow2, VMDK or OVA"
+JOIN = "join its pieces by their descriptor: `qemu-img convert -O qcow2 DESCRIPTOR.vmdk image.qcow2`"
 NAME_IT = "; then name image.qcow2 in image_source and its SHA-256 in image_sha256"
 
 Extents = Iterator[tuple[int, bytes]]
@@ -83,6 +88,11 @@ def _own(file: BinaryIO, path: Path | str) -> "DiskSource | tuple[str, str]":
                 f"its disk {member.name} cannot be read: {inside[1]}", f"Unpack it: `tar -xf {path}`{NAME_IT}"
             )
         return inside
+    if start.startswith(VHD) and start[60:64] == DIFFERENCING:
+        raise Unusable("it is a differencing VHD, which is only a part of a disk", f"Merge it with its parent{NAME_IT}")
+    if start.startswith(DELTA):
+        what = "it is a VMDK of a snapshot (COWD), which is only a part of a disk"
+        raise Unusable(what, f"Consolidate the snapshot, or {JOIN}{NAME_IT}")
     for magic, (name, spoken) in FOREIGN.items():
         if start.startswith(magic):
             return name, f"it is {spoken}"
@@ -96,6 +106,8 @@ def _raw(file: BinaryIO, start: bytes, path: Path | str) -> DiskSource:
             raise Unusable(f"it is packed by {kind}", f"Unpack it{NAME_IT}")
     if start.startswith(vmdk.DESCRIPTOR):
         advice = "Name the file that holds the data (NAME-flat.vmdk), and its SHA-256: that is what a checksum is for"
+        if not vmdk.is_one_flat_file(start.decode("latin-1")):
+            advice = _convert(path)
         raise Unusable("it is the descriptor of a VMDK, a text without the data", advice)
     size = file.seek(0, 2)
     if start[0x8001 : 0x8001 + len(ISO)] == ISO:
@@ -108,7 +120,24 @@ def _raw(file: BinaryIO, start: bytes, path: Path | str) -> DiskSource:
         )
     if size % SECTOR:
         raise Unusable("it is cut: its size is no whole number of sectors", "Get the image again from its publisher")
+    _check_whole(file, size)
     return DiskSource(size, lambda: _pieces(file, size))
+
+
+def _check_whole(file: BinaryIO, size: int) -> None:
+    """Refuse the beginning of a disk, whose partitions end behind it."""
+
+    def read(place: int, length: int) -> bytes:
+        file.seek(max(0, place))
+        return file.read(length)
+
+    try:
+        end = end_of(read, size)
+    except NoGpt as error:
+        raise Unusable(str(error), "Get the image again from its publisher") from None
+    if end > size:
+        what = f"it is cut, or one piece of a split disk: its partitions end at {end} bytes, and it has {size}"
+        raise Unusable(what, f"Get the image again from its publisher, or {JOIN}{NAME_IT}")
 
 
 def _pieces(file: BinaryIO, size: int) -> Extents:
@@ -127,6 +156,8 @@ def _translated(path: Path | str) -> Iterator[None]:
         yield
     except qcow2.Unsupported as error:
         raise Unusable(str(error), _convert(path)) from None
+    except vmdk.Piece as error:
+        raise Unusable(str(error), f"Get the whole disk, or {JOIN}{NAME_IT}") from None
     except vmdk.VmdkError as error:
         raise Unusable(str(error), f"Get it again; or convert it with all its files{_convert(path)[10:]}") from None
     except (qcow2.Qcow2Error, ova.OvaError) as error:

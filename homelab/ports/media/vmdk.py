@@ -29,6 +29,16 @@ class VmdkError(Exception):
     """The disk cannot be read. Its text is a clause: what is wrong with it, with no name and no full stop."""
 
 
+class Piece(VmdkError):
+    """The file is one of several that make a disk; their descriptor is another one."""
+
+
+def is_one_flat_file(descriptor: str) -> bool:
+    """Whether a descriptor names a single file that holds the disk as it is."""
+    named = re.findall(r'^(?:RW|RDONLY|NOACCESS)\s+\d+\s+(\w+)\s+"', descriptor, re.MULTILINE)
+    return len(named) == 1 and named[0] in ("FLAT", "VMFS")
+
+
 @dataclass(frozen=True)
 class Header:
     """What the first sector tells, or the footer where it refers to one. All in sectors but `entries`."""
@@ -76,15 +86,18 @@ def _footer(file: BinaryIO) -> tuple[int | bytes, ...]:
 
 
 def _check_descriptor(file: BinaryIO, offset: int, size: int) -> None:
-    if not offset or not 0 < size <= 1 << 12:
-        return
-    file.seek(offset * SECTOR)
-    text = file.read(size * SECTOR).partition(b"\0")[0].decode("latin-1")
+    """A disk in one file has its descriptor inside. VMware's pieces of a split one have none, QEMU's room for it."""
+    text = ""
+    if offset and 0 < size <= 1 << 12:
+        file.seek(offset * SECTOR)
+        text = file.read(size * SECTOR).partition(b"\0")[0].decode("latin-1")
     kind = re.search(r'^createType\s*=\s*"([^"]*)"', text, re.MULTILINE)
     parent = re.search(r"^parentCID\s*=\s*(\w+)", text, re.MULTILINE)
+    if not kind:
+        raise Piece("it has no descriptor inside, so it is one piece of a split disk")
     if parent and parent[1].lower() != "ffffffff":
         raise VmdkError("it is a child disk, which is only a part of one")
-    if kind and kind[1] not in ("monolithicSparse", "streamOptimized"):
+    if kind[1] not in ("monolithicSparse", "streamOptimized"):
         raise VmdkError(f"it is of the kind {kind[1]}, whose data lie in further files")
 
 

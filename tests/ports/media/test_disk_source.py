@@ -14,7 +14,7 @@ import pytest
 from homelab.errors import HomelabError
 from homelab.lab import Image
 from homelab.ports.media.images import prepare_image
-from tests.helpers.disk_writers import bootable, ova, sparse_vmdk
+from tests.helpers.disk_writers import bootable, ova, sparse_vmdk, vhd, with_gpt, with_mbr
 from tests.helpers.vmdk_writer import stream_vmdk
 
 SIZE = 40 << 16
@@ -79,6 +79,21 @@ def test_zeros_take_no_room(tmp_path: Path) -> None:
     assert flat.stat().st_blocks * 512 < 1 << 20
 
 
+LARGE = DISK.ljust(4 << 20, b"\0")
+
+
+def hybrid(disk: bytes) -> bytes:
+    """A second entry of the MBR, as for a boot loader that knows no GPT; it ends behind the disk."""
+    return disk[:462] + struct.pack("<4sB3sII", bytes(4), 0x0C, bytes(3), 2048, SIZE // 512) + disk[478:]
+
+
+def damaged(disk: bytes, *places: int) -> bytes:
+    made = bytearray(disk)
+    for place in places:
+        made[place] ^= 1
+    return bytes(made)
+
+
 ISO = bootable(b"", 1 << 16)[:0x8001] + b"CD001" + bytes(1 << 12)
 UNUSABLE = {
     "no partition table": (bytes(4096), "no disk image that is known"),
@@ -86,6 +101,15 @@ UNUSABLE = {
     "a descriptor": (b'# Disk DescriptorFile\nRW 4 VMFS "disk-flat.vmdk"\n' + bytes(600), "a text without the data"),
     "a child disk": (sparse_vmdk(DISK, parent="7b5f5c1d"), "it is a child disk"),
     "a disk in several files": (sparse_vmdk(DISK, kind="twoGbMaxExtentSparse"), "whose data lie in further files"),
+    "VMware's piece of a split disk": (sparse_vmdk(DISK, kind="", descriptor=(0, 0)), "one piece of a split disk"),
+    "QEMU's piece of a split disk": (sparse_vmdk(DISK, kind=""), "one piece of a split disk"),
+    "a snapshot of ESXi": (b"COWD" + bytes(4096), "a VMDK of a snapshot"),
+    "a differencing VHD": (vhd(4), "it is a differencing VHD"),
+    "a raw piece with an MBR": (with_mbr(DISK, 0x83, 2048, SIZE // 512 - 2047), "it is cut, or one piece"),
+    "a raw piece with a GPT": (with_gpt(LARGE, ((2048, 5000), (5001, 8158)))[:SIZE], "it is cut, or one piece"),
+    "a raw piece whose GPT has room": (with_gpt(LARGE, ((34, 99),))[:SIZE], "end at 4177408 bytes, and it has 262"),
+    "a raw piece with a hybrid MBR": (hybrid(with_gpt(DISK, ())), "it is cut, or one piece"),
+    "a raw disk whose GPT is damaged": (damaged(with_gpt(DISK, ()), 560, SIZE - 500), "the head of its GPT is damaged"),
     "a cut VMDK": (sparse_vmdk(DISK)[:30_000], "it is cut"),
     "a cut stream": (stream_vmdk(DISK)[:-2048], "it is cut"),
     "a cut raw disk": (DISK[:-100], "it is cut"),
@@ -107,6 +131,48 @@ def test_what_cannot_be_used_is_told_and_nothing_is_left(case: str, tmp_path: Pa
     assert said in told.value.what, told.value.what
     assert told.value.advice
     assert not list((tmp_path / "cache" / "images").glob("*.vmdk"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_mbr(DISK, 0x83, 2048, SIZE // 512 - 2048, active=0x80),
+        # Boot code where the entries would be: a FAT without a partition table.
+        with_mbr(DISK, 0x83, 2048, SIZE // 512, active=0x74),
+        with_gpt(DISK, ((34, SIZE // 512 - 34),)),
+        damaged(with_gpt(DISK, ((34, SIZE // 512 - 34),)), 560),
+        # The copy of the table was cut off, and no partition with it.
+        with_gpt(DISK, ((34, 99),))[:-512],
+    ],
+    ids=["MBR", "boot code", "GPT", "GPT with a sound copy", "GPT without its copy"],
+)
+def test_a_raw_disk_whose_partitions_end_in_it_is_whole(content: bytes, tmp_path: Path) -> None:
+    assert prepared(tmp_path, content)[: len(content)] == content
+
+
+def test_pieces_are_joined_by_their_descriptor_as_the_advice_says(tmp_path: Path) -> None:
+    with pytest.raises(HomelabError) as told:
+        prepared(tmp_path, sparse_vmdk(DISK, kind=""), "disk-s001.vmdk")
+    assert "`qemu-img convert -O qcow2 DESCRIPTOR.vmdk image.qcow2`" in told.value.advice
+    text = b'# Disk DescriptorFile\nRW 9 SPARSE "disk-s001.vmdk"\nRW 9 SPARSE "disk-s002.vmdk"\n' + bytes(600)
+    with pytest.raises(HomelabError) as told:
+        prepared(tmp_path, text, "disk.vmdk")
+    assert f"`qemu-img convert -O qcow2 {tmp_path}/disk.vmdk image.qcow2`" in told.value.advice
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
+@pytest.mark.parametrize(("form", "piece"), [("twoGbMaxExtentSparse", "s001"), ("twoGbMaxExtentFlat", "f001")])
+def test_pieces_that_qemu_made_are_told_and_joined_they_come_out_whole(form: str, piece: str, tmp_path: Path) -> None:
+    disk = with_mbr(DISK, 0x83, 2048, SIZE // 512 - 2048)
+    (tmp_path / "raw").write_bytes(disk)
+    made, joined = tmp_path / "made.vmdk", tmp_path / "image.qcow2"
+    options = ["-O", "vmdk", "-o", f"subformat={form}", str(tmp_path / "raw"), str(made)]
+    subprocess.run(["qemu-img", "convert", "-f", "raw", *options], check=True, capture_output=True)
+    content = (tmp_path / f"made-{piece}.vmdk").read_bytes()
+    with pytest.raises(HomelabError, match="one piece of a split disk"):
+        prepared(tmp_path, content[: len(content) - (512 if piece == "f001" else 0)])
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", str(made), str(joined)], check=True, capture_output=True)
+    assert prepared(tmp_path, joined.read_bytes()) == disk
 
 
 def test_the_flat_half_of_a_pair_is_a_disk_as_the_advice_says(tmp_path: Path) -> None:
