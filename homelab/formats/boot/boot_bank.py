@@ -8,7 +8,7 @@ become 2); 3 is empty.
 import re
 from dataclasses import dataclass, field
 
-from homelab.formats.boot.boot_cfg import BootCfgError, refuse_mark, values_of, with_options, without_options
+from homelab.formats.boot.boot_cfg import BootCfgError, refuse_mark, values_of, with_options, without_options, words
 from homelab.formats.disk.partition_tables import NoGpt, read_gpt
 from homelab.formats.fat.volume import Entry, FatError, Read, Volume, open_volume
 
@@ -128,7 +128,7 @@ def _check_readable(bank: Bank) -> None:
 
 def has_option(text: bytes) -> bool:
     """Tell whether kernelopt= asks for vmklinux drivers."""
-    return OPTION.lower() in values_of(text).get("kernelopt", "").lower().split()
+    return OPTION.lower() in words(values_of(text).get("kernelopt", "").lower())
 
 
 def fixed(text: bytes) -> bytes:

@@ -117,7 +117,16 @@ def test_a_command_line_that_the_kernel_would_cut_is_refused() -> None:
         fixed(boot_cfg(options="x" * 4080))
 
 
-@pytest.mark.parametrize("text", [b"kernel=b.b00\n", b"kernelopt=a\r\n"])
+@pytest.mark.parametrize("options", ["", "a b"])
+def test_the_option_goes_in_and_out_of_a_file_with_cr_at_line_ends(options: str) -> None:
+    before = boot_cfg(options=options).replace(b"\n", b"\r\n")
+    after = fixed(before)
+    assert after == fixed(boot_cfg(options=options)).replace(b"\n", b"\r\n")
+    assert has_option(after)
+    assert unfixed(after) == before
+
+
+@pytest.mark.parametrize("text", [b"kernel=b.b00\n", b"kernelopt =a\n", b"# kernelopt=a\n"])
 def test_a_boot_cfg_of_another_shape_is_refused(text: bytes) -> None:
     with pytest.raises(BootCfgError):
         fixed(text)

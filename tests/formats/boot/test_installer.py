@@ -6,7 +6,7 @@ import pytest
 
 from homelab.errors import HomelabError, Refused, UsageError
 from homelab.formats.boot.boot_media import capitals, media, stick
-from homelab.formats.boot.installer import Installer, installer
+from homelab.formats.boot.installer import BOOT_CFG, EFI_BOOT_CFG, Installer, installer
 from homelab.lab import EsxiHost
 from tests.helpers.esxi_iso import esxi_files
 from tests.helpers.sample import sample_lab
@@ -104,7 +104,7 @@ def test_a_kickstart_of_the_users_is_taken_as_it_is_or_refused_with_its_lines() 
         ("/BOOT.CFG", None, "no ESXi installer .* no /BOOT.CFG"),
         ("/EFI/BOOT/BOOTX64.EFI", None, "cannot start under UEFI"),
         ("/EFI/BOOT/BOOT.CFG", None, "cannot start under UEFI"),
-        ("/BOOT.CFG", b"kernel=a\r\nmodules=b\r\n", "CR at line ends"),
+        ("/BOOT.CFG", b"\xef\xbb\xbfkernel=a\r\nmodules=b\r\n", "byte-order mark"),
         ("/EFI/BOOT/BOOT.CFG", b"menu entry", "names no kernel"),
     ],
 )
@@ -112,6 +112,16 @@ def test_an_iso_that_is_no_installer_is_told(name: str, content: bytes | None, s
     files = {key: value for key, value in esxi_files().items() if key != name}
     with pytest.raises(HomelabError, match=said):
         iso_of(files if content is None else files | {name: content})
+
+
+def test_an_iso_whose_boot_cfg_has_cr_at_line_ends_is_an_installer() -> None:
+    """VMware's boot loader takes CR for a blank (esx-boot, libc/ctypes.c)."""
+    files = esxi_files()
+    files |= {name: files[name].replace(b"\n", b"\r\n") for name in ("/BOOT.CFG", "/EFI/BOOT/BOOT.CFG")}
+    assert str(iso_of(files).found) == str(iso_of(esxi_files()).found)
+    made, plain = (media(sample_lab(), host_of(NEW), iso_of(each)).own for each in (files, esxi_files()))
+    for path in (BOOT_CFG, EFI_BOOT_CFG):
+        assert made[path] == plain[path].replace(b"\n", b"\r\n")
 
 
 def test_boot_options_beyond_what_the_kernel_reads_are_refused() -> None:
