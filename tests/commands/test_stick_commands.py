@@ -272,7 +272,7 @@ def fixed_offline(stick: Path) -> int:
     return offline_fix.offline_fix(options(yes=True), ("brix3",), str(stick), undo=False)
 
 
-@pytest.mark.parametrize("build", ["6.0.0-3620759", "7.0.3-0.55.20328353", "8.0.2-22380479", "", "nonsense"])
+@pytest.mark.parametrize("build", ["6.0.0-3620759", "7.0.3-0.55.20328353", "8.0.2-22380479", "nonsense"])
 def test_the_offline_fix_refuses_every_other_release(tmp_path: Path, build: str) -> None:
     stick = installed(tmp_path / "stick.img", {5: boot_cfg(build), 6: None})
     with pytest.raises(Refused, match="this release cannot be fixed so; nothing was written"):
@@ -286,6 +286,7 @@ def test_the_offline_fix_refuses_every_other_release(tmp_path: Path, build: str)
         (lambda path: path.write_bytes(b""), "no GPT"),
         (lambda path: path.write_bytes(Marker("a.img", 10, 4, "then").sector()), "was cut off at 40 %"),
         (lambda path: installed(path, {5: None, 6: boot_cfg(state=3)}), "no boot bank of it can be started"),
+        (lambda path: installed(path, {5: boot_cfg(""), 6: None}), "no boot bank of it can be started"),
     ],
 )
 def test_the_offline_fix_refuses_what_is_no_installed_stick(tmp_path: Path, make, said: str) -> None:  # type: ignore[no-untyped-def]

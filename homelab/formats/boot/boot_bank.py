@@ -1,11 +1,13 @@
 """An installed ESXi on a stick: its two boot banks, the active one, and the boot option in its boot.cfg. Pure.
 
 The stick has a GPT; the boot banks are the FAT16 partitions 5 and 6 (sectors 8224-520191 and 520224-1032191 on 6.x).
-The active bank has the highest `updated=` of those whose `bootstate=` is 0 (valid) or 1 (about to
-become 2); 3 is empty.
+The active bank has the highest `updated=` of those whose `bootstate=` is 0 (valid) or 1 (about to become 2; 3 is
+empty), whose `updated=` is not 0, whose `build=` is not empty and whose `quickboot=` is not set.
+Source: VMware's esx-boot (safeboot/bootbank.c, safeboot/config.c), from 6.7 U1 to 9.0.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from homelab.formats.boot.boot_cfg import BootCfgError, refuse_mark, values_of, with_options, without_options, words
@@ -37,13 +39,13 @@ class Bank:
 
     @property
     def state(self) -> int:
-        """`bootstate=`; 3 (empty) when it is not a number."""
-        return _number(self.values.get("bootstate", ""), 3)
+        """`bootstate=`; 0 (valid) when it is missing, -1 when it is not a number."""
+        return _number(self.values, "bootstate", -1)
 
     @property
     def updated(self) -> int:
-        """`updated=`: the higher, the newer."""
-        return _number(self.values.get("updated", ""), -1)
+        """`updated=`: the higher, the newer; 0 when it is missing or no number."""
+        return _number(self.values, "updated", 0)
 
     @property
     def build(self) -> str:
@@ -56,11 +58,14 @@ class Bank:
         return release_of(self.build)
 
     def __str__(self) -> str:
-        state = STATES.get(self.state, "unknown")
+        state = STATES.get(self.state, "of an unknown state")
+        state = "for one Quick Boot" if _number(self.values, "quickboot", 0) else state
         return f"boot bank {self.number} (ESXi {self.build or 'unknown'}, updated={self.updated}, {state})"
 
 
-def _number(text: str, otherwise: int) -> int:
+def _number(values: Mapping[str, str], key: str, otherwise: int) -> int:
+    """A number as the loader reads it: 0 for none, `otherwise` for a text at which it gives up the whole file."""
+    text = values.get(key) or "0"
     return int(text) if re.fullmatch(r"\d{1,18}", text) else otherwise
 
 
@@ -104,23 +109,31 @@ def banks(read: Read) -> tuple[list[Bank], list[str]]:
 def active(read: Read) -> Bank:
     """The bank that the stick will start next; of two equal ones the first. NoEsxi when there is none."""
     found, faults = banks(read)
+    doubt = "which boot bank is started cannot be told"
     for bank in found:
-        _check_readable(bank)
-    able = [bank for bank in found if bank.state in (VALID, UPGRADING)]
-    if not able:
+        try:
+            refuse_mark(bank.text)
+        except BootCfgError as error:
+            raise NoEsxi(f"{doubt}: the boot.cfg of bank {bank.number} {error}") from None
+    started = _started(found, keeps=False)
+    if started is not _started(found, keeps=True):
+        raise NoEsxi(f"{doubt}: a boot.cfg lacks a line, and boot loaders differ in what they take in its place")
+    if started is None:
         raise NoEsxi(f"no boot bank of it can be started: {'; '.join([*map(str, found), *faults])}")
-    return max(able, key=lambda bank: (bank.updated, -bank.number))
+    return started
 
 
-def _check_readable(bank: Bank) -> None:
-    """The boot loader chooses by what it reads: where that is in doubt, no bank is taken for the one it starts."""
-    where = f"which boot bank is started cannot be told: the boot.cfg of bank {bank.number}"
-    try:
-        refuse_mark(bank.text)
-    except BootCfgError as error:
-        raise NoEsxi(f"{where} {error}") from None
-    if not re.fullmatch(r"\d{1,18}", bank.values.get("bootstate", "")):
-        raise NoEsxi(f"{where} has no bootstate= with a number")
+def _started(found: Sequence[Bank], *, keeps: bool) -> Bank | None:
+    """The bank that a loader starts. One before 7.0.2 `keeps` what the bank before said where a line is missing."""
+    told: dict[str, str] = {}
+    able: list[tuple[int, Bank]] = []
+    for bank in found:
+        told = (told if keeps else {}) | bank.values
+        updated = _number(told, "updated", 0)
+        ready = _number(told, "bootstate", -1) in (VALID, UPGRADING) and not _number(bank.values, "quickboot", 1)
+        if ready and updated and told.get("build"):
+            able.append((updated, bank))
+    return max(able, key=lambda one: (one[0], -one[1].number), default=(0, None))[1]
 
 
 # --- the option

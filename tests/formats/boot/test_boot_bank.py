@@ -32,6 +32,12 @@ def stick(folder: Path, first: bytes | None, second: bytes | None) -> Iterator[R
         yield reader(file)
 
 
+def without(key: str, *, updated: int = 1, state: int = 0) -> bytes:
+    """A boot.cfg that lacks a line."""
+    lines = boot_cfg(updated=updated, state=state).splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(f"{key}=".encode()))
+
+
 @pytest.mark.parametrize(
     ("first", "second", "number"),
     [
@@ -42,6 +48,19 @@ def stick(folder: Path, first: bytes | None, second: bytes | None) -> Iterator[R
         (boot_cfg(updated=3, state=3), boot_cfg(updated=1), 6),
         (boot_cfg(updated=3), boot_cfg(updated=3), 5),
         (None, boot_cfg(), 6),
+        # What follows, as safeboot's bank_scan decides (esx-boot, safeboot/bootbank.c).
+        (boot_cfg(updated=0), boot_cfg(updated=1), 6),
+        (boot_cfg(build="", updated=9), boot_cfg(updated=1), 6),
+        (boot_cfg(updated=9) + b"quickboot=1\n", boot_cfg(updated=1), 6),
+        (boot_cfg(updated=9) + b"quickboot=0\n", boot_cfg(updated=1), 5),
+        (without("bootstate", updated=9), boot_cfg(updated=1), 5),
+        (boot_cfg(updated=9).replace(b"bootstate=0", b"bootstate="), boot_cfg(updated=1), 5),
+        (boot_cfg(updated=9).replace(b"bootstate=0", b"bootstate=x"), boot_cfg(updated=1), 6),
+        (boot_cfg(updated=1), boot_cfg(updated=9).replace(b"updated=9", b"updated=9 or so"), 5),
+        (boot_cfg(updated=9).replace(b"\n", b"\r\n"), boot_cfg(updated=1), 5),
+        # Loaders before 7.0.2 take the first bank's state for the second's, which is the same.
+        (boot_cfg(updated=1), without("bootstate", updated=9), 6),
+        (without("updated"), boot_cfg(updated=1), 6),
     ],
 )
 def test_the_bank_that_starts_next(tmp_path: Path, first: bytes | None, second: bytes | None, number: int) -> None:
@@ -58,15 +77,34 @@ def test_a_stick_of_which_no_bank_starts_is_told_with_both_states(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("first", "second", "said"),
     [
-        # An editor's byte-order mark in the newer bank: nobody knows what the loader makes of it.
-        (b"\xef\xbb\xbf" + boot_cfg(updated=9), "bank 5 begins with a byte-order mark"),
-        (boot_cfg(updated=9).replace(b"bootstate=0", b"bootstate="), "bank 5 has no bootstate= with a number"),
+        # An editor's byte-order mark in the newer bank.
+        (b"\xef\xbb\xbf" + boot_cfg(updated=9), boot_cfg(updated=2), "bank 5 begins with a byte-order mark"),
+        # Loaders before 7.0.2 take what the first bank's boot.cfg says where the second's has no such line.
+        (boot_cfg(updated=2, state=3), without("bootstate", updated=9), "lacks a line, and boot loaders differ"),
+        (boot_cfg(updated=2, state=3), without("updated"), "lacks a line, and boot loaders differ"),
+        (boot_cfg(updated=2, state=3), without("build", updated=9), "lacks a line, and boot loaders differ"),
     ],
 )
-def test_where_it_is_in_doubt_which_bank_starts_none_is_taken(tmp_path: Path, text: bytes, said: str) -> None:
-    with stick(tmp_path, text, boot_cfg(updated=2)) as read, pytest.raises(NoEsxi, match=said):
+def test_where_it_is_in_doubt_which_bank_starts_none_is_taken(
+    tmp_path: Path, first: bytes, second: bytes, said: str
+) -> None:
+    with stick(tmp_path, first, second) as read, pytest.raises(NoEsxi, match=said):
+        active(read)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (boot_cfg(updated=0), "updated=0"),
+        (boot_cfg(build=""), "ESXi unknown"),
+        (boot_cfg() + b"quickboot=1\n", "for one Quick Boot"),
+        (boot_cfg().replace(b"bootstate=0", b"bootstate=x"), "of an unknown state"),
+    ],
+)
+def test_why_no_bank_starts_is_told(tmp_path: Path, text: bytes, said: str) -> None:
+    with stick(tmp_path, text, None) as read, pytest.raises(NoEsxi, match=f"no boot bank of it can be started.*{said}"):
         active(read)
 
 
