@@ -160,6 +160,9 @@ def _translated(path: Path | str) -> Iterator[None]:
         raise Unusable(str(error), f"Get the whole disk, or {JOIN}{NAME_IT}") from None
     except vmdk.VmdkError as error:
         raise Unusable(str(error), f"Get it again; or convert it with all its files{_convert(path)[10:]}") from None
+    except ova.SparseMember as error:
+        advice = f"Unpack it: `tar -xf {path}`; then name its disk, and the disk's SHA-256, in their place"
+        raise Unusable(str(error), advice) from None
     except (qcow2.Qcow2Error, ova.OvaError) as error:
         raise Unusable(str(error), "Get the image again from its publisher, or name another one") from None
 

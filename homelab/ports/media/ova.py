@@ -14,6 +14,10 @@ class OvaError(Exception):
     """The archive cannot be used. Its text is a clause with no full stop."""
 
 
+class SparseMember(OvaError):
+    """The disk is packed with holes, as `tar -S` does it: its bytes do not lie in one piece."""
+
+
 @dataclass(frozen=True)
 class Member:
     """The one disk of an OVA: its name, and where its bytes lie in the archive."""
@@ -58,7 +62,10 @@ def is_ova(start: bytes) -> bool:
 
 
 def disk_of(file: BinaryIO) -> Member:
-    """The disk that the OVF names; OvaError when there is none, more than one, or the archive is damaged."""
+    """The disk that the OVF names; OvaError when there is none, more than one, or the archive is damaged.
+
+    SparseMember when it is packed with holes.
+    """
     file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
@@ -75,6 +82,8 @@ def disk_of(file: BinaryIO) -> Member:
     name = _disk_name(text)
     if name not in members:
         raise OvaError(f"its description names the disk {name}, which is not in it")
+    if members[name].issparse():
+        raise SparseMember(f"its disk {name} is packed with holes (tar -S)")
     return Member(name, members[name].offset_data, members[name].size)
 
 

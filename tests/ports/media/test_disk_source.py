@@ -6,6 +6,7 @@ import random
 import shutil
 import struct
 import subprocess
+import tarfile
 import zlib
 from pathlib import Path
 
@@ -70,6 +71,37 @@ def test_the_last_grain_may_be_as_short_as_the_rest_of_the_disk(tmp_path: Path) 
     disk = bootable(b"x", 2048)
     packed = zlib.compress(disk)
     assert prepared(tmp_path, cut_grain(stream_vmdk(disk), packed)) == disk
+
+
+def has_gnu_tar() -> bool:
+    if shutil.which("tar") is None:
+        return False
+    return b"GNU tar" in subprocess.run(["tar", "--version"], check=False, capture_output=True).stdout
+
+
+@pytest.mark.skipif(not has_gnu_tar(), reason="needs GNU tar")
+@pytest.mark.parametrize("form", ["gnu", "posix"])
+def test_an_ova_that_tar_packed_with_holes_is_told_and_unpacked_as_the_advice_says(form: str, tmp_path: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(ova({"disk.img": DISK}))) as archive:
+        description = archive.extractfile("vm.ovf")
+        assert description
+        (tmp_path / "vm.ovf").write_bytes(description.read())
+    with (tmp_path / "disk.img").open("wb") as file:
+        for at in range(0, SIZE, 4096):
+            if any(DISK[at : at + 4096]):
+                file.seek(at)
+                file.write(DISK[at : at + 4096])
+        file.truncate(SIZE)
+    tar = ["tar", "-C", str(tmp_path), f"--format={form}", "-cf", str(tmp_path / "vm.ova"), "vm.ovf"]
+    subprocess.run([*tar, "-S", "disk.img"], check=True)
+    content = (tmp_path / "vm.ova").read_bytes()
+    assert len(content) < SIZE
+    with pytest.raises(HomelabError, match=r"its disk disk\.img is packed with holes") as told:
+        prepared(tmp_path, content, "vm.ova")
+    assert f"`tar -xf {tmp_path}/vm.ova`" in told.value.advice
+    (tmp_path / "disk.img").unlink()
+    subprocess.run(["tar", "-C", str(tmp_path), "-xf", str(tmp_path / "vm.ova")], check=True)
+    assert prepared(tmp_path, (tmp_path / "disk.img").read_bytes(), "disk.img") == DISK
 
 
 def test_zeros_take_no_room(tmp_path: Path) -> None:
