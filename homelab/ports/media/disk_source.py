@@ -29,7 +29,6 @@ FOREIGN = {
     b"<<< ": ("vdi", "VDI"),
 }
 QEMU_SECONDS = 3600.0
-FETCHED = ".source"
 CLOUD_IMAGE = "Name a cloud image of a distribution: qcow2, VMDK or OVA"
 JOIN = "join its pieces by their descriptor: `qemu-img convert -O qcow2 DESCRIPTOR.vmdk image.qcow2`"
 NAME_IT = "; then name image.qcow2 in image_source and its SHA-256 in image_sha256"
@@ -54,14 +53,17 @@ class Unusable(Exception):
 
 
 @contextmanager
-def disk_in(file: BinaryIO, path: Path | str) -> Iterator[DiskSource]:
-    """The disk of an open file: qcow2, VMDK, raw, or an OVA's; by QEMU's tool what only that reads. Raises Unusable."""
+def disk_in(file: BinaryIO, path: Path | str, room: Path) -> Iterator[DiskSource]:
+    """The disk of an open file: qcow2, VMDK, raw, or an OVA's; by QEMU's tool what only that reads. Raises Unusable.
+
+    `room` is a folder where a copy of the whole disk may lie meanwhile.
+    """
     with _translated(path):
         found = _own(file, path)
         if isinstance(found, DiskSource):
             yield found
             return
-    with _by_qemu(path, *found) as made:
+    with _by_qemu(path, room, *found) as made:
         yield made
 
 
@@ -168,16 +170,14 @@ def _translated(path: Path | str) -> Iterator[None]:
 
 
 @contextmanager
-def _by_qemu(path: Path | str, form: str, why: str) -> Iterator[DiskSource]:
+def _by_qemu(path: Path | str, room: Path, form: str, why: str) -> Iterator[DiskSource]:
     """What only QEMU's tool reads, through a raw file that is gone afterwards; its zeros are holes."""
     tool = shutil.which("qemu-img")
     if tool is None:
         advice = f"Install qemu-utils here; or: {_convert(path)}"
         raise Unusable(f"{why}, and qemu-img, which reads it, is not installed", advice)
     source = Path(path)
-    with TemporaryDirectory(
-        prefix="homelab-image-", dir=source.parent if source.name.endswith(".source") else None
-    ) as folder:
+    with TemporaryDirectory(prefix="homelab-image-", dir=room) as folder:
         made = Path(folder) / "disk.raw"
         child = process.Child(
             name="qemu-img",

@@ -24,6 +24,11 @@ FOR_ALL = 0o644
 NO_HEAD = {400, 403, 405, 501}
 
 
+def is_url(source: str) -> bool:
+    """Tell whether an image is fetched; else it is a path."""
+    return source.lower().startswith(("http://", "https://"))
+
+
 def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SECONDS) -> None:
     """Stream an http(s) URL into the file `path`.
 
@@ -99,7 +104,7 @@ def _unreachable(url: str, what: str) -> Unreachable:
 
 def offered(source: str) -> str:
     """How a file stands that a path or an http(s) URL names, without fetching it. HomelabError when it is not there."""
-    if not source.startswith(("http://", "https://")):
+    if not is_url(source):
         path = Path(source).expanduser()
         if not path.is_file():
             raise HomelabError("there is no such file", where=source, advice="Correct the path")

@@ -13,8 +13,8 @@ from homelab.formats.disk.vmdk import descriptor
 from homelab.lab import Image
 from homelab.ports.files.locks import LockHeld, waited_lock
 from homelab.ports.files.whole import whole_file
-from homelab.ports.media.disk_source import FETCHED, Unusable, disk_in
-from homelab.ports.media.download import Progress, download
+from homelab.ports.media.disk_source import Unusable, disk_in
+from homelab.ports.media.download import Progress, download, is_url
 
 __all__ = ["PreparedImage", "Progress", "prepare_image"]
 
@@ -27,6 +27,7 @@ KIB = 1024
 # Another process may fetch and convert the same image meanwhile.
 LOCK_SECONDS = 3600.0
 FOR_ALL = 0o644
+FETCHED = ".source"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _is_whole(flat: Path, text: Path) -> bool:
 
 
 def _make(image: Image, flat: Path, text: Path, report: Progress) -> None:
-    fetched = text.with_suffix(FETCHED) if _is_url(image.source) else None
+    fetched = text.with_suffix(FETCHED) if is_url(image.source) else None
     path = fetched or Path(image.source).expanduser()
     if fetched and not fetched.exists():
         download(image.source, fetched, report)
@@ -84,13 +85,9 @@ def _make(image: Image, flat: Path, text: Path, report: Progress) -> None:
 # --- where it comes from
 
 
-def _is_url(source: str) -> bool:
-    return source.lower().startswith(("http://", "https://"))
-
-
 def _check_source(source: str) -> None:
     """Refuse what can be told from the name alone, before anything is fetched."""
-    if "://" in source and not _is_url(source):
+    if "://" in source and not is_url(source):
         raise _unusable("this kind of address is not known", source, "Set image_source to a path or an http(s) URL")
 
 
@@ -118,7 +115,7 @@ def _mismatch(image: Image, found: str, fate: str) -> HomelabError:
 def _convert(file: BinaryIO, path: Path, source: str, flat: Path, text: Path, report: Progress) -> None:
     """Write the flat file, then the descriptor."""
     try:
-        with disk_in(file, path) as disk:
+        with disk_in(file, path, flat.parent) as disk:
             size = -(-disk.size // KIB) * KIB
             with _whole(flat) as target:
                 target.truncate(size)

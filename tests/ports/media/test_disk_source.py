@@ -231,8 +231,13 @@ def test_qemu_s_tool_is_used_where_it_is_and_what_it_says_is_told(
     tool.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/argv\nfor last; do :; done\ncp {tmp_path}/made "$last"\n')
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
-    assert prepared(tmp_path, b"vhdxfile" + bytes(4096)) == DISK
-    assert (tmp_path / "argv").read_text().startswith("convert -f vhdx -O raw -S 64k")
+    for number, name in enumerate(("image", "image.source")):
+        assert prepared(tmp_path, b"vhdxfile" + bytes(4096 + number), name) == DISK
+        argv = (tmp_path / "argv").read_text()
+        assert argv.startswith("convert -f vhdx -O raw -S 64k")
+        # Wherever the image lies: the cache has the room.
+        assert argv.split()[-1].startswith(f"{tmp_path}/cache/images/homelab-image-")
+        assert not list((tmp_path / "cache" / "images").glob("homelab-image-*"))
     tool.write_text("#!/bin/sh\necho 'Could not open: Image is corrupt' >&2\nexit 1\n")
     with pytest.raises(HomelabError, match="Could not open: Image is corrupt"):
         prepared(tmp_path, b"vhdxfile" + bytes(8192))

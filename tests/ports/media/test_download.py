@@ -53,6 +53,11 @@ def test_an_image_is_there_when_it_can_be_had_whatever_head_says(head: int, rang
         assert offered(url) == "5 MB at the server"
 
 
+def test_a_url_is_known_however_its_scheme_is_written() -> None:
+    with server(200, 200) as url:
+        assert offered(url.replace("http:", "HTTP:")) == "5 MB at the server"
+
+
 def test_a_server_that_tells_no_size() -> None:
     with server(200, 200, length=False) as url:
         assert offered(url) == "at the server, which does not tell its size"
