@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from homelab.formats.boot.boot_cfg import BootCfgError, refuse_mark, values_of, with_options, without_options, words
 from homelab.formats.disk.partition_tables import NoGpt, read_gpt
-from homelab.formats.fat.volume import Entry, FatError, Read, Volume, open_volume
+from homelab.formats.fat.names import FatError
+from homelab.formats.fat.volume import Entry, Read, Volume, open_volume
 
 SECTOR = 512
 BANKS = (5, 6)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from homelab.formats.boot import release
 from homelab.formats.boot.boot_bank import NoEsxi, active, partitions
 from homelab.formats.boot.boot_cfg import values_of
-from homelab.formats.fat.volume import FatError, Read, open_volume
+from homelab.formats.fat.layout import OEM
+from homelab.formats.fat.names import FatError
+from homelab.formats.fat.volume import Read, open_volume
 
 SECTOR = 512
-# The mark of `usb build` in the boot sector of its partition.
-OEM = b"HOMELAB "
 GPT_PARTITION = 0xEE
 BOOT_CFGS = (("BOOT.CFG",), ("EFI", "BOOT", "BOOT.CFG"))
 

@@ -5,10 +5,10 @@ Source: UEFI specification, 5.2 and 5.3. In what counts as a table it follows Li
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-Read = Callable[[int, int], bytes]
+from homelab.formats.fat.volume import Read
 
 SECTOR = 512
 SIGNATURE = b"EFI PART"

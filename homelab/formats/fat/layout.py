@@ -38,6 +38,7 @@ FOLDER, FILE, LABEL = 0x10, 0x20, 0x08
 DATE = 1 << 5 | 1
 # The times of making and of the last write as every entry of ours has them; systems set a day of reading by themselves.
 STAMP = struct.pack("<BHHHH", 0, 0, DATE, 0, DATE)
+# The mark of an image of ours, in the boot sector of its partition.
 OEM = b"HOMELAB "
 # INT 18h: the BIOS goes on with the next device; else halt.
 BOOT_CODE = b"\xcd\x18\xf4\xeb\xfd"

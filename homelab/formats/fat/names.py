@@ -16,7 +16,7 @@ LITTER = {".TRASHES", ".FSEVENTSD", ".SPOTLIGHT-V100", ".TEMPORARYITEMS", "SYSTE
 
 
 class FatError(ValueError):
-    """A name, or two of them, that FAT cannot hold; the text is a sentence about it."""
+    """What FAT cannot hold, or a volume that cannot be used; the text is a clause that says why."""
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,11 @@ Only what a stick of ours, or one that another system has mounted since, can be:
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from homelab.formats.fat.names import LAST, checksum, short_text
-
-Read = Callable[[int, int], bytes]
-"""(offset, size) -> bytes; fewer at the end of the medium."""
+from homelab.formats.fat.volume import Read
 
 SECTOR = 512
 FAT32_TYPES = (0x0B, 0x0C, 0xEF)

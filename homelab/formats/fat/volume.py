@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from homelab.formats.fat.names import FatError
+
 Read = Callable[[int, int], bytes]
 """(offset, size) -> bytes; fewer at the end of the medium."""
 Write = tuple[int, bytes]
@@ -21,10 +23,6 @@ DELETED, NO_MORE = 0xE5, 0x00
 # Below and from these numbers of clusters a volume is FAT12, FAT16, FAT32, whatever it says.
 FAT16_LEAST, FAT32_LEAST = 4085, 65525
 LARGEST_TABLE = 64 << 20
-
-
-class FatError(ValueError):
-    """The volume cannot be used; the text is a clause that says why."""
 
 
 @dataclass(frozen=True)

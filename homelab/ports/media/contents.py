@@ -6,7 +6,8 @@ from pathlib import Path
 from homelab.errors import HomelabError
 from homelab.formats.disk.contents import FATS, Contents, Part, contents_of
 from homelab.formats.disk.devices import Device
-from homelab.formats.fat.volume import FatError, open_volume
+from homelab.formats.fat.names import FatError
+from homelab.formats.fat.volume import open_volume
 from homelab.ports.media.devices import Disks, Medium, opened
 
 # Where file systems, encryption, LVM, RAID and ZFS have their heads, or the copies of them.

@@ -12,7 +12,7 @@ from homelab.errors import HomelabError, Refused
 from homelab.formats.boot.boot_bank import OPTION, Bank, NoEsxi, active
 from homelab.formats.boot.stick_fix import ActiveBank, NotFixable, read_bank, wanted_text
 from homelab.formats.disk.devices import Device, refusal
-from homelab.formats.fat.volume import FatError
+from homelab.formats.fat.names import FatError
 from homelab.lab import Lab
 from homelab.ports.media.devices import Medium, opened
 from homelab.ports.media.stick_file import kind_of

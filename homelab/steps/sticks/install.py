@@ -19,7 +19,8 @@ from homelab.formats.boot.console import stopped
 from homelab.formats.boot.serial_console import console_off, console_on
 from homelab.formats.boot.stick_image import BOOT_CFGS, NotOurs, StickImage, recognise
 from homelab.formats.disk.devices import human, least_stick
-from homelab.formats.fat.volume import Batches, FatError, Read
+from homelab.formats.fat.names import FatError
+from homelab.formats.fat.volume import Batches, Read
 from homelab.lab import Lab
 from homelab.ports.media.devices import opened
 from homelab.ports.media.qemu import IGNORE_MSRS, Emulator, Machine, find_emulator, msrs_matter, run_until_reboot

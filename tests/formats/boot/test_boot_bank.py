@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from homelab.formats.boot.boot_bank import NoEsxi, active, banks, fixed, has_option, partitions, unfixed
 from homelab.formats.boot.boot_cfg import BootCfgError
-from homelab.formats.fat.volume import Batches, FatError, Volume, open_volume
+from homelab.formats.fat.names import FatError
+from homelab.formats.fat.volume import Batches, Volume, open_volume
 from tests.helpers.stick_tools import PARTITIONS, SECTOR, boot_cfg, installed, installer, put_fat
 
 Read = Callable[[int, int], bytes]
