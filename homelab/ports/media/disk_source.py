@@ -74,9 +74,9 @@ def _own(file: BinaryIO, path: Path | str) -> "DiskSource | tuple[str, str]":
     if start.startswith(qcow2.MAGIC):
         try:
             header = qcow2.read_header(file)
+        except qcow2.ByHand:
+            raise
         except qcow2.Unsupported as error:
-            if any(word in str(error) for word in ("backing", "external", "encrypted")):
-                raise
             return "qcow2", str(error)
         return DiskSource(header.size, lambda: qcow2.extents(file, header))
     if start.startswith(vmdk.MAGIC):

@@ -17,8 +17,9 @@ MAGIC = b"QFI\xfb"
 SECTOR = 512
 # Clusters that lie side by side are read in one piece of at most this many bytes.
 CHUNK = 1 << 20
-# QEMU's own limit is 32 MiB; this one still maps a disk of 64 TiB in clusters of 64 KiB.
-L1_LIMIT = 1 << 20
+# QEMU's own limit (QCOW_MAX_L1_SIZE in block/qcow2.h). It is read in pieces of so many entries.
+L1_LIMIT = 32 << 20
+L1_PIECE = 1 << 16
 
 COMPRESSED = 1 << 62
 OFFSET_MASK = 0x00FFFFFFFFFFFE00
@@ -35,6 +36,10 @@ class Qcow2Error(Exception):
 
 class Unsupported(Qcow2Error):
     """The image is sound, but uses a feature that this reader leaves out; `qemu-img convert` takes it away."""
+
+
+class ByHand(Unsupported):
+    """As Unsupported, and QEMU's tool needs to be told more than this file: a person has to convert it."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,14 @@ def read_header(file: BinaryIO) -> Header:
         raise Qcow2Error("it does not begin as a qcow2 image does")
     version, backing = struct.unpack_from(">IQ", raw, 4)
     cluster_bits, size, encryption, l1_entries, l1_offset = struct.unpack_from(">IQIIQ", raw, 20)
+    if version == 1:
+        raise ByHand("it is of QEMU's first format (qcow version 1)")
     if version not in (2, 3):
         raise Unsupported(f"it is of qcow version {version}, and only 2 and 3 are read")
     if backing:
-        raise Unsupported("it has a backing file, so it is only a part of a disk")
+        raise ByHand("it has a backing file, so it is only a part of a disk")
     if encryption:
-        raise Unsupported("it is encrypted")
+        raise ByHand("it is encrypted")
     if version == 3:
         _check_features(raw)
     header = Header(version, size, cluster_bits, l1_entries, l1_offset)
@@ -86,7 +93,7 @@ def _check_features(raw: bytes) -> None:
     if features & CORRUPT:
         raise Qcow2Error("it is marked as corrupt")
     if features & EXTERNAL_DATA:
-        raise Unsupported("its data lie in an external data file")
+        raise ByHand("its data lie in an external data file")
     if features & SUBCLUSTERS:
         raise Unsupported("it uses extended L2 entries (subclusters)")
     if compression != DEFLATE:
@@ -113,8 +120,7 @@ def extents(file: BinaryIO, header: Header) -> Iterator[tuple[int, bytes]]:
     a compressed cluster does not unpack.
     """
     file_size = file.seek(0, 2)
-    l1 = _table(file, header.l1_offset, header.l1_entries)
-    for index, entry in enumerate(l1):
+    for index, entry in enumerate(_l1(file, header)):
         l2_offset = entry & OFFSET_MASK
         start = index * header.table_reach
         if not l2_offset or start >= header.size:
@@ -122,6 +128,11 @@ def extents(file: BinaryIO, header: Header) -> Iterator[tuple[int, bytes]]:
         l2 = _table(file, l2_offset, header.cluster // 8)
         for place, data in _mapped(file, file_size, header, l2, start):
             yield place, data[: header.size - place]
+
+
+def _l1(file: BinaryIO, header: Header) -> Iterator[int]:
+    for first in range(0, header.l1_entries, L1_PIECE):
+        yield from _table(file, header.l1_offset + 8 * first, min(L1_PIECE, header.l1_entries - first))
 
 
 def _mapped(

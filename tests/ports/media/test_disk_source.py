@@ -207,6 +207,27 @@ def test_pieces_that_qemu_made_are_told_and_joined_they_come_out_whole(form: str
     assert prepared(tmp_path, joined.read_bytes()) == disk
 
 
+# The head of an image that qemu-img 7.2 made with -O qcow.
+QCOW = bytes.fromhex(f"514649fb00000001 {16 * '00'} 00000000005ff200 0c09000000000000 0000000000000030")
+
+
+def test_an_image_of_qemu_s_first_format_is_to_be_converted(tmp_path: Path) -> None:
+    with pytest.raises(HomelabError, match="it is of QEMU's first format") as told:
+        prepared(tmp_path, QCOW + bytes(4096))
+    assert f"Convert it: `qemu-img convert -O qcow2 {tmp_path}/image image.qcow2`" in told.value.advice
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
+def test_an_image_of_qemu_s_first_format_comes_out_whole_when_it_is_converted(tmp_path: Path) -> None:
+    (tmp_path / "raw").write_bytes(DISK)
+    for source, form, made in (("raw", "qcow", "old"), ("old", "qcow2", "new")):
+        command = ["qemu-img", "convert", "-O", form, str(tmp_path / source), str(tmp_path / made)]
+        subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(HomelabError, match="it is of QEMU's first format"):
+        prepared(tmp_path, (tmp_path / "old").read_bytes())
+    assert prepared(tmp_path, (tmp_path / "new").read_bytes()) == DISK
+
+
 def test_the_flat_half_of_a_pair_is_a_disk_as_the_advice_says(tmp_path: Path) -> None:
     with pytest.raises(HomelabError) as told:
         prepared(tmp_path, UNUSABLE["a descriptor"][0], "disk.vmdk")

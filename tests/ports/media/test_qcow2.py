@@ -56,6 +56,38 @@ def test_clusters_side_by_side_come_in_one_piece() -> None:
     ]
 
 
+LARGE = 5 << 30
+
+
+def test_a_first_table_of_more_than_a_mebibyte_is_read_as_qemu_reads_it() -> None:
+    """A disk of 5 GiB in clusters of 512 bytes: 163840 entries."""
+    last = LARGE // CLUSTER - 1
+    file = io.BytesIO(qcow2(LARGE, {0: Plain(filled(1)), last: Plain(filled(2))}))
+    found = list(extents(file, read_header(file)))
+    assert found == [(0, filled(1)), (last * CLUSTER, filled(2))]
+
+
+def test_the_first_table_may_be_as_large_as_qemu_s_own_limit() -> None:
+    most = (32 << 20) // 8
+    assert read_header(io.BytesIO(qcow2(CLUSTER, {}, l1_entries=most))).l1_entries == most
+    with pytest.raises(Qcow2Error, match="too large"):
+        read_header(io.BytesIO(qcow2(CLUSTER, {}, l1_entries=most + 1)))
+
+
+@needs_qemu_img
+def test_a_large_disk_in_small_clusters_that_qemu_made(tmp_path: Path) -> None:
+    source, image = tmp_path / "disk.raw", tmp_path / "disk.qcow2"
+    with source.open("wb") as file:
+        file.truncate(LARGE)
+        file.seek(LARGE - 5)
+        file.write(b"last!")
+    command = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-o", "cluster_size=512", source, image]
+    subprocess.run(command, check=True)
+    with image.open("rb") as file:
+        [(place, data)] = extents(file, read_header(file))
+    assert (place + len(data), data[-5:]) == (LARGE, b"last!")
+
+
 def test_version_2_has_no_zero_mark() -> None:
     clusters = {0: Plain(filled(1)), 5: Packed(filled(2))}
     assert raw(qcow2(9 * CLUSTER, clusters, version=2)) == disk(9 * CLUSTER, clusters)
@@ -82,6 +114,7 @@ def test_a_file_may_end_inside_of_its_last_cluster() -> None:
         ({"features": 1 << 4}, "subclusters"),
         ({"features": 1 << 40}, "unknown features"),
         ({"version": 4}, "version 4"),
+        ({"version": 1}, "QEMU's first format"),
     ],
 )
 def test_a_feature_that_is_not_read_is_named(change: dict[str, int], words: str) -> None:
