@@ -30,6 +30,8 @@ TABLES |= {"Apple_partition_scheme", "FDisk_partition_scheme", "GUID_partition_s
 FATS = {"vfat", "DOS_FAT_32", "Windows_FAT_32"}
 NOTHING_KNOWN = "data of an unknown kind"
 SHOWN_FILES = 5
+# So many bytes of a stamp tell when a file was made; the rest tells of its last write.
+MADE = 5
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,15 @@ def _added(read: Read, size: int) -> str:
         found = Fat32(read, size)
     except NoFat32 as error:
         return f"a file system that cannot be read: {error}"
-    strange = sorted(path for path, stamp in found.stamps.items() if stamp != STAMP and not is_litter(path))
+    folders = set(found.folders)
+    strange = []
+    for path, stamp in sorted(found.stamps.items()):
+        # A folder is dated anew whenever something is laid into it, be it litter.
+        told = MADE if path in folders else len(STAMP)
+        if stamp[:told] != STAMP[:told] and not is_litter(path):
+            strange.append("/".join(path))
     if strange:
-        return f"what homelab did not put there: {_shown(['/'.join(path) for path in strange])}"
+        return f"what homelab did not put there: {_shown(strange)}"
     return f"a file system that is not sound: {found.problems[0]}" if found.problems else ""
 
 

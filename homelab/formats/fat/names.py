@@ -34,7 +34,7 @@ def folded(name: str) -> str:
 
 def is_litter(path: tuple[str, ...]) -> bool:
     """Tell whether a system that mounted the stick made this file or folder by itself."""
-    return folded(path[0]) in LITTER or path[-1].startswith("._")
+    return folded(path[0]) in LITTER or path[-1].startswith("._") or folded(path[-1]) == ".DS_STORE"
 
 
 def aliases(names: Iterable[str]) -> dict[str, Alias]:
