@@ -15,6 +15,8 @@ SIGNATURE = b"EFI PART"
 # An MBR's entry for the GPT behind it.
 PROTECTIVE = 0xEE
 UNUSED = 0
+# In sectors, 8 TiB: no image reaches so far, and every system can seek to it.
+FURTHEST = 1 << 34
 
 
 class NoGpt(ValueError):
@@ -38,7 +40,7 @@ def read_gpt(read: Read, place: int = SECTOR) -> Gpt:
     last, table, count, width, table_sum = struct.unpack_from("<Q16xQIII", header, 48)
     if not 92 <= size <= SECTOR or zlib.crc32(header[:16] + bytes(4) + header[20:size]) != checksum:
         raise NoGpt("the head of its GPT is damaged")
-    if width < 128 or not 0 < count * width <= 1 << 20:
+    if width < 128 or not 0 < count * width <= 1 << 20 or table > FURTHEST:
         raise NoGpt("its GPT is of an unknown shape")
     raw = read(table * SECTOR, count * width)
     if zlib.crc32(raw) != table_sum:

@@ -136,7 +136,8 @@ def _check_whole(file: BinaryIO, size: int) -> None:
     try:
         end = end_of(read, size)
     except NoGpt as error:
-        raise Unusable(str(error), "Get the image again from its publisher") from None
+        what = f"its partition table is of no use: {error}"
+        raise Unusable(what, "Get the image again from its publisher") from None
     if end > size:
         what = f"it is cut, or one piece of a split disk: its partitions end at {end} bytes, and it has {size}"
         raise Unusable(what, f"Get the image again from its publisher, or {JOIN}{NAME_IT}")

@@ -107,7 +107,7 @@ def _check_layout(header: Header) -> None:
         raise Qcow2Error(f"its clusters of 2^{header.cluster_bits} bytes are out of range (2^9 to 2^21)")
     if header.size == 0:
         raise Qcow2Error("its disk is empty")
-    if header.l1_offset % header.cluster or header.l1_entries * 8 > L1_LIMIT:
+    if header.l1_offset % header.cluster or header.l1_offset > OFFSET_MASK or header.l1_entries * 8 > L1_LIMIT:
         raise Qcow2Error("its first table is out of place or too large")
     if header.l1_entries * header.table_reach < header.size:
         raise Qcow2Error("its first table is too short for its disk")

@@ -23,6 +23,8 @@ AT_END = (1 << 64) - 1
 # A grain table entry for a grain of zeros.
 ZEROED = 1
 MOST_TABLES = 1 << 20
+# In sectors, 8 TiB: no image reaches so far, and every system can seek to it.
+FURTHEST = 1 << 34
 
 
 class VmdkError(Exception):
@@ -88,7 +90,7 @@ def _footer(file: BinaryIO) -> tuple[int | bytes, ...]:
 def _check_descriptor(file: BinaryIO, offset: int, size: int) -> None:
     """A disk in one file has its descriptor inside. VMware's pieces of a split one have none, QEMU's room for it."""
     text = ""
-    if offset and 0 < size <= 1 << 12:
+    if 0 < offset < FURTHEST and 0 < size <= 1 << 12:
         file.seek(offset * SECTOR)
         text = file.read(size * SECTOR).partition(b"\0")[0].decode("latin-1")
     kind = re.search(r'^createType\s*=\s*"([^"]*)"', text, re.MULTILINE)
@@ -119,7 +121,7 @@ def extents(file: BinaryIO, header: Header) -> Iterator[tuple[int, bytes]]:
 
 
 def _numbers(file: BinaryIO, sector: int, count: int) -> "array[int]":
-    file.seek(sector * SECTOR)
+    file.seek(min(sector, FURTHEST) * SECTOR)
     data = file.read(4 * count)
     if len(data) < 4 * count:
         raise VmdkError(f"it is cut: a table at sector {sector} ends early")

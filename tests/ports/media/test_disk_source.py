@@ -16,6 +16,7 @@ from homelab.errors import HomelabError
 from homelab.lab import Image
 from homelab.ports.media.images import prepare_image
 from tests.helpers.disk_writers import bootable, ova, sparse_vmdk, vhd, with_gpt, with_mbr
+from tests.helpers.qcow2_writer import qcow2
 from tests.helpers.vmdk_writer import stream_vmdk
 
 SIZE = 40 << 16
@@ -126,6 +127,19 @@ def damaged(disk: bytes, *places: int) -> bytes:
     return bytes(made)
 
 
+def put(disk: bytes, place: int, content: bytes) -> bytes:
+    return disk[:place] + content + disk[place + len(content) :]
+
+
+def far_table(disk: bytes) -> bytes:
+    """A sound head of a GPT whose table is said to lie further away than any disk reaches."""
+    for place in (512, len(disk) - 512):
+        head = put(disk[place : place + 92], 72, b"\xf0" * 8)
+        head = put(head, 16, bytes(4))
+        disk = put(disk, place, put(head, 16, struct.pack("<I", zlib.crc32(head))))
+    return disk
+
+
 ISO = bootable(b"", 1 << 16)[:0x8001] + b"CD001" + bytes(1 << 12)
 UNUSABLE = {
     "no partition table": (bytes(4096), "no disk image that is known"),
@@ -142,6 +156,10 @@ UNUSABLE = {
     "a raw piece whose GPT has room": (with_gpt(LARGE, ((34, 99),))[:SIZE], "end at 4177408 bytes, and it has 262"),
     "a raw piece with a hybrid MBR": (hybrid(with_gpt(DISK, ())), "it is cut, or one piece"),
     "a raw disk whose GPT is damaged": (damaged(with_gpt(DISK, ()), 560, SIZE - 500), "the head of its GPT is damaged"),
+    "a GPT that leads nowhere": (far_table(with_gpt(DISK, ())), "its GPT is of an unknown shape"),
+    "a VMDK that leads nowhere": (put(sparse_vmdk(DISK), 56, b"\xf0" * 8), "a table at sector"),
+    "a VMDK whose descriptor is nowhere": (put(sparse_vmdk(DISK), 28, b"\xf0" * 8), "one piece of a split disk"),
+    "a qcow2 that leads nowhere": (put(qcow2(512, {}), 40, b"\xf0" * 7 + b"\0"), "its first table is out of place"),
     "a cut VMDK": (sparse_vmdk(DISK)[:30_000], "it is cut"),
     "a cut stream": (stream_vmdk(DISK)[:-2048], "it is cut"),
     "a cut raw disk": (DISK[:-100], "it is cut"),
