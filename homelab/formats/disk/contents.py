@@ -122,21 +122,25 @@ def _known(read: Read, size: int) -> StickImage | None:
 
 
 def _added(read: Read, size: int) -> str:
-    """What somebody laid on an installer of ours, or changed there: a clause with its names, empty when nothing is."""
+    """What there is on an installer of ours that is not: a clause, empty when there is nothing."""
     try:
         found = Fat32(read, size)
     except NoFat32 as error:
         return f"a file system that cannot be read: {error}"
-    folders = set(found.folders)
-    strange = []
+    if laid := laid_on(found):
+        return f"what homelab did not put there: {shown(laid)}"
+    return f"a file system that is not sound: {found.problems[0]}" if found.problems else ""
+
+
+def laid_on(found: Fat32) -> list[str]:
+    """What somebody laid on an installer of ours, or changed there, by path; what systems lay there is left out."""
+    folders, laid = set(found.folders), []
     for path, stamp in sorted(found.stamps.items()):
         # A folder is dated anew whenever something is laid into it, be it litter.
         told = MADE if path in folders else len(STAMP)
         if stamp[:told] != STAMP[:told] and not is_litter(path):
-            strange.append("/".join(path))
-    if strange:
-        return f"what homelab did not put there: {_shown(strange)}"
-    return f"a file system that is not sound: {found.problems[0]}" if found.problems else ""
+            laid.append("/".join(path))
+    return laid
 
 
 def _alone(first: bytes, parts: Sequence[Part]) -> bool:
@@ -171,9 +175,10 @@ def _things(part: Part) -> Iterator[str]:
 def _files(names: tuple[str, ...] | None) -> str:
     if names is None:
         return ""
-    return f" with {_shown(names)}" if names else " without files"
+    return f" with {shown(names)}" if names else " without files"
 
 
-def _shown(names: Sequence[str]) -> str:
+def shown(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - SHOWN_FILES} more" if len(names) > SHOWN_FILES else ""
     return f"{', '.join(names[:SHOWN_FILES])}{more}"

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from homelab.errors import HomelabError, UsageError
+from homelab.formats.disk.contents import laid_on, shown
 from homelab.formats.fat.layout import OEM, PARTITION_START, SECTOR, Layout
 from homelab.formats.fat.layout import Path as Names
+from homelab.formats.fat.read import Fat32, NoFat32
 from homelab.ports.files.whole import whole_file
+from homelab.ports.media.devices import opened
 from homelab.ports.media.download import Progress
 
 Chunks = Callable[[Names], Iterator[bytes]]
@@ -86,7 +89,7 @@ def _write(file: BinaryIO, plan: Layout, content: Chunks, report: Progress) -> N
 
 
 def check_target(path: Path) -> None:
-    """Refuse to write an image over anything but an image of ours."""
+    """Refuse to write an image over anything but an image of ours, on which nobody keeps a file."""
     try:
         kind = path.stat().st_mode
     except FileNotFoundError:
@@ -102,9 +105,19 @@ def check_target(path: Path) -> None:
         raise UsageError("this is a device, and an image is a file", where=str(path), advice=advice)
     if not stat.S_ISREG(kind):
         raise UsageError("this is no file", where=str(path), advice="Name a file with -O")
+    advice = "Name another file with -O, or remove this one"
     if not _is_ours(path):
-        advice = "Name another file with -O, or remove this one"
         raise UsageError("this file is there already, and is no image made by homelab", where=str(path), advice=advice)
+    if laid := _laid_on(path):
+        what = f"this image was made by homelab, and somebody keeps {shown(laid)} on it"
+        raise UsageError(what, where=str(path), advice=advice)
+
+
+def _laid_on(path: Path) -> list[str]:
+    """What would be lost with an image of ours; one that is cut or damaged is made again, as people are told."""
+    with suppress(NoFat32), opened(path.name, path, write=False) as medium:
+        return laid_on(Fat32(medium.read, medium.size))
+    return []
 
 
 def _is_ours(path: Path) -> bool:

@@ -1,5 +1,7 @@
 """The image of a stick takes the place of an image of ours only, whenever another file takes its name."""
 
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,6 +47,29 @@ def test_a_file_that_takes_the_name_while_the_image_is_written_is_left(tmp_path:
 def test_a_folder_that_takes_the_name_meanwhile_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="this is no file"):
         build(tmp_path / "brix3.img", (tmp_path / "brix3.img").mkdir)
+
+
+@pytest.mark.skipif(shutil.which("mcopy") is None, reason="needs mtools")
+def test_an_image_of_ours_on_which_somebody_keeps_a_file_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "brix3.img"
+    build(path)
+    copy = ["mcopy", "-D", "o", "-i", f"{path}@@1M", __file__, "::THESIS.DOC"]
+    subprocess.run(copy, check=True, capture_output=True)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=r"made by homelab, and somebody keeps THESIS\.DOC on it"):
+        build(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [MIB + 512, MIB + 5000, 2 * MIB, 30 * MIB, PLAN.size - 1])
+def test_a_cut_image_of_ours_is_made_again(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "brix3.img"
+    build(path)
+    whole = path.read_bytes()
+    with path.open("r+b") as file:
+        file.truncate(size)
+    build(path)
+    assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize("before", [0, MIB + 512, 40 * MIB], ids=["at the start", "behind its head", "far behind"])
