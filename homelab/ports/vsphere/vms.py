@@ -96,7 +96,7 @@ def _devices(spec: VmSpec) -> list[Any]:
     ]
 
 
-def _registered(session: Session, path: str, name: str) -> Any:
+def registered(session: Session, path: str, name: str) -> Any:
     """The VM whose .vmx lies at a datastore path: that names it for good, as no id of a host does."""
     datacenter = session.managed(vim.Datacenter, DATACENTER)
     vm = session.content.searchIndex.FindByDatastorePath(datacenter, path)
@@ -109,7 +109,7 @@ def _registered(session: Session, path: str, name: str) -> Any:
 
 def power_on(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
     """Switch the VM of a .vmx on. Whether it was moved or copied, it is asked on another host: it was moved."""
-    vm = _registered(session, path, name)
+    vm = registered(session, path, name)
 
     def answer(question: Any) -> None:
         moved = [choice.key for choice in question.choice.choiceInfo if "moved" in (choice.label or "").lower()]
@@ -135,7 +135,7 @@ def detach_image(session: Session, path: str, name: str, image: str, *, seconds:
 
     The drive stays too: an IDE drive cannot be removed from a running VM.
     """
-    vm = _registered(session, path, name)
+    vm = registered(session, path, name)
     device = vim.vm.device
     changes = []
     for drive in vm.config.hardware.device:
@@ -167,7 +167,7 @@ def reconfigure_vm(
     progress: Progress,
 ) -> None:
     """Give the VM of a .vmx other CPUs, memory, or the NIC of a MAC another port group; None leaves it as it is."""
-    vm = _registered(session, path, name)
+    vm = registered(session, path, name)
     device = vim.vm.device
     changes = []
     if network is not None:
@@ -193,7 +193,7 @@ def _nic(session: Session, vm: Any, name: str, mac: str) -> Any:
 def ask_to_shut_down(session: Session, path: str, name: str) -> bool:
     """Ask the guest of the VM of a .vmx to shut itself down; whether it heard: without VMware Tools none does."""
     try:
-        _registered(session, path, name).ShutdownGuest()
+        registered(session, path, name).ShutdownGuest()
     except vim.fault.ToolsUnavailable:
         return False
     except vim.fault.InvalidPowerState:
@@ -203,12 +203,12 @@ def ask_to_shut_down(session: Session, path: str, name: str) -> bool:
 
 def is_on(session: Session, path: str, name: str) -> bool:
     """Whether the VM of a .vmx is on."""
-    return bool(_registered(session, path, name).runtime.powerState != "poweredOff")
+    return bool(registered(session, path, name).runtime.powerState != "poweredOff")
 
 
 def power_off(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
     """Pull the plug of the VM of a .vmx; nothing happens when it is off."""
-    task = _registered(session, path, name).PowerOffVM_Task()
+    task = registered(session, path, name).PowerOffVM_Task()
     try:
         wait_for(session, task, f"switching the VM {name} off", seconds=seconds, progress=progress)
     except HostFault as error:
@@ -221,9 +221,16 @@ def unregister_vm(session: Session, path: str, name: str, instance_uuid: str) ->
 
     Raises Refused when another VM than the one of that instance UUID lies there by now.
     """
+    vm = surely_registered(session, path, name, instance_uuid)
+    if vm is not None:
+        vm.UnregisterVM()
+
+
+def surely_registered(session: Session, path: str, name: str, instance_uuid: str) -> Any:
+    """The VM of a .vmx, None when it is not there; Refused when it is not the one of that instance UUID."""
     vm = session.content.searchIndex.FindByDatastorePath(session.managed(vim.Datacenter, DATACENTER), path)
     if vm is None:
-        return
+        return None
     found = vm.config.instanceUuid if vm.config else ""
     if found != instance_uuid:
         raise Refused(
@@ -231,7 +238,25 @@ def unregister_vm(session: Session, path: str, name: str, instance_uuid: str) ->
             where=session.where,
             advice=f"Look at {name} in the host's web page, and run again",
         )
-    vm.UnregisterVM()
+    return vm
+
+
+def check_not_registered(session: Session, path: str) -> None:
+    """Refused when the host has the VM of a .vmx that is about to be deleted."""
+    vm = session.content.searchIndex.FindByDatastorePath(session.managed(vim.Datacenter, DATACENTER), path)
+    if vm is not None:
+        raise Refused(
+            f"{path} is not deleted: it is a VM of this host by now",
+            where=session.where,
+            advice="Somebody registered it; run again and look at the new plan",
+        )
+
+
+def networks(session: Session) -> tuple[str, ...]:
+    """The port groups that a VM of the host can be plugged into."""
+    info = session.managers.networkSystem.networkInfo
+    taken = {nic.portgroup for nic in info.vnic or []}
+    return tuple(group.spec.name for group in info.portgroup or [] if group.spec.name not in taken)
 
 
 def destroy_vm(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
@@ -240,7 +265,7 @@ def destroy_vm(session: Session, path: str, name: str, *, seconds: float, progre
     Raises Refused when it has a disk in another folder than its own, or one that sits on another disk: a host deletes
     those as well, whoever uses them too (vsphere-facts, linked clones).
     """
-    vm = _registered(session, path, name)
+    vm = registered(session, path, name)
     shared = _not_only_its_own(vm.config.hardware.device, f"{path.rpartition('/')[0]}/")
     if shared:
         raise Refused(

@@ -149,9 +149,10 @@ def unlock(lab: SimulatedLab, served: ServedHost) -> None:
 
 
 def free_licence(lab: SimulatedLab, served: ServedHost) -> None:
-    """Assign the free licence."""
+    """Assign the free licence, and switch SSH on at the console, as whoever manages such a host from afar does."""
     lab.licences.setdefault(served.host.name, served.host.licence)
     served.host.licence = "free"
+    served.host.services.set("TSM-SSH", running=True, policy="on")
 
 
 def old_licence(lab: SimulatedLab, served: ServedHost) -> None:
