@@ -62,9 +62,9 @@ def vmx_of(
     return render_vmx({**values, **marks})
 
 
-def nic_on(network: str) -> dict[str, str]:
-    """The first NIC's port group."""
-    return {"ethernet0.networkName": network}
+def nic_on(network: str, number: int = 0) -> dict[str, str]:
+    """The port group of a NIC."""
+    return {f"ethernet{number}.networkName": network}
 
 
 def sizes(cpus: int | None, memory_mib: int | None) -> dict[str, str]:

@@ -30,6 +30,9 @@ class VmWriter(Protocol):
     def file_size(self, datastore: str, path: str) -> int | None:
         """The size of a file in bytes; None when there is none."""
 
+    def disk_whole(self, datastore: str, path: str) -> bool:
+        """Whether a disk lies there, with all its data."""
+
     # -- files
 
     def make_folder(self, datastore: str, path: str) -> None:
@@ -87,11 +90,11 @@ class VmWriter(Protocol):
         *,
         cpus: int | None,
         memory_mib: int | None,
-        network: str | None,
+        network: tuple[str, str] | None,
         seconds: float,
         progress: Progress,
     ) -> None:
-        """Give it other CPUs, memory, or another port group for its first NIC; None leaves it as it is."""
+        """Give it other CPUs, memory, or the NIC of a MAC another port group; None leaves it as it is."""
 
     def eject(self, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
         """Take one image out of its CD-ROM drives; any other stays where it is."""

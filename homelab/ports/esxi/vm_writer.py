@@ -74,6 +74,10 @@ class ShellVmWriter:
         """Over the API."""
         return storage.file_size(self.session, datastore, path)
 
+    def disk_whole(self, datastore: str, path: str) -> bool:
+        """Over the API."""
+        return storage.disk_whole(self.session, datastore, path)
+
     def make_folder(self, datastore: str, path: str) -> None:
         """SFTP."""
         self.files.make_folder(commands.volume_path(f"[{datastore}] {path}"))
@@ -169,13 +173,13 @@ class ShellVmWriter:
         *,
         cpus: int | None,
         memory_mib: int | None,
-        network: str | None,
+        network: tuple[str, str] | None,
         seconds: float,
         progress: Progress,
     ) -> None:
         """Another .vmx for a VM that is off, and `vmsvc/reload`."""
         vm = vms.registered(self.session, path, name)
-        nic = {} if network is None else new_vmx.nic_on(network)
+        nic = {} if network is None else new_vmx.nic_on(network[1], self._nic(vm, name, network[0]))
         self._rewrite(vm, path, {**new_vmx.sizes(cpus, memory_mib), **nic})
 
     def eject(self, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
@@ -212,6 +216,10 @@ class ShellVmWriter:
         self.files.write(f"{place}~", io.BytesIO(made), len(made))
         self.files.rename(f"{place}~", place)
         self.shell.must(commands.of_vm("reload", vm._moId), writes=True)
+
+    def _nic(self, vm: Any, name: str, mac: str) -> int:
+        """The place of a NIC among the VM's: `ethernet0` has the key 4000."""
+        return int(vms.nic_of(self.session, vm, name, mac).key) - 4000
 
     def _is_gone(self, image: str) -> bool:
         datastore, path = image.removeprefix("[").split("] ", 1)

@@ -260,7 +260,7 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
     backings = [device.backing for device in devices if getattr(getattr(device, "backing", None), "fileName", None)]
     disks = [device for device in devices if isinstance(device, vim.vm.device.VirtualDisk)]
     nics = [device for device in devices if isinstance(device, vim.vm.device.VirtualEthernetCard)]
-    images = [b.fileName for b in backings if isinstance(b, vim.vm.device.VirtualCdrom.IsoBackingInfo)]
+    images = _images(devices)
     path = row.get("config.files.vmPathName") or row.get("summary.config.vmPathName") or ""
     return VmLook(
         moid=ref._moId,
@@ -268,7 +268,8 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
         powered_on=row.get("runtime.powerState") == "poweredOn",
         path=path,
         marks={o.key: o.value for o in row.get("config.extraConfig") or [] if o.key.startswith(MARK)},
-        seed=own_seed(path, images),
+        seed=own_seed(path, list(images)),
+        seed_connected=images.get(own_seed(path, list(images)) or "", True),
         nics=tuple(VmNic(nic.macAddress or "", getattr(nic.backing, "deviceName", None) or "") for nic in nics),
         files=tuple(file for backing in backings for file in _chain(backing)),
         instance_uuid=row.get("config.instanceUuid") or "",
@@ -278,6 +279,13 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
         disks=tuple(VmDisk(getattr(disk.backing, "fileName", None) or "", _size(disk)) for disk in disks),
         booted=row.get("runtime.bootTime"),
     )
+
+
+def _images(devices: Sequence[Any]) -> dict[str, bool]:
+    """The images in a VM's CD-ROM drives, and whether they are connected."""
+    iso = vim.vm.device.VirtualCdrom.IsoBackingInfo
+    drives = [one for one in devices if isinstance(getattr(one, "backing", None), iso) and one.backing.fileName]
+    return {one.backing.fileName: bool(one.connectable is None or one.connectable.connected) for one in drives}
 
 
 def _size(disk: Any) -> int:

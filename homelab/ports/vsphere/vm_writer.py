@@ -33,6 +33,10 @@ class ApiVmWriter:
         """HEAD below /folder."""
         return storage.file_size(self.session, datastore, path)
 
+    def disk_whole(self, datastore: str, path: str) -> bool:
+        """GET and HEAD below /folder."""
+        return storage.disk_whole(self.session, datastore, path)
+
     def make_folder(self, datastore: str, path: str) -> None:
         """MakeDirectory."""
         storage.make_folder(self.session, datastore, path)
@@ -96,7 +100,7 @@ class ApiVmWriter:
         *,
         cpus: int | None,
         memory_mib: int | None,
-        network: str | None,
+        network: tuple[str, str] | None,
         seconds: float,
         progress: Progress,
     ) -> None:

@@ -171,14 +171,15 @@ def reconfigure_vm(
     device = vim.vm.device
     changes = []
     if network is not None:
-        nic = _nic(session, vm, name, network[0])
+        nic = nic_of(session, vm, name, network[0])
         nic.backing = device.VirtualEthernetCard.NetworkBackingInfo(deviceName=network[1])
         changes.append(device.VirtualDeviceSpec(operation="edit", device=nic))
     task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(numCPUs=cpus, memoryMB=memory_mib, deviceChange=changes))
     wait_for(session, task, f"changing the VM {name}", seconds=seconds, progress=progress)
 
 
-def _nic(session: Session, vm: Any, name: str, mac: str) -> Any:
+def nic_of(session: Session, vm: Any, name: str, mac: str) -> Any:
+    """The one NIC of a VM with a MAC. Raises Refused when there is none, or more than one."""
     cards = [one for one in vm.config.hardware.device if isinstance(one, vim.vm.device.VirtualEthernetCard)]
     found = [card for card in cards if (card.macAddress or "").lower() == mac.lower()]
     if len(found) != 1:

@@ -6,8 +6,6 @@ from homelab.engine.step import Blocked, Node, Planned, Step
 from homelab.errors import Refused
 from homelab.formats.guest.cloud_init import first_boot
 from homelab.lab import Lab
-from homelab.ports.vsphere.folders import delete_file
-from homelab.ports.vsphere.storage import small_file
 from homelab.ports.vsphere.vms import vmx_path
 from homelab.ports.world import World
 from homelab.steps.vms.image_paths import image_datastore, image_path
@@ -180,6 +178,6 @@ def _doubt(lab: Lab, target: str, making: Making, observed: VmState) -> str | No
 
 def _remove_note(world: World, change: RemoveNote) -> None:
     progress = world.progress(f"the note beside {change.target} is gone", TASK_SECONDS)
-    with world.session(change.host) as session:
-        if is_ours(change.making, small_file(session, change.making.datastore, change.path)):
-            delete_file(session, change.making.datastore, change.path, seconds=TASK_SECONDS, progress=progress)
+    with world.vm_writer(change.host) as writer:
+        if is_ours(change.making, writer.small_file(change.making.datastore, change.path)):
+            writer.delete_file(change.making.datastore, change.path, seconds=TASK_SECONDS, progress=progress)
