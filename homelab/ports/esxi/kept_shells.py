@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from homelab.errors import Unreachable
 from homelab.lab import EsxiHost
 from homelab.ports import ssh
 from homelab.ports.esxi.shell import START_SECONDS, login_of
@@ -32,8 +33,14 @@ class KeptShells:
                 return kept[0]
             if kept:
                 kept[1].close()
-            opened = ExitStack()
-            ssh.await_port(login_of(host), START_SECONDS, self._stop)
-            shell = opened.enter_context(ssh.connect(login_of(host), self._files, self._note))
-            self._kept[host.name] = (shell, opened)
-            return shell
+            try:
+                self._kept[host.name] = self._opened(host)
+            except Unreachable:
+                # After a boot the API may answer before sshd listens.
+                ssh.await_port(login_of(host), START_SECONDS, self._stop)
+                self._kept[host.name] = self._opened(host)
+            return self._kept[host.name][0]
+
+    def _opened(self, host: EsxiHost) -> tuple[ssh.Shell, ExitStack]:
+        stack = ExitStack()
+        return stack.enter_context(ssh.connect(login_of(host), self._files, self._note)), stack

@@ -1,5 +1,6 @@
 """One look at a host: five calls, all that the steps want to know about it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -72,7 +73,8 @@ def _look(session: Session) -> HostLook:
     modules = host["configManager"].kernelModuleSystem.QueryModules()
     services = host["config.service.service"]
     ntp = getattr(host.get("config.dateTimeInfo"), "ntpConfig", None)
-    licence, api_writes = _licence([one for found in licences for one in found])
+    known = [one for found in licences for one in found]
+    licence, api_writes = _licence(known)
     return HostLook(
         version=host["config.product.version"],
         build=host["config.product.build"],
@@ -98,6 +100,7 @@ def _look(session: Session) -> HostLook:
         clock_error=session.clock_error,
         licence=licence,
         api_writes=api_writes,
+        most_cpus=_most_cpus(known),
     )
 
 
@@ -147,6 +150,14 @@ def _licence(licences: Sequence[Any]) -> tuple[str, bool]:
     if not used:
         return "", True
     return ", ".join(licence.name for licence in used), any(_lets_write(licence) for licence in used)
+
+
+def _most_cpus(licences: Sequence[Any]) -> int | None:
+    """The feature `vsmp:8` is `Up to 8-way virtual SMP` (esxi-recordings, licence)."""
+    used = [licence for licence in licences if licence.used] or list(licences)
+    features = [getattr(p.value, "key", None) or "" for one in used for p in one.properties or [] if p.key == "feature"]
+    found = [re.fullmatch(r"vsmp:(\d+)", feature) for feature in features]
+    return max((int(one[1]) for one in found if one), default=None)
 
 
 def _lets_write(licence: Any) -> bool:
