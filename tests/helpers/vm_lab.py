@@ -140,7 +140,7 @@ class HostsOnNas:
 def make_free(host: Host) -> None:
     """The free licence, and SSH switched on at the console for good: the API cannot start it."""
     host.licence = "free"
-    host.services["TSM-SSH"].running, host.services["TSM-SSH"].policy = True, "on"
+    host.services.set("TSM-SSH", running=True, policy="on")
     host.auto_backup.keep()
 
 
