@@ -126,14 +126,7 @@ class RemoteFiles:
         with recorded(self._shell.files, "sftp", login.name, f"{verb} {what}", writes=True):
             try:
                 yield self._client()
-            except paramiko.SSHException as error:
-                raise Unreachable(
-                    f"no file transfer over SSH: {error or type(error).__name__}",
-                    where=login.where,
-                    advice="ESXi's sshd offers SFTP unless somebody took the line `Subsystem sftp` out of "
-                    "/etc/ssh/sshd_config; check that, and run again",
-                ) from error
-            except (EOFError, ConnectionError, TimeoutError) as error:
+            except (EOFError, ConnectionError, TimeoutError, paramiko.SSHException) as error:
                 raise self._broken(f"{verb} {what}", error) from error
             except OSError as error:
                 if self._shell.alive:
@@ -142,11 +135,24 @@ class RemoteFiles:
 
     def _client(self) -> paramiko.SFTPClient:
         if self._open is None:
-            self._open = self._shell.open_sftp()
+            self._open = self._opened()
             channel = self._open.get_channel()
             if channel is not None:
                 channel.settimeout(self._shell.login.timeout)
         return self._open
+
+    def _opened(self) -> paramiko.SFTPClient:
+        try:
+            return self._shell.open_sftp()
+        except paramiko.SSHException as error:
+            if not self._shell.alive:
+                raise
+            raise Unreachable(
+                f"no file transfer over SSH: {error or type(error).__name__}",
+                where=self._shell.login.where,
+                advice="ESXi's sshd offers SFTP unless somebody took the line `Subsystem sftp` out of "
+                "/etc/ssh/sshd_config; check that, and run again",
+            ) from error
 
     def _broken(self, what: str, error: Exception) -> Unreachable:
         return Unreachable(

@@ -27,7 +27,7 @@ from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell import dispatch, files
 from homelab.rehearsal.shell.algorithms import new_host_key, offer
 from homelab.rehearsal.shell.call import Answer
-from homelab.rehearsal.shell.sftp import SftpFiles
+from homelab.rehearsal.shell.sftp import SftpFiles, SftpServer
 from homelab.rehearsal.state.harm import reset
 
 __all__ = ["ShellFace", "new_host_key"]
@@ -118,7 +118,7 @@ class ShellFace:
         transport.set_log_channel(LOG)
         offer(transport, self.host.version)
         transport.add_server_key(self.host_key)
-        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, SftpFiles)
+        transport.set_subsystem_handler("sftp", SftpServer, SftpFiles)
         with self._lock:
             if self._listener is not listener:
                 connection.close()

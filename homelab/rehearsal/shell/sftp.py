@@ -4,6 +4,7 @@ Refusals that SFTP 3 has no word for (a folder that is not empty, a file that is
 failure, as sftp-server makes of every errno that it does not know (errno_to_portable).
 """
 
+import contextlib
 import os
 import stat
 import time
@@ -27,6 +28,18 @@ FOLDER = stat.S_IFDIR | 0o755
 TEXT = stat.S_IFREG | 0o644
 GUEST_WRITES = ".vmdk.d"
 Seen = TypeVar("Seen")
+
+
+class SftpServer(paramiko.SFTPServer):
+    """What sshd starts for the subsystem; it ends with status 0, which scp waits for."""
+
+    def finish_subsystem(self) -> None:
+        """The client is done."""
+        super().finish_subsystem()
+        channel: Any = self.sock
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            channel.send_exit_status(0)
+            channel.close()
 
 
 class SftpFiles(paramiko.SFTPServerInterface):

@@ -237,6 +237,7 @@ def test_under_the_free_licence_everything_goes_over_ssh(tmp_path: Path) -> None
 
 def test_the_free_licence_with_ssh_off_says_where_to_switch_it_on(bench: Bench) -> None:
     bench.harm("free-licence")
+    bench.host.services.set("TSM-SSH", running=False, policy="off")
     failure = only_failure(bench.bring(), "nfs-datastore")
     assert "the API only reads (vSphere 6 Hypervisor), and SSH is off" in failure["what"]
     assert "Troubleshooting Options, Enable SSH" in failure["advice"]
