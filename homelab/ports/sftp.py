@@ -41,12 +41,20 @@ class RemoteFiles:
                 self._open.close()
 
     def write(
-        self, path: str, file: BinaryIO, size: int, progress: Transferred | None = None, *, new: bool = False
+        self,
+        path: str,
+        file: BinaryIO,
+        size: int,
+        progress: Transferred | None = None,
+        *,
+        new: bool = False,
+        mode: int | None = MODE,
     ) -> None:
         """Write `size` bytes into a file in a folder that is there; its size is asked for afterwards.
 
-        Over one that is there, unless it is to be `new`: then Refused. Interrupted between two blocks of a file that
-        has more than one: what lies there then is half a file.
+        Over one that is there, unless it is to be `new`: then Refused. A file of the host's own keeps the mode that it
+        has (`mode` None): its sticky bit has it kept over a boot. Interrupted between two blocks of a file that has
+        more than one: what lies there then is half a file.
         """
         with self._doing("PUT", path) as client:
             if new and _stat(client, path) is not None:
@@ -56,7 +64,8 @@ class RemoteFiles:
                     advice="Look what it is, and move, rename or delete it yourself; then run again",
                 )
             with client.open(path, "wxb" if new else "wb") as target:
-                target.chmod(MODE)  # before there is anything in it
+                if mode is not None:
+                    target.chmod(mode)  # before there is anything in it
                 target.set_pipelined(True)
                 self._send(path, file, size, target, progress)
             found = client.stat(path).st_size

@@ -171,7 +171,7 @@ class World:
                 yield ApiWriter(session)
         else:
             with self.shell(host) as shell:
-                yield ShellWriter(shell)
+                yield ShellWriter(shell, self.host(host).version)
 
     @contextmanager
     def vm_writer(self, host: str) -> Iterator[VmWriter]:

@@ -72,7 +72,7 @@ class ServedHost:
         self._fill_disks()
         self.api = SoapFace(self.host, port=wanted.api_port)
         self.shell = ShellFace(self.host, first, wanted.ssh_port)
-        self._api_up = False
+        self._api_up = self._there = False
         self._over = threading.Event()
         self.host.power.on_down = self._down
         self.host.power.on_up = self._up
@@ -105,6 +105,7 @@ class ServedHost:
         self._address = IPv4Address(self.host.settings.network.address)
         self.api.address = self.shell.address = self.host.settings.network.address
         self.network.add_address(self._address)
+        self._there = True
         self._adjust()
 
     def _move(self) -> None:
@@ -121,6 +122,7 @@ class ServedHost:
 
     def _down(self) -> None:
         with self.host.lock:
+            self._there = False
             self.shell.stop()
             if self._api_up:
                 self.api.stop()
@@ -136,7 +138,8 @@ class ServedHost:
 
     def _adjust(self) -> None:
         with self.host.lock:
-            if self._over.is_set() or not self.host.power.reachable:
+            # A boot is over a moment before its address is there.
+            if self._over.is_set() or not self.host.power.reachable or not self._there:
                 return
             if self.host.power.api_ready and not self._api_up:
                 self.api.start()

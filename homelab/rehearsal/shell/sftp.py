@@ -17,6 +17,7 @@ from paramiko import sftp as codes
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell import files
+from homelab.rehearsal.shell.time_programs import NTP_CONF, edit, is_text
 from homelab.rehearsal.state.refusals import Refusal, RootSquashed
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class SftpFiles(paramiko.SFTPServerInterface):
         """Open a file; to write, only below a datastore."""
         if not flags & (os.O_WRONLY | os.O_RDWR):
             return self._look(lambda: _Reading(self.host, path))
+        if path == NTP_CONF and is_text(self.host):
+            return _Editing(self, flags)
         opened: list[_Writing] = []
 
         def begin(file: Path, label: str) -> int:
@@ -221,6 +224,22 @@ class _Reading(paramiko.SFTPHandle):
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+class _Editing(paramiko.SFTPHandle):
+    """/etc/ntp.conf, written anew: the one text of the host that is simulated so."""
+
+    def __init__(self, server: SftpFiles, flags: int) -> None:
+        super().__init__(flags)
+        self._server, self._text = server, bytearray()
+
+    def write(self, offset: int, data: bytes) -> int:  # type: ignore[override]
+        self._text[offset : offset + len(data)] = data
+        return OK
+
+    def close(self) -> None:
+        edit(self._server.host, self._text.decode(errors="replace"))
+        self._server.wrote("sftp PUT")
 
 
 class _Writing(paramiko.SFTPHandle):
