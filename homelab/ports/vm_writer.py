@@ -19,6 +19,10 @@ class VmWriter(Protocol):
     def where(self) -> str:
         """The host as errors show it."""
 
+    @property
+    def host(self) -> str:
+        """The host's name."""
+
     # -- reads that a write begins with
 
     def list_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder | None:
@@ -68,8 +72,11 @@ class VmWriter(Protocol):
     def create_vm(self, spec: VmSpec, *, seconds: float, progress: Progress) -> None:
         """Create a VM around a disk that exists. HostFault or Refused when its .vmx is there already."""
 
+    def register(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
+        """Take one that lies on a datastore into the inventory."""
+
     def power_on(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
-        """Switch it on."""
+        """Switch it on. Whether it was moved or copied, it is asked on another host: it was moved."""
 
     def power_off(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
         """Pull its plug; nothing happens when it is off."""

@@ -5,6 +5,8 @@ there, and the text of `getallvms` may hold whatever somebody wrote into an anno
 """
 
 import io
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from threading import Event
 from typing import Any, BinaryIO
@@ -23,6 +25,9 @@ from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.storage import Transferred
 from homelab.ports.vsphere.tasks import Progress
 from homelab.ports.vsphere.vms import VmSpec
+
+# How often a VM that does not come on is asked why.
+LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,11 @@ class ShellVmWriter:
     def where(self) -> str:
         """The host as errors show it."""
         return self.shell.login.where
+
+    @property
+    def host(self) -> str:
+        """The host's name."""
+        return self.session.host.name
 
     def list_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder | None:
         """Over the API."""
@@ -127,15 +137,16 @@ class ShellVmWriter:
         self.files.write(commands.volume_path(spec.path), io.BytesIO(text), len(text), new=True)
         self._typed.must(commands.register(spec.path), seconds, progress)
 
+    def register(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
+        """`solo/registervm`, which has the name as its second argument."""
+        self._typed.must([*commands.register(path), name], seconds, progress)
+
     def power_on(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
         """`vmsvc/power.on`, after an image that was ejected while the VM ran is out of its .vmx too."""
         vm = vms.registered(self.session, path, name)
-        if gone := [drive for drive in _drives(vm) if self._is_gone(drive.backing.fileName)]:
+        if gone := [drive for drive in _drives(vm) if _is_gone(self.session, drive.backing.fileName)]:
             self._rewrite(vm, path, {key: value for drive in gone for key, value in _emptied(drive).items()})
-        try:
-            output = self._typed.run(commands.of_vm("power.on", vm._moId), seconds, progress)
-        except Unreachable as error:
-            raise self._asked(vm, name, error) from error
+        output = _switched_on(self._typed, vm, name, seconds, progress)
         if output.status != 0 or not self.is_on(path, name):
             raise self._typed.refused(f"the VM {name} was not switched on", output)
 
@@ -179,7 +190,7 @@ class ShellVmWriter:
     ) -> None:
         """Another .vmx for a VM that is off, and `vmsvc/reload`."""
         vm = vms.registered(self.session, path, name)
-        nic = {} if network is None else new_vmx.nic_on(network[1], self._nic(vm, name, network[0]))
+        nic = {} if network is None else new_vmx.nic_on(network[1], _place(self.session, vm, name, network[0]))
         self._rewrite(vm, path, {**new_vmx.sizes(cpus, memory_mib), **nic})
 
     def eject(self, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
@@ -217,26 +228,46 @@ class ShellVmWriter:
         self.files.rename(f"{place}~", place)
         self.shell.must(commands.of_vm("reload", vm._moId), writes=True)
 
-    def _nic(self, vm: Any, name: str, mac: str) -> int:
-        """The place of a NIC among the VM's: `ethernet0` has the key 4000."""
-        return int(vms.nic_of(self.session, vm, name, mac).key) - 4000
 
-    def _is_gone(self, image: str) -> bool:
-        datastore, path = image.removeprefix("[").split("] ", 1)
-        return self.file_size(datastore, path) is None
-
-    def _asked(self, vm: Any, name: str, error: Unreachable) -> HostFault | Unreachable:
-        """A VM that asks a question does not come on before somebody answers."""
-        if not self.shell.alive:
-            return error
-        said = self.shell.run(commands.of_vm("message", vm._moId)).stdout.strip()
-        if not said or said.startswith("No message"):
-            return error
-        return HostFault(
-            f"the VM {name} asks before it comes on: {said}",
-            where=self.where,
+def _switched_on(typed: Typed, vm: Any, name: str, seconds: float, progress: Progress) -> Output:
+    """`vmsvc/power.on` does not end while the VM asks something: meanwhile it is asked over the API what that is."""
+    with ThreadPoolExecutor(1) as beside:
+        argv = commands.of_vm("power.on", vm._moId)
+        ended = beside.submit(copy_context().run, typed.run, argv, seconds, progress)
+        while not wait([ended], LOOK_SECONDS).done:
+            _answer(typed, vm, progress)
+    try:
+        return ended.result()
+    except Unreachable as error:
+        question = vm.runtime.question if typed.shell.alive else None
+        if question is None:
+            raise
+        raise HostFault(
+            f"the VM {name} asks before it comes on: {question.text}",
+            where=typed.shell.login.where,
             advice="Answer it in the host's web page, or with vim-cmd vmsvc/message; then run again",
-        )
+        ) from error
+
+
+def _answer(typed: Typed, vm: Any, progress: Progress) -> None:
+    question = vm.runtime.question
+    if question is None:
+        return
+    moved = vms.moved_choice(question)
+    if moved is None:
+        progress(f"the VM asks: {question.text}")
+    else:
+        typed.shell.run(commands.of_vm("message", vm._moId, question.id, moved), writes=True)
+
+
+def _place(session: Session, vm: Any, name: str, mac: str) -> int:
+    """The place of a NIC among the VM's: `ethernet0` has the key 4000."""
+    return int(vms.nic_of(session, vm, name, mac).key) - 4000
+
+
+def _is_gone(session: Session, image: str) -> bool:
+    datastore, path = image.removeprefix("[").split("] ", 1)
+    return storage.file_size(session, datastore, path) is None
 
 
 def _drives(vm: Any) -> list[Any]:

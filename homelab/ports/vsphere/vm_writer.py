@@ -21,6 +21,11 @@ class ApiVmWriter:
         """The host as errors show it."""
         return self.session.where
 
+    @property
+    def host(self) -> str:
+        """The host's name."""
+        return self.session.host.name
+
     def list_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder | None:
         """SearchDatastore_Task."""
         return folders.list_folder(self.session, datastore, path, seconds=seconds, progress=progress)
@@ -72,6 +77,10 @@ class ApiVmWriter:
     def create_vm(self, spec: VmSpec, *, seconds: float, progress: Progress) -> None:
         """CreateVM_Task."""
         vms.create_vm(self.session, spec, seconds=seconds, progress=progress)
+
+    def register(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
+        """RegisterVM_Task."""
+        vms.register_vm(self.session, path, name, seconds=seconds, progress=progress)
 
     def power_on(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
         """PowerOnVM_Task."""

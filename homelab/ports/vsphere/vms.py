@@ -112,15 +112,21 @@ def power_on(session: Session, path: str, name: str, *, seconds: float, progress
     vm = registered(session, path, name)
 
     def answer(question: Any) -> None:
-        moved = [choice.key for choice in question.choice.choiceInfo if "moved" in (choice.label or "").lower()]
-        if question.text.startswith(MOVED_OR_COPIED) and moved:
-            vm.AnswerVM(question.id, moved[0])
+        moved = moved_choice(question)
+        if moved is not None:
+            vm.AnswerVM(question.id, moved)
         else:
             progress(f"the VM asks: {question.text}")
 
     watch = Watch(vm, "runtime.question", answer)
     task = vm.PowerOnVM_Task()
     wait_for(session, task, f"switching the VM {name} on", seconds=seconds, progress=progress, watch=watch)
+
+
+def moved_choice(question: Any) -> str | None:
+    """The answer that a VM was moved, where it asks whether it was moved or copied; None to any other question."""
+    moved = [choice.key for choice in question.choice.choiceInfo if "moved" in (choice.label or "").lower()]
+    return str(moved[0]) if question.text.startswith(MOVED_OR_COPIED) and moved else None
 
 
 def register_vm(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:

@@ -255,13 +255,25 @@ def test_a_silent_host_may_have_registered_the_vmx(tmp_path: Path, monkeypatch: 
         assert tree(at.nas, "homelab") == before
 
 
-def test_a_question_is_told_in_its_own_words(at: HostsOnNas, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A VM whose folder moved asks whether it was moved or copied, and does not come on before that is answered."""
+def as_moved(at: HostsOnNas) -> None:
+    """A VM whose .vmx was written for another place: it asks whether it was moved or copied when it is switched on."""
     assert not at.bring(*VM_STEPS).counts.failed
     off(at.host())
     [vm] = at.host().registered_vms.values()
     vm.location = "56 4d 00 00 00 00 00 00-00 00 00 00 00 00 00 00"
     at.host().vms.rewrite_vmx(vm)
+
+
+def test_a_vm_that_asks_is_told_that_it_was_moved(at: HostsOnNas) -> None:
+    as_moved(at)
+    ended = at.bring("vm")
+    assert not ended.counts.failed, ended.events
+    assert look(at).powered_on and look(at).original
+
+
+def test_another_question_is_told_in_its_own_words(at: HostsOnNas, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_moved(at)
+    monkeypatch.setattr("homelab.ports.vsphere.vms.MOVED_OR_COPIED", "msg.another")
     monkeypatch.setattr("homelab.steps.vms.vm_power.TASK_SECONDS", 1.0)
     [failure] = at.bring("vm").said("failed", "vm")
     assert "asks before it comes on" in failure["what"]
