@@ -91,8 +91,9 @@ class ServedHost:
 
     def wire(self) -> dict[str, int]:
         """How many calls, transfers and commands arrived so far, as the toolkit's record counts them."""
+        files = sum(count for label, count in self.shell.calls.items() if label.startswith("sftp "))
         arrived = {"soap": self.api.calls, "http": self.api.transfers, "ssh": self.shell.calls}
-        return {kind: counts.total() for kind, counts in arrived.items()}
+        return {kind: counts.total() - (files if kind == "ssh" else 0) for kind, counts in arrived.items()}
 
     def stop(self) -> None:
         """Be gone."""

@@ -156,11 +156,6 @@ def detach_image(session: Session, path: str, name: str, image: str, *, seconds:
         wait_for(session, task, f"taking {image} out of {name}", seconds=seconds, progress=progress)
 
 
-def shut_down_guest(session: Session, moid: str) -> None:
-    """Ask a guest to shut itself down; returns at once."""
-    session.managed(vim.VirtualMachine, moid).ShutdownGuest()
-
-
 def reconfigure_vm(
     session: Session,
     path: str,
