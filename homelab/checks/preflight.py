@@ -17,6 +17,7 @@ from homelab.ports.world import World
 from homelab.steps.hosts.driver_guards import remarks
 from homelab.steps.hosts.first_boot import CLOCK_SECONDS, clock_words
 from homelab.steps.hosts.nic_drivers import fixable, in_doubt, lost_at_boot, names, needs_fix
+from homelab.steps.vms.allowed import Allowed
 from homelab.steps.vms.placement import placement
 
 GIB = 1 << 30
@@ -86,6 +87,11 @@ def _host(lab: Lab, name: str) -> list[Check]:
             "Give the VMs less (vm_memory_mib), or place some elsewhere (vm_host)",
             _memory,
         ),
+        of_host(
+            f"the licence of {name} allows its VMs their CPUs",
+            "Give the VMs fewer (vm_cpus), or assign another licence",
+            _cpus,
+        ),
         of_host(f"the configuration of {name} is kept here", "See the answer", _backup),
     ]
 
@@ -120,7 +126,15 @@ def _writable(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
     if look.api_writes:
         return Answer(True, "over its API")
     ssh = look.services.get("TSM-SSH", False)
-    return Answer(ssh, f"the API only reads ({look.licence}); SSH is {'on' if ssh else 'off'}")
+    return Answer(ssh, f"the API only reads ({look.licence}); {'over SSH' if ssh else 'and SSH is off'}")
+
+
+def _cpus(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
+    """Whether the licence allows every VM its CPUs; they would be made, and never come on."""
+    allowed, placed = Allowed.at(look), placement(lab)
+    wrong = [allowed.too_many(vm) for vm in lab.vms if vm.managed and placed.get(vm.name) == name]
+    limit = "no limit" if allowed.cpus is None else f"{allowed.cpus} a VM"
+    return Answer(not any(wrong), "; ".join(filter(None, wrong)) or limit)
 
 
 def _memory(world: World, lab: Lab, name: str, look: HostLook) -> Answer:

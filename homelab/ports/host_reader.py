@@ -98,6 +98,11 @@ class HostReader:
         with self._session() as session:
             return file_size(session, datastore, path)
 
+    def has_file(self, datastore: str, path: str) -> bool:
+        """Whether a datastore, seen through the host, has a file with something in it."""
+        with self._session() as session:
+            return bool(file_size(session, datastore, path))
+
     def disk_whole(self, datastore: str, path: str) -> bool:
         """Whether a disk lies on a datastore, with all its data."""
         with self._session() as session:

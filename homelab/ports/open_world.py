@@ -13,8 +13,9 @@ from homelab.lab import EsxiHost, Lab
 from homelab.ports import ssh
 from homelab.ports.ansible.inventory import Vault
 from homelab.ports.ansible.sources import role_digest
+from homelab.ports.esxi.kept_shells import KeptShells
 from homelab.ports.esxi.shell import SERVICE as SSH
-from homelab.ports.esxi.shell import backup_path, esxi_shell
+from homelab.ports.esxi.shell import backup_path
 from homelab.ports.files.data import data_folder
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.files.named import named_file, sha256_of, text_of
@@ -40,6 +41,7 @@ def open_world(
     """The world of one run. Nothing is asked before a step asks."""
     stop = threading.Event()
     hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, note, stop))
+    shells = KeptShells(files, note, stop)
     exports = Looks(lambda _: look_at_export(lab.nfs[0], [host.address for host in lab.esxi], files))
     world: World
 
@@ -58,17 +60,20 @@ def open_world(
         _vm_hosts={},
         _hosts=hosts,
         _guests=Looks(look_at_guest),
-        _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts)),
+        _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts, shells)),
         _role_digests=Looks(functools.partial(role_digest, data_folder("playbooks"))),
         _file_digests=Looks(lambda path: sha256_of(named_file(inventories[0], path))),
         _file_texts=Looks(lambda path: text_of(named_file(inventories[0], path))),
         _copies=Copies(),
+        _shells=shells,
         _told=set(),
     )
     return world
 
 
-def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts: Looks[HostLook], name: str) -> Path:
+def _keep_backup(
+    lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts: Looks[HostLook], shells: KeptShells, name: str
+) -> Path:
     """Before the first write ever to a host its configuration is kept here: sticks die."""
     if kept := files.backups_of(name):
         return kept[-1]
@@ -77,8 +82,7 @@ def _keep_backup(lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts:
         with open_session(host, files, note) as session:
             path = files.keep_backup(name, configuration_backup(session))
     else:
-        with esxi_shell(host, True, files, note) as shell:
-            made = backup_path(shell)
+        made = backup_path(shells.get(host))
         with open_session(host, files, note) as session:
             path = files.keep_backup(name, download(session, made))
     note(f"{name} is about to be changed for the first time; its configuration is kept in {path}")

@@ -1,6 +1,7 @@
 """The door to SSH: one connection at a time, host keys by pins, commands as lists of arguments."""
 
 import logging
+import re
 import shlex
 import socket
 import threading
@@ -23,6 +24,9 @@ from homelab.ports.files.trust_files import host_key_changed
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 MOST = 4 << 20
 PIECE = 1 << 16
+# How often an interruption is looked for, and how long a command may take to end once we were interrupted.
+LOOK_SECONDS = 0.25
+GRACE_SECONDS = 20.0
 # Of what a command that failed printed, in characters.
 SHOWN = 2000
 
@@ -79,8 +83,36 @@ class _TooMuch(Exception):
     """A command printed more than MOST bytes."""
 
 
-def _read(channel: paramiko.Channel, end: float) -> Output:
-    """Both streams and the exit status. Raises TimeoutError once `end` (monotonic) has passed, _TooMuch."""
+class _Stopped(Exception):
+    """We were interrupted, and the command did not end in the moment that it was given."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a long command is watched with: `heard` gets what it printed last, `stop` is set when we are interrupted."""
+
+    heard: Callable[[str], None]
+    stop: threading.Event
+
+
+def _wait(event: threading.Event, end: float, watch: Watch | None) -> None:
+    """Raises TimeoutError once `end` (monotonic) has passed, _Stopped a moment after an interruption."""
+    if watch is None:
+        if not event.wait(max(0.0, end - time.monotonic())):
+            raise TimeoutError
+        return
+    stopped: float | None = None
+    while not event.wait(min(LOOK_SECONDS, max(0.0, end - time.monotonic()))):
+        now = time.monotonic()
+        stopped = stopped or (now if watch.stop.is_set() else None)
+        if stopped and now > stopped + GRACE_SECONDS:
+            raise _Stopped
+        if now > end:
+            raise TimeoutError
+
+
+def _read(channel: paramiko.Channel, end: float, watch: Watch | None) -> Output:
+    """Both streams and the exit status. Raises TimeoutError once `end` (monotonic) has passed, _TooMuch, _Stopped."""
     said: tuple[bytearray, bytearray] = (bytearray(), bytearray())
     over = (threading.Event(), threading.Event())
 
@@ -89,17 +121,23 @@ def _read(channel: paramiko.Channel, end: float) -> Output:
         with suppress(OSError):
             while len(into) <= MOST and (piece := read(PIECE)):
                 into += piece
+                if watch and (last := _last_words(piece)):
+                    watch.heard(last)
         ended.set()
 
     channel.settimeout(max(0.0, end - time.monotonic()))
     for read, into, ended in zip((channel.recv, channel.recv_stderr), said, over, strict=True):
         threading.Thread(target=drain, args=(read, into, ended), daemon=True).start()
     for event in (*over, channel.status_event):
-        if not event.wait(max(0.0, end - time.monotonic())):
-            raise TimeoutError
+        _wait(event, end, watch)
         if max(map(len, said)) > MOST:
             raise _TooMuch
     return Output(channel.exit_status, _text(said[0]), _text(said[1]))
+
+
+def _last_words(piece: bytes) -> str:
+    """What stands last in a piece of output; programs write their progress over itself."""
+    return next((line.strip() for line in reversed(re.split(r"[\r\n]+", _text(piece))) if line.strip()), "")
 
 
 class Shell:
@@ -110,25 +148,53 @@ class Shell:
         self._files = files
         self.login = login
 
+    @property
+    def alive(self) -> bool:
+        """Whether the connection still stands, as far as this side knows."""
+        transport = self._client.get_transport()
+        return transport is not None and transport.is_active()
+
+    @property
+    def files(self) -> HomeFiles:
+        """Where what is done is recorded."""
+        return self._files
+
+    def open_sftp(self) -> paramiko.SFTPClient:
+        """The file transfer of this connection. Raises what paramiko raises: sftp.py is its door."""
+        return self._client.open_sftp()
+
     def run(
-        self, argv: Sequence[str], *, stdin: str = "", writes: bool = False, seconds: float | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        writes: bool = False,
+        seconds: float | None = None,
+        watch: Watch | None = None,
     ) -> Output:
         """Run one command, within `seconds` (the login's timeout unless told). Raises Unreachable, HostFault.
 
-        Unreachable when the line breaks or the time is up: the command itself may still be running there.
+        Unreachable when the line breaks or the time is up: the command itself may still be running there. Interrupted
+        where it is watched, and did not end in the moment that it was given.
         """
         limit = self.login.timeout if seconds is None else seconds
         with recorded(self._files, "ssh", self.login.name, shlex.join(argv), writes=writes):
-            return self._run(argv, stdin, limit)
+            return self._run(argv, stdin, limit, watch)
 
-    def _run(self, argv: Sequence[str], stdin: str, seconds: float) -> Output:
+    def _run(self, argv: Sequence[str], stdin: str, seconds: float, watch: Watch | None = None) -> Output:
         end = time.monotonic() + seconds
         try:
             to, out, _ = self._client.exec_command(shlex.join(argv), timeout=seconds)
             with closing(out.channel):
                 to.write(stdin)
                 out.channel.shutdown_write()
-                return _read(out.channel, end)
+                return _read(out.channel, end, watch)
+        except _Stopped:
+            raise Interrupted(
+                f"interrupted, and the host may go on with `{shlex.join(argv)}` by itself",
+                where=self.login.where,
+                advice="Run again a little later; it goes on where it stopped",
+            ) from None
         except _TooMuch:
             raise HostFault(
                 f"`{shlex.join(argv)}` printed more than {MOST >> 20} MiB",
@@ -148,9 +214,17 @@ class Shell:
                 advice="Check that the machine is on, and run again",
             ) from error
 
-    def must(self, argv: Sequence[str], *, stdin: str = "", writes: bool = False, seconds: float | None = None) -> str:
+    def must(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        writes: bool = False,
+        seconds: float | None = None,
+        watch: Watch | None = None,
+    ) -> str:
         """The output of a command that has to succeed. Raises HostFault with its own words."""
-        output = self.run(argv, stdin=stdin, writes=writes, seconds=seconds)
+        output = self.run(argv, stdin=stdin, writes=writes, seconds=seconds, watch=watch)
         if output.status != 0:
             said = (output.stderr.strip() or output.stdout.strip() or "nothing").replace("\n", " ")[:SHOWN]
             raise HostFault(

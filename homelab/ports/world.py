@@ -16,9 +16,11 @@ from homelab.lab import EsxiHost, Lab
 from homelab.ports import ssh
 from homelab.ports.ansible import play as ansible
 from homelab.ports.ansible.inventory import Vault
+from homelab.ports.esxi.kept_shells import KeptShells
 from homelab.ports.esxi.shell import SERVICE as SSH
 from homelab.ports.esxi.shell import esxi_shell, switch_off
 from homelab.ports.esxi.shell_writer import ShellWriter
+from homelab.ports.esxi.vm_writer import ShellVmWriter
 from homelab.ports.files.data import data_folder
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.files.record import recorded
@@ -28,9 +30,12 @@ from homelab.ports.host_writer import HostWriter
 from homelab.ports.lan import Lan
 from homelab.ports.looks import Looks
 from homelab.ports.run_context import RunContext
+from homelab.ports.sftp import RemoteFiles
+from homelab.ports.vm_writer import VmWriter
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
 from homelab.ports.vsphere.vm_look import the_one
+from homelab.ports.vsphere.vm_writer import ApiVmWriter
 
 PLAY_SECONDS = 1800.0
 GUEST_SSH_PORT = 22
@@ -62,6 +67,7 @@ class World:
     _file_digests: Looks[str]
     _file_texts: Looks[str]
     _copies: "Copies"
+    _shells: KeptShells
     _told: set[str]
 
     def at(self, report: Report) -> "World":
@@ -76,11 +82,8 @@ class World:
 
     def host_at(self, name: str, address: str) -> HostLook:
         """One look at a host at another address than its own, not kept."""
-        with open_session(self._host_at(name, address), self.files, self.note) as session:
+        with open_session(_at(self._known.host(name), address), self.files, self.note) as session:
             return look(session)
-
-    def _host_at(self, name: str, address: str) -> EsxiHost:
-        return self._known.host(name).model_copy(update={"address": IPv4Address(address)})
 
     def reachable_hosts(self) -> dict[str, HostLook]:
         """The looks of all hosts that answer."""
@@ -155,7 +158,7 @@ class World:
     def session_at(self, host: str, address: str) -> Iterator[Session]:
         """A vSphere session at a host that is still at another address than its own."""
         try:
-            with open_session(self._host_at(host, address), self.files, self.note, self.run.stop) as session:
+            with open_session(_at(self._known.host(host), address), self.files, self.note, self.run.stop) as session:
                 yield session
         finally:
             self._hosts.forget(host)
@@ -163,16 +166,30 @@ class World:
     @contextmanager
     def writer(self, host: str) -> Iterator[HostWriter]:
         """Whatever the licence lets write to a host: its API, else its shell."""
-        look = self.host(host)
-        if look.api_writes:
+        if self._api_writes(host):
             with self.session(host) as session:
                 yield ApiWriter(session)
-            return
-        if host not in self._told:
+        else:
+            with self.shell(host) as shell:
+                yield ShellWriter(shell, self.host(host).version)
+
+    @contextmanager
+    def vm_writer(self, host: str) -> Iterator[VmWriter]:
+        """The same for the host's VMs and their files."""
+        if self._api_writes(host):
+            with self.session(host) as session:
+                yield ApiVmWriter(session)
+        else:
+            with self.shell(host) as shell, self.session(host) as session, RemoteFiles(shell, self.run.stop) as files:
+                yield ShellVmWriter(session, shell, files, self.run.stop)
+
+    def _api_writes(self, host: str) -> bool:
+        """Whether the licence lets the API write; where it does not, that is told once."""
+        look = self.host(host)
+        if not look.api_writes and host not in self._told:
             self._told.add(host)
             self.note(f"{host}: the API only reads ({look.licence}); changes go over SSH")
-        with self.shell(host) as shell:
-            yield ShellWriter(shell)
+        return look.api_writes
 
     @contextmanager
     def copying(self, host: str, datastore: str) -> Iterator[None]:
@@ -182,7 +199,7 @@ class World:
 
     @contextmanager
     def shell(self, host: str) -> Iterator[ssh.Shell]:
-        """The ESXi shell of a host; SSH is left as it was found."""
+        """The ESXi shell of a host; SSH is left as it was found. One connection a run where nothing else writes."""
         look = self.host(host)
         if not look.api_writes and not look.services.get(SSH, False):
             raise Refused(
@@ -193,6 +210,9 @@ class World:
         running = look.services.get(SSH, False)
         self._backups.get(host)
         try:
+            if not look.api_writes:
+                yield self._shells.get(self._known.host(host))
+                return
             with esxi_shell(
                 self._known.host(host),
                 running,
@@ -234,7 +254,7 @@ class World:
             limit=target,
             skip=skip,
             inventories=self.inventories,
-            variables={**variables, **key, "ansible_ssh_common_args": self._pinned_keys()},
+            variables={**variables, **key, "ansible_ssh_common_args": _pinned_keys(self.files)},
             environment={"ANSIBLE_HOST_KEY_CHECKING": "1"},
             seconds=PLAY_SECONDS,
             vault=self._vault,
@@ -250,10 +270,6 @@ class World:
         finally:
             self._guests.forget(target)
             self.lan.exports.forget(target)
-
-    def _pinned_keys(self) -> str:
-        option = ssh.file_option("UserKnownHostsFile", self.files.trust.known_hosts)
-        return f"-o {shlex.quote(option)} -o StrictHostKeyChecking=yes"
 
     # -- waiting
 
@@ -275,6 +291,16 @@ class World:
         """A reporter of the last answer of something that waits by itself (a task, a transfer)."""
         deadline = at(seconds)
         return lambda last: self.waiting(sentence, deadline, last)
+
+
+def _at(host: EsxiHost, address: str) -> EsxiHost:
+    """A host that is still at another address than its own."""
+    return host.model_copy(update={"address": IPv4Address(address)})
+
+
+def _pinned_keys(files: HomeFiles) -> str:
+    option = ssh.file_option("UserKnownHostsFile", files.trust.known_hosts)
+    return f"-o {shlex.quote(option)} -o StrictHostKeyChecking=yes"
 
 
 class Copies:

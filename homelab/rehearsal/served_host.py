@@ -72,7 +72,7 @@ class ServedHost:
         self._fill_disks()
         self.api = SoapFace(self.host, port=wanted.api_port)
         self.shell = ShellFace(self.host, first, wanted.ssh_port)
-        self._api_up = False
+        self._api_up = self._there = False
         self._over = threading.Event()
         self.host.power.on_down = self._down
         self.host.power.on_up = self._up
@@ -91,8 +91,9 @@ class ServedHost:
 
     def wire(self) -> dict[str, int]:
         """How many calls, transfers and commands arrived so far, as the toolkit's record counts them."""
+        files = sum(count for label, count in self.shell.calls.items() if label.startswith("sftp "))
         arrived = {"soap": self.api.calls, "http": self.api.transfers, "ssh": self.shell.calls}
-        return {kind: counts.total() for kind, counts in arrived.items()}
+        return {kind: counts.total() - (files if kind == "ssh" else 0) for kind, counts in arrived.items()}
 
     def stop(self) -> None:
         """Be gone."""
@@ -105,6 +106,7 @@ class ServedHost:
         self._address = IPv4Address(self.host.settings.network.address)
         self.api.address = self.shell.address = self.host.settings.network.address
         self.network.add_address(self._address)
+        self._there = True
         self._adjust()
 
     def _move(self) -> None:
@@ -121,6 +123,7 @@ class ServedHost:
 
     def _down(self) -> None:
         with self.host.lock:
+            self._there = False
             self.shell.stop()
             if self._api_up:
                 self.api.stop()
@@ -136,7 +139,8 @@ class ServedHost:
 
     def _adjust(self) -> None:
         with self.host.lock:
-            if self._over.is_set() or not self.host.power.reachable:
+            # A boot is over a moment before its address is there.
+            if self._over.is_set() or not self.host.power.reachable or not self._there:
                 return
             if self.host.power.api_ready and not self._api_up:
                 self.api.start()

@@ -137,14 +137,21 @@ class HostsOnNas:
             raise task.info.error
 
 
+def make_free(host: Host) -> None:
+    """The free licence, and SSH switched on at the console for good: the API cannot start it."""
+    host.licence = "free"
+    host.services.set("TSM-SSH", running=True, policy="on")
+    host.auto_backup.keep()
+
+
 def steps(*names: str) -> tuple[Step, ...]:
     """The product's own steps of those names, in their order."""
     return tuple(step for step in all_steps() if step.name in (names or ("vm",)))
 
 
 @contextmanager
-def hosts_on_nas(lab: Lab, folder: Path, *, mounted: bool = True) -> Iterator[HostsOnNas]:
-    """The lab's hosts, on, with the NAS mounted."""
+def hosts_on_nas(lab: Lab, folder: Path, *, mounted: bool = True, free: bool = False) -> Iterator[HostsOnNas]:
+    """The lab's hosts, on, with the NAS mounted; `free` ones have the free licence, and SSH on."""
     volumes = Volumes(folder / "volumes", Nas({SERVER}, {EXPORT}))
     served_hosts = {
         host.name: ServedHost(host, Loopback(), volumes, NoMachines(), FAST, Lan.of_lab(lab)) for host in lab.esxi
@@ -153,6 +160,8 @@ def hosts_on_nas(lab: Lab, folder: Path, *, mounted: bool = True) -> Iterator[Ho
         for served in served_hosts.values():
             if mounted:
                 served.host.datastores.mount_nas(SERVER, EXPORT, "nas")
+            if free:
+                make_free(served.host)
             served.start()
             stack.callback(served.stop)
         yield HostsOnNas(lab, served_hosts, folder / "volumes", folder / "home")

@@ -128,7 +128,8 @@ class HostLook:
     """What one look at an ESXi host tells.
 
     `clock_error` is how far its clock is ahead of ours, in seconds; `options` are its advanced settings; `cache_mib` is
-    DATASTORE's directory -> host cache; `api_writes` is False under the free licence and after the evaluation.
+    DATASTORE's directory -> host cache; `api_writes` is False under the free licence and after the evaluation;
+    `most_cpus` is how many CPUs the licence allows a VM, None where it does not say.
     """
 
     version: str
@@ -151,6 +152,7 @@ class HostLook:
     clock_error: float = 0.0
     licence: str = ""
     api_writes: bool = True
+    most_cpus: int | None = None
 
     def nic(self, name: str) -> NicLook | None:
         """The physical NIC of that name."""

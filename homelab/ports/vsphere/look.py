@@ -1,5 +1,6 @@
 """One look at a host: five calls, all that the steps want to know about it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -72,7 +73,8 @@ def _look(session: Session) -> HostLook:
     modules = host["configManager"].kernelModuleSystem.QueryModules()
     services = host["config.service.service"]
     ntp = getattr(host.get("config.dateTimeInfo"), "ntpConfig", None)
-    licence, api_writes = _licence([one for found in licences for one in found])
+    known = [one for found in licences for one in found]
+    licence, api_writes = _licence(known)
     return HostLook(
         version=host["config.product.version"],
         build=host["config.product.build"],
@@ -98,6 +100,7 @@ def _look(session: Session) -> HostLook:
         clock_error=session.clock_error,
         licence=licence,
         api_writes=api_writes,
+        most_cpus=_most_cpus(known),
     )
 
 
@@ -147,6 +150,14 @@ def _licence(licences: Sequence[Any]) -> tuple[str, bool]:
     if not used:
         return "", True
     return ", ".join(licence.name for licence in used), any(_lets_write(licence) for licence in used)
+
+
+def _most_cpus(licences: Sequence[Any]) -> int | None:
+    """The feature `vsmp:8` is `Up to 8-way virtual SMP` (esxi-recordings, licence)."""
+    used = [licence for licence in licences if licence.used] or list(licences)
+    features = [getattr(p.value, "key", None) or "" for one in used for p in one.properties or [] if p.key == "feature"]
+    found = [re.fullmatch(r"vsmp:(\d+)", feature) for feature in features]
+    return max((int(one[1]) for one in found if one), default=None)
 
 
 def _lets_write(licence: Any) -> bool:
@@ -260,7 +271,7 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
     backings = [device.backing for device in devices if getattr(getattr(device, "backing", None), "fileName", None)]
     disks = [device for device in devices if isinstance(device, vim.vm.device.VirtualDisk)]
     nics = [device for device in devices if isinstance(device, vim.vm.device.VirtualEthernetCard)]
-    images = [b.fileName for b in backings if isinstance(b, vim.vm.device.VirtualCdrom.IsoBackingInfo)]
+    images = _images(devices)
     path = row.get("config.files.vmPathName") or row.get("summary.config.vmPathName") or ""
     return VmLook(
         moid=ref._moId,
@@ -268,7 +279,8 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
         powered_on=row.get("runtime.powerState") == "poweredOn",
         path=path,
         marks={o.key: o.value for o in row.get("config.extraConfig") or [] if o.key.startswith(MARK)},
-        seed=own_seed(path, images),
+        seed=own_seed(path, list(images)),
+        seed_connected=images.get(own_seed(path, list(images)) or "", True),
         nics=tuple(VmNic(nic.macAddress or "", getattr(nic.backing, "deviceName", None) or "") for nic in nics),
         files=tuple(file for backing in backings for file in _chain(backing)),
         instance_uuid=row.get("config.instanceUuid") or "",
@@ -278,6 +290,13 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
         disks=tuple(VmDisk(getattr(disk.backing, "fileName", None) or "", _size(disk)) for disk in disks),
         booted=row.get("runtime.bootTime"),
     )
+
+
+def _images(devices: Sequence[Any]) -> dict[str, bool]:
+    """The images in a VM's CD-ROM drives, and whether they are connected."""
+    iso = vim.vm.device.VirtualCdrom.IsoBackingInfo
+    drives = [one for one in devices if isinstance(getattr(one, "backing", None), iso) and one.backing.fileName]
+    return {one.backing.fileName: bool(one.connectable is None or one.connectable.connected) for one in drives}
 
 
 def _size(disk: Any) -> int:

@@ -41,7 +41,7 @@ class VmLook:
     """A VM. `marks` are its extraConfig keys that begin with `homelab.`; `files` the paths of its disks and images.
 
     All paths are datastore paths, `path` that of its .vmx. `seed` is the seed in one of its CD-ROM drives, if it is
-    the one in the VM's own folder; no other image is ours.
+    the one in the VM's own folder; no other image is ours. `seed_connected` is whether a VM that is on sees it.
     `readable` is False for a VM whose .vmx the host cannot
     read: it has neither marks nor files then, whatever it carries.
     """
@@ -60,6 +60,7 @@ class VmLook:
     memory_mib: int = 0
     disks: tuple[VmDisk, ...] = ()
     booted: datetime | None = None
+    seed_connected: bool = True
 
     def uses(self, datastore: str) -> bool:
         """Whether any of its files lies on a datastore."""

@@ -96,7 +96,7 @@ def _devices(spec: VmSpec) -> list[Any]:
     ]
 
 
-def _registered(session: Session, path: str, name: str) -> Any:
+def registered(session: Session, path: str, name: str) -> Any:
     """The VM whose .vmx lies at a datastore path: that names it for good, as no id of a host does."""
     datacenter = session.managed(vim.Datacenter, DATACENTER)
     vm = session.content.searchIndex.FindByDatastorePath(datacenter, path)
@@ -109,18 +109,24 @@ def _registered(session: Session, path: str, name: str) -> Any:
 
 def power_on(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
     """Switch the VM of a .vmx on. Whether it was moved or copied, it is asked on another host: it was moved."""
-    vm = _registered(session, path, name)
+    vm = registered(session, path, name)
 
     def answer(question: Any) -> None:
-        moved = [choice.key for choice in question.choice.choiceInfo if "moved" in (choice.label or "").lower()]
-        if question.text.startswith(MOVED_OR_COPIED) and moved:
-            vm.AnswerVM(question.id, moved[0])
+        moved = moved_choice(question)
+        if moved is not None:
+            vm.AnswerVM(question.id, moved)
         else:
             progress(f"the VM asks: {question.text}")
 
     watch = Watch(vm, "runtime.question", answer)
     task = vm.PowerOnVM_Task()
     wait_for(session, task, f"switching the VM {name} on", seconds=seconds, progress=progress, watch=watch)
+
+
+def moved_choice(question: Any) -> str | None:
+    """The answer that a VM was moved, where it asks whether it was moved or copied; None to any other question."""
+    moved = [choice.key for choice in question.choice.choiceInfo if "moved" in (choice.label or "").lower()]
+    return str(moved[0]) if question.text.startswith(MOVED_OR_COPIED) and moved else None
 
 
 def register_vm(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
@@ -135,7 +141,7 @@ def detach_image(session: Session, path: str, name: str, image: str, *, seconds:
 
     The drive stays too: an IDE drive cannot be removed from a running VM.
     """
-    vm = _registered(session, path, name)
+    vm = registered(session, path, name)
     device = vim.vm.device
     changes = []
     for drive in vm.config.hardware.device:
@@ -150,11 +156,6 @@ def detach_image(session: Session, path: str, name: str, image: str, *, seconds:
         wait_for(session, task, f"taking {image} out of {name}", seconds=seconds, progress=progress)
 
 
-def shut_down_guest(session: Session, moid: str) -> None:
-    """Ask a guest to shut itself down; returns at once."""
-    session.managed(vim.VirtualMachine, moid).ShutdownGuest()
-
-
 def reconfigure_vm(
     session: Session,
     path: str,
@@ -167,18 +168,19 @@ def reconfigure_vm(
     progress: Progress,
 ) -> None:
     """Give the VM of a .vmx other CPUs, memory, or the NIC of a MAC another port group; None leaves it as it is."""
-    vm = _registered(session, path, name)
+    vm = registered(session, path, name)
     device = vim.vm.device
     changes = []
     if network is not None:
-        nic = _nic(session, vm, name, network[0])
+        nic = nic_of(session, vm, name, network[0])
         nic.backing = device.VirtualEthernetCard.NetworkBackingInfo(deviceName=network[1])
         changes.append(device.VirtualDeviceSpec(operation="edit", device=nic))
     task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(numCPUs=cpus, memoryMB=memory_mib, deviceChange=changes))
     wait_for(session, task, f"changing the VM {name}", seconds=seconds, progress=progress)
 
 
-def _nic(session: Session, vm: Any, name: str, mac: str) -> Any:
+def nic_of(session: Session, vm: Any, name: str, mac: str) -> Any:
+    """The one NIC of a VM with a MAC. Raises Refused when there is none, or more than one."""
     cards = [one for one in vm.config.hardware.device if isinstance(one, vim.vm.device.VirtualEthernetCard)]
     found = [card for card in cards if (card.macAddress or "").lower() == mac.lower()]
     if len(found) != 1:
@@ -193,7 +195,7 @@ def _nic(session: Session, vm: Any, name: str, mac: str) -> Any:
 def ask_to_shut_down(session: Session, path: str, name: str) -> bool:
     """Ask the guest of the VM of a .vmx to shut itself down; whether it heard: without VMware Tools none does."""
     try:
-        _registered(session, path, name).ShutdownGuest()
+        registered(session, path, name).ShutdownGuest()
     except vim.fault.ToolsUnavailable:
         return False
     except vim.fault.InvalidPowerState:
@@ -203,12 +205,12 @@ def ask_to_shut_down(session: Session, path: str, name: str) -> bool:
 
 def is_on(session: Session, path: str, name: str) -> bool:
     """Whether the VM of a .vmx is on."""
-    return bool(_registered(session, path, name).runtime.powerState != "poweredOff")
+    return bool(registered(session, path, name).runtime.powerState != "poweredOff")
 
 
 def power_off(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
     """Pull the plug of the VM of a .vmx; nothing happens when it is off."""
-    task = _registered(session, path, name).PowerOffVM_Task()
+    task = registered(session, path, name).PowerOffVM_Task()
     try:
         wait_for(session, task, f"switching the VM {name} off", seconds=seconds, progress=progress)
     except HostFault as error:
@@ -221,9 +223,16 @@ def unregister_vm(session: Session, path: str, name: str, instance_uuid: str) ->
 
     Raises Refused when another VM than the one of that instance UUID lies there by now.
     """
+    vm = surely_registered(session, path, name, instance_uuid)
+    if vm is not None:
+        vm.UnregisterVM()
+
+
+def surely_registered(session: Session, path: str, name: str, instance_uuid: str) -> Any:
+    """The VM of a .vmx, None when it is not there; Refused when it is not the one of that instance UUID."""
     vm = session.content.searchIndex.FindByDatastorePath(session.managed(vim.Datacenter, DATACENTER), path)
     if vm is None:
-        return
+        return None
     found = vm.config.instanceUuid if vm.config else ""
     if found != instance_uuid:
         raise Refused(
@@ -231,7 +240,25 @@ def unregister_vm(session: Session, path: str, name: str, instance_uuid: str) ->
             where=session.where,
             advice=f"Look at {name} in the host's web page, and run again",
         )
-    vm.UnregisterVM()
+    return vm
+
+
+def check_not_registered(session: Session, path: str) -> None:
+    """Refused when the host has the VM of a .vmx that is about to be deleted."""
+    vm = session.content.searchIndex.FindByDatastorePath(session.managed(vim.Datacenter, DATACENTER), path)
+    if vm is not None:
+        raise Refused(
+            f"{path} is not deleted: it is a VM of this host by now",
+            where=session.where,
+            advice="Somebody registered it; run again and look at the new plan",
+        )
+
+
+def networks(session: Session) -> tuple[str, ...]:
+    """The port groups that a VM of the host can be plugged into."""
+    info = session.managers.networkSystem.networkInfo
+    taken = {nic.portgroup for nic in info.vnic or []}
+    return tuple(group.spec.name for group in info.portgroup or [] if group.spec.name not in taken)
 
 
 def destroy_vm(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
@@ -240,7 +267,7 @@ def destroy_vm(session: Session, path: str, name: str, *, seconds: float, progre
     Raises Refused when it has a disk in another folder than its own, or one that sits on another disk: a host deletes
     those as well, whoever uses them too (vsphere-facts, linked clones).
     """
-    vm = _registered(session, path, name)
+    vm = registered(session, path, name)
     shared = _not_only_its_own(vm.config.hardware.device, f"{path.rpartition('/')[0]}/")
     if shared:
         raise Refused(

@@ -48,7 +48,7 @@ FAULTS: Mapping[str, Fault] = {
     "host-key-changed": Fault("The host shows another SSH host key.", HOSTS),
     "wrong-password": Fault("The host's password is not the inventory's any more.", HOSTS),
     "account-locked": Fault("The account is locked, for API and SSH.", HOSTS),
-    "free-licence": Fault("The free licence: the API only reads (RestrictedVersion).", HOSTS),
+    "free-licence": Fault("The free licence: the API only reads (RestrictedVersion), and SSH is on.", HOSTS),
     "task-fails": Fault("The next task ends in an error half-way.", HOSTS),
     "datastore-full": Fault("The NAS has no space left.", NAS),
     "upload-cut": Fault("Connections break in the middle of an upload.", HOSTS),

@@ -9,16 +9,23 @@ from datetime import timedelta
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.state.refusals import NotFound
+from homelab.rehearsal.vms.states import CPUS
 
 KEYS = {
     "evaluation": "00000-00000-00000-00000-00000",
     "paid": "AAAAA-BBBBB-CCCCC-DDDDD-EEEEE",
     "free": "FFFFF-GGGGG-HHHHH-JJJJJ-KKKKK",
 }
+
+
+def _smp(kind: str) -> tuple[str, str]:
+    return f"vsmp:{CPUS[kind]}", f"Up to {CPUS[kind]}-way virtual SMP"
+
+
 FEATURES = {
     "evaluation": (),
-    "paid": (("vsmp:128", "Up to 128-way virtual SMP"), ("vmotion", "vSphere vMotion"), ("das", "vSphere HA")),
-    "free": (("vsmp:8", "Up to 8-way virtual SMP"),),
+    "paid": (_smp("paid"), ("vmotion", "vSphere vMotion"), ("das", "vSphere HA")),
+    "free": (_smp("free"),),
 }
 UNKNOWN = "License is not valid for this product"
 PRODUCT = "VMware ESX Server"

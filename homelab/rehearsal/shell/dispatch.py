@@ -11,7 +11,16 @@ from itertools import takewhile
 from types import ModuleType
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.shell import busybox, disk_programs, esxcli, files, filesystem, vimcmd, vmkfstools
+from homelab.rehearsal.shell import (
+    busybox,
+    disk_programs,
+    esxcli,
+    files,
+    filesystem,
+    time_programs,
+    vimcmd,
+    vmkfstools,
+)
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.options import usage
 from homelab.rehearsal.shell.words import Command, Pipeline, ShellSyntaxError, Word, parse
@@ -33,10 +42,12 @@ WRITING_VERBS = {
 }
 WRITING_PROGRAMS = {
     "auto-backup.sh",
+    "chkconfig",
     "halt",
     "kill",
     "mkdir",
     "mv",
+    "ntpd",
     "poweroff",
     "reboot",
     "rm",
@@ -44,7 +55,7 @@ WRITING_PROGRAMS = {
     "touch",
     "vmkfstools",
 }
-FOLDERS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib/vmware/bin/")
+FOLDERS = ("/bin/", "/etc/init.d/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib/vmware/bin/")
 
 
 def run(host: Host, line: str, calls: Counter[str]) -> Answer:
@@ -150,6 +161,8 @@ def commands() -> dict[str, Callable[[Call], Answer]]:
         **_functions(busybox),
         **_functions(disk_programs),
         **_functions(filesystem),
+        "chkconfig": time_programs.chkconfig,
+        "ntpd": time_programs.ntpd,
         "esxcli": esxcli.esxcli,
         "localcli": esxcli.localcli,
         "vim_cmd": vimcmd.vim_cmd,

@@ -18,6 +18,7 @@ from homelab.rehearsal.shell import (
     commands_storage,
     commands_system,
     commands_vms,
+    time_programs,
 )
 from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.call import Answer, Call
@@ -25,6 +26,7 @@ from homelab.rehearsal.shell.layouts import FORMATTERS, Output, render
 from homelab.rehearsal.state.refusals import Refusal
 
 Command = Callable[..., Output]
+Option = str | int | bool | list[str]
 
 # The short spellings of options, and which options take no value.
 SHORT = {
@@ -70,7 +72,7 @@ SHORT = {
     "vswitch_name": "v",
 }
 FLAGS = ("all", "default", "force", "readonly", "smart", "unconfigure")
-MODULES = (commands, commands_host, commands_network, commands_storage, commands_system, commands_vms)
+MODULES = (commands, commands_host, commands_network, commands_storage, commands_system, commands_vms, time_programs)
 TRUE = ("true", "t", "1", "yes", "y")
 FALSE = ("false", "f", "0", "no", "n")
 NO_HOSTD = "Connect to localhost failed: Connection failure\n"
@@ -101,7 +103,7 @@ def localcli(call: Call) -> Answer:
     return _answer(call.host, command, options, formatter)
 
 
-def _answer(host: Host, command: Command, options: dict[str, str | int | bool], formatter: str | None) -> Answer:
+def _answer(host: Host, command: Command, options: dict[str, Option], formatter: str | None) -> Answer:
     try:
         return Answer(render(command(host, **options), formatter))
     except Failure as failure:
@@ -117,7 +119,7 @@ def functions() -> dict[str, Command]:
         name: function
         for module in MODULES
         for name, function in inspect.getmembers(module, inspect.isfunction)
-        if function.__module__ == module.__name__ and not name.startswith("_")
+        if function.__module__ == module.__name__ and "_" in name and not name.startswith("_")
     }
 
 
@@ -164,13 +166,13 @@ def _listing(path: list[str]) -> str:
     return text
 
 
-def _options(command: Command, path: list[str], words: list[str]) -> dict[str, str | int | bool]:
+def _options(command: Command, path: list[str], words: list[str]) -> dict[str, Option]:
     """The values of a command's options by parameter; raises UsageError."""
     parameters = list(inspect.signature(command).parameters.values())[1:]
     names = {f"--{_spelled(p.name)}": p.name for p in parameters}
     names |= {f"-{SHORT[p.name]}": p.name for p in parameters if p.name in SHORT}
     hints = get_type_hints(command)
-    values: dict[str, str | int | bool] = {}
+    values: dict[str, Option] = {}
     while words:
         option, equals, value = words.pop(0).partition("=")
         if option not in names:
@@ -183,6 +185,11 @@ def _options(command: Command, path: list[str], words: list[str]) -> dict[str, s
             if not words:
                 raise UsageError(f"Option {option} requires a value")
             value = words.pop(0)
+        if hints[name] == list[str] | None:
+            # An option that may stand there several times.
+            before = values.get(name)
+            values[name] = [*(before if isinstance(before, list) else []), value]
+            continue
         values[name] = _value(hints[name], option, value, path)
     for parameter in parameters:
         if parameter.default is parameter.empty and parameter.name not in values:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell.facts import containing_vib
+from homelab.rehearsal.shell.time_programs import NTP_CONF, is_text, ntp_conf
 from homelab.rehearsal.state.disks import Disk
 from homelab.rehearsal.storage.datastores import VOLUMES
 from homelab.rehearsal.storage.paths import join
@@ -24,6 +25,7 @@ def texts(host: Host) -> dict[str, str]:
     return {
         "/etc/vmware/esx.conf": _esx_conf(host),
         "/etc/vmware/version": f"VMware ESXi {host.version} build-{host.build}\n",
+        **({NTP_CONF: ntp_conf(host)} if is_text(host) else {}),
         KEYS: "".join(f"{key}\n" for key in keys),
         **maps,
         **({} if host.harm.stick_lost else {"/bootbank/boot.cfg": _boot_cfg(host)}),

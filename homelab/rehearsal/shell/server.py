@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -27,6 +27,7 @@ from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell import dispatch, files
 from homelab.rehearsal.shell.algorithms import new_host_key, offer
 from homelab.rehearsal.shell.call import Answer
+from homelab.rehearsal.shell.sftp import SftpFiles, SftpServer
 from homelab.rehearsal.state.harm import reset
 
 __all__ = ["ShellFace", "new_host_key"]
@@ -42,8 +43,8 @@ logging.getLogger(LOG).addHandler(logging.NullHandler())
 class ShellFace:
     """The ESXi shell of `host` on `address`:`port`; port 0 takes a free one and keeps it.
 
-    `calls` counts the commands that ran: `reboot`, `esxcli system module set`, `vim-cmd vmsvc/getallvms`. The host key
-    belongs to the face and so outlives every reboot.
+    `calls` counts the commands that ran: `reboot`, `esxcli system module set`, `vim-cmd vmsvc/getallvms`, `sftp PUT`;
+    `logins` the connections that got in. The host key belongs to the face and so outlives every reboot.
     """
 
     def __init__(self, host: Host, address: str, port: int = 22, host_key: paramiko.PKey | None = None) -> None:
@@ -51,6 +52,7 @@ class ShellFace:
         if host_key:
             self.host_key = host_key
         self.calls: Counter[str] = Counter()
+        self.logins = 0
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self._connections: set[paramiko.Transport] = set()
@@ -116,13 +118,14 @@ class ShellFace:
         transport.set_log_channel(LOG)
         offer(transport, self.host.version)
         transport.add_server_key(self.host_key)
+        transport.set_subsystem_handler("sftp", SftpServer, SftpFiles)
         with self._lock:
             if self._listener is not listener:
                 connection.close()
                 return
             self._connections.add(transport)
         try:
-            transport.start_server(server=_Session(self))
+            transport.start_server(server=_Session(self, transport.close))
             channels: list[paramiko.Channel] = []
             while transport.is_active():
                 # The transport holds channels weakly: one that nobody keeps would close before its request comes.
@@ -139,8 +142,8 @@ class ShellFace:
 class _Session(paramiko.ServerInterface):
     """One connection: its logins, and what its channels ask for."""
 
-    def __init__(self, face: ShellFace) -> None:
-        self.face = face
+    def __init__(self, face: ShellFace, cut: Callable[[], None]) -> None:
+        self.face, self.cut = face, cut
         self.host = face.host
         self.ready: dict[int, threading.Thread] = {}
         self._user = ""
@@ -155,11 +158,13 @@ class _Session(paramiko.ServerInterface):
 
     def check_auth_interactive_response(self, responses: list[str]) -> int | InteractiveQuery:
         right = len(responses) == 1 and self.host.account.login(self._user, responses[0])
+        self.face.logins += right
         return AUTH_SUCCESSFUL if right else AUTH_FAILED
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         known = (line.split() for line in files.authorized_keys(self.host))
         right = username == self.host.account.user and any(key.get_base64() in words for words in known)
+        self.face.logins += right
         return AUTH_SUCCESSFUL if right else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:

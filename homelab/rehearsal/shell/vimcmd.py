@@ -20,6 +20,7 @@ from homelab.rehearsal.state.parts import SCRATCH
 from homelab.rehearsal.state.refusals import InvalidState, Refusal
 from homelab.rehearsal.state.vm import Vm
 
+SWITCH = {"0": False, "false": False, "1": True, "true": True}
 TITLES = ("Vmid", "Name", "File", "Guest OS", "Version", "Annotation")
 
 Function = Callable[[Host, Sequence[str]], str]
@@ -123,6 +124,20 @@ def vmsvc_message(host: Host, arguments: Sequence[str]) -> str:
     rows = [f"   {key}. {label} ({summary})" for key, label, summary in asked.choices]
     rows[asked.default] += " [default]"
     return "\n".join([f"Virtual machine message {asked.id}:", asked.text, *rows, ""])
+
+
+def vmsvc_device_connection(host: Host, arguments: Sequence[str]) -> str:
+    """Connect or disconnect a device of a VM that is on: its key, and 0 or 1."""
+    if len(arguments) != 3 or not arguments[1].isdecimal() or arguments[2].lower() not in SWITCH:
+        raise _Usage("Insufficient arguments.")
+    host.vm_power.connect(_vm(host, arguments[:1]), int(arguments[1]), connected=SWITCH[arguments[2].lower()])
+    return ""
+
+
+def vmsvc_reload(host: Host, arguments: Sequence[str]) -> str:
+    """Read a VM's .vmx again."""
+    host.vms.reload(_vm(host, arguments))
+    return ""
 
 
 def vmsvc_unregister(host: Host, arguments: Sequence[str]) -> str:

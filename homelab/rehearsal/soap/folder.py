@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
+from homelab.rehearsal.host.licences import forbids_changes
 from homelab.rehearsal.soap.body import BadBody, Body
 from homelab.rehearsal.state.harm import reset
 from homelab.rehearsal.state.refusals import InvalidDatastorePath, NotFound, Refusal
@@ -27,6 +28,9 @@ def serve(handler: Handler, path: str) -> None:
     if not handler.authorized():
         headers = {"WWW-Authenticate": 'Basic realm="VMware HTTP server"'}
         handler.answer(401, b"Unauthorized", headers=headers)
+        return
+    if handler.command in ("PUT", "DELETE") and forbids_changes(handler.face.host):
+        handler.answer(403, b"Current license or ESXi version prohibits execution of the requested operation.")
         return
     query = parse_qs(urlsplit(handler.path).query)
     label = join(query.get("dsName", [""])[0], path)

@@ -1,4 +1,6 @@
-"""The names of guest systems by their ids, as ESXi shows them."""
+"""The names of guest systems by their ids, as ESXi shows them and as a .vmx has them."""
+
+import re
 
 # The common ones; the API's own list of ids is longer.
 NAMES = {
@@ -32,3 +34,18 @@ NAMES = {
 def full_name(guest_id: str) -> str:
     """The name of a guest system; one that is not in the list is told by its id."""
     return NAMES.get(guest_id, f"{guest_id.removesuffix('Guest')} (not named in the rehearsal)")
+
+
+def vmx_name(guest_id: str) -> str:
+    """The id as a .vmx has it: `debian10_64Guest` is `debian10-64` there."""
+    bits = "-64" if "64" in guest_id.partition("Guest")[0][-2:] or guest_id.endswith("Guest64") else ""
+    return re.sub(r"_?64$", "", guest_id.partition("Guest")[0]).lower() + bits
+
+
+IDS = {vmx_name(guest_id): guest_id for guest_id in NAMES}
+
+
+def guest_id_of(name: str) -> str:
+    """The id behind the name in a .vmx; one that is not in the list is put together."""
+    known = IDS.get(name.lower())
+    return known or f"{name.removesuffix('-64')}{'64' if name.endswith('-64') else ''}Guest"

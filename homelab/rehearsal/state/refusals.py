@@ -13,6 +13,7 @@ Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fie
 ├── InvalidDatastorePath   not of the form `[NAME] path`
 ├── InvalidName            the name holds characters that it may not
 ├── InvalidPowerState      the VM is on and must be off, or the other way round
+├── InvalidVmConfig        what a .vmx says is no VM
 ├── InvalidState           the host is not in the state that the call needs
 ├── NasRefused             the NAS would not serve the mount; the message is ESXi's own
 ├── NoDiskSpace            the datastore is full
@@ -101,6 +102,12 @@ class InvalidPowerState(Refusal):
     """The VM's power state does not allow it; `requestedState` and `existingState` are vSphere's words."""
 
     fault = "InvalidPowerState"
+
+
+class InvalidVmConfig(Refusal):
+    """What a .vmx says is no VM; `property` is what is wrong in it."""
+
+    fault = "InvalidVmConfig"
 
 
 class InvalidState(Refusal):

@@ -90,5 +90,5 @@ class Vm:
 
     @property
     def seed(self) -> str | None:
-        """The ISO that the guest sees when it boots."""
-        return next((drive.iso for drive in self.cdroms if drive.iso and drive.start_connected), None)
+        """The ISO that the guest sees."""
+        return next((drive.iso for drive in self.cdroms if drive.iso and drive.connected), None)

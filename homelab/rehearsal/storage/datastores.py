@@ -141,6 +141,17 @@ class Datastores:
         mount = next((one for one in self.mounts.values() if name in (one.name, one.volume.directory)), None)
         return None if mount is None or ".." in rest.split("/") else (mount, rest.strip().strip("/"))
 
+    def datastore_path(self, path: str) -> str:
+        """A path below /vmfs/volumes as `[NAME] path`; the path itself where the host has no such volume."""
+        found = self.located(path)
+        return join(found[0].name, found[1]) if found else path
+
+    def shell_path(self, path: str) -> str:
+        """`[NAME] path` as a path below /vmfs/volumes, by the volume's own directory."""
+        store, rest = split(path)
+        mount = self.mounts.get(store)
+        return f"{VOLUMES}/{mount.volume.directory if mount else store}/{rest}"
+
     def folder_at(self, path: str) -> Path | None:
         """The folder of a datastore that a setting names, None where none can be reached."""
         found = self.located(path)

@@ -7,14 +7,21 @@ from datetime import UTC, datetime
 
 from homelab.rehearsal.state.host_state import HostState
 from homelab.rehearsal.state.machines import GuestSpec, Machines
-from homelab.rehearsal.state.refusals import FileNotFound, InvalidState, PowerOnRefused, Refusal, ToolsUnavailable
-from homelab.rehearsal.state.vm import Vm
+from homelab.rehearsal.state.refusals import (
+    FileNotFound,
+    InvalidState,
+    NotFound,
+    PowerOnRefused,
+    Refusal,
+    ToolsUnavailable,
+)
+from homelab.rehearsal.state.vm import Vm, VmCdRom, VmNic
 from homelab.rehearsal.storage.datastores import Datastores
 from homelab.rehearsal.storage.deltas import MODIFIED, ancestors, is_modified, layers_of, renew_content_id
 from homelab.rehearsal.storage.image import read_root_id
 from homelab.rehearsal.vms.questions import MoveQuestions
 from homelab.rehearsal.vms.registry import VmRegistry
-from homelab.rehearsal.vms.states import must_be, note
+from homelab.rehearsal.vms.states import check_cpus, must_be, note
 
 TICK = 0.1
 
@@ -47,9 +54,12 @@ class VmPower:
             if self._state.harm.power_on_refused:
                 text = "Module 'MonitorLoop' power on failed."
                 raise PowerOnRefused(text, reason=text)
+            check_cpus(self._state, vm)
             self._open_disks(vm)
+            if not vm.location:
+                self._vms.rewrite_vmx(vm)
             for drive in vm.cdroms:
-                drive.connected = drive.start_connected
+                drive.connected = drive.start_connected and self._is_there(drive)
             vm.powered_on, vm.boot_time = True, datetime.now(UTC)
             spec = self._guest(vm)
             if spec:
@@ -111,6 +121,26 @@ class VmPower:
         """The host is down: no VM is on, whatever was known of them before."""
         for vm in self._state.registered_vms.values():
             vm.powered_on, vm.boot_time, vm.question = False, None, None
+
+    def _is_there(self, drive: VmCdRom) -> bool:
+        """Whether the image of a drive is there; where it is not, the VM comes on with the drive disconnected."""
+        try:
+            return drive.iso is not None and self._datastores.path_of(drive.iso).is_file()
+        except Refusal:
+            return False
+
+    def connect(self, vm: Vm, key: int, *, connected: bool) -> None:
+        """Connect or disconnect a device of a VM that is on; NotFound without one. It stays so at the next start."""
+        with self._state.lock:
+            must_be(vm, on=True, wanted="poweredOn")
+            devices: list[VmCdRom | VmNic] = [*vm.cdroms, *vm.nics]
+            device = next((one for one in devices if one.key == key), None)
+            if device is None:
+                raise NotFound(f"No device with key {key}")
+            device.start_connected = connected
+            if isinstance(device, VmCdRom):
+                device.connected = connected and self._is_there(device)
+            self._vms.rewrite_vmx(vm)
 
     def _open_disks(self, vm: Vm) -> None:
         """Lock the VM's disks and what they sit on; FileNotFound, FileLocked, PowerOnRefused for a changed parent."""

@@ -18,6 +18,7 @@ from homelab.rehearsal.state.refusals import (
 )
 from homelab.rehearsal.state.vm import Vm
 from homelab.rehearsal.storage.datastores import Datastores
+from homelab.rehearsal.storage.disk_files import is_thin
 from homelab.rehearsal.storage.paths import join, split
 from homelab.rehearsal.vms.states import must_be, note
 from homelab.rehearsal.vms.vmx import parse_vmx, render_vmx
@@ -72,19 +73,22 @@ class VmRegistry:
         with self._state.lock:
             if any(vm.vmx_path == vmx_path for vm in self._state.registered_vms.values()):
                 raise _AlreadyRegistered(vmx_path)
-            file = self._datastores.path_of(vmx_path)
-            if not file.is_file():
-                raise FileNotFound(f"File {vmx_path} was not found", file=vmx_path)
-            vm = parse_vmx(file.read_text(), vmx_path, self.next_moid())
+            vm = self._read(vmx_path, self.next_moid())
             vm.name = name or vm.name
-            for disk in vm.disks:
-                with suppress(Refusal):
-                    disk.parents = self._datastores.parents_of(disk.path)
             self.check_new(vm)
             self._state.registered_vms[vm.moid] = vm
             note(self._state, "VmRegisteredEvent", vm, "Registered {vm}")
             self._state.touch()
             return vm
+
+    def reload(self, vm: Vm) -> None:
+        """Read the VM's .vmx again; of a VM that is on nothing changes, for what it runs with is in memory."""
+        with self._state.lock:
+            if vm.powered_on:
+                return
+            fresh = self._read(vm.vmx_path, vm.moid)
+            vars(vm).update({**vars(fresh), "question": vm.question})
+            self._state.touch()
 
     def unregister(self, vm: Vm) -> None:
         """Forget the VM; its files stay."""
@@ -148,6 +152,20 @@ class VmRegistry:
         if other:
             raise DuplicateName(f"The name '{vm.name}' already exists.", name=vm.name)
 
+    def _read(self, vmx_path: str, moid: str) -> Vm:
+        """What a .vmx and the descriptors of its disks tell; FileNotFound, InvalidVmConfig."""
+        file = self._datastores.path_of(vmx_path)
+        if not file.is_file():
+            raise FileNotFound(f"File {vmx_path} was not found", file=vmx_path)
+        vm = parse_vmx(file.read_text(errors="replace"), vmx_path, moid, self._datastores.datastore_path)
+        for disk in vm.disks:
+            with suppress(Refusal):
+                path = self._datastores.path_of(disk.path)
+                disk.thin = is_thin(path)
+                disk.parents = self._datastores.parents_of(disk.path)
+                disk.capacity = self._datastores.volumes.capacity(path, label=disk.path)
+        return vm
+
     def _give_macs(self, vm: Vm) -> None:
         for index, nic in enumerate(vm.nics):
             if not nic.mac:
@@ -163,7 +181,7 @@ class VmRegistry:
         vm.location = vm.location or self.location_of(vm)
         self._datastores.volumes.check_space(file, label=vm.vmx_path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(render_vmx(vm))
+        file.write_text(render_vmx(vm, self._datastores.shell_path))
 
 
 class _AlreadyRegistered(FileAlreadyExists):

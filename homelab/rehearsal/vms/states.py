@@ -1,8 +1,23 @@
 """What every action on a VM asks of its state, and the event that it leaves."""
 
 from homelab.rehearsal.state.host_state import HostState
-from homelab.rehearsal.state.refusals import InvalidPowerState, InvalidState
+from homelab.rehearsal.state.refusals import InvalidPowerState, InvalidState, PowerOnRefused
 from homelab.rehearsal.state.vm import Vm
+
+# How many virtual CPUs a licence allows a VM; an evaluation sets no limit of its own.
+CPUS = {"free": 8, "paid": 128}
+
+
+def check_cpus(state: HostState, vm: Vm) -> None:
+    """PowerOnRefused for a VM of more virtual CPUs than the host has threads, or than its licence allows."""
+    most = min(state.model.threads, CPUS.get(state.licence, state.model.threads))
+    if vm.cpus > most:
+        text = (
+            f"This virtual machine has {vm.cpus} virtual CPUs, but the host only supports {most}. The number of "
+            "virtual CPUs may be limited by the guest operating system selected for the virtual machine or by the "
+            "licensing for the host."
+        )
+        raise PowerOnRefused(text, reason=text)
 
 
 def note(state: HostState, kind: str, vm: Vm, text: str) -> None:

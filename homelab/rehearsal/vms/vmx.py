@@ -1,7 +1,15 @@
-"""The .vmx file of a simulated VM, there and back. Pure."""
+"""The .vmx file of a simulated VM, there and back, as VMware's programs write and read it. Pure.
+
+Keys are the same in capitals and without; values stand in quotes, with `|22` and the like for what may not stand there.
+What is no device and no setting that is simulated is kept as it came, and told as extraConfig, as ESXi does. Files of
+the VM's own folder are told by their name alone, others by their path below /vmfs/volumes.
+"""
 
 import re
+from collections.abc import Callable
 
+from homelab.rehearsal.state.guest_names import guest_id_of, vmx_name
+from homelab.rehearsal.state.refusals import InvalidVmConfig
 from homelab.rehearsal.state.vm import Vm, VmCdRom, VmDisk, VmNic
 from homelab.rehearsal.storage.paths import join, split
 
@@ -14,21 +22,27 @@ DEVS = {
     "VirtualAHCIController": "ahci",
 }
 BASES = {"ide": 200, "scsi": 1000, "sata": 15000}
+NICS = {"e1000": "E1000", "e1000e": "E1000e", "vmxnet3": "Vmxnet3"}
+NO_ISO = "emptyBackingString"
+LINE = re.compile(r'([^\s=#"]+)\s*=\s*(?:"([^"]*)"|([^\s"]*))\s*(?:#.*)?')
+
+Place = Callable[[str], str]
 
 
-def render_vmx(vm: Vm) -> str:
-    """The text of a VM's .vmx, in the order that it was configured in."""
+def render_vmx(vm: Vm, shell_path: Place = str) -> str:
+    """The text of a VM's .vmx; `shell_path` turns a datastore path into one below /vmfs/volumes."""
     values = {
+        ".encoding": "UTF-8",
         "config.version": "8",
         "virtualHW.version": vm.hardware_version.removeprefix("vmx-"),
         "displayName": vm.name,
-        "guestOS": vm.guest_id.removesuffix("Guest"),
+        "guestOS": vmx_name(vm.guest_id),
         "numvcpus": str(vm.cpus),
         "memSize": str(vm.memory_mib),
         "firmware": vm.firmware,
-        "uuid.bios": vm.uuid,
+        "uuid.bios": _spaced(vm.uuid),
         "uuid.location": vm.location,
-        "vc.uuid": vm.instance_uuid,
+        "vc.uuid": _spaced(vm.instance_uuid),
         "annotation": vm.annotation,
     }
     for key, kind in vm.controllers.items():
@@ -38,9 +52,8 @@ def render_vmx(vm: Vm) -> str:
         prefix = f"{_bus(disk.controller)}:{disk.unit}"
         values |= {
             f"{prefix}.present": "TRUE",
-            f"{prefix}.fileName": _short(vm, disk.path),
-            f"{prefix}.capacity": str(disk.capacity),
-            f"{prefix}.key": str(disk.key),
+            f"{prefix}.deviceType": "scsi-hardDisk" if prefix.startswith("scsi") else "disk",
+            f"{prefix}.fileName": _short(vm, disk.path, shell_path),
         }
     for index, nic in enumerate(vm.nics):
         values |= _nic(f"ethernet{index}", nic)
@@ -48,51 +61,109 @@ def render_vmx(vm: Vm) -> str:
         prefix = f"{_bus(drive.controller)}:{drive.unit}"
         values |= {
             f"{prefix}.present": "TRUE",
-            f"{prefix}.deviceType": "cdrom-image" if drive.iso else "cdrom-raw",
-            f"{prefix}.fileName": _short(vm, drive.iso) if drive.iso else "",
+            f"{prefix}.deviceType": "cdrom-image" if drive.iso else "atapi-cdrom",
+            f"{prefix}.fileName": _short(vm, drive.iso, shell_path) if drive.iso else NO_ISO,
+            f"{prefix}.clientDevice": _bool(not drive.iso),
             f"{prefix}.startConnected": _bool(drive.start_connected),
-            f"{prefix}.key": str(drive.key),
         }
     values |= vm.extra_config
     return "".join(f"{key} = {_quote(value)}\n" for key, value in values.items())
 
 
-def parse_vmx(text: str, vmx_path: str, moid: str) -> Vm:
-    """The VM that a .vmx describes."""
-    values = dict(_pair(line) for line in text.splitlines() if "=" in line)
+def parse_vmx(text: str, vmx_path: str, moid: str, datastore_path: Place = str) -> Vm:
+    """The VM that a .vmx describes; `datastore_path` turns a path below /vmfs/volumes into a datastore path.
+
+    Sizes of disks stand in their descriptors alone. Raises InvalidVmConfig for a text that is no .vmx.
+    """
+    values = _Values(text, vmx_path)
     store, _ = split(vmx_path)
-    name = values.pop("displayName", vmx_path.rpartition("/")[2].removesuffix(".vmx"))
-    vm = Vm(moid, name, store, vmx_path)
-    vm.cpus = int(values.pop("numvcpus", "1"))
-    vm.memory_mib = int(values.pop("memSize", "1024"))
-    vm.guest_id = values.pop("guestOS", "otherlinux-64") + "Guest"
-    vm.uuid = values.pop("uuid.bios", vm.uuid)
-    vm.location = values.pop("uuid.location", "")
-    vm.instance_uuid = values.pop("vc.uuid", vm.instance_uuid)
-    vm.annotation = values.pop("annotation", "")
-    vm.firmware = values.pop("firmware", "bios")
-    vm.hardware_version = "vmx-" + values.pop("virtualHW.version", "13")
-    values.pop("config.version", None)
+    vm = Vm(moid, values.pop("displayName", vmx_path.rpartition("/")[2].removesuffix(".vmx")), store, vmx_path)
+    values.pop(".encoding")
+    if not values.pop("config.version").isdecimal():
+        raise InvalidVmConfig(f"{vmx_path}: the configuration file has no version", property="config.version")
+    vm.cpus, vm.memory_mib = values.number("numvcpus", 1), values.number("memSize", 1024)
+    vm.guest_id = guest_id_of(values.pop("guestOS", "other"))
+    vm.uuid, vm.instance_uuid = (
+        _plain(values.pop(key), own) for key, own in (("uuid.bios", vm.uuid), ("vc.uuid", vm.instance_uuid))
+    )
+    vm.location, vm.annotation = values.pop("uuid.location"), values.pop("annotation")
+    vm.firmware, vm.hardware_version = values.pop("firmware", "bios"), f"vmx-{values.pop('virtualHW.version', '4')}"
     kinds = {dev: kind for kind, dev in DEVS.items()}
-    for prefix in _prefixes(values, r"(?:scsi|sata)\d"):
-        vm.controllers[_key(prefix)] = kinds[_take(values, prefix)["virtualDev"]]
-    for prefix in _prefixes(values, r"(?:scsi|sata|ide)\d:\d+"):
-        _parse_drive(vm, prefix, _take(values, prefix))
-    for prefix in _prefixes(values, r"ethernet\d+"):
-        vm.nics.append(_parse_nic(_take(values, prefix), int(prefix.removeprefix("ethernet"))))
-    vm.extra_config = values
+    for prefix in values.present(r"(?:scsi|sata)\d"):
+        dev = values.take(prefix).get("virtualdev", "ahci" if prefix.startswith("sata") else "lsilogic").lower()
+        if dev not in kinds:
+            raise InvalidVmConfig(f"{vmx_path}: {prefix} is of the kind {dev}", property=prefix)
+        vm.controllers[_key(prefix)] = kinds[dev]
+    for prefix in values.present(r"(?:scsi|sata|ide)\d:\d+"):
+        _parse_drive(vm, prefix, values.take(prefix), datastore_path)
+    for prefix in values.present(r"ethernet\d+"):
+        vm.nics.append(_parse_nic(values.take(prefix), int(prefix.removeprefix("ethernet"))))
+    vm.extra_config = values.rest()
     return vm
 
 
-def _parse_drive(vm: Vm, prefix: str, part: dict[str, str]) -> None:
+class _Values:
+    """What stands in a .vmx, taken out piece by piece."""
+
+    def __init__(self, text: str, vmx_path: str) -> None:
+        self._path = vmx_path
+        self._found: dict[str, tuple[str, str]] = {}
+        for number, line in enumerate(text.splitlines(), start=1):
+            bare = line.strip()
+            if not bare or bare.startswith("#"):
+                continue
+            pair = LINE.fullmatch(bare)
+            if pair is None:
+                raise InvalidVmConfig(f'File "{vmx_path}" line {number}: Syntax error.', property=str(number))
+            value = _unescaped(pair[2] if pair[2] is not None else pair[3])
+            self._found[pair[1].lower()] = (pair[1], value)
+
+    def pop(self, key: str, default: str = "") -> str:
+        """The value of a key, which is gone then."""
+        return self._found.pop(key.lower(), ("", default))[1]
+
+    def number(self, key: str, default: int) -> int:
+        """A number."""
+        text = self.pop(key, str(default))
+        if not text.isdecimal():
+            raise InvalidVmConfig(f"{self._path}: {key} is no number: {text}", property=key)
+        return int(text)
+
+    def present(self, pattern: str) -> list[str]:
+        """The devices of a pattern that are there; one that is not `present` is none."""
+        found = ((re.fullmatch(rf"({pattern})\.present", key), value) for key, (_, value) in self._found.items())
+        return [match[1] for match, value in found if match and value.upper() == "TRUE"]
+
+    def take(self, prefix: str) -> dict[str, str]:
+        """All that is told of a device, by the rest of the key in small letters."""
+        keys = [key for key in self._found if key.startswith(f"{prefix}.")]
+        return {key.removeprefix(f"{prefix}."): self._found.pop(key)[1] for key in keys}
+
+    def rest(self) -> dict[str, str]:
+        """What was not taken, by the keys as they stand there."""
+        return dict(self._found.values())
+
+
+def _parse_drive(vm: Vm, prefix: str, part: dict[str, str], datastore_path: Place) -> None:
     bus, _, unit = prefix.partition(":")
-    path = _long(vm, part["fileName"]) if part.get("fileName") else None
-    key, controller = int(part.get("key", "0")), _key(bus)
-    if part.get("deviceType", "").startswith("cdrom"):
-        connected = part.get("startConnected") == "TRUE"
-        vm.cdroms.append(VmCdRom(key, path, connected, unit=int(unit), controller=controller))
-    elif path:
-        vm.disks.append(VmDisk(key, path, int(part.get("capacity", 0)), int(unit), controller=controller))
+    controller, file = _key(bus), part.get("filename", "")
+    key = _device_key(controller, int(unit))
+    kind = part.get("devicetype", "disk").lower()
+    if "cdrom" in kind:
+        iso = _long(vm, file, datastore_path) if kind == "cdrom-image" and file else None
+        connected = part.get("startconnected", "TRUE").upper() == "TRUE"
+        vm.cdroms.append(VmCdRom(key, iso, connected, unit=int(unit), controller=controller))
+    elif file:
+        vm.disks.append(VmDisk(key, _long(vm, file, datastore_path), 0, int(unit), controller=controller))
+
+
+def _device_key(controller: int, unit: int) -> int:
+    """The key that ESXi gives a disk or a drive, from its place."""
+    if controller >= BASES["sata"]:
+        return 16000 + 30 * (controller - BASES["sata"]) + unit
+    if controller >= BASES["scsi"]:
+        return 2000 + 16 * (controller - BASES["scsi"]) + unit
+    return 3000 + 2 * (controller - BASES["ide"]) + unit
 
 
 def _bus(key: int) -> str:
@@ -116,44 +187,41 @@ def _nic(prefix: str, nic: VmNic) -> dict[str, str]:
         f"{prefix}.addressType": "static" if manual else "generated",
         f"{prefix}.address" if manual else f"{prefix}.generatedAddress": nic.mac,
         f"{prefix}.startConnected": _bool(nic.start_connected),
-        f"{prefix}.key": str(nic.key),
     }
 
 
 def _parse_nic(part: dict[str, str], index: int) -> VmNic:
-    kind = {"e1000": "E1000", "e1000e": "E1000e"}.get(part.get("virtualDev", ""), "Vmxnet3")
-    manual = part.get("addressType") == "static"
-    mac = part.get("address" if manual else "generatedAddress", "")
-    key = int(part.get("key", 4000 + index))
-    network = part.get("networkName", "VM Network")
-    return VmNic(key, mac, network, "manual" if manual else "generated", kind, part.get("startConnected") != "FALSE")
+    kind = NICS.get(part.get("virtualdev", "").lower(), "E1000")
+    manual = part.get("addresstype", "").lower() == "static"
+    mac = part.get("address" if manual else "generatedaddress", "").lower()
+    connected = part.get("startconnected", "TRUE").upper() == "TRUE"
+    return VmNic(4000 + index, mac, part.get("networkname", ""), "manual" if manual else "generated", kind, connected)
 
 
-def _prefixes(values: dict[str, str], pattern: str) -> list[str]:
-    found = (re.fullmatch(rf"({pattern})\.present", key) for key in values)
-    return [match[1] for match in found if match]
+def _short(vm: Vm, path: str, shell_path: Place) -> str:
+    return path.removeprefix(vm.folder + "/") if path.startswith(vm.folder + "/") else shell_path(path)
 
 
-def _take(values: dict[str, str], prefix: str) -> dict[str, str]:
-    keys = [key for key in values if key.startswith(prefix + ".")]
-    return {key.removeprefix(prefix + "."): values.pop(key) for key in keys}
+def _long(vm: Vm, file: str, datastore_path: Place) -> str:
+    if file.startswith(("/", "[")):
+        return datastore_path(file)
+    return join(vm.datastore, split(vm.folder)[1] + "/" + file)
 
 
-def _short(vm: Vm, path: str) -> str:
-    """A path in the VM's own folder is written without it."""
-    return path.removeprefix(vm.folder + "/") if path.startswith(vm.folder + "/") else path
+def _spaced(uuid: str) -> str:
+    octets = re.findall("..", uuid.replace("-", ""))
+    return f"{' '.join(octets[:8])}-{' '.join(octets[8:])}"
 
 
-def _long(vm: Vm, path: str) -> str:
-    return path if path.startswith("[") else join(vm.datastore, split(vm.folder)[1] + "/" + path)
+def _plain(text: str, own: str) -> str:
+    """A UUID, however it is written; the VM's own where none is told."""
+    digits = re.sub(r"[^0-9a-f]", "", text.lower())
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return "-".join(parts) if len(digits) == 32 else own
 
 
-def _pair(line: str) -> tuple[str, str]:
-    key, _, value = line.partition("=")
-    text = value.strip()
-    if text.startswith('"') and text.endswith('"'):
-        text = text[1:-1]
-    return key.strip(), text.replace("|22", '"').replace("|0A", "\n").replace("|7C", "|")
+def _unescaped(text: str) -> str:
+    return re.sub(r"\|([0-9A-Fa-f]{2})", lambda sign: chr(int(sign[1], 16)), text)
 
 
 def _quote(value: str) -> str:

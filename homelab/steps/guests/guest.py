@@ -7,8 +7,7 @@ from homelab.engine.step import Blocked, Change, Node, Planned, Step, Words
 from homelab.errors import HostFault
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestAway, GuestLook
-from homelab.ports.vsphere.folders import delete_file
-from homelab.ports.vsphere.vms import detach_image
+from homelab.ports.vsphere import VmLook
 from homelab.ports.world import World
 
 TASK_SECONDS = 120.0
@@ -87,7 +86,7 @@ class Guest(Step[GuestState, Changes]):
         if found is None or not found[1].powered_on:
             return GuestState(False, GuestAway(f"VM {target} is on"))
         host, vm = found
-        return GuestState(True, world.guest(target), host, vm.path, vm.seed)
+        return GuestState(True, world.guest(target), host, vm.path, _seed_of(world, host, vm))
 
     def plan(self, lab: Lab, target: str, observed: GuestState) -> Sequence[Planned[Changes]]:
         """Wait for what is not ready; then the seed goes."""
@@ -109,6 +108,14 @@ class Guest(Step[GuestState, Changes]):
             _await(world, change)
         else:
             _remove_seed(world, change)
+
+
+def _seed_of(world: World, host: str, vm: VmLook) -> str | None:
+    """The seed, if it is still there: over SSH a drive that was emptied while the VM runs keeps the image's name."""
+    if vm.seed is None or vm.seed_connected:
+        return vm.seed
+    datastore, path = vm.seed.removeprefix("[").split("] ", 1)
+    return vm.seed if world.reader(host).has_file(datastore, path) else None
 
 
 def _failed(target: str, guest: GuestLook) -> HostFault:
@@ -141,6 +148,6 @@ def _await(world: World, change: AwaitGuest) -> None:
 def _remove_seed(world: World, change: RemoveSeed) -> None:
     progress = world.progress(f"the seed of {change.target} is gone", TASK_SECONDS)
     datastore, path = change.path.removeprefix("[").split("] ", 1)
-    with world.session(change.host) as session:
-        detach_image(session, change.vmx, change.target, change.path, seconds=TASK_SECONDS, progress=progress)
-        delete_file(session, datastore, path, seconds=TASK_SECONDS, progress=progress)
+    with world.vm_writer(change.host) as writer:
+        writer.eject(change.vmx, change.target, change.path, seconds=TASK_SECONDS, progress=progress)
+        writer.delete_file(datastore, path, seconds=TASK_SECONDS, progress=progress)

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from homelab.engine.step import Node, Planned, Step
-from homelab.errors import Refused
+from homelab.errors import HostFault, Refused
 from homelab.lab import Lab
 from homelab.ports.esxi.shell import BootLook, keep_configuration, look_at_boot, set_module_enabled
 from homelab.ports.ssh import Shell
 from homelab.ports.vsphere import HostLook
-from homelab.ports.vsphere.vms import shut_down_guest
 from homelab.ports.world import World
 from homelab.steps.hosts.driver_changes import DisableModule, EnableModule, ShutDownVm
 from homelab.steps.hosts.driver_guards import check_claims, check_drivers, check_medium, remarks
@@ -151,8 +150,13 @@ def _disable(shell: Shell, change: DisableModule) -> None:
 
 
 def _shut_down(world: World, change: ShutDownVm) -> None:
-    with world.session(change.target) as session:
-        shut_down_guest(session, _moid(world, change))
+    with world.vm_writer(change.target) as writer:
+        if not writer.ask_to_shut_down(change.path, change.vm):
+            raise HostFault(
+                f"{change.vm} cannot be asked to shut down: VMware Tools do not run in it",
+                where=change.target,
+                advice="Shut it down by hand, then run again; nothing else was changed",
+            )
 
     def still_on() -> str | None:
         world.forget(change.target)
@@ -165,16 +169,4 @@ def _shut_down(world: World, change: ShutDownVm) -> None:
         seconds=change.seconds,
         where=change.target,
         advice="Shut it down by hand, then run again; nothing else was changed",
-    )
-
-
-def _moid(world: World, change: ShutDownVm) -> str:
-    """The VM's id in this session; it is looked up by where its file lies, as two VMs may share a name."""
-    for vm in world.host(change.target).vms:
-        if vm.path == change.path:
-            return vm.moid
-    raise Refused(
-        f"the VM {change.vm} ({change.path}) is not there any more",
-        where=change.target,
-        advice="Run again; the plan is made anew",
     )

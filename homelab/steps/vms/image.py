@@ -13,9 +13,7 @@ from homelab.lab import Image as ImageSource
 from homelab.lab import Lab
 from homelab.ports.files.home import cache_folder
 from homelab.ports.media.images import prepare_image
-from homelab.ports.vsphere import Session
-from homelab.ports.vsphere.folders import delete_empty_folder, delete_file
-from homelab.ports.vsphere.storage import disk_whole, file_size, make_folder, upload
+from homelab.ports.vm_writer import VmWriter
 from homelab.ports.world import World
 from homelab.steps.vms.image_paths import image_path
 from homelab.steps.vms.sitters import Sitters, check_nobody_at, sitters_at
@@ -150,14 +148,14 @@ class Image(Step[ImageState, Changes]):
         image = ImageSource(source=change.source, sha256=change.sha256)
         prepared = prepare_image(image, cache_folder(), PercentReport(world, sentence))
         progress = world.progress(sentence, TRANSFER_SECONDS)
-        with world.session(change.via) as session:
-            if disk_whole(session, change.datastore, change.path):
+        with world.vm_writer(change.via) as writer:
+            if writer.disk_whole(change.datastore, change.path):
                 world.run.log(f"[{change.datastore}] {change.path} is there by now; nothing is sent")
                 return
-            make_folder(session, change.datastore, change.path.rpartition("/")[0])
-            delete_file(session, change.datastore, change.path, seconds=TRANSFER_SECONDS, progress=progress)
-            _upload(world, session, change.datastore, _flat(change.path), prepared.flat)
-            _upload(world, session, change.datastore, change.path, prepared.descriptor)
+            writer.make_folder(change.datastore, change.path.rpartition("/")[0])
+            writer.delete_file(change.datastore, change.path, seconds=TRANSFER_SECONDS, progress=progress)
+            _upload(world, writer, change.datastore, _flat(change.path), prepared.flat)
+            _upload(world, writer, change.datastore, change.path, prepared.descriptor)
 
 
 def host_with(world: World, datastore: str) -> str | None:
@@ -179,22 +177,22 @@ def remove_image(world: World, change: RemoveImage) -> None:
     """Delete it while nobody sits on it: the descriptor first, for without it nobody takes the rest for an image."""
     check_nobody_at(world, change.via, change.datastore, change.path, "the image is not deleted")
     progress = world.progress(f"the image {change.path} is deleted", TRANSFER_SECONDS)
-    with world.session(change.via) as session:
+    with world.vm_writer(change.via) as writer:
         for path in (change.path, _flat(change.path)):
-            delete_file(session, change.datastore, path, seconds=TRANSFER_SECONDS, progress=progress)
+            writer.delete_file(change.datastore, path, seconds=TRANSFER_SECONDS, progress=progress)
         folder = change.path.rpartition("/")[0]
-        delete_empty_folder(session, change.datastore, folder, seconds=TRANSFER_SECONDS, progress=progress)
+        writer.delete_empty_folder(change.datastore, folder, seconds=TRANSFER_SECONDS, progress=progress)
 
 
-def _upload(world: World, session: Session, datastore: str, path: str, source: Path) -> None:
+def _upload(world: World, writer: VmWriter, datastore: str, path: str, source: Path) -> None:
     size = source.stat().st_size
     with source.open("rb") as file:
-        upload(session, datastore, path, file, size, PercentReport(world, f"[{datastore}] {path} is uploaded"))
-    found = file_size(session, datastore, path)
+        writer.upload(datastore, path, file, size, PercentReport(world, f"[{datastore}] {path} is uploaded"))
+    found = writer.file_size(datastore, path)
     if found != size:
         raise HostFault(
             f"[{datastore}] {path} has {found} bytes after the upload, sent were {size}",
-            where=session.where,
+            where=writer.where,
             advice="Check the space on the datastore and run again; the file is written anew",
         )
 

@@ -1,15 +1,15 @@
 """Step `vm`: every VM of the inventory exists, with its own disk and a seed, and is switched on. Pure vSphere."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from homelab.engine.step import Blocked, Node, Planned, Step
 from homelab.errors import Refused
 from homelab.formats.guest.cloud_init import first_boot
 from homelab.lab import Lab
-from homelab.ports.vsphere.folders import delete_file
-from homelab.ports.vsphere.storage import small_file
 from homelab.ports.vsphere.vms import vmx_path
 from homelab.ports.world import World
+from homelab.steps.vms.allowed import check_cpus
 from homelab.steps.vms.image_paths import image_datastore, image_path
 from homelab.steps.vms.placement import placement
 from homelab.steps.vms.vm_again import check_again
@@ -80,12 +80,15 @@ class VmStep(Step[VmState, Changes]):
             )
         if observed.vm is None or observed.host is None:
             return _plan_new(lab, target, observed)
-        vm = lab.vm(target)
+        vm, allowed = lab.vm(target), observed.allowed
+        if not observed.vm.powered_on:
+            check_cpus(vm, observed.host, allowed)
         changes: list[Planned[Changes]] = []
         making = made(lab, observed.vm, target)
         if making and is_ours(making, observed.note):
             changes.append(RemoveNote(target, observed.host, making, f"{target}/{NOTE}"))
-        changes.extend(reconfigured(vm, observed.host, observed.vm, mac_of(lab, vm), observed.sitters))
+        if allowed.api_writes or not observed.vm.powered_on:
+            changes.extend(reconfigured(vm, observed.host, observed.vm, mac_of(lab, vm), observed.sitters))
         if not observed.vm.powered_on:
             changes.append(PowerOnVm(target, observed.host, observed.vm.path))
         return changes
@@ -95,7 +98,13 @@ class VmStep(Step[VmState, Changes]):
         vm = lab.vm(target)
         if observed.vm is None or vm.wanted != "on":
             return []
-        return left_as_it_is(vm, observed.vm, mac_of(lab, vm), observed.sitters)
+        left = left_as_it_is(vm, observed.vm, mac_of(lab, vm), observed.sitters)
+        if observed.allowed.api_writes or not observed.vm.powered_on:
+            return left
+        # What the API does to a VM that runs, its shell does not.
+        possible = reconfigured(vm, "", observed.vm, mac_of(lab, vm), observed.sitters)
+        off = f"changed while it is off, as by homelab down -l {target} and homelab up -l {target}"
+        return [*left, *(f"{was}: the API only reads, so it is {off}" for change in possible for was in change.was)]
 
     def apply(self, world: World, change: Changes) -> None:
         """Create, switch on or off, destroy, or take the note of an interrupted run away."""
@@ -142,7 +151,7 @@ def _check_made_again(
 def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Changes]]:
     """Create a VM, once it is sure that no host has it: two control planes with one address are worse than none."""
     vm, host = lab.vm(target), placement(lab)[target]
-    making = making_of(lab, vm)
+    making = replace(making_of(lab, vm), writes_vmx=not observed.allowed.api_writes)
     if doubt := _doubt(lab, target, making, observed):
         return [Blocked(target, doubt)]
     if observed.namesake:
@@ -151,6 +160,11 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
             where=host,
             advice="Give one of the two another name",
         )
+    check_cpus(vm, host, observed.allowed)
+    left = leftovers(making, observed.folder)
+    if making.vmx in left and observed.silent:
+        waits_for = f"{' and '.join(observed.silent)} can be asked: one of them may have registered {making.vmx}"
+        return [Blocked(target, waits_for)]
     create = CreateVm(
         target,
         host=host,
@@ -159,7 +173,7 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         image_sha256=lab.image.sha256,
         hardware=Hardware(vm.cpus, vm.memory_mib, vm.disk_gib, vm.network, mac_of(lab, vm)),
         boot=first_boot(lab, vm, mac_of(lab, vm)),
-        leftovers=leftovers(making, observed.folder),
+        leftovers=left,
     )
     return [create, PowerOnVm(target, host, vmx_path(making.datastore, target))]
 
@@ -180,6 +194,6 @@ def _doubt(lab: Lab, target: str, making: Making, observed: VmState) -> str | No
 
 def _remove_note(world: World, change: RemoveNote) -> None:
     progress = world.progress(f"the note beside {change.target} is gone", TASK_SECONDS)
-    with world.session(change.host) as session:
-        if is_ours(change.making, small_file(session, change.making.datastore, change.path)):
-            delete_file(session, change.making.datastore, change.path, seconds=TASK_SECONDS, progress=progress)
+    with world.vm_writer(change.host) as writer:
+        if is_ours(change.making, writer.small_file(change.making.datastore, change.path)):
+            writer.delete_file(change.making.datastore, change.path, seconds=TASK_SECONDS, progress=progress)

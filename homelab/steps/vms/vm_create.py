@@ -9,11 +9,9 @@ from homelab.errors import HomelabError
 from homelab.formats.guest.cloud_init import seed
 from homelab.formats.guest.seed_iso import seed_iso
 from homelab.formats.trust.ssh_key import HostKey, new_key
-from homelab.ports.vsphere import Session
-from homelab.ports.vsphere.folders import delete_disk, delete_file, list_folder
-from homelab.ports.vsphere.storage import copy_disk, extend_disk, make_folder, small_file, upload
+from homelab.ports.vm_writer import VmWriter
 from homelab.ports.vsphere.vm_look import HOST_KEY, ID, IMAGE, LAB, MADE, NAME, SEED, identity
-from homelab.ports.vsphere.vms import VmSpec, create_vm, vmx_path
+from homelab.ports.vsphere.vms import VmSpec, vmx_path
 from homelab.ports.world import World
 from homelab.steps.vms.vm_changes import CreateVm
 from homelab.steps.vms.vm_folder import NOTE, FolderLook, leftovers
@@ -26,49 +24,49 @@ def create(world: World, change: CreateVm) -> None:
     """Make the VM, from an empty folder or from what an interrupted run left of ours; the note goes last."""
     making = change.making
     key = new_key(change.target)
-    with world.copying(change.host, making.datastore), world.session(change.host) as session:
-        _begin_folder(world, session, change)
-        _copy_image(world, session, change)
+    with world.copying(change.host, making.datastore), world.vm_writer(change.host) as writer:
+        _begin_folder(world, writer, change)
+        _copy_image(world, writer, change)
         boot = change.boot if change.boot.authorized_keys else replace(change.boot, authorized_keys=_own_key(world))
         iso = seed_iso(seed(boot, key, secrets.token_hex(4)))
-        upload(session, making.datastore, f"{making.vm}/{SEED}", io.BytesIO(iso), len(iso))
+        writer.upload(making.datastore, f"{making.vm}/{SEED}", io.BytesIO(iso), len(iso))
         progress = world.progress(f"the VM {change.target} is created", TASK_SECONDS)
         world.files.trust.forget_host_keys({boot.address})  # it gets a key of its own
-        create_vm(session, _spec(change, key), seconds=TASK_SECONDS, progress=progress)
+        writer.create_vm(_spec(change, key), seconds=TASK_SECONDS, progress=progress)
         world.remember_vm(change.target, change.host)
-        delete_file(session, making.datastore, f"{making.vm}/{NOTE}", seconds=TASK_SECONDS, progress=progress)
+        writer.delete_file(making.datastore, f"{making.vm}/{NOTE}", seconds=TASK_SECONDS, progress=progress)
 
 
-def _begin_folder(world: World, session: Session, change: CreateVm) -> None:
+def _begin_folder(world: World, writer: VmWriter, change: CreateVm) -> None:
     """Look once more at what is there now, remove what is ours file by file, and say whose the folder is."""
     making = change.making
     progress = world.progress(f"the folder {making.place} is begun", TASK_SECONDS)
-    found = list_folder(session, making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
+    found = writer.list_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
     note = None
     if found and NOTE in found.files:
-        note = small_file(session, making.datastore, f"{making.vm}/{NOTE}")
+        note = writer.small_file(making.datastore, f"{making.vm}/{NOTE}")
     left = leftovers(making, FolderLook(found.files, found.folders, note) if found else None)
     if set(left) - set(change.leftovers):
         raise HomelabError(
             f"{making.place} holds more of a half-made VM than was seen: {', '.join(left)}",
-            where=session.where,
+            where=writer.where,
             advice="Another run may be making it just now; run again when it has ended",
         )
     for name in left:
         world.run.log(f"{making.place}/{name} is left over from an interrupted run; it is deleted")
-        delete = delete_disk if name == making.disk else delete_file
-        delete(session, making.datastore, f"{making.vm}/{name}", seconds=TASK_SECONDS, progress=progress)
+        delete = writer.delete_disk if name == making.disk else writer.delete_file
+        delete(making.datastore, f"{making.vm}/{name}", seconds=TASK_SECONDS, progress=progress)
     if found is None:
-        make_folder(session, making.datastore, making.vm)
+        writer.make_folder(making.datastore, making.vm)
     if note != making.note:
-        upload(session, making.datastore, f"{making.vm}/{NOTE}", io.BytesIO(making.note), len(making.note))
+        writer.upload(making.datastore, f"{making.vm}/{NOTE}", io.BytesIO(making.note), len(making.note))
 
 
-def _copy_image(world: World, session: Session, change: CreateVm) -> None:
+def _copy_image(world: World, writer: VmWriter, change: CreateVm) -> None:
     disk = f"{change.making.place}/{change.making.disk}"
     progress = world.progress(f"the disk of {change.target} is copied", COPY_SECONDS)
-    copy_disk(session, change.image, disk, seconds=COPY_SECONDS, progress=progress)
-    extend_disk(session, disk, change.hardware.disk_gib, seconds=TASK_SECONDS, progress=progress)
+    writer.copy_disk(change.image, disk, seconds=COPY_SECONDS, progress=progress)
+    writer.extend_disk(disk, change.hardware.disk_gib, seconds=TASK_SECONDS, progress=progress)
 
 
 def _own_key(world: World) -> tuple[str, ...]:

@@ -3,10 +3,8 @@
 from dataclasses import replace
 
 from homelab.errors import HomelabError
-from homelab.ports.vsphere import Session
-from homelab.ports.vsphere.folders import Folder, delete_disk, delete_empty_folder, delete_file, list_folder
-from homelab.ports.vsphere.storage import small_file
-from homelab.ports.vsphere.vms import unregister_vm
+from homelab.ports.vm_writer import VmWriter
+from homelab.ports.vsphere.folders import Folder
 from homelab.ports.world import World
 from homelab.steps.vms.vm_changes import DestroyVm
 from homelab.steps.vms.vm_files import own_files, remains
@@ -19,36 +17,36 @@ def destroy(world: World, change: DestroyVm) -> None:
     """Unregister it and delete what is its own, the .vmx last; what else is there stays, and the folder with it."""
     making = change.making
     progress = world.progress(f"{making.place} is emptied", TASK_SECONDS)
-    with world.session(change.host) as session:
+    with world.vm_writer(change.host) as writer:
         if change.registered:
-            unregister_vm(session, f"{making.place}/{making.vmx}", change.target, making.instance_uuid)
-        found = list_folder(session, making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
+            writer.unregister(f"{making.place}/{making.vmx}", change.target, making.instance_uuid)
+        found = writer.list_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
         if found is not None:
-            _delete_files(world, session, change, found)
+            _delete_files(world, writer, change, found)
     world.files.trust.forget_host_keys({change.address})
     world.forget(change.target)
 
 
-def _delete_files(world: World, session: Session, change: DestroyVm, found: Folder) -> None:
+def _delete_files(world: World, writer: VmWriter, change: DestroyVm, found: Folder) -> None:
     making = change.making
     progress = world.progress(f"{making.place} is emptied", TASK_SECONDS)
-    for name in _own(session, change, found):
+    for name in _own(writer, change, found):
         path = f"{making.vm}/{name}"
         if name == making.disk:
-            delete_disk(session, making.datastore, path, seconds=TASK_SECONDS, progress=progress)
+            writer.delete_disk(making.datastore, path, seconds=TASK_SECONDS, progress=progress)
         else:
-            delete_file(session, making.datastore, path, seconds=TASK_SECONDS, progress=progress, beside=found)
-    left = delete_empty_folder(session, making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
+            writer.delete_file(making.datastore, path, seconds=TASK_SECONDS, progress=progress, beside=found)
+    left = writer.delete_empty_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
     if left.names:
         world.run.log(f"{making.place} stays, for it holds what is not ours: {', '.join(left.names)}")
 
 
-def _own(session: Session, change: DestroyVm, found: Folder) -> tuple[str, ...]:
+def _own(writer: VmWriter, change: DestroyVm, found: Folder) -> tuple[str, ...]:
     """What may be deleted, as it lies there now: of a VM that is not registered, only while it is known to be ours."""
     making = change.making
 
     def text(name: str) -> bytes | None:
-        return small_file(session, making.datastore, f"{making.vm}/{name}") if name in found.files else None
+        return writer.small_file(making.datastore, f"{making.vm}/{name}") if name in found.files else None
 
     look = FolderLook(found.files, found.folders, text(NOTE))
     if change.registered:
@@ -57,7 +55,7 @@ def _own(session: Session, change: DestroyVm, found: Folder) -> tuple[str, ...]:
     if not mine:
         raise HomelabError(
             f"what lies in {making.place} is not known to be of the VM {change.target} any more",
-            where=session.where,
+            where=writer.where,
             advice="Somebody changed it since the plan was made; run again and look at the new plan",
         )
     return mine

@@ -6,7 +6,7 @@ what is in such a list, and in ours, is ever removed; the note goes when the VM 
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homelab.errors import Refused
 from homelab.ports.vsphere.vm_look import SEED
@@ -19,12 +19,16 @@ NAMED = 12
 
 @dataclass(frozen=True)
 class Making:
-    """One creation of one VM: the lab and the VM, the VM's instance UUID, and its folder `[datastore] vm`."""
+    """One creation of one VM: the lab and the VM, the VM's instance UUID, and its folder `[datastore] vm`.
+
+    Over SSH we write its .vmx ourselves (`writes_vmx`), and it may lie there before the host has the VM.
+    """
 
     lab: str
     vm: str
     instance_uuid: str
     datastore: str
+    writes_vmx: bool = False
 
     @property
     def place(self) -> str:
@@ -44,7 +48,7 @@ class Making:
     @property
     def files(self) -> tuple[str, ...]:
         """Every file that is written before the host makes the VM; what comes after belongs to the VM."""
-        return (self.disk, f"{self.vm}-flat.vmdk", SEED)
+        return (self.disk, f"{self.vm}-flat.vmdk", SEED, *([self.vmx] if self.writes_vmx else []))
 
     @property
     def note(self) -> bytes:
@@ -84,15 +88,16 @@ def leftovers(making: Making, look: FolderLook | None) -> tuple[str, ...]:
         raise _refused(making, f"it holds files of {_list(look.users)}", "Give one of the two another name")
     if look.note is None:
         raise _strangers(making, names)
-    if names == (NOTE,) and making.note.startswith(look.note):
+    if names == (NOTE,) and any(replace(making, writes_vmx=way).note.startswith(look.note) for way in (False, True)):
         return ()  # the note itself was cut off
     if not making.wrote(look.note):
         raise _of_others(making, look.note)
-    mine = set(making.files) & set(_listed(look.note))
+    # An earlier run may have gone the other way.
+    mine = {*making.files, making.vmx} & set(_listed(look.note))
     strangers = [name for name in names if name != NOTE and (name not in mine or name in look.folders)]
     if strangers:
         raise _strangers(making, strangers)
-    return tuple(name for name in making.files if name in look.files)
+    return tuple(name for name in dict.fromkeys((*making.files, making.vmx)) if name in look.files)
 
 
 def is_ours(making: Making, note: bytes | None) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from homelab.engine.step import Blocked, Change, Planned, Step, Words
 from homelab.errors import HomelabError, Interrupted, Refused
 from homelab.lab import Lab
-from homelab.ports.vsphere import HostLook, Session, VmLook
-from homelab.ports.vsphere.vms import power_on, register_vm, unregister_vm
+from homelab.ports.vm_writer import VmWriter
+from homelab.ports.vsphere import HostLook, VmLook
 from homelab.ports.world import World
 from homelab.steps.vms.vm_changes import ShutDownVm
 from homelab.steps.vms.vm_ends import SHUT_DOWN_SECONDS, in_doubt
@@ -137,7 +137,7 @@ class MoveVms(Step[VmMoveState, MoveVm]):
 
 def move(world: World, change: MoveVm) -> None:
     """Both hosts are logged in at before the VM is touched."""
-    with world.session(change.destination) as there:
+    with world.vm_writer(change.destination) as there:
         if change.source is None:
             _arrive(world, there, change)
         else:
@@ -146,11 +146,11 @@ def move(world: World, change: MoveVm) -> None:
     world.forget(change.target)
 
 
-def _leave_and_arrive(world: World, there: Session, change: MoveVm, source: str) -> None:
+def _leave_and_arrive(world: World, there: VmWriter, change: MoveVm, source: str) -> None:
     if change.running:
         shut_down(world, ShutDownVm(change.target, source, change.path, SHUT_DOWN_SECONDS))
-    with world.session(source) as here:
-        unregister_vm(here, change.path, change.target, change.instance_uuid)
+    with world.vm_writer(source) as here:
+        here.unregister(change.path, change.target, change.instance_uuid)
         try:
             _arrive(world, there, change)
         except Interrupted:
@@ -159,18 +159,18 @@ def _leave_and_arrive(world: World, there: Session, change: MoveVm, source: str)
             _go_back(world, here, there, change, error)
 
 
-def _arrive(world: World, session: Session, change: MoveVm) -> None:
-    progress = world.progress(f"{change.target} is on {session.host.name}", TASK_SECONDS)
-    register_vm(session, change.path, change.target, seconds=TASK_SECONDS, progress=progress)
+def _arrive(world: World, writer: VmWriter, change: MoveVm) -> None:
+    progress = world.progress(f"{change.target} is on {writer.host}", TASK_SECONDS)
+    writer.register(change.path, change.target, seconds=TASK_SECONDS, progress=progress)
     if change.running:
-        power_on(session, change.path, change.target, seconds=TASK_SECONDS, progress=progress)
+        writer.power_on(change.path, change.target, seconds=TASK_SECONDS, progress=progress)
 
 
-def _go_back(world: World, here: Session, there: Session, change: MoveVm, error: HomelabError) -> None:
+def _go_back(world: World, here: VmWriter, there: VmWriter, change: MoveVm, error: HomelabError) -> None:
     """Raises the error, with where the VM is now."""
     world.run.log(f"{change.target} goes back to {change.source}: {error.what}")
     try:
-        unregister_vm(there, change.path, change.target, change.instance_uuid)
+        there.unregister(change.path, change.target, change.instance_uuid)
         _arrive(world, here, change)
     except HomelabError as second:
         raise HomelabError(

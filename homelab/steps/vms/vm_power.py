@@ -2,9 +2,7 @@
 
 from homelab.errors import DeadlinePassed, HomelabError
 from homelab.ports.guest.look import GuestAway
-from homelab.ports.vsphere import Session
-from homelab.ports.vsphere.storage import extend_disk
-from homelab.ports.vsphere.vms import ask_to_shut_down, is_on, power_off, power_on, reconfigure_vm
+from homelab.ports.vm_writer import VmWriter
 from homelab.ports.world import World
 from homelab.steps.vms.sitters import check_nobody_at
 from homelab.steps.vms.vm_changes import PowerOnVm, ReconfigureVm, ShutDownVm
@@ -16,8 +14,8 @@ POWER_OFF = ["sudo", "-n", "systemctl", "--no-block", "poweroff"]
 def switch_on(world: World, change: PowerOnVm) -> None:
     """Switch it on."""
     progress = world.progress(f"{change.target} is on", TASK_SECONDS)
-    with world.session(change.host) as session:
-        power_on(session, change.path, change.target, seconds=TASK_SECONDS, progress=progress)
+    with world.vm_writer(change.host) as writer:
+        writer.power_on(change.path, change.target, seconds=TASK_SECONDS, progress=progress)
 
 
 def reconfigure(world: World, change: ReconfigureVm) -> None:
@@ -27,11 +25,10 @@ def reconfigure(world: World, change: ReconfigureVm) -> None:
         what = f"the disk of {change.target} is not made larger"
         check_nobody_at(world, change.host, datastore, place, what, (change.host, change.path))
     progress = world.progress(f"{change.target} is changed", TASK_SECONDS)
-    with world.session(change.host) as session:
+    with world.vm_writer(change.host) as writer:
         if change.disk:
-            extend_disk(session, *change.disk, seconds=TASK_SECONDS, progress=progress)
-        reconfigure_vm(
-            session,
+            writer.extend_disk(*change.disk, seconds=TASK_SECONDS, progress=progress)
+        writer.reconfigure(
             change.path,
             change.target,
             cpus=change.cpus,
@@ -45,21 +42,21 @@ def reconfigure(world: World, change: ReconfigureVm) -> None:
 def shut_down(world: World, change: ShutDownVm) -> None:
     """Ask the guest; pull the plug when nobody hears, or when it takes too long."""
     progress = world.progress(f"{change.target} is off", TASK_SECONDS)
-    with world.session(change.host) as session:
-        if why := _not_by_itself(world, session, change):
+    with world.vm_writer(change.host) as writer:
+        if why := _not_by_itself(world, writer, change):
             world.run.log(f"{change.target} is switched off: {why}")
-            power_off(session, change.path, change.target, seconds=TASK_SECONDS, progress=progress)
+            writer.power_off(change.path, change.target, seconds=TASK_SECONDS, progress=progress)
     world.forget(change.target)
 
 
-def _not_by_itself(world: World, session: Session, change: ShutDownVm) -> str:
+def _not_by_itself(world: World, writer: VmWriter, change: ShutDownVm) -> str:
     """Why the guest did not shut itself down; empty when it did."""
-    if not ask_to_shut_down(session, change.path, change.target) and (why := _not_asked(world, change)):
+    if not writer.ask_to_shut_down(change.path, change.target) and (why := _not_asked(world, change)):
         return f"no VMware Tools run in it, and {why}"
     try:
         world.wait(
             f"{change.target} shuts down",
-            lambda: "still on" if is_on(session, change.path, change.target) else None,
+            lambda: "still on" if writer.is_on(change.path, change.target) else None,
             seconds=change.seconds,
             where=change.target,
             advice="It is switched off",

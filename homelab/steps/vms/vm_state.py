@@ -1,11 +1,12 @@
 """What a look tells of a VM of ours: where it is, and where it is nowhere what else tells of it. Reads only."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from homelab.lab import Lab, Wanted
 from homelab.ports.vsphere import VmLook
 from homelab.ports.vsphere.vms import vmx_path
 from homelab.ports.world import World
+from homelab.steps.vms.allowed import Allowed
 from homelab.steps.vms.placement import placement
 from homelab.steps.vms.sitters import Sitters, sitters_at
 from homelab.steps.vms.vm_again import AgainLook, look_again
@@ -21,7 +22,8 @@ class VmState:
     `note` is what the note beside a VM holds that may have one, `sitters` who uses a disk that is to grow, `again` what
     a VM needs that is to be made anew after it was destroyed. The rest tells of a VM that was not found: what its
     folder holds, which hosts cannot be asked, which VMs cannot be read (`NAME on HOST`), which other VM has its name on
-    its host, and how its address answers while a host is silent.
+    its host, and how its address answers while a host is silent. `allowed` is what the licence of the host allows that
+    has it, or that it belongs on.
     """
 
     host: str | None
@@ -35,6 +37,7 @@ class VmState:
     unread: tuple[str, ...] = ()
     namesake: str | None = None
     answer: str | None = None
+    allowed: Allowed = field(default_factory=Allowed)
 
 
 def vm_state(world: World, lab: Lab, target: str, *, anew: bool = False) -> VmState:
@@ -65,7 +68,8 @@ def _look_at(world: World, lab: Lab, target: str, host: str, vm: VmLook) -> VmSt
     note = world.reader(host).small_file(making.datastore, f"{target}/{NOTE}") if making and fresh else None
     growing = making and not vm.powered_on and grows(lab.vm(target), vm)
     sitters = sitters_at(world, host, making.datastore, target, (host, vm.path)) if making and growing else None
-    return VmState(host, vm, world.host(host).in_maintenance, note, sitters)
+    own = world.host(host)
+    return VmState(host, vm, own.in_maintenance, note, sitters, allowed=Allowed.at(own))
 
 
 def _look_at_its_end(world: World, lab: Lab, target: str, host: str, vm: VmLook) -> VmState:
@@ -90,6 +94,7 @@ def _look_around(world: World, lab: Lab, target: str) -> VmState:
         unread=tuple(f"{vm.name} on {name}" for name, look in looks.items() for vm in look.vms if vm.may_be(target)),
         namesake=next((vm.path for vm in own.vms if vm.name == target and vm.readable), None),
         answer=world.lan.somebody_at(str(lab.vm(target).address)) if silent and wanted == "on" else None,
+        allowed=Allowed.at(own),
     )
 
 

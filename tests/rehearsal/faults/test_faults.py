@@ -421,8 +421,11 @@ def test_free_licence(faulty: FaultyHosts) -> None:
     )
     with faulty.session() as session:
         assert session.content.licenseManager.licenses[0].editionKey.startswith("esx.hypervisor")
+    with faulty.shell() as shell:
+        assert "esx.hypervisor" in shell.must(["vim-cmd", "vimsvc/license", "--show"])
     faulty.faults.clear()
     faulty.mount()
+    assert not faulty.hosts["a1"].host.services["TSM-SSH"].running
 
 
 def test_a_task_fails(faulty: FaultyHosts) -> None:

@@ -220,9 +220,6 @@ def test_under_the_free_licence_everything_goes_over_ssh(tmp_path: Path) -> None
         host.licence = "free"
         host.services["TSM-SSH"].running = True
         host.services["TSM-SSH"].policy = "on"
-        host.settings.ntp_servers = ["pool.ntp.org"]
-        host.services["ntpd"].running = True
-        host.services["ntpd"].policy = "on"
         host.auto_backup.keep()
 
     with standing_bench(tmp_path, free) as bench:
@@ -231,12 +228,16 @@ def test_under_the_free_licence_everything_goes_over_ssh(tmp_path: Path) -> None
         assert ended.plan.empty
         assert bench.host.nics[0].driver == "e1000e"
         assert not bench.host.in_maintenance
+        ntpd = bench.host.services["ntpd"]
+        assert (bench.host.settings.ntp_servers, ntpd.running, ntpd.policy) == (["pool.ntp.org"], True, "on")
+        assert bench.host.rulesets["ntpClient"]
         assert bench.host.advanced["ScratchConfig.CurrentScratchLocation"].startswith("/vmfs/volumes/")
         assert list(bench.home.glob("backups/brix3-*.tgz"))
 
 
 def test_the_free_licence_with_ssh_off_says_where_to_switch_it_on(bench: Bench) -> None:
     bench.harm("free-licence")
+    bench.host.services.set("TSM-SSH", running=False, policy="off")
     failure = only_failure(bench.bring(), "nfs-datastore")
     assert "the API only reads (vSphere 6 Hypervisor), and SSH is off" in failure["what"]
     assert "Troubleshooting Options, Enable SSH" in failure["advice"]

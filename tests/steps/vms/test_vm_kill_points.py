@@ -15,8 +15,10 @@ from pyVmomi import vim
 from homelab.lab import Lab
 from tests.helpers.checkout import ROOT
 from tests.helpers.one_host import bring
-from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, hosts_on_nas, plain, steps, tree, vm_lab
+from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, hosts_on_nas, make_free, plain, steps, tree, vm_lab
 
+# How the hosts are written to: over the API, or where the licence lets that only read over SSH.
+WAYS = ("api", "ssh")
 OTHERS = (
     "cp1.txt",
     NOTE,
@@ -42,8 +44,8 @@ def lab_of(folder: Path) -> Lab:
     return vm_lab(folder, hosts=("brix3", "brix4"), host="brix3")
 
 
-def settle_others(at: HostsOnNas) -> None:
-    """What other people have on the NAS and on the hosts."""
+def settle_others(at: HostsOnNas, way: str) -> None:
+    """What other people have on the NAS and on the hosts; then each host gets its licence."""
     for name in OTHERS:
         at.put(name, f"somebody's {name}".encode())
     annex = vm_lab(at.home.parent / "annex", vms=("cp10", "cp"), host="brix4")
@@ -62,6 +64,8 @@ def settle_others(at: HostsOnNas) -> None:
         spec = vim.vm.ConfigSpec(name="cp1", memoryMB=64, files=files, extraConfig=marks)
         pool = session.managed(vim.ResourcePool, "ha-root-pool")
         at.run(session.managed(vim.Folder, "ha-folder-vm").CreateVM_Task(spec, pool))
+    for served in at.served_hosts.values() if way == "ssh" else ():
+        make_free(served.host)
 
 
 def of_others(at: HostsOnNas) -> dict[str, str]:
@@ -83,18 +87,18 @@ def run(
     return done.returncode, json.loads(done.stdout) if done.returncode == 0 else {}
 
 
-def writes_of_a_whole_run(folder: Path) -> list[str]:
+def writes_of_a_whole_run(folder: Path, way: str) -> list[str]:
     """What a run writes, from its record."""
     lab = lab_of(folder)
-    with hosts_on_nas(lab, folder) as at:
+    with hosts_on_nas(lab, folder, free=way == "ssh") as at:
         at.bring(*VM_STEPS)
     return _recorded(folder / "home")
 
 
-def writes_of_a_whole_end(folder: Path) -> list[str]:
+def writes_of_a_whole_end(folder: Path, way: str) -> list[str]:
     """What a run writes that destroys the VM, from its record."""
     lab = lab_of(folder)
-    with hosts_on_nas(lab, folder) as at:
+    with hosts_on_nas(lab, folder, free=way == "ssh") as at:
         at.bring(*VM_STEPS)
         shutil.rmtree(folder / "home")
         at.put("homelab/homelab/images/notes.txt")  # the folder of the images stays, as beside the others' files
@@ -167,28 +171,35 @@ def whole(at: HostsOnNas) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "write", [pytest.param("PUT [nas] cp1/.homelab-being-made", marks=pytest.mark.thorough), "CreateVM_Task"]
+    ("way", "write"),
+    [
+        pytest.param("api", "PUT [nas] cp1/.homelab-being-made", marks=pytest.mark.thorough),
+        ("api", "CreateVM_Task"),
+        pytest.param("ssh", "PUT /vmfs/volumes/nas/cp1/.homelab-being-made", marks=pytest.mark.thorough),
+        ("ssh", "PUT /vmfs/volumes/nas/cp1/cp1.vmx"),
+    ],
 )
 def test_a_run_that_is_killed_while_it_makes_a_vm_is_completed_and_costs_nobody_a_file(
-    tmp_path: Path, write: str
+    tmp_path: Path, way: str, write: str
 ) -> None:
-    writes = writes_of_a_whole_run(tmp_path / "whole")
+    writes = writes_of_a_whole_run(tmp_path / "whole", way)
     number = 1 + next(n for n, what in enumerate(writes) if write in what)
     with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
-        settle_others(at)
-        converges(at, number, "after", stranger="PUT" in write)
+        settle_others(at, way)
+        converges(at, number, "after", stranger=".homelab-being-made" in write)
 
 
 @pytest.mark.thorough
 @pytest.mark.timeout(3000)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("moment", "stranger"), [("before", False), ("after", False), ("after", True)])
 def test_a_run_that_is_killed_at_any_write_is_completed_and_costs_nobody_a_file(
-    tmp_path: Path, moment: str, stranger: bool
+    tmp_path: Path, way: str, moment: str, stranger: bool
 ) -> None:
-    writes = writes_of_a_whole_run(tmp_path / "whole")
+    writes = writes_of_a_whole_run(tmp_path / "whole", way)
     assert 10 < len(writes) < 30, writes
     with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
-        settle_others(at)
+        settle_others(at, way)
         for number, _ in enumerate(writes, start=1):
             converges(at, number, moment, stranger=stranger)
             start_over(at)
@@ -212,26 +223,35 @@ def ends(at: HostsOnNas, number: int, moment: str) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("write", [pytest.param("UnregisterVM", marks=pytest.mark.thorough), "DeleteVirtualDisk_Task"])
+@pytest.mark.parametrize(
+    ("way", "write"),
+    [
+        pytest.param("api", "UnregisterVM", marks=pytest.mark.thorough),
+        ("api", "DeleteVirtualDisk_Task"),
+        pytest.param("ssh", "vmsvc/unregister", marks=pytest.mark.thorough),
+        ("ssh", "vmkfstools -U"),
+    ],
+)
 def test_a_run_that_is_killed_while_it_destroys_a_vm_is_completed_and_costs_nobody_a_file(
-    tmp_path: Path, write: str
+    tmp_path: Path, way: str, write: str
 ) -> None:
-    writes = writes_of_a_whole_end(tmp_path / "whole")
+    writes = writes_of_a_whole_end(tmp_path / "whole", way)
     number = 1 + next(n for n, what in enumerate(writes) if write in what)
     with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
-        settle_others(at)
+        settle_others(at, way)
         assert not at.bring(*VM_STEPS).counts.failed
         ends(at, number, "after")
 
 
 @pytest.mark.thorough
 @pytest.mark.timeout(3000)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_run_that_is_killed_at_any_write_of_a_destruction_is_completed(tmp_path: Path, moment: str) -> None:
-    writes = writes_of_a_whole_end(tmp_path / "whole")
+def test_a_run_that_is_killed_at_any_write_of_a_destruction_is_completed(tmp_path: Path, way: str, moment: str) -> None:
+    writes = writes_of_a_whole_end(tmp_path / "whole", way)
     assert 5 < len(writes) < 30, writes
     with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
-        settle_others(at)
+        settle_others(at, way)
         for number, _ in enumerate(writes, start=1):
             assert not at.bring(*VM_STEPS).counts.failed
             ends(at, number, moment)

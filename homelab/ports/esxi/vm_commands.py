@@ -1,0 +1,45 @@
+"""The commands of an ESXi host's shell that make and change VMs, as lists of arguments. Pure."""
+
+import re
+
+VOLUMES = "/vmfs/volumes"
+
+
+def volume_path(datastore_path: str) -> str:
+    """`[DATASTORE] a/b` as a path of the shell; ValueError for anything else."""
+    found = re.fullmatch(r"\[([^\]/]+)\] (\S.*)", datastore_path)
+    if found is None or ".." in found[2].split("/"):
+        raise ValueError(f"no datastore path: {datastore_path!r}")
+    return f"{VOLUMES}/{found[1]}/{found[2]}"
+
+
+def clone_disk(source: str, target: str) -> list[str]:
+    """A thin copy of a disk; vmkfstools refuses one that is there."""
+    return ["vmkfstools", "-i", volume_path(source), volume_path(target), "-d", "thin"]
+
+
+def extend_disk(path: str, size_gib: int) -> list[str]:
+    """Grow a disk, without zeroing."""
+    return ["vmkfstools", "-X", f"{size_gib}G", volume_path(path)]
+
+
+def delete_disk(path: str) -> list[str]:
+    """Delete a disk, descriptor and data."""
+    return ["vmkfstools", "-U", volume_path(path)]
+
+
+def register(vmx: str) -> list[str]:
+    """Take a .vmx into the inventory; prints the new VM's number."""
+    return ["vim-cmd", "solo/registervm", volume_path(vmx)]
+
+
+def of_vm(verb: str, number: str, *words: str) -> list[str]:
+    """Something about a VM by its number, which is its id in the API too: `power.on`, `reload`."""
+    if not number.isdecimal():
+        raise ValueError(f"no number of a VM: {number!r}")
+    return ["vim-cmd", f"vmsvc/{verb}", number, *words]
+
+
+def disconnect(number: str, key: int) -> list[str]:
+    """Disconnect a device of a VM that runs, by its key."""
+    return of_vm("device.connection", number, str(key), "0")

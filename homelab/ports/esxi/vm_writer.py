@@ -1,0 +1,304 @@
+"""Writes to VMs and their files in a host's own shell, where no licence forbids them.
+
+What is to be changed is looked up over the API, by the path of its .vmx: the number that vim-cmd wants is the VM's id
+there, and the text of `getallvms` may hold whatever somebody wrote into an annotation.
+"""
+
+import io
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
+from dataclasses import dataclass
+from threading import Event
+from typing import Any, BinaryIO
+
+from pyVmomi import vim
+
+from homelab.errors import HostFault, Refused, Unreachable
+from homelab.formats import new_vmx
+from homelab.formats.vmx import changed_vmx
+from homelab.ports.esxi import vm_commands as commands
+from homelab.ports.sftp import RemoteFiles
+from homelab.ports.ssh import SHOWN, Output, Shell, Watch
+from homelab.ports.vsphere import folders, storage, vms
+from homelab.ports.vsphere.folders import Folder
+from homelab.ports.vsphere.session import Session
+from homelab.ports.vsphere.storage import Transferred
+from homelab.ports.vsphere.tasks import Progress
+from homelab.ports.vsphere.vms import VmSpec
+
+# How often a VM that does not come on is asked why.
+LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Typed:
+    """Long commands that write: their progress is told, and an interruption gives them a moment to end."""
+
+    shell: Shell
+    stop: Event
+
+    def run(self, argv: list[str], seconds: float, progress: Progress) -> Output:
+        """What one printed, however it ended."""
+        return self.shell.run(argv, writes=True, seconds=seconds, watch=Watch(progress, self.stop))
+
+    def must(self, argv: list[str], seconds: float, progress: Progress) -> str:
+        """What one printed that has to succeed."""
+        return self.shell.must(argv, writes=True, seconds=seconds, watch=Watch(progress, self.stop))
+
+    def refused(self, what: str, output: Output) -> HostFault:
+        """One that did not do what it should, in the host's words."""
+        said = " ".join((output.stderr.strip() or output.stdout.strip() or "nothing").split())
+        return HostFault(
+            f"{what}; the host said: {said[:SHOWN]}",
+            where=self.shell.login.where,
+            advice="These are the host's own words. Run again; if it stays so, see /var/log/hostd.log there",
+        )
+
+
+class ShellVmWriter:
+    """A `VmWriter` on one session, which reads, and one SSH connection, which writes."""
+
+    def __init__(self, session: Session, shell: Shell, files: RemoteFiles, stop: Event) -> None:
+        self.session, self.shell, self.files = session, shell, files
+        self._typed = Typed(shell, stop)
+
+    @property
+    def where(self) -> str:
+        """The host as errors show it."""
+        return self.shell.login.where
+
+    @property
+    def host(self) -> str:
+        """The host's name."""
+        return self.session.host.name
+
+    def list_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder | None:
+        """Over the API."""
+        return folders.list_folder(self.session, datastore, path, seconds=seconds, progress=progress)
+
+    def small_file(self, datastore: str, path: str) -> bytes | None:
+        """Over the API."""
+        return storage.small_file(self.session, datastore, path)
+
+    def file_size(self, datastore: str, path: str) -> int | None:
+        """Over the API."""
+        return storage.file_size(self.session, datastore, path)
+
+    def disk_whole(self, datastore: str, path: str) -> bool:
+        """Over the API."""
+        return storage.disk_whole(self.session, datastore, path)
+
+    def make_folder(self, datastore: str, path: str) -> None:
+        """SFTP."""
+        self.files.make_folder(commands.volume_path(f"[{datastore}] {path}"))
+
+    def upload(self, datastore: str, path: str, file: BinaryIO, size: int, progress: Transferred | None = None) -> None:
+        """SFTP, readable by root alone."""
+        self.files.write(commands.volume_path(f"[{datastore}] {path}"), file, size, progress)
+
+    def delete_file(
+        self, datastore: str, path: str, *, seconds: float, progress: Progress, beside: Folder | None = None
+    ) -> None:
+        """SFTP, which takes no folder for a file."""
+        if path.endswith(".vmx"):
+            vms.check_not_registered(self.session, f"[{datastore}] {path}")
+        self.files.remove(commands.volume_path(f"[{datastore}] {path}"))
+
+    def delete_empty_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder:
+        """SFTP, which removes no folder with something in it."""
+        if self.files.remove_folder(commands.volume_path(f"[{datastore}] {path}")):
+            return Folder()
+        return self.list_folder(datastore, path, seconds=seconds, progress=progress) or Folder()
+
+    def copy_disk(self, source: str, target: str, *, seconds: float, progress: Progress) -> None:
+        """`vmkfstools -i`."""
+        self._typed.must(commands.clone_disk(source, target), seconds, progress)
+
+    def extend_disk(self, path: str, size_gib: int, *, seconds: float, progress: Progress) -> None:
+        """`vmkfstools -X`."""
+        self._typed.must(commands.extend_disk(path, size_gib), seconds, progress)
+
+    def delete_disk(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> None:
+        """`vmkfstools -U`; what it says of a disk that is not there was never recorded, so that is looked at."""
+        output = self._typed.run(commands.delete_disk(f"[{datastore}] {path}"), seconds, progress)
+        if output.status != 0 and self.file_size(datastore, path) is not None:
+            raise self._typed.refused(f"the disk [{datastore}] {path} was not deleted", output)
+
+    def create_vm(self, spec: VmSpec, *, seconds: float, progress: Progress) -> None:
+        """A .vmx by SFTP, never over one that is there, and `solo/registervm`."""
+        # The API checks this itself; registering a VM does not.
+        if spec.network not in vms.networks(self.session):
+            raise HostFault(
+                f"there is no port group {spec.network}",
+                where=self.where,
+                advice="Correct vm_network in the inventory, or add the port group to the host",
+            )
+        text = _text_of(spec).encode()
+        self.files.write(commands.volume_path(spec.path), io.BytesIO(text), len(text), new=True)
+        self._typed.must(commands.register(spec.path), seconds, progress)
+
+    def register(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
+        """`solo/registervm`, which has the name as its second argument."""
+        self._typed.must([*commands.register(path), name], seconds, progress)
+
+    def power_on(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
+        """`vmsvc/power.on`, after an image that was ejected while the VM ran is out of its .vmx too."""
+        vm = vms.registered(self.session, path, name)
+        if gone := [drive for drive in _drives(vm) if _is_gone(self.session, drive.backing.fileName)]:
+            self._rewrite(vm, path, {key: value for drive in gone for key, value in _emptied(drive).items()})
+        output = _switched_on(self._typed, vm, name, seconds, progress)
+        if output.status != 0 or not self.is_on(path, name):
+            raise self._typed.refused(f"the VM {name} was not switched on", output)
+
+    def power_off(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
+        """`vmsvc/power.off`."""
+        vm = vms.registered(self.session, path, name)
+        output = self._typed.run(commands.of_vm("power.off", vm._moId), seconds, progress)
+        if self.is_on(path, name):
+            raise self._typed.refused(f"the VM {name} was not switched off", output)
+
+    def ask_to_shut_down(self, path: str, name: str) -> bool:
+        """`vmsvc/power.shutdown`, if VMware Tools run."""
+        vm = vms.registered(self.session, path, name)
+        if vm.runtime.powerState == "poweredOff":
+            return True
+        if vm.guest is None or vm.guest.toolsRunningStatus != "guestToolsRunning":
+            return False
+        output = self.shell.run(commands.of_vm("power.shutdown", vm._moId), writes=True)
+        return output.status == 0 or not self.is_on(path, name)
+
+    def is_on(self, path: str, name: str) -> bool:
+        """Over the API."""
+        return vms.is_on(self.session, path, name)
+
+    def unregister(self, path: str, name: str, instance_uuid: str) -> None:
+        """`vmsvc/unregister`."""
+        vm = vms.surely_registered(self.session, path, name, instance_uuid)
+        if vm is not None:
+            self.shell.must(commands.of_vm("unregister", vm._moId), writes=True)
+
+    def reconfigure(
+        self,
+        path: str,
+        name: str,
+        *,
+        cpus: int | None,
+        memory_mib: int | None,
+        network: tuple[str, str] | None,
+        seconds: float,
+        progress: Progress,
+    ) -> None:
+        """Another .vmx for a VM that is off, and `vmsvc/reload`."""
+        vm = vms.registered(self.session, path, name)
+        nic = {} if network is None else new_vmx.nic_on(network[1], _place(self.session, vm, name, network[0]))
+        self._rewrite(vm, path, {**new_vmx.sizes(cpus, memory_mib), **nic})
+
+    def eject(self, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
+        """`vmsvc/device.connection` while it runs: the drive stays with the image's name until the VM is off."""
+        vm = vms.registered(self.session, path, name)
+        drives = [drive for drive in _drives(vm) if drive.backing.fileName == image]
+        if vm.runtime.powerState == "poweredOff":
+            if drives:
+                self._rewrite(vm, path, {key: value for one in drives for key, value in _emptied(one).items()})
+            return
+        for drive in drives:
+            if drive.connectable.connected:
+                self._typed.must(commands.disconnect(vm._moId, drive.key), seconds, progress)
+        if any(one.connectable.connected for one in _drives(vm) if one.backing.fileName == image):
+            raise HostFault(
+                f"{image} is still connected to {name}",
+                where=self.where,
+                advice=f"The guest may hold it: look at the VM's questions (vim-cmd vmsvc/message {vm._moId})",
+            )
+
+    def _rewrite(self, vm: Any, path: str, changes: dict[str, str]) -> None:
+        """Another .vmx in the place of the one of a VM that is off: one that runs writes its own over it."""
+        if vm.runtime.powerState != "poweredOff":
+            raise Refused(
+                f"{path} is on, and its .vmx cannot be changed meanwhile",
+                where=self.where,
+                advice="Run again when it is off",
+            )
+        datastore, file = path.removeprefix("[").split("] ", 1)
+        text = (self.small_file(datastore, file) or b"").decode()
+        made = changed_vmx(text, changes).encode()
+        # ESXi's own name for the .vmx that it is about to write; so it counts as the VM's.
+        place = commands.volume_path(path)
+        self.files.write(f"{place}~", io.BytesIO(made), len(made))
+        self.files.rename(f"{place}~", place)
+        self.shell.must(commands.of_vm("reload", vm._moId), writes=True)
+
+
+def _switched_on(typed: Typed, vm: Any, name: str, seconds: float, progress: Progress) -> Output:
+    """`vmsvc/power.on` does not end while the VM asks something: meanwhile it is asked over the API what that is."""
+    with ThreadPoolExecutor(1) as beside:
+        argv = commands.of_vm("power.on", vm._moId)
+        ended = beside.submit(copy_context().run, typed.run, argv, seconds, progress)
+        while not wait([ended], LOOK_SECONDS).done:
+            _answer(typed, vm, progress)
+    try:
+        return ended.result()
+    except Unreachable as error:
+        question = vm.runtime.question if typed.shell.alive else None
+        if question is None:
+            raise
+        raise HostFault(
+            f"the VM {name} asks before it comes on: {question.text}",
+            where=typed.shell.login.where,
+            advice="Answer it in the host's web page, or with vim-cmd vmsvc/message; then run again",
+        ) from error
+
+
+def _answer(typed: Typed, vm: Any, progress: Progress) -> None:
+    question = vm.runtime.question
+    if question is None:
+        return
+    moved = vms.moved_choice(question)
+    if moved is None:
+        progress(f"the VM asks: {question.text}")
+    else:
+        typed.shell.run(commands.of_vm("message", vm._moId, question.id, moved), writes=True)
+
+
+def _place(session: Session, vm: Any, name: str, mac: str) -> int:
+    """The place of a NIC among the VM's: `ethernet0` has the key 4000."""
+    return int(vms.nic_of(session, vm, name, mac).key) - 4000
+
+
+def _is_gone(session: Session, image: str) -> bool:
+    datastore, path = image.removeprefix("[").split("] ", 1)
+    return storage.file_size(session, datastore, path) is None
+
+
+def _drives(vm: Any) -> list[Any]:
+    """The CD-ROM drives of a VM that name an image."""
+    iso = vim.vm.device.VirtualCdrom.IsoBackingInfo
+    devices = vm.config.hardware.device
+    return [
+        one
+        for one in devices
+        if isinstance(one, vim.vm.device.VirtualCdrom) and isinstance(one.backing, iso) and one.backing.fileName
+    ]
+
+
+def _emptied(drive: Any) -> dict[str, str]:
+    """IDE 0 and 1 have the keys 200 and 201, the first SATA controller 15000."""
+    sata = drive.controllerKey >= 15000
+    bus = f"sata{drive.controllerKey - 15000}" if sata else f"ide{drive.controllerKey - 200}"
+    return new_vmx.emptied(f"{bus}:{drive.unitNumber}")
+
+
+def _text_of(spec: VmSpec) -> str:
+    """The .vmx; disk and seed lie beside it."""
+    folder = f"{spec.path.rpartition('/')[0]}/"
+    return new_vmx.vmx_of(
+        name=spec.name,
+        cpus=spec.cpus,
+        memory_mib=spec.memory_mib,
+        disk=spec.disk.removeprefix(folder),
+        seed=spec.seed.removeprefix(folder),
+        network=spec.network,
+        mac=spec.mac,
+        marks=spec.marks,
+        instance_uuid=spec.instance_uuid,
+    )
