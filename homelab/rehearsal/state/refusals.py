@@ -17,6 +17,7 @@ Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fie
 ├── NasRefused             the NAS would not serve the mount; the message is ESXi's own
 ├── NoDiskSpace            the datastore is full
 ├── NotFound               no object of that name
+├── NotSimulated           a real host would; the rehearsal does not
 ├── PowerOnRefused         the machine of a VM does not start
 ├── ReadOnly               the export is read-only
 │   └── RootSquashed       the export does not let root write
@@ -119,6 +120,12 @@ class NotFound(Refusal):
     """No object of that name."""
 
     fault = "NotFound"
+
+
+class NotSimulated(Refusal):
+    """A real host would do it; the rehearsal does not, and says so."""
+
+    fault = "NotSupported"
 
 
 class ReadOnly(Refusal):
