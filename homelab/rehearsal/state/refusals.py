@@ -2,6 +2,7 @@
 
 Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fields` are the fault's own properties
 ├── AlreadyExists          the very same NAS volume is mounted under a name
+├── CannotDelete           what is never deleted: the root of a datastore
 ├── DiskHasParent          a disk that sits on another one cannot grow
 ├── DuplicateName          the name is taken by another object
 ├── DatastoreAway          the datastore's server does not answer
@@ -44,6 +45,12 @@ class AlreadyExists(Refusal):
     """The very same NAS volume is mounted already; `name` is the mount's."""
 
     fault = "AlreadyExists"
+
+
+class CannotDelete(Refusal):
+    """What is never deleted: the root of a datastore; `file` is its datastore path."""
+
+    fault = "CannotDeleteFile"
 
 
 class DiskHasParent(Refusal):
