@@ -114,6 +114,11 @@ def route(clients: HostClients) -> tuple[Any, Callable[[Any], Any]]:
     return vim.host.IpRouteConfig(), clients.managers.networkSystem.UpdateIpRouteConfig
 
 
+def whole(clients: HostClients) -> tuple[Any, Callable[[Any], Any]]:
+    network = clients.managers.networkSystem
+    return vim.host.NetworkConfig(), lambda wanted: network.UpdateNetworkConfig(wanted, "modify")
+
+
 def nas(clients: HostClients) -> tuple[Any, Callable[[Any], Any]]:
     spec = vim.host.NasVolume.Specification(
         remoteHost=NAS, remotePath=SHARE, localPath="NAS", accessMode="readWrite", type="NFS"
@@ -156,7 +161,10 @@ def ruleset(clients: HostClients) -> tuple[Any, Callable[[Any], Any]]:
     return spec, lambda wanted: clients.managers.firewallSystem.UpdateRuleset("sshServer", wanted)
 
 
-@pytest.mark.parametrize("make", [port_group, switch, nic, dns, route, nas, autostart, date_time, ruleset])
+SPECIFICATIONS = [port_group, switch, nic, dns, route, whole, nas, autostart, date_time, ruleset]
+
+
+@pytest.mark.parametrize("make", SPECIFICATIONS)
 def test_no_value_of_a_specification_is_dropped(
     host: HostClients, make: Callable[[HostClients], tuple[Any, Callable[[Any], Any]]]
 ) -> None:
@@ -216,6 +224,31 @@ def test_what_the_host_says_can_be_sent_back(two_nics: HostClients) -> None:
     network.UpdateVirtualSwitch("vSwitch0", info.vswitch[0].spec)
     assert repr(network.networkInfo) == repr(info)
     assert before != state(two_nics), "the order of NICs is written down"
+
+
+def test_a_whole_configuration_may_say_names_and_routes(host: HostClients) -> None:
+    """As community.vmware's vmware_host_dns does it; what else it says has a method of its own."""
+    network, kind = host.managers.networkSystem, vim.host.NetworkConfig
+    [stack] = network.networkInfo.netStackInstance
+    wanted = vim.host.DnsConfig(dhcp=False, hostName="other", domainName="lab.test", address=["127.0.0.9"])
+    fresh = vim.host.NetStackInstance(key=stack.key, dnsConfig=wanted)
+    edit = kind.NetStackSpec(netStackInstance=fresh, operation="edit")
+    network.UpdateNetworkConfig(kind(netStackSpec=[edit]), "modify")
+    assert repr(network.dnsConfig) == repr(wanted)
+    fresh.key = "vmotion"
+    with pytest.raises(vmodl.fault.NotSupported, match=r"HostNetworkConfig\.netStackSpec\.netStackInstance\.key"):
+        network.UpdateNetworkConfig(kind(netStackSpec=[kind.NetStackSpec(netStackInstance=fresh)]), "modify")
+    with pytest.raises(vmodl.fault.NotSupported, match=r"changeMode = replace"):
+        network.UpdateNetworkConfig(kind(dnsConfig=wanted), "replace")
+
+
+def test_settings_say_what_they_take(host: HostClients) -> None:
+    options = host.managers.advancedOption
+    options.UpdateOptions([vim.option.OptionValue(key="NFS.MaxVolumes", value=VmomiSupport.long(64))])
+    known = {one.key: one.optionType for one in options.supportedOption}
+    assert known.keys() == {one.key for one in options.setting}
+    assert (known["NFS.MaxVolumes"].defaultValue, known["NFS.MaxVolumes"].valueIsReadonly) == (8, False)
+    assert known["ScratchConfig.CurrentScratchLocation"].valueIsReadonly
 
 
 def test_a_policy_lies_over_that_of_the_switch(two_nics: HostClients) -> None:

@@ -107,6 +107,13 @@ class HostDatastoreSystem(Managed):
             options.append(_option(disk, [*disk.partitions, free], free, version))
         return options
 
+    def QueryVmfsDatastoreExpandOptions(self, datastore: Any) -> Any:
+        """The ways to make a VMFS larger: none where its disk is full; what could be done is not simulated."""
+        found = [one for one in self._host.datastores.vmfs_mounts() if one.moref == datastore._moId]
+        if found and self._host.disks[found[0].disk].free():
+            raise fault("NotSupported", "Expanding a VMFS is not part of the rehearsal")
+        return []
+
     @writes
     def CreateVmfsDatastore(self, spec: Any) -> Any:
         """Lay down the partitions that the specification names, and make a VMFS on one of them."""

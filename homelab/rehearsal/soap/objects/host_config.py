@@ -14,7 +14,7 @@ from homelab.rehearsal.state.parts import Nic
 from homelab.rehearsal.state.switches import Switch
 
 MIB = 1024 * 1024
-VMK = "vmk0"
+VMK, STACK = "vmk0", "defaultTcpipStack"
 
 
 def summary(host: Host) -> Any:
@@ -133,6 +133,7 @@ def network(host: Host) -> Any:
         vnic=[vnic(host)],
         dnsConfig=dns(host),
         ipRouteConfig=routes(host),
+        netStackInstance=[net_stack(host)],
     )
 
 
@@ -197,7 +198,7 @@ def vnic(host: Host) -> Any:
         mac=host.nics[0].mac,
         portgroup=network.port_group,
         mtu=network.mtu,
-        netStackInstanceKey="defaultTcpipStack",
+        netStackInstanceKey=STACK,
     )
     key = f"key-vim.host.VirtualNic-{VMK}"
     return vim.host.VirtualNic(device=VMK, key=key, portgroup=network.port_group, spec=spec)
@@ -219,6 +220,19 @@ def dns(host: Host) -> Any:
 def routes(host: Host) -> Any:
     """The way out."""
     return vim.host.IpRouteConfig(defaultGateway=host.settings.network.gateway or None)
+
+
+def net_stack(host: Host) -> Any:
+    """The TCP/IP stack of vmk0, with the numbers of a real host (govmomi's capture, simulator/esx/)."""
+    return vim.host.NetStackInstance(
+        key=STACK,
+        name=STACK,
+        dnsConfig=dns(host),
+        ipRouteConfig=routes(host),
+        requestedMaxNumberOfConnections=11000,
+        congestionControlAlgorithm="newreno",
+        ipV6Enabled=False,
+    )
 
 
 def services(host: Host) -> Any:

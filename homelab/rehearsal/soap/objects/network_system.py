@@ -24,6 +24,11 @@ PLAIN_NIC = {
     "ip.ipV6Config.autoConfigurationEnabled": (False,),
     "ip.ipV6Config.dhcpV6Enabled": (False,),
 }
+# Of a HostNetworkConfig: DNS and routing, which are looked at again as what they are.
+WHOLE = tuple(
+    f"{place}{name}" for place in ("", "netStackSpec.netStackInstance.") for name in ("dnsConfig", "ipRouteConfig")
+)
+WHOLE_PLAIN = {"netStackSpec.operation": ("edit",)}
 BRIDGE = "HostVirtualSwitchSpec.bridge is not part of the rehearsal but for HostVirtualSwitchBondBridge"
 
 
@@ -39,13 +44,19 @@ class HostNetworkSystem(Managed):
 
     @property
     def networkConfig(self) -> Any:
-        """What is configured of the management interface, DNS and routing."""
-        nic = host_config.vnic(self._host)
-        kind = vim.host.VirtualNic.Config
-        return vim.host.NetworkConfig(
-            vnic=[kind(device=nic.device, portgroup=nic.portgroup, spec=nic.spec)],
-            dnsConfig=self.dnsConfig,
-            ipRouteConfig=self.ipRouteConfig,
+        """The same as it is configured."""
+        info, kind = self.networkInfo, vim.host
+        stacks = [kind.NetworkConfig.NetStackSpec(netStackInstance=one) for one in info.netStackInstance]
+        return kind.NetworkConfig(
+            vswitch=[kind.VirtualSwitch.Config(name=one.name, spec=one.spec) for one in info.vswitch],
+            portgroup=[kind.PortGroup.Config(spec=one.spec) for one in info.portgroup],
+            pnic=[kind.PhysicalNic.Config(device=one.device, spec=one.spec) for one in info.pnic],
+            vnic=[
+                kind.VirtualNic.Config(device=one.device, portgroup=one.portgroup, spec=one.spec) for one in info.vnic
+            ],
+            dnsConfig=info.dnsConfig,
+            ipRouteConfig=info.ipRouteConfig,
+            netStackSpec=stacks,
         )
 
     @property
@@ -151,8 +162,21 @@ class HostNetworkSystem(Managed):
 
     @writes
     def UpdateNetworkConfig(self, config: Any, changeMode: str) -> Any:
-        """Too large to be half done."""
-        raise fault("NotSupported", "HostNetworkSystem.UpdateNetworkConfig is not part of the rehearsal")
+        """Change DNS and routing, of the host or of its TCP/IP stack; all else has a method of its own here."""
+        if changeMode != "modify":
+            raise fault("NotSupported", f"UpdateNetworkConfig.changeMode = {changeMode} is not part of the rehearsal")
+        stacks = [one.netStackInstance for one in config.netStackSpec or ()]
+        now = vim.host.NetworkConfig(dnsConfig=self.dnsConfig, ipRouteConfig=self.ipRouteConfig)
+        stack = vim.host.NetworkConfig.NetStackSpec(netStackInstance=host_config.net_stack(self._host))
+        now.netStackSpec = [stack for _ in stacks]
+        refuse_rest(config, WHOLE, now=now, harmless=WHOLE_PLAIN)
+        with self._host.lock:
+            for each in (config, *stacks):
+                if each.dnsConfig:
+                    self.UpdateDnsConfig(each.dnsConfig)
+                if each.ipRouteConfig:
+                    self.UpdateIpRouteConfig(each.ipRouteConfig)
+        return vim.host.NetworkConfig.Result()
 
 
 def _switch(spec: Any, now: Switch) -> Switch:
