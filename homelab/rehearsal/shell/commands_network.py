@@ -191,6 +191,17 @@ def network_firewall_ruleset_set(host: Host, ruleset_id: str, enabled: bool) -> 
     return None
 
 
+def network_firewall_ruleset_allowedip_list(host: Host, ruleset_id: str | None = None) -> Output:
+    """Whom each ruleset lets through."""
+    rows = []
+    for name in (name for name in host.rulesets if ruleset_id in (None, name)):
+        allowed = host.settings.allowed_hosts.get(name)
+        rows.append((name, (*allowed.addresses, *allowed.networks) if allowed else ("All",)))
+    if not rows:
+        raise Failure(f"Unable to find a firewall ruleset with the id {ruleset_id}")
+    return table("FirewallRulesetAllowedip", ("Ruleset", "Allowed IP Addresses"), tuple(rows))
+
+
 def network_firewall_get(host: Host) -> Output:
     """Whether the firewall is on: always, and what no ruleset opens is dropped."""
     fields: dict[str, Value] = {"Default Action": "DROP", "Enabled": True, "Loaded": True}

@@ -313,6 +313,10 @@ def test_a_ruleset_knows_whom_it_lets_through(host: HostClients) -> None:
     firewall.UpdateRuleset("sshServer", kind.RulesetSpec(allowedHosts=allowed))
     [told] = [one for one in firewall.firewallInfo.ruleset if one.key == "sshServer"]
     assert repr(told.allowedHosts) == repr(allowed)
+    shown = host.says("esxcli --formatter=csv network firewall ruleset allowedip list -r sshServer")
+    assert shown.splitlines()[1] == '"192.168.2.7, 192.168.1.0/24",sshServer,'
+    lines = host.says("esxcli network firewall ruleset allowedip list").splitlines()
+    assert ["dhcp", "All"] in [line.split() for line in lines]
     wrong = kind.IpList(allIp=False, ipAddress=["nas"])
     with pytest.raises(vmodl.fault.InvalidArgument):
         firewall.UpdateRuleset("sshServer", kind.RulesetSpec(allowedHosts=wrong))
