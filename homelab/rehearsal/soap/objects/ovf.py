@@ -1,4 +1,4 @@
-"""OVF descriptors of single VMs: CPUs, memory, controllers, disks, CD-ROMs and NICs; all else is warned of."""
+"""Reads OVF descriptors of single VMs: CPUs, memory, controllers, disks, CD-ROMs and NICs; all else is warned of."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ from pyVmomi import VmomiSupport, vim
 
 from homelab.rehearsal.soap import properties
 from homelab.rehearsal.soap.managed import Managed
+from homelab.rehearsal.soap.objects.ovf_descriptor import Descriptor
+from homelab.rehearsal.soap.taken import refuse_rest
 from homelab.rehearsal.soap.wire import fault
 
 CPU, MEMORY, IDE, SCSI, ETHERNET, CD, DVD, DISK, SATA = 3, 4, 5, 6, 10, 15, 16, 17, 20
@@ -24,7 +26,7 @@ KIB, MIB = 1024, 1 << 20
 
 
 class OvfManager(Managed):
-    """Makes import specifications of descriptors."""
+    """Makes import specifications of descriptors, and descriptors of VMs."""
 
     moid = "ha-ovf-manager"
 
@@ -40,6 +42,18 @@ class OvfManager(Managed):
         if store is None:
             raise fault("ManagedObjectNotFound", "The datastore is gone", obj=datastore)
         return _Reader(root, cisp, str(properties.read(store, "name")), self._network_of).result()
+
+    def CreateDescriptor(self, obj: Any, cdp: Any) -> Any:
+        """The descriptor of a VM that was exported."""
+        refuse_rest(cdp, ("name", "ovfFiles"), harmless={"includeImageFiles": (False,)})
+        machine = self._face.find(obj, self._caller)
+        if not isinstance(obj, vim.VirtualMachine) or machine is None:
+            raise fault("ManagedObjectNotFound", "The virtual machine is gone", obj=obj)
+        with self._host.lock:
+            config = properties.read(machine, "config")
+            made = Descriptor(obj._moId, config, cdp.name or config.name, cdp.ovfFiles or ())
+            text = made.text()
+        return vim.OvfManager.CreateDescriptorResult(ovfDescriptor=text, warning=made.warnings)
 
     def _network_of(self, network: Any) -> str:
         found = self._face.find(network, self._caller)
