@@ -16,15 +16,23 @@ NOTHING: Mapping[str, tuple[Any, ...]] = {}
 def refuse_rest(
     spec: Any, taken: Collection[str], *, now: Any = None, harmless: Mapping[str, tuple[Any, ...]] = NOTHING
 ) -> None:
-    """NotSupported for the first property that is set and not taken.
+    """NotSupported for the first property that is set and not taken: see `rest_of`."""
+    for path in rest_of(spec, taken, now=now, harmless=harmless):
+        raise fault("NotSupported", f"{path} is not part of the rehearsal")
+
+
+def rest_of(
+    spec: Any, taken: Collection[str], *, now: Any = None, harmless: Mapping[str, tuple[Any, ...]] = NOTHING
+) -> list[str]:
+    """What is set and not taken, each as `HostDnsConfig.address`.
 
     `taken` are paths (`ip.dhcp`; one takes all that is below it, and a list's elements have the path of the list).
     What says what `now` says, a specification of the same kind, changes nothing; nor do the `harmless` values of a
     path, which clients send unasked.
     """
-    for path, value, before in _set(spec, now, "", taken):
-        if value != before and value not in harmless.get(path, ()):
-            raise fault("NotSupported", f"{VmomiSupport.GetWsdlName(type(spec))}.{path} is not part of the rehearsal")
+    found = ((path, value) for path, value, before in _set(spec, now, "", taken) if value != before)
+    kind = VmomiSupport.GetWsdlName(type(spec))
+    return [f"{kind}.{path}" for path, value in found if value not in harmless.get(path, ())]
 
 
 def _set(spec: Any, now: Any, prefix: str, taken: Collection[str]) -> Iterator[tuple[str, Any, Any]]:

@@ -204,6 +204,42 @@ def test_what_is_refused_is_named(host: HostClients) -> None:
         network.AddVirtualSwitch("vSwitch1", vim.host.VirtualSwitch.Specification(numPorts=8, bridge=stp))
 
 
+def test_the_smaller_managers_take_no_more_than_they_keep(host: HostClients) -> None:
+    pool = vim.ResourcePool("ha-root-pool", host.instance._stub)
+    shares = vim.SharesInfo(level="normal", shares=0)
+    allocation = vim.ResourceAllocationInfo(reservation=0, expandableReservation=True, limit=-1, shares=shares)
+    spec = vim.ResourceConfigSpec(cpuAllocation=allocation, memoryAllocation=allocation, changeVersion="7")
+    with pytest.raises(vmodl.fault.NotSupported, match=r"ResourceConfigSpec\.changeVersion is not part"):
+        pool.CreateResourcePool("small", spec)
+    person = vim.host.LocalAccountManager.PosixAccountSpecification(id="guest", password="Secret-1234", posixId=7)
+    with pytest.raises(vmodl.fault.NotSupported, match=r"HostPosixAccountSpec\.posixId is not part"):
+        host.content.accountManager.CreateUser(person)
+    mode = vim.host.MaintenanceSpec(vsanMode=vim.vsan.host.DecommissionMode(objectAction="noAction"))
+    with pytest.raises(vmodl.fault.NotSupported, match=r"HostMaintenanceSpec\.vsanMode"):
+        host.result(host.system.EnterMaintenanceMode_Task(0, None, mode))
+    assert not host.host.in_maintenance
+
+
+def test_a_search_does_as_it_is_told(host: HostClients) -> None:
+    host.host.datastores.mount_nas(NAS, SHARE, "NAS")
+    folder = host.host.datastores.path_of("[NAS] z")
+    folder.mkdir()
+    for name in ("One.iso", "two.ISO"):
+        folder.with_name(name).write_bytes(b"x")
+    browser = host.system.datastoreBrowser
+    kind = vim.host.DatastoreBrowser
+
+    def found(**asked: Any) -> list[str]:
+        return [one.path for one in host.result(browser.SearchDatastore_Task("[NAS]", kind.SearchSpec(**asked))).file]
+
+    assert found(matchPattern=["*.iso"]) == ["One.iso"]
+    assert found(matchPattern=["*.iso"], searchCaseInsensitive=True) == ["One.iso", "two.ISO"]
+    assert found(sortFoldersFirst=True) == ["z", "One.iso", "two.ISO"]
+    few = kind.VmDiskQuery(filter=kind.VmDiskQuery.Filter(thin=True))
+    with pytest.raises(vmodl.fault.NotSupported, match=r"VmDiskFileQuery\.filter\.thin is not part"):
+        found(query=[few])
+
+
 def test_what_a_later_release_added_is_refused() -> None:
     later = vim.host.DateTimeConfig(ptpConfig=vim.host.PtpConfig(domain=7))
     with pytest.raises(vmodl.fault.NotSupported, match=r"HostDateTimeConfig\.ptpConfig\.domain is not part"):

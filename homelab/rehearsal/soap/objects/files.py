@@ -47,13 +47,14 @@ class HostDatastoreBrowser(Managed):
 
     def _search(self, path: str, spec: Any) -> Any:
         folder = self._folder(path)
-        patterns = list(spec.matchPattern or ()) if spec else []
-        queries = list(spec.query or ()) if spec else []
-        details = spec.details if spec else None
+        spec = spec or vim.host.DatastoreBrowser.SearchSpec()
+        for query in spec.query or ():
+            refuse_rest(query, ("details",))
+        queries = list(spec.query or ())
+        details = spec.details
         files = []
-        for item in sorted(folder.iterdir()):
-            matches = not patterns or any(fnmatch.fnmatch(item.name, pattern) for pattern in patterns)
-            if matches and not _hidden(item, folder):
+        for item in sorted(folder.iterdir(), key=lambda one: (bool(spec.sortFoldersFirst) and one.is_file(), one)):
+            if _matches(item.name, spec) and not _hidden(item, folder):
                 info = _file_info(item)
                 if not queries or any(_answers(item, info, query) for query in queries):
                     files.append(_with_details(info, item, details))
@@ -216,6 +217,14 @@ def _check_profile(profile: Any, method: str) -> None:
 def _disk_info(path: Path, label: str, parent: str | None) -> Any:
     unit = reflection.DISK_UNIT(name=label)
     return reflection.DISK_INFO(unit=unit, diskType=disk_changes.disk_type(path), parent=parent)
+
+
+def _matches(name: str, spec: Any) -> bool:
+    """Whether a name is one that a search asks for; capitals count unless it says otherwise."""
+    patterns = list(spec.matchPattern or ())
+    if spec.searchCaseInsensitive:
+        name, patterns = name.lower(), [pattern.lower() for pattern in patterns]
+    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _hidden(path: Path, top: Path) -> bool:

@@ -10,7 +10,7 @@ from pyVmomi import VmomiSupport, vim
 from homelab.rehearsal.soap import properties
 from homelab.rehearsal.soap.managed import Managed
 from homelab.rehearsal.soap.objects.ovf_descriptor import Descriptor
-from homelab.rehearsal.soap.taken import refuse_rest
+from homelab.rehearsal.soap.taken import refuse_rest, rest_of
 from homelab.rehearsal.soap.wire import fault
 
 CPU, MEMORY, IDE, SCSI, ETHERNET, CD, DVD, DISK, SATA = 3, 4, 5, 6, 10, 15, 16, 17, 20
@@ -23,6 +23,8 @@ SCSI_KINDS = {
 }
 NICS = {"e1000": vim.vm.device.VirtualE1000, "e1000e": vim.vm.device.VirtualE1000e}
 KIB, MIB = 1024, 1 << 20
+# What is taken of an OvfCreateImportSpecParams; a host alone has one language, and is the one that is meant.
+PARAMETERS = ("locale", "deploymentOption", "entityName", "networkMapping", "diskProvisioning", "hostSystem")
 
 
 class OvfManager(Managed):
@@ -41,7 +43,10 @@ class OvfManager(Managed):
         store = self._face.find(datastore, self._caller)
         if store is None:
             raise fault("ManagedObjectNotFound", "The datastore is gone", obj=datastore)
-        return _Reader(root, cisp, str(properties.read(store, "name")), self._network_of).result()
+        made = _Reader(root, cisp, str(properties.read(store, "name")), self._network_of).result()
+        left_out = (f"{path} is not part of the rehearsal and is left out" for path in rest_of(cisp, PARAMETERS))
+        made.warning = [*made.warning, *(fault("NotSupported", text) for text in left_out)]
+        return made
 
     def CreateDescriptor(self, obj: Any, cdp: Any) -> Any:
         """The descriptor of a VM that was exported."""
