@@ -14,7 +14,7 @@ from homelab.rehearsal.state.refusals import (
 )
 from homelab.rehearsal.storage.deltas import ancestors, parent_of
 from homelab.rehearsal.storage.disk_files import SECTOR, copy_folder, copy_sparse, flat_of, is_thin, used, writes_of
-from homelab.rehearsal.storage.volumes import Volumes
+from homelab.rehearsal.storage.volumes import Volumes, is_root
 
 EXTENT = re.compile(r'(?m)^((?:RW|RDONLY|NOACCESS) \d+ \w+ )"([^"/]+)"')
 WRITES = "*.vmdk.d"
@@ -48,7 +48,7 @@ def _check(volumes: Volumes, source: Path, target: Path, *, force: bool, label: 
     volumes.must_exist(source, label=label)
     volumes.check_unlocked(source, label=label)
     volumes.check_unlocked(target, label=target_label)
-    if volumes.is_root(source) or target.is_relative_to(source):
+    if is_root(volumes, source) or target.is_relative_to(source):
         raise InvalidDatastorePath(f"Invalid datastore path '{target_label}'.", datastorePath=target_label)
     if source.name.endswith(FLAT) and writes_of(source.with_name(source.name.replace(FLAT, ".vmdk"))).exists():
         raise NotSimulated("Data of a disk that a guest wrote to, without the disk, is not part of the rehearsal")

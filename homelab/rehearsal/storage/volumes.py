@@ -107,10 +107,6 @@ class Volumes:
             name = split(label)[0]
             raise NoDiskSpace(f"Insufficient disk space on datastore '{name}'.", datastore=name, file=label)
 
-    def is_root(self, path: Path) -> bool:
-        """Whether a path is the root of a volume."""
-        return path.parent == self.root or path in self._local
-
     def _on_nas(self, path: Path) -> bool:
         return path.is_relative_to(self.root) and not path.is_relative_to(self.root / LOCAL)
 
@@ -158,7 +154,7 @@ class Volumes:
     def delete(self, path: Path, *, label: str) -> None:
         """Delete a file, or a folder with all in it; CannotDelete for the root of a datastore."""
         self.must_exist(path, label=label)
-        if self.is_root(path):
+        if is_root(self, path):
             raise CannotDelete(f"Cannot delete file {label}", file=label)
         self.check_writable(path, label=label)
         self.check_unlocked(path, label=label)
@@ -260,6 +256,11 @@ class Volumes:
         """FileNotFound for what is not there."""
         if not path.exists():
             raise FileNotFound(f"File {label} was not found", file=label)
+
+
+def is_root(volumes: Volumes, path: Path) -> bool:
+    """Whether a path is the root of a volume."""
+    return path.parent == volumes.root or path.parent == volumes.root / LOCAL / volumes.client
 
 
 def _forget(writes: Path) -> None:

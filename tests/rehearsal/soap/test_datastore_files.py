@@ -79,11 +79,14 @@ def test_files_and_folders_are_moved(host: SoapHost, files: Any) -> None:
 def test_the_root_is_never_deleted(host: SoapHost, files: Any, disks: Any) -> None:
     """`govc datastore.rm ''`, with and without -t=false."""
     host.file("keep").write_bytes(b"x")
+    [disk] = [one for one in host.host.disks.values() if not one.boot]
+    local = host.host.datastores.leave_vmfs(disk, "local")
     for act in (files.DeleteDatastoreFile_Task, disks.DeleteVirtualDisk_Task):
-        for name in ("[NAS]", "[NAS] ", "[NAS] .", "[NAS] /"):
+        for name in ("[NAS]", "[NAS] ", "[NAS] .", "[NAS] /", "[local]"):
             with pytest.raises(vim.fault.CannotDeleteFile):
                 host.result(act(name, None))
     assert host.file("keep").exists()
+    assert local.volume.path.is_dir()
 
 
 def test_a_disk_moves_with_its_data(host: SoapHost, disks: Any) -> None:
