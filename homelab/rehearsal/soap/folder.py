@@ -84,7 +84,9 @@ def _get(handler: Handler, file: Path) -> None:
         handler.answer(404)
         return
     size = file.stat().st_size
-    part = _part(handler.headers.get("Range", ""), size)
+    # Ranges are for GET alone; If-Range holds for none, for a host tells nothing that it could name.
+    ranged = handler.command == "GET" and "If-Range" not in handler.headers
+    part = _part(handler.headers.get("Range", "") if ranged else "", size)
     if part is not None and not part:
         handler.answer(416, headers={"Content-Range": f"bytes */{size}"})
         return

@@ -83,12 +83,19 @@ def test_the_way_down_from_the_datacenters(host: SoapHost) -> None:
     ],
 )
 def test_a_part_of_a_file(host: SoapHost, asked: str, status: int, told: str | None, body: bytes) -> None:
-    """RFC 9110, 14.1: what is no range is the whole file."""
+    """RFC 9110, 14.1 and 14.2: what is no range is the whole file, and ranges are for GET alone."""
     host.file("digits").write_bytes(b"0123456789")
     found, headers, content = ask(host, "GET", url("digits"), Range=asked)
     assert (found, headers["Content-Range"], content) == (status, told, body)
     found, headers, content = ask(host, "HEAD", url("digits"), Range=asked)
-    assert (found, headers["Content-Range"], content) == (status, told, b"")
+    assert (found, headers["Content-Range"], headers["Content-Length"]) == (200, None, "10")
+
+
+def test_a_part_of_a_file_that_may_be_another_is_the_whole(host: SoapHost) -> None:
+    """RFC 9110, 13.1.5: If-Range with what does not match."""
+    host.file("digits").write_bytes(b"0123456789")
+    status, headers, body = ask(host, "GET", url("digits"), Range="bytes=2-4", **{"If-Range": '"other"'})
+    assert (status, headers["Content-Range"], body) == (200, None, b"0123456789")
 
 
 def test_head_tells_what_get_would_bring(host: SoapHost) -> None:

@@ -342,6 +342,13 @@ def test_the_management_network_keeps_an_uplink(two_nics: HostClients) -> None:
     assert two_nics.host.power.reachable
 
 
+def test_an_interface_changes_as_a_whole_or_not_at_all(host: HostClients) -> None:
+    spec = vim.host.VirtualNic.Specification(mtu=9000, ip=vim.host.IpConfig(dhcp=False, ipAddress="nonsense"))
+    with pytest.raises(vmodl.fault.InvalidArgument):
+        host.managers.networkSystem.UpdateVirtualNic("vmk0", spec)
+    assert host.host.settings.network.mtu == 1500
+
+
 def test_a_ruleset_knows_whom_it_lets_through(host: HostClients) -> None:
     firewall, kind = host.managers.firewallSystem, vim.host.Ruleset
     networks = [kind.IpNetwork(network="192.168.1.0", prefixLength=24)]

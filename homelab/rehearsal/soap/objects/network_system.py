@@ -4,6 +4,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from homelab.rehearsal.host.network import interface
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.objects import host_config
 from homelab.rehearsal.soap.taken import kept, refuse_rest
@@ -93,6 +94,9 @@ class HostNetworkSystem(Managed):
             raise NotFound("The object or item referred to could not be found.")
         refuse_rest(nic, NIC, now=host_config.vnic(self._host).spec, harmless=PLAIN_NIC)
         with self._host.lock:
+            if nic.ip and not nic.ip.dhcp:
+                # All or nothing: behind the move nobody hears of a mistake.
+                interface(nic.ip.ipAddress, nic.ip.subnetMask or self._host.settings.network.netmask)
             self._host.network.set_vmk(port_group=nic.portgroup, mtu=nic.mtu)
             if nic.ip:
                 self._host.network.set_address(dhcp=nic.ip.dhcp, address=nic.ip.ipAddress, netmask=nic.ip.subnetMask)
