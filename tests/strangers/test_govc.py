@@ -159,6 +159,14 @@ def test_a_datastore_and_its_files(govc_host: GovcHost, govc: Callable[..., str]
     assert "404" in govc_host.run("datastore.download", "folder/up.txt", "-", fails=True)
 
 
+def test_the_root_of_a_datastore_stays(govc_host: GovcHost, govc: Callable[..., str]) -> None:
+    govc_host.mount()
+    govc("datastore.mkdir", "keep")
+    for options in ((), ("-f",), ("-t=false",)):
+        assert "Cannot delete file [NAS]" in govc_host.run("datastore.rm", *options, "", fails=True)
+    assert "keep" in govc("datastore.ls")
+
+
 def test_an_export_that_is_refused(govc_host: GovcHost) -> None:
     arguments = ("-type", "nfs", "-name", "NAS", "-remote-host", NAS, "-remote-path", "/nosuch", "*")
     assert "The NFS server denied the mount request" in govc_host.run("datastore.create", *arguments, fails=True)

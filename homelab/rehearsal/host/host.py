@@ -22,6 +22,7 @@ from homelab.rehearsal.state.host_state import HostState
 from homelab.rehearsal.state.machines import Machines
 from homelab.rehearsal.state.parts import Timing, fresh_modules, fresh_nics, fresh_vibs
 from homelab.rehearsal.state.settings import NetworkSettings
+from homelab.rehearsal.state.switches import Switch
 from homelab.rehearsal.storage.datastores import Datastores
 from homelab.rehearsal.storage.volumes import Volumes
 from homelab.rehearsal.vms.power import VmPower
@@ -85,6 +86,7 @@ class Host(HostState):
         self.model = fitted(self.model, *nics)
         self.nics, self.drivers.modules = fresh_nics(self.name, self.model), fresh_modules(self.model)
         self.vibs = fresh_vibs(self.model)
-        self.settings.switches = {"vSwitch0": list(management)} | {k: list(v) for k, v in (others or {}).items()}
+        uplinks = {"vSwitch0": management} | dict(others or {})
+        self.settings.switches = {name: Switch(list(nics)) for name, nics in uplinks.items()}
         self.auto_backup.keep()
         self.power.boot()

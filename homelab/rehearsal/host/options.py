@@ -3,6 +3,7 @@
 from typing import Any
 
 from homelab.rehearsal.state.host_state import HostState
+from homelab.rehearsal.state.parts import fresh_advanced, fresh_kernel_settings
 from homelab.rehearsal.state.refusals import NotFound
 
 BOOT = "VMkernel.Boot."
@@ -19,6 +20,11 @@ class AdvancedOptions:
         kernel = self._state.kernel_settings
         boot = {f"{BOOT}{name}": setting.configured.upper() == "TRUE" for name, setting in kernel.items()}
         return self._state.advanced | boot
+
+    def fresh(self) -> dict[str, Any]:
+        """The same of a new host."""
+        kernel = fresh_kernel_settings()
+        return fresh_advanced() | {f"{BOOT}{name}": one.default == "TRUE" for name, one in kernel.items()}
 
     def set(self, key: str, value: Any) -> None:
         """Configure a setting; one of the VMkernel's boot settings acts at the next boot."""

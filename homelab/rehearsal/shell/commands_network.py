@@ -7,17 +7,18 @@ from homelab.rehearsal.host.network import interface, is_address
 from homelab.rehearsal.shell.answers import Failure, table
 from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Value
 
-VMK, MANAGEMENT = "vmk0", "Management Network"
+VMK = "vmk0"
 
 
 def network_ip_interface_list(host: Host) -> Output:
     """The VMkernel interfaces: the one of the management network."""
+    network = host.settings.network
     fields: dict[str, Value] = {
         "Name": VMK,
         "MAC Address": host.nics[0].mac,
         "Enabled": True,
-        "Portset": "vSwitch0",
-        "Portgroup": MANAGEMENT,
+        "Portset": host.settings.switch_of(network.port_group),
+        "Portgroup": network.port_group,
         "Netstack Instance": "defaultTcpipStack",
         "VDS Name": "N/A",
         "VDS UUID": "N/A",
@@ -26,7 +27,7 @@ def network_ip_interface_list(host: Host) -> Output:
         "Opaque Network ID": "N/A",
         "Opaque Network Type": "N/A",
         "External ID": "N/A",
-        "MTU": 1500,
+        "MTU": network.mtu,
         "TSO MSS": 65535,
         "Port ID": 33554434,
     }
@@ -190,6 +191,17 @@ def network_firewall_ruleset_set(host: Host, ruleset_id: str, enabled: bool) -> 
     return None
 
 
+def network_firewall_ruleset_allowedip_list(host: Host, ruleset_id: str | None = None) -> Output:
+    """Whom each ruleset lets through."""
+    rows = []
+    for name in (name for name in host.rulesets if ruleset_id in (None, name)):
+        allowed = host.settings.allowed_hosts.get(name)
+        rows.append((name, (*allowed.addresses, *allowed.networks) if allowed else ("All",)))
+    if not rows:
+        raise Failure(f"Unable to find a firewall ruleset with the id {ruleset_id}")
+    return table("FirewallRulesetAllowedip", ("Ruleset", "Allowed IP Addresses"), tuple(rows))
+
+
 def network_firewall_get(host: Host) -> Output:
     """Whether the firewall is on: always, and what no ruleset opens is dropped."""
     fields: dict[str, Value] = {"Default Action": "DROP", "Enabled": True, "Loaded": True}
@@ -237,4 +249,4 @@ def network_vswitch_standard_portgroup_remove(host: Host, portgroup_name: str, v
 
 def _clients(host: Host, name: str) -> int:
     running = [nic for vm in host.registered_vms.values() if vm.powered_on for nic in vm.nics if nic.network == name]
-    return len(running) + (name == MANAGEMENT)
+    return len(running) + (name == host.network.vmk_port_group)

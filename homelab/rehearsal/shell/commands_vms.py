@@ -11,7 +11,7 @@ from homelab.rehearsal.storage.datastores import VOLUMES
 from homelab.rehearsal.storage.paths import split
 
 FIRST_WORLD = 2_098_000
-PORTS, CONFIGURED_PORTS = 1792, 128
+PORTS = 1792
 
 
 def vm_process_list(host: Host) -> Output:
@@ -33,21 +33,23 @@ def network_vswitch_standard_list(host: Host, vswitch_name: str | None = None) -
 
 def _switch(host: Host, name: str) -> dict[str, Value]:
     groups = [group for group in host.network.port_groups if host.settings.switch_of(group) == name]
-    nics = host.settings.switches[name]
+    switch = host.settings.switches[name]
+    discovery = switch.bridge["linkDiscoveryProtocolConfig"] if switch.uplinks else {}
+    beacon = switch.in_force["nicTeaming"]["failureCriteria"]["checkBeacon"]
     ports = sum(nic.network in groups for vm in _running(host) for nic in vm.nics)
     return {
         "Name": name,
         "Class": "etherswitch" if host.version.startswith("6.0") else "cswitch",
         "Num Ports": PORTS,
-        "Used Ports": 1 + len(nics) + ports,
-        "Configured Ports": CONFIGURED_PORTS,
-        "MTU": 1500,
-        "CDP Status": "listen",
-        "Beacon Enabled": False,
-        "Beacon Interval": 1,
+        "Used Ports": 1 + len(switch.uplinks) + ports,
+        "Configured Ports": switch.ports,
+        "MTU": switch.mtu,
+        "CDP Status": discovery.get("operation", "listen"),
+        "Beacon Enabled": beacon,
+        "Beacon Interval": switch.bridge["beacon"]["interval"],
         "Beacon Threshold": 3,
         "Beacon Required By": "",
-        "Uplinks": tuple(nics),
+        "Uplinks": tuple(switch.uplinks),
         "Portgroups": tuple(groups),
     }
 

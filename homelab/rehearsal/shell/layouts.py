@@ -127,6 +127,8 @@ def _records(output: Table | Blocks) -> list[Mapping[str, Value]]:
 def _csv(output: Table | Blocks) -> str:
     """Field ids in alphabetical order, a comma after the last one too."""
     records = [{field_id(key): value for key, value in record.items()} for record in _records(output)]
+    if isinstance(output, Blocks) and not records:
+        return ""
     headings = [field_id(name) for name in output.columns] if isinstance(output, Table) else list(records[0])
     names = sorted(headings)
     lines = io.StringIO()

@@ -1,4 +1,4 @@
-"""Disks of an import over HTTPS: `/nfc/LEASE/disk-0.vmdk`. The lease's id is the ticket, no login is asked for."""
+"""Disks of imports and exports over HTTPS: `/nfc/LEASE/disk-0.vmdk`. The lease's id is the ticket, and no login."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ DRAIN = 1 << 28
 
 
 def serve(handler: Handler, path: str) -> None:
-    """Answer one upload: 200, 404 without a lease or disk, 500 for what is no streamOptimized VMDK or not all of it."""
+    """Answer one transfer: 200, 404 without a lease or disk, 500 for no streamOptimized VMDK, or not all of one."""
+    if handler.command == "GET":
+        _send(handler, path)
+        return
     face = handler.face
     stays_open = handler.headers.get("Connection", "").lower() != "close"
     # A body that was not read would be taken for the next request.
     handler.close_connection = True
     lease_id, _, target = path.partition("/")
     lease = face.leases.all.get(lease_id)
-    slot = lease.slot(target) if lease and lease.state == "ready" else None
+    slot = lease.slot(target) if lease and lease.state == "ready" and not lease.exports else None
     try:
         body = Body(handler.rfile, handler.headers)
         if lease is None or slot is None or handler.command not in ("PUT", "POST"):
@@ -50,6 +53,30 @@ def serve(handler: Handler, path: str) -> None:
         handler.answer(500, refusal.message.encode())
     finally:
         face.host.harm.on_write(f"{handler.command} /nfc")
+
+
+def _send(handler: Handler, path: str) -> None:
+    """A disk of an export, in chunks: how long it is packed is known at its end."""
+    lease_id, _, target = path.partition("/")
+    lease = handler.face.leases.all.get(lease_id)
+    slot = lease.slot(target) if lease and lease.state == "ready" and lease.exports else None
+    if lease is None or slot is None:
+        handler.answer(404)
+        return
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/x-vnd.vmware-streamVmdk")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    try:
+        handler.face.leases.send(lease, slot, lambda piece: _chunk(handler, piece))
+        _chunk(handler, b"")
+    except (LeaseOver, Refusal):
+        # The end is missing, and so the client knows.
+        handler.close_connection = True
+
+
+def _chunk(handler: Handler, piece: bytes) -> None:
+    handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
 
 
 def _drain(body: Body) -> None:

@@ -1,6 +1,6 @@
-"""The few types by which esxcli is reached over 443; pyVmomi does not know them, so they are declared here.
+"""The few types that pyVmomi does not know, declared here: those by which esxcli is reached over 443, and disks' info.
 
-Names as ESXi's own type manager and other clients have them.
+Names as ESXi's own type manager and other clients have them (govmomi, internal/types.go).
 """
 
 from typing import Any
@@ -9,6 +9,7 @@ from pyVmomi import VmomiSupport
 
 VERSION = "vim.version.version7"
 OPTIONAL = VmomiSupport.F_OPTIONAL
+DISKS = "vim.VirtualDiskManager"
 EXECUTER = "vmodl.reflect.ManagedMethodExecuter"
 
 
@@ -54,8 +55,36 @@ def _declare() -> dict[str, list[Any]]:
         _retriever("retrieveDynamicTypeManager", types),
     ]
     VmomiSupport.CreateManagedType(more, "ReflectHostSystemAccess", managed, VERSION, [], methods)
-    known = VmomiSupport.GetWsdlType("urn:vim25", "ReflectHostSystemAccess")
-    return {"HostSystem": list(known._GetMethodList())}
+    return {"HostSystem": _methods_of("ReflectHostSystemAccess"), "VirtualDiskManager": _disk_info()}
+
+
+def _disk_info() -> list[Any]:
+    """VirtualDiskManager.QueryVirtualDiskInfo_Task, which is public in no release."""
+    data, managed = "vmodl.DynamicData", "vmodl.reflect.DiskInfoAccess"
+    unit, info = f"{DISKS}.DiskUnit", f"{DISKS}.VirtualDiskInfo"
+    VmomiSupport.CreateDataType(unit, "VirtualDiskInfoUnit", data, VERSION, [_field("name", "string")])
+    fields = [_field("unit", unit), _field("diskType", "string"), _field("parent", "string", OPTIONAL)]
+    VmomiSupport.CreateDataType(info, "VirtualDiskInfo", data, VERSION, fields)
+    parameters = (
+        _parameter("name", "string"),
+        _parameter("datacenter", "vim.Datacenter", OPTIONAL),
+        _parameter("includeParents", "boolean"),
+    )
+    method = ("queryVirtualDiskInfo", "QueryVirtualDiskInfo_Task", VERSION, parameters)
+    result = (0, "vim.Task", f"{info}[]")
+    methods = [(*method, result, "System.Read", None)]
+    VmomiSupport.CreateManagedType(managed, "VirtualDiskInfoAccess", "vmodl.ManagedObject", VERSION, [], methods)
+    [declared] = _methods_of("VirtualDiskInfoAccess")
+    # Tasks tell whose method they are.
+    declared.typeName = DISKS
+    return [declared]
+
+
+def _methods_of(kind: str) -> list[Any]:
+    return list(VmomiSupport.GetWsdlType("urn:vim25", kind)._GetMethodList())
 
 
 MORE = _declare()
+DISK_UNIT = VmomiSupport.GetVmodlType(f"{DISKS}.DiskUnit")
+DISK_INFO = VmomiSupport.GetVmodlType(f"{DISKS}.VirtualDiskInfo")
+DISK_INFOS = VmomiSupport.GetVmodlType(f"{DISKS}.VirtualDiskInfo[]")

@@ -2,6 +2,7 @@
 
 Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fields` are the fault's own properties
 ├── AlreadyExists          the very same NAS volume is mounted under a name
+├── CannotDelete           what is never deleted: the root of a datastore
 ├── DiskHasParent          a disk that sits on another one cannot grow
 ├── DuplicateName          the name is taken by another object
 ├── DatastoreAway          the datastore's server does not answer
@@ -18,6 +19,7 @@ Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fie
 ├── NasRefused             the NAS would not serve the mount; the message is ESXi's own
 ├── NoDiskSpace            the datastore is full
 ├── NotFound               no object of that name
+├── NotSimulated           a real host would; the rehearsal does not
 ├── PowerOnRefused         the machine of a VM does not start
 ├── ReadOnly               the export is read-only
 │   └── RootSquashed       the export does not let root write
@@ -44,6 +46,12 @@ class AlreadyExists(Refusal):
     """The very same NAS volume is mounted already; `name` is the mount's."""
 
     fault = "AlreadyExists"
+
+
+class CannotDelete(Refusal):
+    """What is never deleted: the root of a datastore; `file` is its datastore path."""
+
+    fault = "CannotDeleteFile"
 
 
 class DiskHasParent(Refusal):
@@ -126,6 +134,12 @@ class NotFound(Refusal):
     """No object of that name."""
 
     fault = "NotFound"
+
+
+class NotSimulated(Refusal):
+    """A real host would do it; the rehearsal does not, and says so."""
+
+    fault = "NotSupported"
 
 
 class ReadOnly(Refusal):

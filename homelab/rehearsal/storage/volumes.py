@@ -15,6 +15,7 @@ from homelab.formats.nfs.volume import volume_directory
 from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.state.mounts import Volume
 from homelab.rehearsal.state.refusals import (
+    CannotDelete,
     DiskHasParent,
     FileAlreadyExists,
     FileLocked,
@@ -151,8 +152,10 @@ class Volumes:
         path.mkdir(parents=True)
 
     def delete(self, path: Path, *, label: str) -> None:
-        """Delete a file, or a folder with all in it."""
-        self._must_exist(path, label=label)
+        """Delete a file, or a folder with all in it; CannotDelete for the root of a datastore."""
+        self.must_exist(path, label=label)
+        if is_root(self, path):
+            raise CannotDelete(f"Cannot delete file {label}", file=label)
         self.check_writable(path, label=label)
         self.check_unlocked(path, label=label)
         if path.is_dir():
@@ -166,17 +169,6 @@ class Volumes:
     def forget_writes(self, path: Path) -> None:
         """A disk or its data is gone or new: what a guest wrote on top of it goes as well."""
         _forget(writes_of(path.with_name(path.name.replace("-flat.vmdk", ".vmdk"))))
-
-    def move(self, source: Path, target: Path, *, force: bool, label: str) -> None:
-        """Rename a file or folder; a disk's descriptor does not take its data along."""
-        self._must_exist(source, label=label)
-        self.check_writable(target, label=label)
-        self.check_unlocked(source, label=label)
-        if target.exists() and not force:
-            raise FileAlreadyExists(
-                f"Cannot complete the operation because the file or folder {label} already exists", file=label
-            )
-        source.rename(target)
 
     def create_disk(self, path: Path, capacity: int, *, thin: bool = True, label: str) -> None:
         """Make an empty disk."""
@@ -193,7 +185,7 @@ class Volumes:
 
     def create_child(self, path: Path, parent: Path, *, label: str, parent_label: str) -> None:
         """Make an empty disk on top of another one."""
-        self._must_exist(parent, label=parent_label)
+        self.must_exist(parent, label=parent_label)
         self.check_unlocked(parent, label=parent_label, reading=True)
         self.create_disk(path, 0, label=label)
         flat_of(path).rename(delta_of(path))
@@ -203,9 +195,9 @@ class Volumes:
         """Copy descriptor, data (sparse) and the guest's writes; `force` overwrites."""
         chain = [source, *ancestors(source)]
         for disk in chain:
-            self._must_exist(disk, label=label)
+            self.must_exist(disk, label=label)
             self.check_unlocked(disk, label=label, reading=True)
-        self._must_exist(flat_of(chain[-1]), label=label)
+        self.must_exist(flat_of(chain[-1]), label=label)
         size = flat_of(chain[-1]).stat()
         self.check_space(target, label=target_label, size=size.st_blocks * SECTOR if thin else size.st_size)
         if not target.parent.is_dir():
@@ -227,7 +219,7 @@ class Volumes:
 
     def extend_disk(self, path: Path, capacity: int, *, label: str) -> None:
         """Grow a disk; InvalidArgument when it would shrink."""
-        self._must_exist(path, label=label)
+        self.must_exist(path, label=label)
         self.check_unlocked(path, label=label)
         self.check_writable(path, label=label)
         if parent_of(path):
@@ -242,8 +234,10 @@ class Volumes:
         path.write_text(re.sub(r"(?m)^RW \d+ ", f"RW {capacity // SECTOR} ", text, count=1))
 
     def delete_disk(self, path: Path, *, label: str) -> None:
-        """Delete descriptor, data and the guest's writes."""
-        self._must_exist(path, label=label)
+        """Delete descriptor, data and the guest's writes; CannotDelete for a folder."""
+        self.must_exist(path, label=label)
+        if path.is_dir():
+            raise CannotDelete(f"Cannot delete file {label}", file=label)
         self.check_unlocked(path, label=label)
         self.check_writable(path, label=label)
         path.unlink()
@@ -253,14 +247,20 @@ class Volumes:
 
     def capacity(self, path: Path, *, label: str) -> int:
         """A disk's size as its descriptor tells it; FileNotFound without descriptor or data."""
-        self._must_exist(path, label=label)
-        self._must_exist(delta_of(path) if parent_of(path) else flat_of(path), label=label)
+        self.must_exist(path, label=label)
+        self.must_exist(delta_of(path) if parent_of(path) else flat_of(path), label=label)
         found = re.search(r"(?m)^RW (\d+) ", path.read_text(errors="replace"))
         return int(found[1]) * SECTOR if found else flat_of(path).stat().st_size
 
-    def _must_exist(self, path: Path, *, label: str) -> None:
+    def must_exist(self, path: Path, *, label: str) -> None:
+        """FileNotFound for what is not there."""
         if not path.exists():
             raise FileNotFound(f"File {label} was not found", file=label)
+
+
+def is_root(volumes: Volumes, path: Path) -> bool:
+    """Whether a path is the root of a volume."""
+    return path.parent == volumes.root or path.parent == volumes.root / LOCAL / volumes.client
 
 
 def _forget(writes: Path) -> None:

@@ -1,4 +1,4 @@
-"""Leases of imports: a VM whose disks are being filled, and who may fill them for how long. Knows no protocol."""
+"""Leases: a VM whose disks are being filled, or read, and who may do so for how long. Knows no protocol."""
 
 import hashlib
 import threading
@@ -12,8 +12,10 @@ from homelab.rehearsal.state.host_state import HostState
 from homelab.rehearsal.state.refusals import InvalidState, Refusal, Timedout
 from homelab.rehearsal.state.vm import Vm, VmDisk
 from homelab.rehearsal.storage.datastores import Datastores
+from homelab.rehearsal.storage.deltas import ancestors
 from homelab.rehearsal.storage.disk_files import flat_of
 from homelab.rehearsal.storage.stream_vmdk import BadStream, StreamVmdk
+from homelab.rehearsal.storage.stream_writer import stream
 from homelab.rehearsal.vms.registry import VmRegistry
 
 LEASE_SECONDS = 300
@@ -27,9 +29,9 @@ class LeaseOver(Exception):
 
 @dataclass
 class Slot:
-    """A disk that can be filled; `target_id` is its name in the URL, `key` and `import_key` are vSphere's for it.
+    """A disk that can be filled or read; `target_id` is its name in the URL, the keys are vSphere's for it.
 
-    `sha1` and `size` are those of the last stream that came whole, `populated` the bytes that it holds.
+    `sha1` and `size` are those of the last stream that came or went whole, `populated` the bytes that it holds.
     """
 
     target_id: str
@@ -43,7 +45,10 @@ class Slot:
 
 @dataclass
 class Lease:
-    """One import. `state` is initializing, ready, done or error; `last` is when a word came, on the host's clock."""
+    """One import, or an export (`exports`), which leaves the VM as it is.
+
+    `state` is initializing, ready, done or error; `last` is when a word came, on the host's clock.
+    """
 
     id: str
     last: float
@@ -52,6 +57,7 @@ class Lease:
     slots: list[Slot] = field(default_factory=list)
     error: Exception | None = None
     percent: int = 0
+    exports: bool = False
 
     @property
     def owner(self) -> str:
@@ -70,9 +76,9 @@ class Leases:
         self._state, self._datastores, self._vms = state, datastores, vms
         self.all: dict[str, Lease] = {}
 
-    def open(self, make: Callable[[], Vm]) -> Lease:
+    def open(self, make: Callable[[], Vm], *, exports: bool = False) -> Lease:
         """A lease on the VM that `make` makes, with the host's lock held; returns at once."""
-        lease = Lease(str(uuids.uuid4()), self._state.clock())
+        lease = Lease(str(uuids.uuid4()), self._state.clock(), exports=exports)
         with self._state.lock:
             self.all[lease.id] = lease
             over = [one.id for one in self.all.values() if one.state in ("done", "error")]
@@ -89,14 +95,14 @@ class Leases:
             self._state.touch(dirty=False)
 
     def complete(self, lease: Lease) -> None:
-        """The client has sent all: the VM is the inventory's, its disks hold what came."""
+        """The client has sent or read all: the VM is the inventory's, its disks hold what came."""
         with self._state.lock:
             self._must_be_open(lease, "ready")
             self._datastores.volumes.unlock_files(owner=lease.owner)
             self._end(lease, "done")
 
     def abort(self, lease: Lease, error: Exception) -> None:
-        """The client gives up: the VM goes, with its disks."""
+        """The client gives up: a VM that was to be imported goes, with its disks."""
         with self._state.lock:
             self._must_be_open(lease, "ready", "initializing")
             self._undo(lease, error)
@@ -147,6 +153,21 @@ class Leases:
             pass
         slot.sha1, slot.size, slot.populated = digest.hexdigest(), size, populated
 
+    def send(self, lease: Lease, slot: Slot, write: Callable[[bytes], None]) -> None:
+        """Hand out a disk as a streamOptimized VMDK; LeaseOver."""
+        path = self._datastores.path_of(slot.disk.path)
+        digest, size, populated = hashlib.sha1(usedforsecurity=False), 0, 0
+        with flat_of([path, *ancestors(path)][-1]).open("rb") as data:
+            for piece, held in stream(data, slot.disk.capacity, slot.target_id):
+                with self._state.lock:
+                    if lease.state != "ready":
+                        raise LeaseOver("the lease is over")
+                    lease.last = self._state.clock()
+                write(piece)
+                digest.update(piece)
+                size, populated = size + len(piece), populated + held
+        slot.sha1, slot.size, slot.populated = digest.hexdigest(), size, populated
+
     def _live(self, lease: Lease, make: Callable[[], Vm]) -> None:
         """From the VM's making to the lease's end, in a thread of its own."""
         state = self._state
@@ -155,10 +176,11 @@ class Leases:
                 lease.vm = make()
                 lease.slots = [_slot(lease.vm, disk, number) for number, disk in enumerate(lease.vm.disks)]
                 if lease.state != "initializing":
-                    self._vms.destroy(lease.vm)
+                    self._drop(lease)
                     return
                 disks = [self._datastores.path_of(disk.path) for disk in lease.vm.disks]
-                self._datastores.volumes.lock_files(disks, owner=lease.owner)
+                held, read = ([], disks) if lease.exports else (disks, [])
+                self._datastores.volumes.lock_files(held, owner=lease.owner, reads=read)
                 lease.state, lease.last = "ready", state.clock()
                 state.touch(dirty=False)
         except Exception as error:
@@ -176,9 +198,13 @@ class Leases:
         self._datastores.volumes.unlock_files(owner=lease.owner)
         lease.error = error
         self._end(lease, "error")
-        if lease.vm is not None and lease.vm.moid in self._state.registered_vms:
-            with suppress(Refusal):
-                self._vms.destroy(lease.vm)
+        with suppress(Refusal):
+            self._drop(lease)
+
+    def _drop(self, lease: Lease) -> None:
+        """What was half imported goes; what was to be exported is somebody's."""
+        if not lease.exports and lease.vm is not None and lease.vm.moid in self._state.registered_vms:
+            self._vms.destroy(lease.vm)
 
     def _end(self, lease: Lease, state: str) -> None:
         lease.state = state

@@ -74,8 +74,8 @@ class VmPower:
         with self._state.lock:
             settings = self._state.settings
             wanted = sorted(settings.autostart.items(), key=lambda item: (item[1].order < 0, item[1].order))
-            for moid, item in wanted if settings.autostart_enabled else ():
-                if moid in self._state.registered_vms and item.start_action == "powerOn":
+            for moid, item in wanted if settings.autostart_defaults.enabled else ():
+                if moid in self._state.registered_vms and item.start_action.lower() == "poweron":
                     self._start_alone(self._state.registered_vms[moid])
 
     def _start_alone(self, vm: Vm) -> None:

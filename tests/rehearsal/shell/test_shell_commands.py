@@ -174,6 +174,7 @@ def test_every_reading_command_has_its_formatters(host: Host, kind: str) -> None
 
 def test_vms_that_run_and_their_networks(host: Host) -> None:
     assert ask(host, "esxcli vm process list") == ("", "", 0)
+    assert ask(host, "esxcli --formatter=csv vm process list") == ("", "", 0)
     ask(host, ADD)
     vm = host.vms.create(Vm(host.vms.next_moid(), "web", "nfsbackup", "[nfsbackup]web/web.vmx"))
     vm.nics = [VmNic(4000, "00:50:56:00:00:01", "VM Network"), VmNic(4001, "00:50:56:00:00:02", "lab")]

@@ -457,7 +457,11 @@ def test_files_come_and_go_by_folder(client: Client) -> None:
     assert client.http("PUT", folder("a"), b"two", headers=cookie)[0] == 200
     assert client.http("HEAD", folder("a")) == (200, b"") and client.http("GET", folder("a")) == (200, b"two")
     assert client.http("DELETE", folder("a"))[0] == 204 and client.http("GET", folder("a"))[0] == 404
-    assert client.http("PUT", folder("no/such/folder"), b"x")[0] == 404
+    # A host makes the folders on the way (govmomi#1332), and takes no file in the place of a folder (govmomi#1764).
+    assert client.http("PUT", folder("no/such/folder"), b"x")[0] == 201
+    assert client.http("PUT", folder("no/such"), b"x")[0] == 405
+    assert client.http("GET", folder("no/such/folder")) == (200, b"x")
+    assert client.http("PUT", folder("no/such/folder/file"), b"x")[0] == 404
     assert client.http("GET", folder("a", store="none"))[0] == 404
     assert client.http("GET", folder("../../etc/passwd"))[0] == 404
 

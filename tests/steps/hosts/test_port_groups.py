@@ -41,11 +41,11 @@ def test_a_port_group_that_carries_the_host_itself_keeps_its_vlan(tmp_path: Path
 def test_another_vlan_leaves_what_else_is_set_on_a_port_group(tmp_path: Path) -> None:
     lab = vlan_lab("VM Network")
     with standing(lab, tmp_path) as served:
-        served.host.settings.group_security["VM Network"] = {"allowPromiscuous": True}
+        served.host.settings.group_policies["VM Network"] = {"security": {"allowPromiscuous": True}}
         ended = bring(lab, tmp_path / "home", (FirstBoot(),))
         assert ended.plan.empty, ended.events
         assert served.host.network.port_groups["VM Network"] == 20
-        assert served.host.settings.group_security["VM Network"] == {"allowPromiscuous": True}
+        assert served.host.settings.group_policies["VM Network"]["security"] == {"allowPromiscuous": True}
 
 
 def test_domains_that_a_host_searches_stay_when_it_is_named(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.rehearsal.soap.managed import Managed, ref, writes
+from homelab.rehearsal.soap.taken import refuse_rest
 from homelab.rehearsal.soap.wire import fault
 from homelab.rehearsal.state.people import Permission, Person, Role
 from homelab.rehearsal.state.refusals import AlreadyExists, InvalidArgument, NotFound
 
 ROOT = ("Folder", "ha-folder-root")
 ADMIN = -1
+ACCOUNT = ("id", "password", "description")
 # What a real host calls them (govmomi's capture, simulator/esx/authorization_manager.go).
 SYSTEM = {
     -5: ("NoAccess", "No access", "Used for restricting granted access", []),
@@ -162,6 +164,7 @@ class HostLocalAccountManager(Managed):
     @writes
     def CreateUser(self, user: Any) -> None:
         """A new account; AlreadyExists. It can log in once it has a permission."""
+        refuse_rest(user, ACCOUNT)
         with self._host.lock:
             people = self._host.settings.people
             if user.id in people or user.id == self._host.account.user:
@@ -172,6 +175,7 @@ class HostLocalAccountManager(Managed):
     @writes
     def UpdateUser(self, user: Any) -> None:
         """Another password or description; UserNotFound."""
+        refuse_rest(user, ACCOUNT)
         with self._host.lock:
             person = self._person(user.id)
             person.password = user.password or person.password

@@ -6,10 +6,16 @@ from pyVmomi import vim
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.managed import Managed, ref, writes
+from homelab.rehearsal.soap.taken import refuse_rest
 from homelab.rehearsal.state.refusals import InvalidArgument
-from homelab.rehearsal.state.settings import AutoStart
+from homelab.rehearsal.state.settings import AutoStart, AutoStartDefaults
 
-ACTIONS = ("none", "powerOn", "systemDefault", "powerOff", "suspend", "guestShutdown")
+START_ACTIONS = ("none", "poweron")
+STOP_ACTIONS = ("none", "systemdefault", "poweroff", "suspend", "guestshutdown")
+# What is taken of a HostAutoStartManagerConfig: all that it has now.
+DEFAULTS = ("enabled", "startDelay", "stopDelay", "waitForHeartbeat", "stopAction")
+ROW = ("key", "startOrder", "startDelay", "waitForHeartbeat", "startAction", "stopDelay", "stopAction")
+TAKEN = (*(f"defaults.{name}" for name in DEFAULTS), *(f"powerInfo.{name}" for name in ROW))
 
 
 class HostAutoStartManager(Managed):
@@ -25,23 +31,57 @@ class HostAutoStartManager(Managed):
     @writes
     def ReconfigureAutostart(self, spec: Any) -> None:
         """Change what is named; a VM whose action is `none` starts with the host no more."""
-        rows = list(spec.powerInfo or ())
-        for row in rows:
-            if row.key._moId not in self._host.registered_vms or row.startAction not in ACTIONS:
-                raise InvalidArgument("A specified parameter was not correct: powerInfo", invalidProperty="powerInfo")
+        refuse_rest(spec, TAKEN)
         with self._host.lock:
-            settings, defaults = self._host.settings, spec.defaults
-            if defaults and defaults.enabled is not None:
-                settings.autostart_enabled = defaults.enabled
-            if defaults and defaults.startDelay is not None:
-                settings.autostart_delay = defaults.startDelay
-            for row in rows:
-                settings.autostart.pop(row.key._moId, None)
-                if row.startAction != "none":
-                    settings.autostart[row.key._moId] = AutoStart(
-                        row.startOrder, row.startDelay, row.stopDelay, row.startAction, row.stopAction
-                    )
+            settings = self._host.settings
+            defaults = _defaults(spec.defaults, settings.autostart_defaults)
+            rows = {row.key._moId: _row(row) for row in spec.powerInfo or ()}
+            if not rows.keys() <= self._host.registered_vms.keys():
+                raise _wrong("powerInfo.key")
+            settings.autostart_defaults = defaults
+            for moid, row in rows.items():
+                settings.autostart.pop(moid, None)
+                if row.start_action.lower() != "none":
+                    settings.autostart[moid] = row
             self._host.touch()
+
+
+def _defaults(said: Any, now: AutoStartDefaults) -> AutoStartDefaults:
+    """The defaults where a client said some over those of now."""
+    if said is None:
+        return now
+    _check_stop(said.stopAction or now.stop_action, "defaults.stopAction")
+    return AutoStartDefaults(
+        enabled=now.enabled if said.enabled is None else said.enabled,
+        start_delay=_delay(said.startDelay, now.start_delay, "defaults.startDelay"),
+        stop_delay=_delay(said.stopDelay, now.stop_delay, "defaults.stopDelay"),
+        heartbeat=now.heartbeat if said.waitForHeartbeat is None else said.waitForHeartbeat,
+        stop_action=said.stopAction or now.stop_action,
+    )
+
+
+def _row(row: Any) -> AutoStart:
+    if row.startAction.lower() not in START_ACTIONS:
+        raise _wrong("powerInfo.startAction")
+    _check_stop(row.stopAction, "powerInfo.stopAction")
+    return AutoStart(
+        row.startOrder, row.startDelay, row.stopDelay, row.startAction, row.stopAction, str(row.waitForHeartbeat)
+    )
+
+
+def _delay(said: int | None, now: int, name: str) -> int:
+    if said is not None and said < 0:
+        raise _wrong(name)
+    return now if said is None else said
+
+
+def _check_stop(action: str, name: str) -> None:
+    if action.lower() not in STOP_ACTIONS:
+        raise _wrong(name)
+
+
+def _wrong(name: str) -> InvalidArgument:
+    return InvalidArgument(f"A specified parameter was not correct: {name}", invalidProperty=name)
 
 
 def config(host: Host) -> Any:
@@ -49,18 +89,18 @@ def config(host: Host) -> Any:
     settings = host.settings
     kind = vim.host.AutoStartManager
     defaults = kind.SystemDefaults(
-        enabled=settings.autostart_enabled,
-        startDelay=settings.autostart_delay,
-        stopDelay=settings.autostart_delay,
-        waitForHeartbeat=False,
-        stopAction="PowerOff",
+        enabled=settings.autostart_defaults.enabled,
+        startDelay=settings.autostart_defaults.start_delay,
+        stopDelay=settings.autostart_defaults.stop_delay,
+        waitForHeartbeat=settings.autostart_defaults.heartbeat,
+        stopAction=settings.autostart_defaults.stop_action,
     )
     rows = [
         kind.AutoPowerInfo(
             key=ref("VirtualMachine", moid),
             startOrder=item.order,
             startDelay=item.start_delay,
-            waitForHeartbeat="systemDefault",
+            waitForHeartbeat=item.heartbeat,
             startAction=item.start_action,
             stopDelay=item.stop_delay,
             stopAction=item.stop_action,

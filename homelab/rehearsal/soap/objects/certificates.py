@@ -7,6 +7,7 @@ from pyVmomi import vim
 
 from homelab.rehearsal.soap.certificate import fits, requested
 from homelab.rehearsal.soap.managed import Managed, writes
+from homelab.rehearsal.soap.taken import refuse_rest
 from homelab.rehearsal.state.refusals import InvalidArgument
 
 
@@ -30,6 +31,8 @@ class HostCertificateManager(Managed):
     @writes
     def GenerateCertificateSigningRequest(self, useIpAddressAsCommonName: bool, spec: Any) -> str:
         """A request with the key that the host has: what is made of it can be installed."""
+        if spec is not None:
+            refuse_rest(spec, ())
         address = self._host.settings.network.address
         name = address if useIpAddressAsCommonName else self._host.settings.network.full_name
         return requested(name, self._face.pair[1]).decode()

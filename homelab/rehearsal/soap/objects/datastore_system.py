@@ -6,12 +6,33 @@ from pyVmomi import vim
 
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.objects import disks
+from homelab.rehearsal.soap.taken import refuse_rest
 from homelab.rehearsal.soap.wire import fault
-from homelab.rehearsal.state.disks import Disk, Partition
+from homelab.rehearsal.state.disks import GPT_GUIDS, SECTOR, Disk, Partition
 from homelab.rehearsal.state.mounts import NasMount, VmfsMount
 from homelab.rehearsal.state.refusals import HostConfigFault, InvalidArgument
 
 NEWEST, VERSIONS = 6, (5, 6)
+# What is taken of each specification; all else is refused by its name.
+NAS = ("remoteHost", "remotePath", "localPath", "accessMode", "type")
+VMFS = (
+    *("diskUuid", "extent", "vmfs.extent", "vmfs.majorVersion", "vmfs.volumeName"),
+    *(f"partition.partition.{name}" for name in ("partition", "startSector", "endSector", "type")),
+)
+# What clients send unasked, and what is so anyway; blocks of 1 MiB, told in KiB as well, and slow unmap.
+PLAIN_NAS = {"securityType": ("AUTH_SYS",), "connections": (1,), "vmknicBound": (False,)}
+PLAIN_VMFS = {
+    "partition.partitionFormat": ("gpt",),
+    "partition.sectorSize": (SECTOR,),
+    "partition.partition.guid": (GPT_GUIDS["vmfs"],),
+    "partition.partition.logical": (False,),
+    "partition.partition.attributes": (0,),
+    "partition.partition.partitionAlignment": (0,),
+    "vmfs.blockSizeMb": (1,),
+    "vmfs.blockSize": (1024,),
+    "vmfs.unmapGranularity": (1024,),
+    "vmfs.unmapPriority": ("low",),
+}
 
 
 class HostDatastoreSystem(Managed):
@@ -37,16 +58,18 @@ class HostDatastoreSystem(Managed):
     @writes
     def CreateNasDatastore(self, spec: Any) -> Any:
         """Mount an NFS export."""
+        old = (spec.type or "NFS").upper() == "NFS"
+        # NFS 4.1 takes the server from remoteHostNames; remoteHost must be filled and is not looked at.
+        servers = list(spec.remoteHostNames or ())
+        refuse_rest(spec, NAS, harmless=PLAIN_NAS | {"remoteHostNames": ([spec.remoteHost] if old else servers[:1],)})
         if (spec.type or "NFS").upper() not in ("NFS", "NFS41"):
             raise InvalidArgument("A specified parameter was not correct: type", invalidProperty="spec.type")
         if spec.accessMode not in ("readWrite", "readOnly"):
             raise InvalidArgument(
                 "A specified parameter was not correct: accessMode", invalidProperty="spec.accessMode"
             )
-        # NFS 4.1 takes the server from remoteHostNames; remoteHost must be filled and is not looked at.
-        old = (spec.type or "NFS").upper() == "NFS"
         mount = self._host.datastores.mount_nas(
-            spec.remoteHost if old or not spec.remoteHostNames else spec.remoteHostNames[0],
+            spec.remoteHost if old or not servers else servers[0],
             spec.remotePath,
             spec.localPath,
             read_only=spec.accessMode == "readOnly",
@@ -84,6 +107,13 @@ class HostDatastoreSystem(Managed):
             options.append(_option(disk, [*disk.partitions, free], free, version))
         return options
 
+    def QueryVmfsDatastoreExpandOptions(self, datastore: Any) -> Any:
+        """The ways to make a VMFS larger: none where its disk is full; what could be done is not simulated."""
+        found = [one for one in self._host.datastores.vmfs_mounts() if one.moref == datastore._moId]
+        if found and self._host.disks[found[0].disk].free():
+            raise fault("NotSupported", "Expanding a VMFS is not part of the rehearsal")
+        return []
+
     @writes
     def CreateVmfsDatastore(self, spec: Any) -> Any:
         """Lay down the partitions that the specification names, and make a VMFS on one of them."""
@@ -92,6 +122,7 @@ class HostDatastoreSystem(Managed):
             raise InvalidArgument("A specified parameter was not correct: diskUuid", invalidProperty="spec.diskUuid")
         [disk] = found
         vmfs = spec.vmfs
+        refuse_rest(spec, VMFS, now=_as_it_is(disk), harmless=PLAIN_VMFS)
         if vmfs.extent.diskName != disk.canonical_name or spec.extent:
             raise InvalidArgument("A specified parameter was not correct: extent", invalidProperty="spec.vmfs.extent")
         if not vmfs.volumeName or "/" in vmfs.volumeName:
@@ -122,6 +153,12 @@ class HostCacheConfigurationManager(Managed):
         if mount is None:
             raise fault("ManagedObjectNotFound", "The datastore is gone", obj=spec.datastore)
         self._host.system_files.configure_cache(mount.name, spec.swapSize)
+
+
+def _as_it_is(disk: Disk) -> Any:
+    """What a specification says of a disk's size and shape, and of the partitions that are there."""
+    spec = disks.specification(disk, disk.partitions, "gpt")
+    return vim.host.VmfsDatastoreCreateSpec(partition=spec)
 
 
 def _version(number: int | None) -> int:

@@ -59,6 +59,7 @@ def devices(host: Host) -> Any:
         hostBusAdapter=[_adapter(host, name) for name in adapters],
         scsiLun=[lun(disk) for disk in host.disks.values()],
         scsiTopology=vim.host.ScsiTopology(adapter=topology),
+        multipathInfo=vim.host.MultipathInfo(lun=[_logical_unit(host, disk) for disk in host.disks.values()]),
         softwareInternetScsiEnabled=False,
     )
 
@@ -150,6 +151,32 @@ def _interface(name: str, disks: list[Disk]) -> Any:
         key=f"key-vim.host.ScsiTopology.Interface-{name}",
         adapter=f"key-vim.host.BlockHba-{name}",
         target=[kind.Target(key=target, target=0, lun=luns, transport=vim.host.BlockAdapterTargetTransport())],
+    )
+
+
+def _logical_unit(host: Host, disk: Disk) -> Any:
+    """The one path that leads to a local disk, as a real host tells it (govmomi's capture, simulator/esx/)."""
+    kind = vim.host.MultipathInfo
+    behind = [one for one in host.disks.values() if one.adapter == disk.adapter]
+    name = f"{disk.adapter}:C0:T0:L{behind.index(disk)}"
+    key = f"key-vim.host.MultipathInfo.LogicalUnit-{disk.uuid}"
+    path = kind.Path(
+        key=f"key-vim.host.MultipathInfo.Path-{name}",
+        name=name,
+        pathState="active",
+        state="active",
+        isWorkingPath=True,
+        adapter=f"key-vim.host.BlockHba-{disk.adapter}",
+        lun=key,
+        transport=vim.host.BlockAdapterTargetTransport(),
+    )
+    return kind.LogicalUnit(
+        key=key,
+        id=disk.uuid,
+        lun=_key(disk),
+        path=[path],
+        policy=kind.FixedLogicalUnitPolicy(policy="VMW_PSP_FIXED", prefer=name),
+        storageArrayTypePolicy=kind.LogicalUnitStorageArrayTypePolicy(policy="VMW_SATP_LOCAL"),
     )
 
 

@@ -7,12 +7,16 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pyVmomi import vim
 
 from homelab.rehearsal.soap.managed import Managed, ref, writes
+from homelab.rehearsal.soap.taken import refuse_rest
 from homelab.rehearsal.soap.wire import fault
 from homelab.rehearsal.state.disks import FirstClassDisk
 from homelab.rehearsal.state.refusals import InvalidArgument, NotFound
+from homelab.rehearsal.storage.disk_files import is_thin
 from homelab.rehearsal.storage.paths import join, split
 
 FOLDER = "fcd"
+# What is taken of a VslmCreateSpec.
+TAKEN = ("name", "capacityInMB", *(f"backingSpec.{name}" for name in ("datastore", "path", "provisioningType")))
 MIB = 1 << 20
 
 
@@ -25,6 +29,7 @@ class HostVStorageObjectManager(Managed):
     def HostCreateDisk_Task(self, spec: Any) -> Any:
         """A new disk, in the folder `fcd` unless the specification names another place."""
         backing = spec.backingSpec
+        refuse_rest(spec, TAKEN, harmless={"keepAfterDeleteVm": (True,)})
         store = self._store(backing.datastore)
         identity = str(uuid.uuid4())
         folder = join(store, backing.path or FOLDER)
@@ -40,6 +45,8 @@ class HostVStorageObjectManager(Managed):
     @writes
     def HostRegisterDisk(self, path: str, name: str | None, modifyControlFlags: bool | None, id: Any) -> Any:
         """A disk that is there becomes one of these; `path` is its address below /folder."""
+        if modifyControlFlags:
+            raise fault("NotSupported", "HostRegisterDisk.modifyControlFlags is not part of the rehearsal")
         parts = urlsplit(path)
         store = parse_qs(parts.query).get("dsName", [""])[0]
         place = join(store, unquote(parts.path).removeprefix("/folder/"))
@@ -99,7 +106,7 @@ class HostVStorageObjectManager(Managed):
         backing = kind(
             datastore=ref("Datastore", datastores.mounts[split(disk.path)[0]].moref),
             filePath=disk.path,
-            provisioningType="thin",
+            provisioningType="thin" if is_thin(datastores.path_of(disk.path)) else "lazyZeroedThick",
         )
         config = vim.vslm.VStorageObject.ConfigInfo(
             id=vim.vslm.ID(id=identity),

@@ -8,6 +8,7 @@ from homelab.rehearsal.host import backup
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.objects import absent, esxcli, host_config, options
 from homelab.rehearsal.soap.objects.inventory import Entity, networks
+from homelab.rehearsal.soap.taken import refuse_rest
 from homelab.rehearsal.soap.wire import fault
 from homelab.rehearsal.state.refusals import InvalidArgument, InvalidState
 
@@ -122,6 +123,8 @@ class HostSystem(Entity):
     @writes
     def EnterMaintenanceMode_Task(self, timeout: int, evacuatePoweredOffVms: bool | None, maintenanceSpec: Any) -> None:
         """Wait until no VM runs, and take no new ones."""
+        if maintenanceSpec is not None:
+            refuse_rest(maintenanceSpec, ())
         host, task = self._host, self._task
         if task is not None:
             task.cancelable = True

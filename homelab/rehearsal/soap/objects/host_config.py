@@ -8,13 +8,13 @@ from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.managed import ref
 from homelab.rehearsal.soap.objects import autostart, disks, options, policies
 from homelab.rehearsal.soap.objects.service import about
+from homelab.rehearsal.soap.taken import built
 from homelab.rehearsal.state.hardware import HardwareModel
 from homelab.rehearsal.state.parts import Nic
+from homelab.rehearsal.state.switches import Switch
 
 MIB = 1024 * 1024
-MANAGEMENT = "Management Network"
-VMK = "vmk0"
-SECURITY = ("allowPromiscuous", "macChanges", "forgedTransmits")
+VMK, STACK = "vmk0", "defaultTcpipStack"
 
 
 def summary(host: Host) -> Any:
@@ -124,7 +124,7 @@ def config(host: Host) -> Any:
 def network(host: Host) -> Any:
     """HostSystem.config.network: NICs, one switch, its port groups and the management interface."""
     groups = [_port_group(host, name, vlan) for name, vlan in host.network.port_groups.items()]
-    switches = [_switch(host, name, nics) for name, nics in host.settings.switches.items()]
+    switches = [_switch(host, name, one) for name, one in host.settings.switches.items()]
     # A NIC without a driver does not exist for ESXi; the PCI device does.
     return vim.host.NetworkInfo(
         pnic=[_pnic(nic) for nic in host.nics if nic.driver],
@@ -133,24 +133,33 @@ def network(host: Host) -> Any:
         vnic=[vnic(host)],
         dnsConfig=dns(host),
         ipRouteConfig=routes(host),
+        netStackInstance=[net_stack(host)],
     )
 
 
-def _switch(host: Host, name: str, nics: list[str]) -> Any:
-    driven = [nic.name for nic in host.nics if nic.driver and nic.name in nics]
+def _switch(host: Host, name: str, switch: Switch) -> Any:
+    driven = [nic.name for nic in host.nics if nic.driver and nic.name in switch.uplinks]
     groups = [group for group in host.network.port_groups if host.settings.switch_of(group) == name]
-    bridge = vim.host.VirtualSwitch.BondBridge(nicDevice=nics) if nics else None
     return vim.host.VirtualSwitch(
         name=name,
         key=f"key-vim.host.VirtualSwitch-{name}",
         numPorts=1792,
         numPortsAvailable=1780,
-        mtu=1500,
+        mtu=switch.mtu,
         portgroup=[f"key-vim.host.PortGroup-{group}" for group in groups],
         pnic=[f"key-vim.host.PhysicalNic-{nic}" for nic in driven],
-        spec=vim.host.VirtualSwitch.Specification(
-            numPorts=128, mtu=1500, bridge=bridge, policy=policies.of_switch(nics)
-        ),
+        spec=switch_spec(switch),
+    )
+
+
+def switch_spec(switch: Switch) -> Any:
+    """A switch as it is configured."""
+    bridge = dict(switch.bridge) | {"nicDevice": list(switch.uplinks)}
+    return vim.host.VirtualSwitch.Specification(
+        numPorts=switch.ports,
+        mtu=switch.mtu,
+        bridge=built(vim.host.VirtualSwitch.BondBridge, bridge) if switch.uplinks else None,
+        policy=policies.of_switch(switch),
     )
 
 
@@ -187,11 +196,12 @@ def vnic(host: Host) -> Any:
     spec = vim.host.VirtualNic.Specification(
         ip=vim.host.IpConfig(dhcp=network.dhcp, ipAddress=network.address, subnetMask=network.netmask),
         mac=host.nics[0].mac,
-        portgroup=MANAGEMENT,
-        mtu=1500,
-        netStackInstanceKey="defaultTcpipStack",
+        portgroup=network.port_group,
+        mtu=network.mtu,
+        netStackInstanceKey=STACK,
     )
-    return vim.host.VirtualNic(device=VMK, key=f"key-vim.host.VirtualNic-{VMK}", portgroup=MANAGEMENT, spec=spec)
+    key = f"key-vim.host.VirtualNic-{VMK}"
+    return vim.host.VirtualNic(device=VMK, key=key, portgroup=network.port_group, spec=spec)
 
 
 def dns(host: Host) -> Any:
@@ -210,6 +220,19 @@ def dns(host: Host) -> Any:
 def routes(host: Host) -> Any:
     """The way out."""
     return vim.host.IpRouteConfig(defaultGateway=host.settings.network.gateway or None)
+
+
+def net_stack(host: Host) -> Any:
+    """The TCP/IP stack of vmk0, with the numbers of a real host (govmomi's capture, simulator/esx/)."""
+    return vim.host.NetStackInstance(
+        key=STACK,
+        name=STACK,
+        dnsConfig=dns(host),
+        ipRouteConfig=routes(host),
+        requestedMaxNumberOfConnections=11000,
+        congestionControlAlgorithm="newreno",
+        ipV6Enabled=False,
+    )
 
 
 def services(host: Host) -> Any:

@@ -1,15 +1,22 @@
 """The host's smaller managers: firewall, time, and what vmkernel NICs are for."""
 
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from pyVmomi import vim
 
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.objects import host_config
+from homelab.rehearsal.soap.taken import refuse_rest
 from homelab.rehearsal.state.refusals import InvalidArgument, NotFound
-from homelab.rehearsal.state.settings import NIC_TYPES
+from homelab.rehearsal.state.settings import NIC_TYPES, AllowedHosts
 
+# What is taken of each specification; all else is refused by its name.
+RULESET = ("allowedHosts",)
+DATE_TIME = ("timeZone", "ntpConfig.server")
+# What clients of 7.0 and later send unasked, and is so anyway.
+PLAIN_DATE_TIME = {"protocol": ("ntp",), "resetToFactoryDefaults": (False,)}
 # Direction, protocol, first and last port.
 RULES = {
     "dhcp": ("inbound", "udp", 68, None),
@@ -40,12 +47,26 @@ class HostFirewallSystem(Managed):
                 required=False,
                 rule=[_rule(*RULES[key])],
                 enabled=enabled,
-                allowedHosts=vim.host.Ruleset.IpList(allIp=True),
+                allowedHosts=_ip_list(self._host.settings.allowed_hosts.get(key)),
             )
             for key, enabled in self._host.rulesets.items()
         ]
         policy = vim.host.FirewallInfo.DefaultPolicy(incomingBlocked=True, outgoingBlocked=True)
         return vim.host.FirewallInfo(defaultPolicy=policy, ruleset=rulesets)
+
+    @writes
+    def UpdateRuleset(self, id: str, spec: Any) -> None:
+        """Say whom a ruleset lets through: everybody, or these addresses and networks."""
+        refuse_rest(spec, RULESET)
+        with self._host.lock:
+            if id not in self._host.rulesets:
+                raise NotFound("The object or item referred to could not be found.")
+            said, allowed = spec.allowedHosts, self._host.settings.allowed_hosts
+            if said.allIp:
+                allowed.pop(id, None)
+            else:
+                allowed[id] = _allowed(said)
+            self._host.touch()
 
     @writes
     def EnableRuleset(self, id: str) -> None:
@@ -93,6 +114,7 @@ class HostDateTimeSystem(Managed):
     @writes
     def UpdateDateTimeConfig(self, config: Any) -> None:
         """Set the servers, which ntpd asks from its next start on; no time zone but UTC, as ESXi has none."""
+        refuse_rest(config, DATE_TIME, harmless=PLAIN_DATE_TIME)
         if config.timeZone not in (None, "UTC"):
             raise InvalidArgument("A specified parameter was not correct: timeZone", invalidProperty="timeZone")
         if config.ntpConfig:
@@ -169,3 +191,26 @@ def _rule(direction: str, protocol: str, port: int, last: int | None) -> Any:
     kind = vim.host.Ruleset.Rule
     side = "src" if port == 68 else "dst"
     return kind(port=port, endPort=last, direction=direction, portType=side, protocol=protocol)
+
+
+def _allowed(said: Any) -> AllowedHosts:
+    """The addresses and networks of a HostFirewallRulesetIpList; InvalidArgument."""
+    networks = tuple(f"{one.network}/{one.prefixLength}" for one in said.ipNetwork or ())
+    try:
+        addresses = tuple(str(ip_address(one)) for one in said.ipAddress or ())
+        return AllowedHosts(addresses, tuple(str(ip_network(one)) for one in networks))
+    except ValueError:
+        message = "A specified parameter was not correct: spec.allowedHosts"
+        raise InvalidArgument(message, invalidProperty="spec.allowedHosts") from None
+
+
+def _ip_list(allowed: AllowedHosts | None) -> Any:
+    kind = vim.host.Ruleset
+    if allowed is None:
+        return kind.IpList(allIp=True)
+    networks = [one.split("/") for one in allowed.networks]
+    return kind.IpList(
+        allIp=False,
+        ipAddress=list(allowed.addresses),
+        ipNetwork=[kind.IpNetwork(network=network, prefixLength=int(length)) for network, length in networks],
+    )

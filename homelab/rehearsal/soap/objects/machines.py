@@ -10,6 +10,7 @@ from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap import vm_devices, vm_spec
 from homelab.rehearsal.soap.managed import ref, writes
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
+from homelab.rehearsal.soap.objects.machine_export import MachineExport
 from homelab.rehearsal.soap.objects.pools import pool_of
 from homelab.rehearsal.state.guest_names import full_name
 from homelab.rehearsal.state.vm import Question, Vm
@@ -25,7 +26,7 @@ BOOT = vim.vm.BootOptions(
 POWER_OPERATIONS = vim.vm.DefaultPowerOpInfo()
 
 
-class VirtualMachine(Entity):
+class VirtualMachine(MachineExport, Entity):
     """One VM."""
 
     @classmethod

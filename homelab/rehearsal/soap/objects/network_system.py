@@ -4,12 +4,33 @@ from typing import Any
 
 from pyVmomi import vim
 
+from homelab.rehearsal.host.network import interface
 from homelab.rehearsal.soap.managed import Managed, writes
 from homelab.rehearsal.soap.objects import host_config
+from homelab.rehearsal.soap.taken import kept, refuse_rest
 from homelab.rehearsal.soap.wire import fault
-from homelab.rehearsal.state.refusals import AlreadyExists, InvalidArgument, NotFound, ResourceInUse
+from homelab.rehearsal.state.refusals import NotFound
+from homelab.rehearsal.state.switches import Switch, merged
 
-MAX_VLAN = 4095
+# What is taken of each specification; all else is refused by its name.
+DNS = ("dhcp", "hostName", "domainName", "address", "searchDomain")
+ROUTE = ("defaultGateway",)
+NIC = ("ip.dhcp", "ip.ipAddress", "ip.subnetMask", "portgroup", "mtu")
+PORT_GROUP = ("name", "vlanId", "vswitchName", "policy")
+SWITCH = ("numPorts", "bridge", "policy", "mtu")
+# What clients send unasked, and a host has anyway.
+ON_VMK0 = {"virtualNicDevice": (host_config.VMK,), "gatewayDevice": (host_config.VMK,)}
+PLAIN_NIC = {
+    "tsoEnabled": (True,),
+    "ip.ipV6Config.autoConfigurationEnabled": (False,),
+    "ip.ipV6Config.dhcpV6Enabled": (False,),
+}
+# Of a HostNetworkConfig: DNS and routing, which are looked at again as what they are.
+WHOLE = tuple(
+    f"{place}{name}" for place in ("", "netStackSpec.netStackInstance.") for name in ("dnsConfig", "ipRouteConfig")
+)
+WHOLE_PLAIN = {"netStackSpec.operation": ("edit",)}
+BRIDGE = "HostVirtualSwitchSpec.bridge is not part of the rehearsal but for HostVirtualSwitchBondBridge"
 
 
 class HostNetworkSystem(Managed):
@@ -24,13 +45,19 @@ class HostNetworkSystem(Managed):
 
     @property
     def networkConfig(self) -> Any:
-        """What is configured of the management interface, DNS and routing."""
-        nic = host_config.vnic(self._host)
-        kind = vim.host.VirtualNic.Config
-        return vim.host.NetworkConfig(
-            vnic=[kind(device=nic.device, portgroup=nic.portgroup, spec=nic.spec)],
-            dnsConfig=self.dnsConfig,
-            ipRouteConfig=self.ipRouteConfig,
+        """The same as it is configured."""
+        info, kind = self.networkInfo, vim.host
+        stacks = [kind.NetworkConfig.NetStackSpec(netStackInstance=one) for one in info.netStackInstance]
+        return kind.NetworkConfig(
+            vswitch=[kind.VirtualSwitch.Config(name=one.name, spec=one.spec) for one in info.vswitch],
+            portgroup=[kind.PortGroup.Config(spec=one.spec) for one in info.portgroup],
+            pnic=[kind.PhysicalNic.Config(device=one.device, spec=one.spec) for one in info.pnic],
+            vnic=[
+                kind.VirtualNic.Config(device=one.device, portgroup=one.portgroup, spec=one.spec) for one in info.vnic
+            ],
+            dnsConfig=info.dnsConfig,
+            ipRouteConfig=info.ipRouteConfig,
+            netStackSpec=stacks,
         )
 
     @property
@@ -46,6 +73,7 @@ class HostNetworkSystem(Managed):
     @writes
     def UpdateDnsConfig(self, config: Any) -> None:
         """Set names, name servers and search domains; with DHCP only the host's name is taken."""
+        refuse_rest(config, DNS, now=self.dnsConfig, harmless=ON_VMK0)
         with self._host.lock:
             names = {} if config.dhcp else {"domain_name": config.domainName}
             self._host.network.set_dns(
@@ -56,17 +84,22 @@ class HostNetworkSystem(Managed):
     @writes
     def UpdateIpRouteConfig(self, config: Any) -> None:
         """Set the way out."""
+        refuse_rest(config, ROUTE, now=self.ipRouteConfig, harmless=ON_VMK0)
         self._host.network.set_gateway(config.defaultGateway or "")
 
     @writes
     def UpdateVirtualNic(self, device: str, nic: Any) -> None:
-        """Give the management interface another address: the host is there from now on, and nobody hears the answer."""
+        """Change vmk0; at another address the host is there from now on, and nobody hears the answer."""
         if device != host_config.VMK:
             raise NotFound("The object or item referred to could not be found.")
-        if nic.portgroup not in (None, host_config.MANAGEMENT) or nic.mtu not in (None, 1500):
-            raise fault("NotSupported", "Another port group or MTU of vmk0 is not part of the rehearsal")
-        if nic.ip:
-            self._host.network.set_address(dhcp=nic.ip.dhcp, address=nic.ip.ipAddress, netmask=nic.ip.subnetMask)
+        refuse_rest(nic, NIC, now=host_config.vnic(self._host).spec, harmless=PLAIN_NIC)
+        with self._host.lock:
+            if nic.ip and not nic.ip.dhcp:
+                # All or nothing: behind the move nobody hears of a mistake.
+                interface(nic.ip.ipAddress, nic.ip.subnetMask or self._host.settings.network.netmask)
+            self._host.network.set_vmk(port_group=nic.portgroup, mtu=nic.mtu)
+            if nic.ip:
+                self._host.network.set_address(dhcp=nic.ip.dhcp, address=nic.ip.ipAddress, netmask=nic.ip.subnetMask)
 
     def QueryNetworkHint(self, device: Any) -> Any:
         """What each NIC saw of networks: nothing, for nobody sends it anything; NotFound for an unknown NIC."""
@@ -82,57 +115,49 @@ class HostNetworkSystem(Managed):
 
     @writes
     def AddVirtualSwitch(self, vswitchName: str, spec: Any) -> None:
-        """A switch; AlreadyExists, and ResourceInUse for a NIC that another switch has."""
-        bridge = spec.bridge if spec else None
-        nics = list(getattr(bridge, "nicDevice", ()) or ())
+        """A switch; AlreadyExists, InvalidArgument, and ResourceInUse for a NIC that another switch has."""
+        self._host.network.add_switch(vswitchName, _switch(spec, Switch()) if spec else Switch())
+
+    @writes
+    def UpdateVirtualSwitch(self, vswitchName: str, spec: Any) -> None:
+        """Change a switch; without a bridge it has no uplinks, what else is left out stays."""
         with self._host.lock:
-            switches = self._host.settings.switches
-            if vswitchName in switches:
-                raise AlreadyExists(f"The name '{vswitchName}' already exists.", name=vswitchName)
-            for nic in nics:
-                if nic not in [one.name for one in self._host.nics if one.driver]:
-                    raise InvalidArgument("A specified parameter was not correct: nicDevice", invalidProperty="bridge")
-                if any(nic in used for used in switches.values()):
-                    raise ResourceInUse(f"The resource '{nic}' is in use.", name=nic)
-            switches[vswitchName] = nics
-            self._host.touch()
+            now = self._host.settings.switches.get(vswitchName, Switch())
+            self._host.network.change_switch(vswitchName, _switch(spec, now))
 
     @writes
     def RemoveVirtualSwitch(self, vswitchName: str) -> None:
-        """Remove a switch; ResourceInUse while it has the management network."""
-        with self._host.lock:
-            settings = self._host.settings
-            if vswitchName not in settings.switches:
-                raise NotFound(f"The switch {vswitchName} could not be found.")
-            if any(settings.switch_of(group) == vswitchName for group in self._host.network.port_groups):
-                raise ResourceInUse(f"The resource '{vswitchName}' is in use.", name=vswitchName)
-            del settings.switches[vswitchName]
-            self._host.touch()
+        """Remove a switch; ResourceInUse while it has port groups."""
+        self._host.network.remove_switch(vswitchName)
 
     @writes
     def AddPortGroup(self, portgrp: Any) -> None:
-        """A port group; AlreadyExists, NotFound for its switch, InvalidArgument for its VLAN."""
+        """A port group; AlreadyExists, NotFound for its switch, InvalidArgument for its VLAN or its policy."""
+        refuse_rest(portgrp, PORT_GROUP)
         with self._host.lock:
             self._host.network.add_port_group(portgrp.name, portgrp.vswitchName, portgrp.vlanId)
-            self._keep_security(portgrp)
+            try:
+                self._keep_policy(portgrp)
+            except Exception:
+                self._host.network.remove_port_group(portgrp.name)
+                raise
 
     @writes
     def UpdatePortGroup(self, pgName: str, portgrp: Any) -> None:
-        """Put a port group on another VLAN; a new name or another switch is not part of the rehearsal."""
+        """Put a port group on another VLAN, or change its policy; not its name, nor its switch."""
+        refuse_rest(portgrp, PORT_GROUP)
         with self._host.lock:
             if pgName not in self._host.network.port_groups:
                 raise NotFound(f"The port group {pgName} could not be found.")
             if (portgrp.name, portgrp.vswitchName) != (pgName, self._host.settings.switch_of(pgName)):
                 raise fault("NotSupported", "Moving or renaming a port group is not part of the rehearsal")
+            self._host.network.check_vlan(portgrp.vlanId)
+            self._keep_policy(portgrp)
             self._host.network.set_vlan(pgName, portgrp.vlanId)
-            self._keep_security(portgrp)
 
-    def _keep_security(self, portgrp: Any) -> None:
+    def _keep_policy(self, portgrp: Any) -> None:
         """What the policy leaves out is the switch's from now on, whatever the port group said before."""
-        security = portgrp.policy.security if portgrp.policy else None
-        said = {name: getattr(security, name) for name in host_config.SECURITY} if security else {}
-        kept = {name: value for name, value in said.items() if value is not None}
-        self._host.settings.group_security[portgrp.name] = kept
+        self._host.network.set_policy(portgrp.name, kept(portgrp.policy) if portgrp.policy else {})
 
     @writes
     def RemovePortGroup(self, pgName: str) -> None:
@@ -141,5 +166,33 @@ class HostNetworkSystem(Managed):
 
     @writes
     def UpdateNetworkConfig(self, config: Any, changeMode: str) -> Any:
-        """Too large to be half done."""
-        raise fault("NotSupported", "HostNetworkSystem.UpdateNetworkConfig is not part of the rehearsal")
+        """Change DNS and routing, of the host or of its TCP/IP stack; all else has a method of its own here."""
+        if changeMode != "modify":
+            raise fault("NotSupported", f"UpdateNetworkConfig.changeMode = {changeMode} is not part of the rehearsal")
+        stacks = [one.netStackInstance for one in config.netStackSpec or ()]
+        now = vim.host.NetworkConfig(dnsConfig=self.dnsConfig, ipRouteConfig=self.ipRouteConfig)
+        stack = vim.host.NetworkConfig.NetStackSpec(netStackInstance=host_config.net_stack(self._host))
+        now.netStackSpec = [stack for _ in stacks]
+        refuse_rest(config, WHOLE, now=now, harmless=WHOLE_PLAIN)
+        with self._host.lock:
+            for each in (config, *stacks):
+                if each.dnsConfig:
+                    self.UpdateDnsConfig(each.dnsConfig)
+                if each.ipRouteConfig:
+                    self.UpdateIpRouteConfig(each.ipRouteConfig)
+        return vim.host.NetworkConfig.Result()
+
+
+def _switch(spec: Any, now: Switch) -> Switch:
+    """The switch of a specification over what it is now."""
+    refuse_rest(spec, SWITCH)
+    if spec.bridge and type(spec.bridge) is not vim.host.VirtualSwitch.BondBridge:
+        raise fault("NotSupported", BRIDGE)
+    bridge = kept(spec.bridge) if spec.bridge else {}
+    return Switch(
+        uplinks=bridge.pop("nicDevice", []),
+        ports=spec.numPorts,
+        mtu=spec.mtu or now.mtu,
+        policy=kept(spec.policy) if spec.policy else now.policy,
+        bridge=merged(now.bridge, bridge),
+    )

@@ -16,6 +16,7 @@ AGENT_DEFAULTS: dict[str, Any] = {
     "Config.HostAgent.plugins.solo.webServer.enableWebClient": True,
 }
 READ_ONLY = (SCRATCH,)
+LARGEST = (1 << 63) - 1
 
 
 class OptionManager(Managed):
@@ -30,6 +31,12 @@ class OptionManager(Managed):
     def setting(self) -> Any:
         """All settings."""
         return listed(self._values())
+
+    @property
+    def supportedOption(self) -> Any:
+        """What each setting takes. Limits are those of its type: the real ones are not recorded."""
+        fresh = AGENT_DEFAULTS if self._moid == AGENT else self._host.options.fresh()
+        return [_definition(key, value) for key, value in sorted(fresh.items())]
 
     def QueryOptions(self, name: str | None) -> Any:
         """The setting of a name, or all below a name that ends in a dot; InvalidName when there is none."""
@@ -84,6 +91,19 @@ def listed(values: Mapping[str, Any]) -> list[Any]:
 
 def _option(name: str, value: Any) -> Any:
     return vim.option.OptionValue(key=name, value=VmomiSupport.long(value) if _is_number(value) else value)
+
+
+def _definition(key: str, value: Any) -> Any:
+    kind = vim.option
+    fixed = key in READ_ONLY
+    if _is_number(value):
+        limits = {"min": VmomiSupport.long(0), "max": VmomiSupport.long(LARGEST)}
+        taken = kind.LongOption(valueIsReadonly=fixed, defaultValue=VmomiSupport.long(value), **limits)
+    elif isinstance(value, bool):
+        taken = kind.BoolOption(valueIsReadonly=fixed, supported=True, defaultValue=value)
+    else:
+        taken = kind.StringOption(valueIsReadonly=fixed, defaultValue=str(value))
+    return kind.OptionDef(key=key, label=key, summary=key, optionType=taken)
 
 
 def _is_number(value: Any) -> bool:

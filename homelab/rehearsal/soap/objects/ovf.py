@@ -1,4 +1,4 @@
-"""OVF descriptors of single VMs: CPUs, memory, controllers, disks, CD-ROMs and NICs; all else is warned of."""
+"""Reads OVF descriptors of single VMs: CPUs, memory, controllers, disks, CD-ROMs and NICs; all else is warned of."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ from pyVmomi import VmomiSupport, vim
 
 from homelab.rehearsal.soap import properties
 from homelab.rehearsal.soap.managed import Managed
+from homelab.rehearsal.soap.objects.ovf_descriptor import Descriptor
+from homelab.rehearsal.soap.taken import refuse_rest, rest_of
 from homelab.rehearsal.soap.wire import fault
 
 CPU, MEMORY, IDE, SCSI, ETHERNET, CD, DVD, DISK, SATA = 3, 4, 5, 6, 10, 15, 16, 17, 20
@@ -21,10 +23,12 @@ SCSI_KINDS = {
 }
 NICS = {"e1000": vim.vm.device.VirtualE1000, "e1000e": vim.vm.device.VirtualE1000e}
 KIB, MIB = 1024, 1 << 20
+# What is taken of an OvfCreateImportSpecParams; a host alone has one language, and is the one that is meant.
+PARAMETERS = ("locale", "deploymentOption", "entityName", "networkMapping", "diskProvisioning", "hostSystem")
 
 
 class OvfManager(Managed):
-    """Makes import specifications of descriptors."""
+    """Makes import specifications of descriptors, and descriptors of VMs."""
 
     moid = "ha-ovf-manager"
 
@@ -39,7 +43,22 @@ class OvfManager(Managed):
         store = self._face.find(datastore, self._caller)
         if store is None:
             raise fault("ManagedObjectNotFound", "The datastore is gone", obj=datastore)
-        return _Reader(root, cisp, str(properties.read(store, "name")), self._network_of).result()
+        made = _Reader(root, cisp, str(properties.read(store, "name")), self._network_of).result()
+        left_out = (f"{path} is not part of the rehearsal and is left out" for path in rest_of(cisp, PARAMETERS))
+        made.warning = [*made.warning, *(fault("NotSupported", text) for text in left_out)]
+        return made
+
+    def CreateDescriptor(self, obj: Any, cdp: Any) -> Any:
+        """The descriptor of a VM that was exported."""
+        refuse_rest(cdp, ("name", "ovfFiles"), harmless={"includeImageFiles": (False,)})
+        machine = self._face.find(obj, self._caller)
+        if not isinstance(obj, vim.VirtualMachine) or machine is None:
+            raise fault("ManagedObjectNotFound", "The virtual machine is gone", obj=obj)
+        with self._host.lock:
+            config = properties.read(machine, "config")
+            made = Descriptor(obj._moId, config, cdp.name or config.name, cdp.ovfFiles or ())
+            text = made.text()
+        return vim.OvfManager.CreateDescriptorResult(ovfDescriptor=text, warning=made.warnings)
 
     def _network_of(self, network: Any) -> str:
         found = self._face.find(network, self._caller)

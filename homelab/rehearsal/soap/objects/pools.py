@@ -9,11 +9,18 @@ from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap import vm_spec
 from homelab.rehearsal.soap.managed import ref, writes
 from homelab.rehearsal.soap.objects.inventory import Entity
+from homelab.rehearsal.soap.taken import refuse_rest
 from homelab.rehearsal.soap.wire import fault
 from homelab.rehearsal.state.pools import ROOT, SHARES, Allocation, Pool
 from homelab.rehearsal.state.refusals import DuplicateName, InvalidArgument
 
 MIB = 1 << 20
+# What is taken of a ResourceConfigSpec.
+TAKEN = tuple(
+    f"{kind}.{name}"
+    for kind in ("cpuAllocation", "memoryAllocation")
+    for name in ("reservation", "expandableReservation", "limit", "shares")
+)
 
 
 class ResourcePool(Entity):
@@ -82,6 +89,7 @@ class ResourcePool(Entity):
     @writes
     def CreateResourcePool(self, name: str, spec: Any) -> Any:
         """A pool below this one; DuplicateName."""
+        refuse_rest(spec, TAKEN)
         with self._host.lock:
             settings = self._host.settings
             self._check_name(name, self._moid)
@@ -95,6 +103,8 @@ class ResourcePool(Entity):
     @writes
     def UpdateConfig(self, name: str | None, config: Any) -> None:
         """Another name, other promises."""
+        if config:
+            refuse_rest(config, TAKEN, harmless={"entity": (self._ref,)})
         with self._host.lock:
             pool = self._pool
             if name and name != pool.name:
@@ -123,6 +133,7 @@ class ResourcePool(Entity):
         if not isinstance(spec, vim.vm.VmImportSpec):
             raise fault("NotSupported", "Only single VMs can be imported in the rehearsal")
         config = spec.configSpec
+        refuse_rest(spec, ("configSpec",))
         vm_spec.check(self._host, config)
 
         def make() -> Any:
