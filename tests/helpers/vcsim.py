@@ -59,12 +59,19 @@ class Lack:
     works: Callable[[Session], bool]
 
 
+MISSING = (vmodl.fault.ManagedObjectNotFound, vmodl.fault.MethodNotFound)
+
+
 def _has(call: Callable[[Session], object]) -> Callable[[Session], bool]:
     def works(session: Session) -> bool:
         try:
             call(session)
-        except (vmodl.fault.ManagedObjectNotFound, vmodl.fault.MethodNotFound):
+        except MISSING:
             return False
+        except HostFault as error:
+            if isinstance(error.__cause__, MISSING):
+                return False
+            raise
         return True
 
     return works
