@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from homelab.rehearsal.guests.guests import Guests
 from homelab.rehearsal.guests.network import Network
 from homelab.rehearsal.guests.roots import root_id
 from homelab.rehearsal.state.machines import GuestSpec
+from homelab.rehearsal.storage.deltas import layers_of
+from homelab.rehearsal.storage.disk_files import writes_of
+from homelab.rehearsal.storage.frozen_writes import commit_writes, freeze_writes
+from homelab.rehearsal.storage.volumes import Volumes
 
 NETWORK, GATEWAY = IPv4Network("192.0.2.0/24"), IPv4Address("192.0.2.1")
 GROUPS = "/sys/fs/cgroup"
@@ -211,6 +216,82 @@ def linked(lan: GuestLan) -> None:
     assert (child.disk / "upper" / "own").exists()
 
 
+def handled(lan: GuestLan) -> None:
+    """What the API does to a guest that runs: its plug, sleep, and a restart that is asked for."""
+    lan.guests.power_on(replace(lan.spec, plugged=False))
+    until(lambda: lan.guests.init_of("cp1") is not None)
+    assert lan.ssh("true").returncode != 0
+    lan.guests.plug("cp1", connected=True)
+    first = lan.answer("cat", "/proc/sys/kernel/random/boot_id")
+    lan.guests.plug("cp1", connected=False)
+    assert lan.ssh("true").returncode != 0
+    lan.guests.plug("cp1", connected=True)
+    until(lambda: lan.ssh("true").returncode == 0)
+
+    lan.answer("sudo", "systemd-run", "--unit=tick", "sh", "-c", "'while :; do date +%s%N >/tick; sleep 0.05; done'")
+    until(lambda: lan.ssh("ls", "/tick").returncode == 0)
+    tick = Path(f"/proc/{lan.guests.init_of('cp1')}/root/tick")
+    assert lan.guests.freeze("cp1", frozen=True)
+    until(lambda: steady(tick))
+    assert lan.is_on()
+    assert lan.ssh("true").returncode != 0
+    assert lan.guests.freeze("cp1", frozen=False)
+    until(lambda: lan.ssh("true").returncode == 0)
+    assert lan.answer("cat", "/proc/sys/kernel/random/boot_id") == first
+    assert not steady(tick)
+
+    lan.guests.reboot("cp1")
+    until(lambda: lan.ssh("cat", "/proc/sys/kernel/random/boot_id").stdout.strip() not in ("", first))
+    assert lan.guests.freeze("cp1", frozen=True)
+    lan.guests.power_off("cp1")
+    lan.assert_gone()
+    lan.guests.close()
+
+
+def steady(file: Path) -> bool:
+    """Whether nobody writes to a file."""
+    before = file.read_text()
+    time.sleep(0.3)
+    return file.read_text() == before
+
+
+def snapshots(lan: GuestLan) -> None:
+    """What a guest wrote comes back, whether it ran or not when its disk was frozen, and outlives the snapshot."""
+    volumes = Volumes(lan.work / "volumes")
+    base, late, again = (lan.work / f"{name}.vmdk" for name in ("a", "a-000001", "a-000002"))
+    volumes.create_disk(base, 1 << 20, label="[x] a.vmdk")
+
+    def on(path: Path) -> None:
+        lan.guests.power_on(replace(lan.spec, disk=writes_of(path), layers=tuple(layers_of(path))))
+
+    def has(*names: str) -> set[str]:
+        lan.answer("true")
+        return {name for name in names if lan.ssh("ls", f"/{name}").returncode == 0}
+
+    on(base)
+    lan.answer("sudo", "touch", "/early")
+    volumes.create_child(late, base, label="[x] a-000001.vmdk", parent_label="[x] a.vmdk")
+    freeze_writes(base, late)
+    lan.answer("sudo", "touch", "/late")
+    lan.answer("sudo", "rm", "/early")
+    lan.guests.power_off("cp1")
+    on(late)
+    assert has("early", "late") == {"late"}
+    lan.guests.power_off("cp1")
+
+    volumes.create_child(again, base, label="[x] a-000002.vmdk", parent_label="[x] a.vmdk")
+    on(again)
+    assert has("early", "late") == {"early"}
+    lan.answer("sudo", "touch", "/more")
+    commit_writes(base, again, running=True)
+    assert has("early", "more") == {"early", "more"}
+    lan.answer("sudo", "touch", "/most")
+    lan.guests.power_off("cp1")
+    on(base)
+    assert has("early", "late", "more", "most") == {"early", "more", "most"}
+    lan.guests.close()
+
+
 def no_root(lan: GuestLan) -> None:
     lan.guests.power_on(GuestSpec("cp1", lan.spec.disk, "nothing", MAC, None, 2, 2048))
     until(lambda: not lan.is_on())
@@ -271,7 +352,9 @@ def _routed_locally(address: IPv4Address) -> bool:
     return route.stdout.startswith("local ")
 
 
-BODIES = {body.__name__: body for body in (seed_applied, power, disk_full, linked, no_root, unified, stay)}
+BODIES = {
+    body.__name__: body for body in (seed_applied, power, disk_full, linked, handled, snapshots, no_root, unified, stay)
+}
 
 if __name__ == "__main__":
     name, work, cache = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])

@@ -14,8 +14,6 @@ BEYOND = (
     *("volume.", "vsan.", "disk.tags", "vm.markas"),
     *("metric.change", "metric.reset", "metric.interval.change", "disk.metadata"),
 )
-# Commands of which a part is still taken and forgotten: the fields of a ConfigSpec that the rehearsal does not read.
-READ_IN_PART = ("device.boot", "vm.change")
 # What asks no host.
 LOCAL = ("env", "import.spec", "version")
 LINES = """
@@ -128,7 +126,7 @@ LINES = """
 ! datastore.disk.shrink files/disk.vmdk
 ! datastore.create -type nfs -name MORE -remote-host NASHOST -remote-path /volume2/more *
 ! datastore.remove -ds MORE *
-! vm.create -m 64 -c 1 -on=false -net VM\\ Network -disk 4MB epsilon
+! vm.create -m 64 -c 1 -on=false -version 6.0 -net VM\\ Network -disk 4MB epsilon
 ? vm.info alpha
 ? vm.info -e alpha
 ? vm.info -r alpha
@@ -141,14 +139,15 @@ LINES = """
 ! vm.change -vm alpha -e guestinfo.x=y
 ! vm.change -vm alpha -nested-hv-enabled=true
 ! vm.change -vm alpha -latency high
+! vm.change -vm alpha -latency normal
 ! vm.change -vm alpha -cpu.limit 1000
 ! vm.change -vm alpha -sync-time-with-host=true
 ! vm.network.add -vm alpha -net VM\\ Network -net.adapter vmxnet3
 ! vm.network.change -vm alpha -net VM\\ Network -net.address 00:50:56:00:00:11 ethernet-0
 ! vm.disk.create -vm alpha -name alpha/more -size 4M
 ! vm.disk.attach -vm alpha -disk files/disk.vmdk -link=false
-! vm.disk.change -vm alpha -disk.label Hard\\ disk\\ 1 -size 8M
-! vm.upgrade -vm alpha -version 14
+! vm.disk.change -vm alpha -disk.label Hard\\ disk\\ 1 -size 2G
+! vm.upgrade -vm epsilon -version 13
 ! vm.disk.promote -vm alpha disk-1000-0
 ? device.ls -vm alpha
 ? device.info -vm alpha

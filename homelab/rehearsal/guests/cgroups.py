@@ -44,6 +44,16 @@ class ControlGroups:
             _make(group)
         return [group / "cgroup.procs" for group in groups]
 
+    def freeze(self, name: str, *, frozen: bool) -> bool:
+        """Stop all processes of a guest, or let them go on; False where no hierarchy can."""
+        done = False
+        for folder in self._folders:
+            for file, words in (("cgroup.freeze", ("0", "1")), ("freezer.state", ("THAWED", "FROZEN"))):
+                if (folder / name / file).exists():
+                    (folder / name / file).write_text(words[frozen])
+                    done = True
+        return done
+
     def remove(self, name: str) -> None:
         """Remove one guest's groups, and those that it made in them; none may hold a process any more."""
         for folder in self._folders:

@@ -42,6 +42,8 @@ class _Guest:
     folder: Path
     unplugged: threading.Event = field(default_factory=threading.Event)
     process: subprocess.Popen[bytes] | None = None
+    plugged: bool = True
+    space: Path | None = None
 
     @property
     def root(self) -> Path:
@@ -79,7 +81,7 @@ class Guests:
         with self._lock:
             if spec.name in self._running:
                 return
-            guest = _Guest(spec, self._work / "guests" / spec.name)
+            guest = _Guest(spec, self._work / "guests" / spec.name, plugged=spec.plugged)
             self._running[spec.name] = guest
             thread = threading.Thread(target=self._live, args=(guest,), name=f"guest {spec.name}", daemon=True)
             self._threads[spec.name] = thread
@@ -92,6 +94,8 @@ class Guests:
             if guest is None or thread is None:
                 return
             guest.unplugged.set()
+            # What is frozen cannot end.
+            self._groups.freeze(name, frozen=False)
         while thread.is_alive():
             _kill(guest.process)
             thread.join(0.05)
@@ -104,6 +108,29 @@ class Guests:
                 # systemd-nspawn passes this on to the guest's init as the signal named by --kill-signal.
                 guest.process.terminate()
 
+    def reboot(self, name: str) -> None:
+        """Have a machine's systemd start anew; the container ends and is begun again."""
+        init = self.init_of(name)
+        if init is not None:
+            os.kill(init, signal.SIGRTMIN + 5)
+
+    def freeze(self, name: str, *, frozen: bool) -> bool:
+        """Stop a running machine, cable and all, or let it go on; False where this machine's kernel cannot."""
+        done = self._groups.freeze(name, frozen=frozen)
+        if done:
+            guest = self._running.get(name)
+            self._network.set_plug(name, connected=not frozen and guest is not None and guest.plugged)
+        return done
+
+    def plug(self, name: str, *, connected: bool) -> None:
+        """Pull or put back a running machine's cable."""
+        with self._lock:
+            guest = self._running.get(name)
+            if guest is not None:
+                guest.plugged = connected
+            if guest is not None and guest.process is not None:
+                self._network.set_plug(name, connected=connected)
+
     def fill_disk(self, name: str) -> None:
         """Leave no room on the disk of a guest that is on; what it frees is taken as well when this is called again."""
         with self._lock:
@@ -111,7 +138,9 @@ class Guests:
             # Before it runs its seed is put in, which must not fail.
             if guest is None or guest.process is None:
                 return
-            space = self._filled[name] = guest.spec.disk.resolve()
+            if guest.space is None:
+                return
+            space = self._filled[name] = guest.space
             for _ in range(FILL_TRIES):
                 state = os.statvfs(space)
                 if not state.f_bfree or _resize(space, str((state.f_blocks - state.f_bfree) * state.f_frsize)):
@@ -154,6 +183,8 @@ class Guests:
     def _insert_disk(self, guest: _Guest) -> None:
         disk, lower = guest.spec.disk, self._roots / guest.spec.root_id
         self._give_space(disk)
+        # A snapshot gives the place another name while the guest runs.
+        guest.space = disk.resolve()
         self.free_disk(guest.spec.name)
         for part in ("upper", "work"):
             (disk / part).mkdir(parents=True, exist_ok=True)
@@ -192,6 +223,8 @@ class Guests:
             with self._lock:
                 if guest.unplugged.is_set():
                     return 0
+                if not guest.plugged:
+                    self._network.set_plug(name, connected=False)
                 guest.process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
                 )

@@ -61,6 +61,10 @@ class Network:
         )
         return NAMESPACES / name
 
+    def set_plug(self, name: str, *, connected: bool) -> None:
+        """Put the guest's cable into the bridge, or pull it."""
+        self._batch(f"link set {_plug(name)} {'up' if connected else 'down'}")
+
     def remove_guest(self, name: str) -> None:
         """Take the guest's network away, with everything that was set in it; one that is gone is no error."""
         with self._lock:

@@ -28,6 +28,7 @@ from homelab.rehearsal.storage.volumes import Volumes
 from homelab.rehearsal.vms.power import VmPower
 from homelab.rehearsal.vms.questions import MoveQuestions
 from homelab.rehearsal.vms.registry import VmRegistry
+from homelab.rehearsal.vms.snapshots import VmSnapshots
 
 
 def _installed(name: str, address: str) -> NetworkSettings:
@@ -69,6 +70,7 @@ class Host(HostState):
         self.vms = VmRegistry(self, self.datastores)
         self.vm_questions = MoveQuestions(self, self.vms)
         self.vm_power = VmPower(self, self.datastores, self.vms, self.vm_questions, machines)
+        self.vm_snapshots = VmSnapshots(self, self.datastores, self.vms, self.vm_power)
         self.auto_backup = AutoBackup(self, self.drivers, self.services, self.network, self.datastores)
         self.power = Power(
             self, self.drivers, self.services, self.network, self.system_files, self.auto_backup, self.vm_power

@@ -117,6 +117,8 @@ class Power:
                 self._auto_backup.restore()
             self._state.journal.clear()
             self._vm_power.forget_all()
+            if not clean:
+                self._vm_power.read_again()
             self.state = "down"
             self._state.touch(dirty=False)
 

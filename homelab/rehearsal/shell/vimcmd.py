@@ -19,6 +19,7 @@ from homelab.rehearsal.shell.esxcli import NO_HOSTD
 from homelab.rehearsal.state.parts import SCRATCH
 from homelab.rehearsal.state.refusals import InvalidState, Refusal
 from homelab.rehearsal.state.vm import Vm
+from homelab.rehearsal.vms.states import WORDS
 
 SWITCH = {"0": False, "false": False, "1": True, "true": True}
 TITLES = ("Vmid", "Name", "File", "Guest OS", "Version", "Annotation")
@@ -81,9 +82,8 @@ def vmsvc_getallvms(host: Host, arguments: Sequence[str]) -> str:
 
 
 def vmsvc_power_getstate(host: Host, arguments: Sequence[str]) -> str:
-    """Powered on or off."""
-    vm = _vm(host, arguments)
-    return f"Retrieved runtime info\nPowered {'on' if vm.powered_on else 'off'}\n"
+    """Powered on, off, or suspended."""
+    return f"Retrieved runtime info\n{WORDS[_vm(host, arguments).power_state]}\n"
 
 
 def vmsvc_power_on(host: Host, arguments: Sequence[str]) -> str:

@@ -114,12 +114,11 @@ class SoapFace:
         return before
 
     def _writes(self, request: wire.Request) -> bool:
-        method = getattr(self._classes.get(VmomiSupport.GetWsdlName(type(request.target))), request.method, None)
+        method = self._method(request)
         return bool(getattr(method, "needs_licence", False))
 
     def _target(self, request: wire.Request, caller: Caller) -> Managed:
-        kind = self._classes.get(VmomiSupport.GetWsdlName(type(request.target)))
-        method = getattr(kind, request.method, None)
+        method = self._method(request)
         if not caller.session and not getattr(method, "is_anonymous", False):
             raise wire.fault("NotAuthenticated", "The session is not authenticated.", object=request.target)
         target = self.find(request.target, caller)
@@ -127,10 +126,19 @@ class SoapFace:
             raise not_found(request.target)
         return target
 
+    def _method(self, request: wire.Request) -> Any:
+        """The method of a call as its class has it, or None."""
+        kind = self._classes.get(VmomiSupport.GetWsdlName(type(request.target)))
+        return getattr(kind.holder(request.method), request.method, None) if kind else None
+
     def _invoke(self, target: Managed, request: wire.Request) -> Any:
+        target = target._part(request.method)
         method: Callable[..., Any] | None = getattr(target, request.method, None)
         if method is None:
-            raise wire.fault("NotSupported", f"{type(target).__name__}.{request.method} is not part of the rehearsal")
+            raise wire.fault(
+                "NotSupported",
+                f"{VmomiSupport.GetWsdlName(type(target._ref))}.{request.method} is not part of the rehearsal",
+            )
         if getattr(method, "needs_licence", False) and forbids_changes(self.host):
             message = "Current license or ESXi version prohibits execution of the requested operation."
             raise wire.fault("RestrictedVersion", message)
@@ -142,7 +150,8 @@ class SoapFace:
             target._task = task
             return method(*arguments)
 
-        name = getattr(target, "name", type(target).__name__)
+        whole = self.find(target._ref, target._caller) or target
+        name = getattr(whole, "name", target._kind)
         return self.tasks.start(target._ref, request.info, name, work, lambda error: self.as_fault(error, target._ref))
 
     def _derived(self, kind: Any) -> list[type[Managed]]:

@@ -3,7 +3,8 @@
 A class is named as the WSDL names the type, and has one method for each WSDL method and one property for each property
 that it knows; both are found by name. A method whose name ends in `_Task` is the work of a task: what it returns is the
 task's result. A method that a class does not have is answered with NotSupported, a property with nothing: it is unset.
-What vSphere does not have has its own fault.
+What vSphere does not have has its own fault. An object with many methods has PARTS: classes of the same shape, each
+with some of them.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Managed:
     """A managed object. `moid` is set by classes of which a host has exactly one object."""
 
     moid: ClassVar[str] = ""
+    PARTS: ClassVar[tuple[type[Managed], ...]] = ()
 
     def __init__(self, face: SoapFace, moid: str, caller: Caller) -> None:
         self._face = face
@@ -49,6 +51,7 @@ class Managed:
         self._moid = moid
         self._caller = caller
         self._task: TaskState | None = None
+        self._kind = type(self).__name__
 
     @classmethod
     def ids(cls, face: SoapFace, caller: Caller) -> Iterator[str]:
@@ -56,12 +59,26 @@ class Managed:
         if cls.moid:
             yield cls.moid
 
+    @classmethod
+    def holder(cls, name: str) -> type[Managed]:
+        """The class that has a method or property of that name: this one unless one of its parts has it."""
+        return next((part for part in cls.PARTS if hasattr(part, name)), cls)
+
+    def _part(self, name: str) -> Managed:
+        """This object as the class that has a method or property of that name."""
+        holder = self.holder(name)
+        if holder is type(self):
+            return self
+        made = holder(self._face, self._moid, self._caller)
+        made._task, made._kind = self._task, self._kind
+        return made
+
     def _unfilled(self, name: str) -> Any:
         """The value of a property that vSphere has and this class does not."""
 
     @property
     def _ref(self) -> Any:
-        return ref(type(self).__name__, self._moid)
+        return ref(self._kind, self._moid)
 
 
 def ref(kind: str, moid: str) -> Any:

@@ -47,8 +47,8 @@ def _whole(target: Managed, name: str, made: dict[str, Any] | None) -> Any:
     """A whole property of an object."""
     if made is not None and name in made:
         return made[name]
-    filled = isinstance(getattr(type(target), name, None), property)
-    value = getattr(target, name) if filled else target._unfilled(name)
+    filled = isinstance(getattr(target.holder(name), name, None), property)
+    value = getattr(target._part(name), name) if filled else target._unfilled(name)
     if made is not None:
         made[name] = value
     return value
@@ -64,7 +64,7 @@ def _declared(value: Any, kind: Any) -> Any:
 def known(target: Managed) -> list[str]:
     """The properties that the rehearsal has, in vSphere's order."""
     names = [info.name for info in type(target._ref)._GetPropertyList()]
-    return [name for name in names if isinstance(getattr(type(target), name, None), property)]
+    return [name for name in names if isinstance(getattr(target.holder(name), name, None), property)]
 
 
 def _element(value: Any, key: str) -> Any:

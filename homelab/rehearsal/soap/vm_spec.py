@@ -5,11 +5,20 @@ import shutil
 import uuid as uuids
 from typing import Any
 
+from pyVmomi import vim
+
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.soap import vm_devices
-from homelab.rehearsal.state.refusals import InvalidArgument, InvalidPowerState
+from homelab.rehearsal.soap import hardware_versions, vm_devices, vm_kept
+from homelab.rehearsal.soap.set_properties import not_simulated
+from homelab.rehearsal.soap.vm_config import config_of
+from homelab.rehearsal.soap.wire import fault
+from homelab.rehearsal.state.guest_names import is_too_new
 from homelab.rehearsal.state.vm import Vm
 from homelab.rehearsal.storage.paths import join, split
+from homelab.rehearsal.vms.states import must_be
+
+GUESTS = frozenset(vim.vm.GuestOsDescriptor.GuestOsIdentifier.values)
+AT_BIRTH = frozenset({"files.vmPathName", "version"})
 
 
 def check(host: Host, spec: Any) -> None:
@@ -24,20 +33,15 @@ def create(host: Host, spec: Any) -> Vm:
     """A new VM; when a disk cannot be had, nothing stays."""
     check(host, spec)
     vm = Vm(host.vms.next_moid(), spec.name or "", "", spec.files.vmPathName)
-    if spec.guestId:
-        vm.guest_id = spec.guestId
-    if spec.version:
-        vm.hardware_version = spec.version
-    vm.firmware = spec.firmware or "bios"
-    vm.uuid = spec.uuid or vm.uuid
-    vm.instance_uuid = _uuid(spec.instanceUuid) or vm.instance_uuid
+    vm.hardware_version = hardware_versions.chosen(host, spec.version)
     vm.vmx_path = _own_folder(host, vm)
-    folder = host.datastores.path_of(split_folder(vm.vmx_path))
+    vm.datastore = split(vm.vmx_path)[0]
+    folder = host.datastores.path_of(vm.folder)
     fresh = not folder.exists()
     try:
         host.datastores.volumes.check_space(folder, label=vm.vmx_path)
         folder.mkdir(parents=True, exist_ok=True)
-        _apply(host, vm, spec)
+        _apply(host, vm, spec, vm_kept.CARRIED_OUT | AT_BIRTH)
         return host.vms.create(vm)
     except Exception:
         if fresh:
@@ -47,44 +51,30 @@ def create(host: Host, spec: Any) -> Vm:
 
 def reconfigure(host: Host, vm: Vm, spec: Any) -> None:
     """Change a VM; when one part is refused, nothing changes."""
-    cold = {"numCPUs": vm.cpus, "memoryMB": vm.memory_mib, "uuid": vm.uuid, "guestId": vm.guest_id}
-    for name, now in cold.items():
-        wanted = getattr(spec, name)
-        if vm.powered_on and wanted is not None and wanted != now:
-            raise InvalidPowerState(
-                "The attempted operation cannot be performed in the current state (Powered on).",
-                requestedState="poweredOff",
-                existingState="poweredOn",
-            )
+    if spec.changeVersion and spec.changeVersion != vm.change_version:
+        raise fault("ConcurrentAccess", "The object has been modified since it was read.")
     before = copy.deepcopy(vm)
     try:
         if spec.name and spec.name != vm.name:
             host.vms.check_new(Vm("", spec.name, vm.datastore, vm.vmx_path))
             vm.name = spec.name
-        vm.uuid, vm.guest_id = spec.uuid or vm.uuid, spec.guestId or vm.guest_id
-        vm.instance_uuid = _uuid(spec.instanceUuid) or vm.instance_uuid
-        _apply(host, vm, spec)
+        _apply(host, vm, spec, vm_kept.CARRIED_OUT)
         host.vms.update(vm)
     except Exception:
         vars(vm).update(vars(before))
         raise
 
 
-def split_folder(vmx_path: str) -> str:
-    """The folder of a .vmx, as a datastore path."""
-    store, path = split(vmx_path)
-    return join(store, path.rpartition("/")[0])
-
-
-def _apply(host: Host, vm: Vm, spec: Any) -> None:
-    if spec.numCPUs is not None:
-        if not 1 <= spec.numCPUs <= host.model.threads:
-            raise _wrong("spec.numCPUs")
-        vm.cpus = spec.numCPUs
-    if spec.memoryMB is not None:
-        if spec.memoryMB < 4 or spec.memoryMB % 4:
-            raise _wrong("spec.memoryMB")
-        vm.memory_mib = spec.memoryMB
+def _apply(host: Host, vm: Vm, spec: Any, carried_out: frozenset[str]) -> None:
+    vm_kept.take(vm, spec, config_of(host, vm), carried_out)
+    _identify(host, vm, spec)
+    _size(vm, spec)
+    if spec.firmware and spec.firmware != vm.firmware:
+        if spec.firmware not in ("bios", "efi"):
+            raise _wrong("firmware")
+        must_be(vm, on=False, wanted="poweredOff")
+        vm.firmware = spec.firmware
+    vm_kept.secure_boot_needs_efi(vm)
     if spec.annotation is not None:
         vm.annotation = spec.annotation
     for option in spec.extraConfig or ():
@@ -93,6 +83,40 @@ def _apply(host: Host, vm: Vm, spec: Any) -> None:
         else:
             vm.extra_config[option.key] = str(option.value)
     vm_devices.change(host, vm, spec.deviceChange)
+
+
+def _identify(host: Host, vm: Vm, spec: Any) -> None:
+    """The VM's ids, and what its guest is."""
+    cold = {"uuid": vm.uuid, "guestId": vm.guest_id}
+    if any(getattr(spec, name) not in (None, now) for name, now in cold.items()):
+        must_be(vm, on=False, wanted="poweredOff")
+    if spec.guestId and spec.guestId != vm.guest_id:
+        if spec.guestId not in GUESTS or is_too_new(spec.guestId, host.version):
+            raise _wrong("guestId")
+        vm.guest_id = spec.guestId
+    vm.uuid = _uuid("uuid", spec.uuid) or vm.uuid
+    vm.instance_uuid = _uuid("instanceUuid", spec.instanceUuid) or vm.instance_uuid
+
+
+def _size(vm: Vm, spec: Any) -> None:
+    """CPUs and memory: as many as the VM's hardware can have, whatever the host has; that matters when it starts."""
+    cpus, memory = spec.numCPUs or vm.cpus, spec.memoryMB if spec.memoryMB is not None else vm.memory_mib
+    most_cpus, most_memory = hardware_versions.most(vm.hardware_version)
+    if not 1 <= cpus <= most_cpus:
+        raise _wrong("numCPUs")
+    if not 4 <= memory <= most_memory or memory % 4:
+        raise _wrong("memoryMB")
+    if vm.powered_on and cpus != vm.cpus and not (cpus > vm.cpus and vm.settings.get("cpuHotAddEnabled")):
+        raise fault("CpuHotPlugNotSupported", "CPU hot plug is not supported for this virtual machine.")
+    if (
+        vm.powered_on
+        and memory != vm.memory_mib
+        and not (memory > vm.memory_mib and vm.settings.get("memoryHotAddEnabled"))
+    ):
+        raise fault("MemoryHotPlugNotSupported", "Memory hot plug is not supported for this virtual machine.")
+    if vm.powered_on and (cpus, memory) != (vm.cpus, vm.memory_mib):
+        raise not_simulated("Adding CPUs or memory to a VM that runs", None)
+    vm.cpus, vm.memory_mib = cpus, int(memory)
 
 
 def _own_folder(host: Host, vm: Vm) -> str:
@@ -107,13 +131,12 @@ def _own_folder(host: Host, vm: Vm) -> str:
     return join(store, f"{folder}/{vm.name}.vmx")
 
 
-def _uuid(wanted: str | None) -> str | None:
-    """An instance UUID as it is told afterwards; a client may choose it (VirtualMachineConfigSpec.instanceUuid)."""
+def _uuid(name: str, wanted: str | None) -> str | None:
+    """A UUID as it is told afterwards; a client may choose it (VirtualMachineConfigSpec.instanceUuid)."""
     try:
         return str(uuids.UUID(wanted)) if wanted else None
     except ValueError:
-        raise _wrong("spec.instanceUuid") from None
+        raise _wrong(name) from None
 
 
-def _wrong(name: str) -> InvalidArgument:
-    return InvalidArgument(f"A specified parameter was not correct: {name}", invalidProperty=name)
+_wrong = vm_kept.wrong

@@ -1,6 +1,38 @@
-"""The names of guest systems by their ids, as ESXi shows them and as a .vmx has them."""
+"""The names of guest systems by their ids, as ESXi shows them and as a .vmx has them, and since when each is known."""
 
 import re
+
+# Ids that came after 6.5, by the release that brought them: what govmomi's generated types (vim25/types/enum.go) had
+# more after each of its updates. What VMware's 9 brought is known to none of the releases here.
+NEW = {
+    (6, 7, 0): (
+        *("asianux8_64Guest", "centos8_64Guest", "darwin17_64Guest", "darwin18_64Guest", "freebsd11Guest"),
+        *("freebsd11_64Guest", "freebsd12Guest", "freebsd12_64Guest", "oracleLinux8_64Guest", "other4xLinux64Guest"),
+        *("other4xLinuxGuest", "rhel8_64Guest", "sles15_64Guest"),
+    ),
+    (6, 7, 1): ("amazonlinux2_64Guest",),
+    (7, 0, 0): (
+        *("crxPod1Guest", "darwin19_64Guest", "debian11Guest", "debian11_64Guest", "vmkernel7Guest"),
+        *("windows2019srv_64Guest",),
+    ),
+    (7, 0, 1): (
+        *("amazonlinux3_64Guest", "asianux9_64Guest", "centos9_64Guest", "darwin20_64Guest", "darwin21_64Guest"),
+        *("freebsd13Guest", "freebsd13_64Guest", "oracleLinux9_64Guest", "other5xLinux64Guest", "other5xLinuxGuest"),
+        *("rhel9_64Guest", "sles16_64Guest", "windows2019srvNext_64Guest"),
+    ),
+    (8, 0, 0): (
+        *("almalinux_64Guest", "darwin22_64Guest", "darwin23_64Guest", "debian12Guest", "debian12_64Guest"),
+        *("freebsd14Guest", "freebsd14_64Guest", "other6xLinux64Guest", "other6xLinuxGuest", "rockylinux_64Guest"),
+        *("vmkernel8Guest", "windows11_64Guest", "windows12_64Guest", "windows2022srvNext_64Guest"),
+    ),
+    (8, 0, 3): ("crxSys1Guest",),
+    (9, 0, 0): (
+        *("debian13Guest", "debian13_64Guest", "flatcar_64Guest", "freebsd15Guest", "freebsd15_64Guest"),
+        *("fusionos_64Guest", "kylinlinux_64Guest", "miraclelinux_64Guest", "oracleLinux10_64Guest"),
+        *("other7xLinux64Guest", "other7xLinuxGuest", "pardus_64Guest", "prolinux_64Guest", "rhel10_64Guest"),
+        *("vmkernel9Guest",),
+    ),
+}
 
 # The common ones; the API's own list of ids is longer.
 NAMES = {
@@ -49,3 +81,9 @@ def guest_id_of(name: str) -> str:
     """The id behind the name in a .vmx; one that is not in the list is put together."""
     known = IDS.get(name.lower())
     return known or f"{name.removesuffix('-64')}{'64' if name.endswith('-64') else ''}Guest"
+
+
+def is_too_new(guest_id: str, release: str) -> bool:
+    """Whether an id came with a later release than `6.7.0`, say."""
+    mine = tuple(int(part) for part in release.split("."))
+    return any(guest_id in ids for since, ids in NEW.items() if since > mine)

@@ -1,4 +1,4 @@
-"""What a simulated host knows of the machines behind its VMs: a description, and four verbs."""
+"""What a simulated host knows of the machines behind its VMs: a description, and what is done to them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ class GuestSpec:
 
     `disk` is the folder beside the VMDK that holds the guest's writes (upper/, work/), `root_id` names the cached
     root below it, `layers` are folders with writes between the two, the topmost first; `mac` is the first NIC's, `seed`
-    the ISO image in the CD-ROM drive if there is one. Memory in MiB.
+    the ISO image in the CD-ROM drive if there is one, `plugged` whether that NIC is plugged in. Memory in MiB.
     """
 
     name: str
@@ -22,6 +22,7 @@ class GuestSpec:
     cpus: int
     memory_mib: int
     layers: tuple[Path, ...] = ()
+    plugged: bool = True
 
 
 class Machines(Protocol):
@@ -37,6 +38,18 @@ class Machines(Protocol):
 
     def shut_down(self, name: str) -> None:
         """Ask the machine to leave in its own way; returns at once."""
+        ...
+
+    def plug(self, name: str, *, connected: bool) -> None:
+        """Pull or put back the cable of a machine's first NIC."""
+        ...
+
+    def reboot(self, name: str) -> None:
+        """Ask the machine to start anew in its own way; returns at once."""
+        ...
+
+    def freeze(self, name: str, *, frozen: bool) -> bool:
+        """Stop a machine in its tracks, or let it go on; whether that can be done here."""
         ...
 
     def is_running(self, name: str) -> bool:
@@ -61,6 +74,16 @@ class NoMachines:
     def shut_down(self, name: str) -> None:
         """Remember that it is off."""
         self._on.discard(name)
+
+    def plug(self, name: str, *, connected: bool) -> None:
+        """There is no cable."""
+
+    def reboot(self, name: str) -> None:
+        """It stays on."""
+
+    def freeze(self, name: str, *, frozen: bool) -> bool:
+        """It does nothing either way."""
+        return True
 
     def is_running(self, name: str) -> bool:
         """Whether it was left on."""

@@ -6,6 +6,7 @@ Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fie
 ├── DiskHasParent          a disk that sits on another one cannot grow
 ├── DuplicateName          the name is taken by another object
 ├── DatastoreAway          the datastore's server does not answer
+├── FewResources           the host has less left than the VM has reserved
 ├── FileAlreadyExists      the target file is there
 ├── FileLocked             a running VM holds the file
 ├── FileNotFound           no such file or folder
@@ -25,6 +26,7 @@ Refusal                    `fault` is the name in vim.fault or vmodl.fault; `fie
 │   └── RootSquashed       the export does not let root write
 ├── ResourceInUse          the datastore holds files of a registered VM
 ├── TaskBroke              a task ended half-way
+├── TooManySnapshots       a snapshot on too many others
 ├── Timedout               the host waited in vain
 ├── ToolsUnavailable       the guest cannot be asked
 └── UnknownModule          no such kernel module
@@ -64,6 +66,12 @@ class DuplicateName(Refusal):
     """The name is taken; `name` is it."""
 
     fault = "DuplicateName"
+
+
+class FewResources(Refusal):
+    """The host has less memory left than the VM has reserved; `requested` and `unreserved` in bytes."""
+
+    fault = "InsufficientMemoryResourcesFault"
 
 
 class FileAlreadyExists(Refusal):
@@ -180,6 +188,12 @@ class ResourceInUse(Refusal):
     """The object is in use; `type` and `name` say which."""
 
     fault = "ResourceInUse"
+
+
+class TooManySnapshots(Refusal):
+    """There are as many snapshots on each other as there may be."""
+
+    fault = "TooManySnapshotLevels"
 
 
 class Timedout(Refusal):

@@ -10,6 +10,8 @@ import secrets
 from pathlib import Path
 
 SECTOR = 512
+# In the folder of a disk's writes: how many of the disks below it they hold too.
+WHOLE = "holds-below"
 MODIFIED = (
     "The parent virtual disk has been modified since the child was created. The content ID of the parent virtual disk "
     "does not match the corresponding parent content ID in the child"
@@ -72,13 +74,24 @@ def child_descriptor(path: Path, parent: Path, capacity: int) -> str:
 
 def layers_of(path: Path) -> list[Path]:
     """The folders with what was written below a disk's own writes, the topmost first."""
-    found = []
-    for disk in (path, *ancestors(path)):
-        writes = disk.with_name(f"{disk.name}.d")
-        if disk != path and (writes / "upper").is_dir():
-            found.append(writes / "upper")
-        found += sorted(writes.glob("below-*"), key=lambda layer: int(layer.name.removeprefix("below-")))
+    found: list[Path] = []
+    chain = [path, *ancestors(path)]
+    while chain:
+        writes = chain[0].with_name(f"{chain[0].name}.d")
+        found += [layer for layer in layers_in(writes) if chain[0] != path or layer.name != "upper"]
+        chain = chain[1 + holds_below(writes) :]
     return found
+
+
+def layers_in(writes: Path) -> list[Path]:
+    """The folders of what was written to one disk, the topmost first."""
+    below = sorted(writes.glob("below-*"), key=lambda layer: int(layer.name.removeprefix("below-")))
+    return [*([writes / "upper"] if (writes / "upper").is_dir() else []), *below]
+
+
+def holds_below(writes: Path) -> int:
+    """How many of the disks below it a disk's writes hold as well: it was frozen while its guest ran."""
+    return int((writes / WHOLE).read_text()) if (writes / WHOLE).is_file() else 0
 
 
 def _field(path: Path, name: str) -> str:

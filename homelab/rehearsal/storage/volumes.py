@@ -129,6 +129,22 @@ class Volumes:
                 if not readers:
                     del self._readers[path]
 
+    def pass_lock(self, held: Path, instead: Path, *, owner: str) -> None:
+        """A running VM writes to another disk from now on; it may still read the first, while that is there."""
+        with self.lock:
+            if self._owners.get(held) == owner:
+                del self._owners[held]
+                self._readers.setdefault(held, set()).add(owner)
+            self._readers.get(instead, set()).discard(owner)
+            self._owners[instead] = owner
+
+    def move_children(self, parent: Path, instead: Path, disks: set[Path]) -> None:
+        """Have those of some disks that sit on one sit on another."""
+        for disk in disks:
+            if parent_of(disk) == parent:
+                text = child_descriptor(disk, instead, self.capacity(disk, label=disk.name))
+                disk.write_text(text)
+
     def check_unlocked(self, path: Path, *, label: str, but: str = "", reading: bool = False) -> None:
         """FileLocked when a running VM holds the disk, its data or a file below it.
 
@@ -183,10 +199,10 @@ class Volumes:
         with flat_of(path).open("wb") as file:
             file.truncate(capacity)
 
-    def create_child(self, path: Path, parent: Path, *, label: str, parent_label: str) -> None:
-        """Make an empty disk on top of another one."""
+    def create_child(self, path: Path, parent: Path, *, label: str, parent_label: str, owner: str = "") -> None:
+        """Make an empty disk on top of another one, which `owner` may have locked."""
         self.must_exist(parent, label=parent_label)
-        self.check_unlocked(parent, label=parent_label, reading=True)
+        self.check_unlocked(parent, label=parent_label, but=owner, reading=True)
         self.create_disk(path, 0, label=label)
         flat_of(path).rename(delta_of(path))
         path.write_text(child_descriptor(path, parent, self.capacity(parent, label=parent_label)))
@@ -217,10 +233,10 @@ class Volumes:
                 copy_folder(layer, writes_of(target) / name)
         target.write_text(descriptor(target.stem, flat_of(target).stat().st_size, thin=thin))
 
-    def extend_disk(self, path: Path, capacity: int, *, label: str) -> None:
-        """Grow a disk; InvalidArgument when it would shrink."""
+    def extend_disk(self, path: Path, capacity: int, *, label: str, owner: str = "") -> None:
+        """Grow a disk; InvalidArgument when it would shrink. Who holds its lock may do so."""
         self.must_exist(path, label=label)
-        self.check_unlocked(path, label=label)
+        self.check_unlocked(path, label=label, but=owner)
         self.check_writable(path, label=label)
         if parent_of(path):
             raise DiskHasParent(f"The disk {label} has a parent and cannot be extended")

@@ -20,7 +20,8 @@ from homelab.rehearsal.state.vm import Vm
 from homelab.rehearsal.storage.datastores import Datastores
 from homelab.rehearsal.storage.disk_files import is_thin
 from homelab.rehearsal.storage.paths import join, split
-from homelab.rehearsal.vms.states import must_be, note
+from homelab.rehearsal.vms.snapshot_files import render_vmsd, take_vmsd, vmsd_of, vmsn_of
+from homelab.rehearsal.vms.states import must_be, note, owner_of
 from homelab.rehearsal.vms.vmx import parse_vmx, render_vmx
 
 
@@ -84,10 +85,10 @@ class VmRegistry:
     def reload(self, vm: Vm) -> None:
         """Read the VM's .vmx again; of a VM that is on nothing changes, for what it runs with is in memory."""
         with self._state.lock:
-            if vm.powered_on:
+            if vm.power_state != "poweredOff":
                 return
             fresh = self._read(vm.vmx_path, vm.moid)
-            vars(vm).update({**vars(fresh), "question": vm.question})
+            vars(vm).update({**vars(fresh), "question": vm.question, "machine": vm.machine})
             self._state.touch()
 
     def unregister(self, vm: Vm) -> None:
@@ -102,21 +103,37 @@ class VmRegistry:
         """Forget the VM and delete its disks, the shared parents of them too, its own files, and an empty folder."""
         with self._state.lock:
             must_be(vm, on=False, wanted="poweredOff")
-            for disk in vm.disks:
-                self._datastores.delete_chain(disk.path)
+            for path in self._disk_paths(vm):
+                with suppress(FileNotFound):
+                    self._datastores.delete_chain(path)
             own = self._datastores.path_of(vm.vmx_path)
-            if own.exists():
-                self._datastores.volumes.delete(own, label=vm.vmx_path)
+            for path in (vm.vmx_path, vmsd_of(vm), *(vmsn_of(vm, uid) for uid in vm.snapshots)):
+                if self._datastores.path_of(path).exists():
+                    self._datastores.volumes.delete(self._datastores.path_of(path), label=path)
             with suppress(OSError):
                 own.parent.rmdir()
             del self._state.registered_vms[vm.moid]
             note(self._state, "VmRemovedEvent", vm, "Removed {vm}")
             self._state.touch()
 
+    def rename(self, vm: Vm, name: str) -> None:
+        """Give a VM another name; its files keep theirs. InvalidName, DuplicateName."""
+        with self._state.lock:
+            if name != vm.name:
+                self.check_new(Vm("", name, vm.datastore, vm.vmx_path))
+            vm.name = name
+            self.update(vm)
+
+    def _disk_paths(self, vm: Vm) -> list[str]:
+        """The disks of a VM, those of its snapshots, and what was left of old ones."""
+        then = [self.as_it_was(vm, uid) for uid in vm.snapshots]
+        return [disk.path for one in (vm, *then) for disk in one.disks] + vm.leftovers
+
     def update(self, vm: Vm) -> None:
         """Write the VM's .vmx again after a change of its configuration."""
         with self._state.lock:
             self.rewrite_vmx(vm)
+            vm.change_version = self._state.now().isoformat()
             note(self._state, "VmReconfiguredEvent", vm, "Reconfigured {vm}")
 
     def rewrite_vmx(self, vm: Vm) -> None:
@@ -126,10 +143,11 @@ class VmRegistry:
             self._write_vmx(vm)
             self._state.touch()
 
-    def extend_disk(self, path: str, capacity: int) -> None:
-        """Grow a disk, and what VMs that use it know of its size."""
+    def extend_disk(self, path: str, capacity: int, *, owner: Vm | None = None) -> None:
+        """Grow a disk, and what VMs that use it know of its size; `owner` is the VM that may hold its lock."""
         with self._state.lock:
-            self._datastores.volumes.extend_disk(self._datastores.path_of(path), capacity, label=path)
+            holder = owner_of(self._state, owner) if owner else ""
+            self._datastores.volumes.extend_disk(self._datastores.path_of(path), capacity, label=path, owner=holder)
             for disk in (disk for vm in self._state.registered_vms.values() for disk in vm.disks if disk.path == path):
                 disk.capacity = capacity
             self._state.touch(dirty=False)
@@ -153,11 +171,20 @@ class VmRegistry:
             raise DuplicateName(f"The name '{vm.name}' already exists.", name=vm.name)
 
     def _read(self, vmx_path: str, moid: str) -> Vm:
-        """What a .vmx and the descriptors of its disks tell; FileNotFound, InvalidVmConfig."""
-        file = self._datastores.path_of(vmx_path)
+        """What a .vmx, the descriptors of its disks and its list of snapshots tell; FileNotFound, InvalidVmConfig."""
+        vm = self._parsed(self._text(vmx_path), vmx_path, moid)
+        with suppress(FileNotFound):
+            take_vmsd(vm, self._text(vmsd_of(vm)), self._text)
+        return vm
+
+    def _text(self, path: str) -> str:
+        file = self._datastores.path_of(path)
         if not file.is_file():
-            raise FileNotFound(f"File {vmx_path} was not found", file=vmx_path)
-        vm = parse_vmx(file.read_text(errors="replace"), vmx_path, moid, self._datastores.datastore_path)
+            raise FileNotFound(f"File {path} was not found", file=path)
+        return file.read_text(errors="replace")
+
+    def _parsed(self, text: str, vmx_path: str, moid: str) -> Vm:
+        vm = parse_vmx(text, vmx_path, moid, self._datastores.datastore_path)
         for disk in vm.disks:
             with suppress(Refusal):
                 path = self._datastores.path_of(disk.path)
@@ -165,6 +192,14 @@ class VmRegistry:
                 disk.parents = self._datastores.parents_of(disk.path)
                 disk.capacity = self._datastores.volumes.capacity(path, label=disk.path)
         return vm
+
+    def text_of(self, vm: Vm) -> str:
+        """The .vmx of a VM as it is now."""
+        return render_vmx(vm, self._datastores.shell_path)
+
+    def as_it_was(self, vm: Vm, uid: int) -> Vm:
+        """What a VM was when a snapshot was taken."""
+        return self._parsed(vm.snapshots[uid].vmx, vm.vmx_path, vm.moid)
 
     def _give_macs(self, vm: Vm) -> None:
         for index, nic in enumerate(vm.nics):
@@ -181,7 +216,11 @@ class VmRegistry:
         vm.location = vm.location or self.location_of(vm)
         self._datastores.volumes.check_space(file, label=vm.vmx_path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(render_vmx(vm, self._datastores.shell_path))
+        file.write_text(self.text_of(vm))
+        if vm.last_snapshot:
+            self._datastores.path_of(vmsd_of(vm)).write_text(render_vmsd(vm))
+        for uid, one in vm.snapshots.items():
+            self._datastores.path_of(vmsn_of(vm, uid)).write_text(one.vmx)
 
 
 class _AlreadyRegistered(FileAlreadyExists):

@@ -4,6 +4,8 @@ from homelab.rehearsal.state.host_state import HostState
 from homelab.rehearsal.state.refusals import InvalidPowerState, InvalidState, PowerOnRefused
 from homelab.rehearsal.state.vm import Vm
 
+WORDS = {"poweredOn": "Powered on", "poweredOff": "Powered off", "suspended": "Suspended"}
+
 # How many virtual CPUs a licence allows a VM; an evaluation sets no limit of its own.
 CPUS = {"free": 8, "paid": 128}
 
@@ -26,15 +28,18 @@ def note(state: HostState, kind: str, vm: Vm, text: str) -> None:
     state.journal.add(kind, text.format(vm=where), vm=vm.moid, vm_name=vm.name)
 
 
+def owner_of(state: HostState, vm: Vm) -> str:
+    """Who holds the locks of a running VM's disks."""
+    return f"{state.name}/{vm.moid}"
+
+
 def must_be(vm: Vm, *, on: bool, wanted: str) -> None:
     """InvalidState while a VM asks a question, InvalidPowerState when it is not on or off as it must be."""
     if vm.question and not on:
         raise InvalidState("The operation is not allowed in the current state.")
-    if vm.powered_on != on:
-        state = "poweredOn" if vm.powered_on else "poweredOff"
+    if vm.power_state != ("poweredOn" if on else "poweredOff"):
         raise InvalidPowerState(
-            "The attempted operation cannot be performed in the current state "
-            f"({'Powered on' if vm.powered_on else 'Powered off'}).",
+            f"The attempted operation cannot be performed in the current state ({WORDS[vm.power_state]}).",
             requestedState=wanted,
-            existingState=state,
+            existingState=vm.power_state,
         )

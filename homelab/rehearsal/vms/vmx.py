@@ -11,6 +11,7 @@ from collections.abc import Callable
 from homelab.rehearsal.state.guest_names import guest_id_of, vmx_name
 from homelab.rehearsal.state.refusals import InvalidVmConfig
 from homelab.rehearsal.state.vm import Vm, VmCdRom, VmDisk, VmNic
+from homelab.rehearsal.state.vm_settings import SETTINGS, Value
 from homelab.rehearsal.storage.paths import join, split
 
 # vSphere's classes of controllers, as a .vmx names them, and the keys that ESXi gives the first of each.
@@ -20,6 +21,13 @@ DEVS = {
     "VirtualLsiLogicSASController": "lsisas1068",
     "VirtualBusLogicController": "buslogic",
     "VirtualAHCIController": "ahci",
+}
+# What a CD-ROM drive without an image is, by the name of vSphere's backing: its type, and whether it is a client's.
+DRIVES = {
+    "RemotePassthrough": ("atapi-cdrom", True),
+    "RemoteAtapi": ("cdrom-raw", True),
+    "Atapi": ("atapi-cdrom", False),
+    "Passthrough": ("cdrom-raw", False),
 }
 BASES = {"ide": 200, "scsi": 1000, "sata": 15000}
 NICS = {"e1000": "E1000", "e1000e": "E1000e", "vmxnet3": "Vmxnet3"}
@@ -45,6 +53,7 @@ def render_vmx(vm: Vm, shell_path: Place = str) -> str:
         "vc.uuid": _spaced(vm.instance_uuid),
         "annotation": vm.annotation,
     }
+    values |= {SETTINGS[path].key: _text(value) for path, value in vm.settings.items()}
     for key, kind in vm.controllers.items():
         if kind in DEVS:
             values |= {f"{_bus(key)}.present": "TRUE", f"{_bus(key)}.virtualDev": DEVS[kind]}
@@ -55,19 +64,21 @@ def render_vmx(vm: Vm, shell_path: Place = str) -> str:
             f"{prefix}.deviceType": "scsi-hardDisk" if prefix.startswith("scsi") else "disk",
             f"{prefix}.fileName": _short(vm, disk.path, shell_path),
         }
+        values |= {f"{prefix}.{name}": value for name, value in _beside_usual(disk).items()}
     for index, nic in enumerate(vm.nics):
         values |= _nic(f"ethernet{index}", nic)
     for drive in vm.cdroms:
         prefix = f"{_bus(drive.controller)}:{drive.unit}"
         values |= {
             f"{prefix}.present": "TRUE",
-            f"{prefix}.deviceType": "cdrom-image" if drive.iso else "atapi-cdrom",
-            f"{prefix}.fileName": _short(vm, drive.iso, shell_path) if drive.iso else NO_ISO,
-            f"{prefix}.clientDevice": _bool(not drive.iso),
+            f"{prefix}.deviceType": "cdrom-image" if drive.iso else DRIVES[drive.backing][0],
+            f"{prefix}.fileName": _short(vm, drive.iso, shell_path) if drive.iso else drive.device or NO_ISO,
+            f"{prefix}.clientDevice": _bool(not drive.iso and DRIVES[drive.backing][1]),
             f"{prefix}.startConnected": _bool(drive.start_connected),
+            f"{prefix}.allowGuestConnectionControl": _bool(drive.guest_control),
         }
     values |= vm.extra_config
-    return "".join(f"{key} = {_quote(value)}\n" for key, value in values.items())
+    return "".join(f"{key} = {quote(value)}\n" for key, value in values.items())
 
 
 def parse_vmx(text: str, vmx_path: str, moid: str, datastore_path: Place = str) -> Vm:
@@ -75,7 +86,7 @@ def parse_vmx(text: str, vmx_path: str, moid: str, datastore_path: Place = str) 
 
     Sizes of disks stand in their descriptors alone. Raises InvalidVmConfig for a text that is no .vmx.
     """
-    values = _Values(text, vmx_path)
+    values = Values(text, vmx_path)
     store, _ = split(vmx_path)
     vm = Vm(moid, values.pop("displayName", vmx_path.rpartition("/")[2].removesuffix(".vmx")), store, vmx_path)
     values.pop(".encoding")
@@ -98,11 +109,14 @@ def parse_vmx(text: str, vmx_path: str, moid: str, datastore_path: Place = str) 
         _parse_drive(vm, prefix, values.take(prefix), datastore_path)
     for prefix in values.present(r"ethernet\d+"):
         vm.nics.append(_parse_nic(values.take(prefix), int(prefix.removeprefix("ethernet"))))
+    for path, setting in SETTINGS.items():
+        if text := values.pop(setting.key):
+            vm.settings[path] = _value(text, setting.default)
     vm.extra_config = values.rest()
     return vm
 
 
-class _Values:
+class Values:
     """What stands in a .vmx, taken out piece by piece."""
 
     def __init__(self, text: str, vmx_path: str) -> None:
@@ -151,10 +165,27 @@ def _parse_drive(vm: Vm, prefix: str, part: dict[str, str], datastore_path: Plac
     kind = part.get("devicetype", "disk").lower()
     if "cdrom" in kind:
         iso = _long(vm, file, datastore_path) if kind == "cdrom-image" and file else None
-        connected = part.get("startconnected", "TRUE").upper() == "TRUE"
-        vm.cdroms.append(VmCdRom(key, iso, connected, unit=int(unit), controller=controller))
+        drive = VmCdRom(key, iso, _is(part, "startconnected"), unit=int(unit), controller=controller)
+        drive.guest_control = _is(part, "allowguestconnectioncontrol")
+        if not iso:
+            client = part.get("clientdevice", "TRUE").upper() == "TRUE"
+            drive.backing = next((name for name, one in DRIVES.items() if one == (kind, client)), drive.backing)
+            drive.device = "" if file == NO_ISO else file
+        vm.cdroms.append(drive)
     elif file:
-        vm.disks.append(VmDisk(key, _long(vm, file, datastore_path), 0, int(unit), controller=controller))
+        disk = VmDisk(key, _long(vm, file, datastore_path), 0, int(unit), controller=controller)
+        disk.mode = part.get("mode", disk.mode).replace("-", "_")
+        disk.io_limit, disk.io_shares = int(part.get("throughputcap", -1)), part.get("shares", disk.io_shares)
+        disk.eager = part.get("eagerlyscrub", "").upper() == "TRUE"
+        vm.disks.append(disk)
+
+
+def _beside_usual(disk: VmDisk) -> dict[str, str]:
+    """What a .vmx says of a disk only where it is not as usual."""
+    said = {"mode": disk.mode.replace("_", "-"), "throughputCap": str(disk.io_limit), "shares": disk.io_shares}
+    usual = {"mode": "persistent", "throughputCap": "-1", "shares": "normal"}
+    eager = {"eagerlyScrub": "TRUE"} if disk.eager else {}
+    return {name: value for name, value in said.items() if value != usual[name]} | eager
 
 
 def _device_key(controller: int, unit: int) -> int:
@@ -187,15 +218,25 @@ def _nic(prefix: str, nic: VmNic) -> dict[str, str]:
         f"{prefix}.addressType": "static" if manual else "generated",
         f"{prefix}.address" if manual else f"{prefix}.generatedAddress": nic.mac,
         f"{prefix}.startConnected": _bool(nic.start_connected),
-    }
+        f"{prefix}.allowGuestConnectionControl": _bool(nic.guest_control),
+        f"{prefix}.wakeOnPcktRcv": _bool(nic.wake_on_lan),
+    } | ({} if nic.direct_path is None else {f"{prefix}.uptCompatibility": _bool(nic.direct_path)})
 
 
 def _parse_nic(part: dict[str, str], index: int) -> VmNic:
     kind = NICS.get(part.get("virtualdev", "").lower(), "E1000")
     manual = part.get("addresstype", "").lower() == "static"
     mac = part.get("address" if manual else "generatedaddress", "").lower()
-    connected = part.get("startconnected", "TRUE").upper() == "TRUE"
-    return VmNic(4000 + index, mac, part.get("networkname", ""), "manual" if manual else "generated", kind, connected)
+    network, told = part.get("networkname", ""), "manual" if manual else "generated"
+    nic = VmNic(4000 + index, mac, network, told, kind, _is(part, "startconnected"))
+    nic.guest_control, nic.wake_on_lan = _is(part, "allowguestconnectioncontrol"), _is(part, "wakeonpcktrcv")
+    nic.direct_path = _is(part, "uptcompatibility") if "uptcompatibility" in part else None
+    return nic
+
+
+def _is(part: dict[str, str], key: str) -> bool:
+    """A switch of a device, which is on unless it is off."""
+    return part.get(key, "TRUE").upper() == "TRUE"
 
 
 def _short(vm: Vm, path: str, shell_path: Place) -> str:
@@ -224,8 +265,18 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\|([0-9A-Fa-f]{2})", lambda sign: chr(int(sign[1], 16)), text)
 
 
-def _quote(value: str) -> str:
+def quote(value: str) -> str:
+    """A value as such a file has it."""
     return '"' + value.replace("|", "|7C").replace("\n", "|0A").replace('"', "|22") + '"'
+
+
+def _text(value: Value) -> str:
+    return _bool(value) if isinstance(value, bool) else str(value)
+
+
+def _value(text: str, usual: Value) -> Value:
+    """A setting of a .vmx, of the kind that it usually is."""
+    return text.upper() == "TRUE" if isinstance(usual, bool) else int(text) if isinstance(usual, int) else text
 
 
 def _bool(value: bool) -> str:

@@ -77,7 +77,7 @@ def until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 @pytest.mark.guests
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("body", ["seed_applied", "power", "disk_full", "linked", "no_root"])
+@pytest.mark.parametrize("body", ["seed_applied", "power", "disk_full", "linked", "handled", "snapshots", "no_root"])
 def test_a_guest(run_body: Callable[[str], None], body: str) -> None:
     run_body(body)
 

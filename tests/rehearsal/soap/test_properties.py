@@ -17,7 +17,6 @@ PC = vmodl.query.PropertyCollector
 # Object, and a path that its type has and that the rehearsal does not fill.
 UNSET = [
     ("VirtualMachine", "parentVApp"),
-    ("VirtualMachine", "layoutEx"),
     ("VirtualMachine", "config.vAppConfig"),
     ("HostSystem", "config.multipathState"),
     ("HostSystem", "licensableResource"),

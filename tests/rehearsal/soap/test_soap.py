@@ -581,10 +581,10 @@ def test_a_vm_that_cannot_be_made_leaves_nothing(client: Client) -> None:
         client.run(client.vms.CreateVM_Task(wrong, pool))
     assert backing.value.deviceIndex == 2
     wrong = vm_spec("cp2")
-    wrong.numCPUs = 99
+    wrong.numCPUs = 129
     with pytest.raises(vmodl.fault.InvalidArgument) as cpus:
         client.run(client.vms.CreateVM_Task(wrong, pool))
-    assert cpus.value.invalidProperty == "spec.numCPUs"
+    assert cpus.value.invalidProperty == "configSpec.numCPUs"
 
 
 # The host

@@ -15,7 +15,7 @@ CLASSES = face._classes()
 def test_a_class_fits_its_definition(name: str) -> None:
     kind: Any = VmomiSupport.GetWsdlType(wire.NAMESPACE, name)
     properties = {info.name for info in kind._GetPropertyList()}
-    for member, value in inspect.getmembers(CLASSES[name]):
+    for member, value in [one for part in (CLASSES[name], *CLASSES[name].PARTS) for one in inspect.getmembers(part)]:
         if member.startswith("_"):
             continue
         if isinstance(value, property):

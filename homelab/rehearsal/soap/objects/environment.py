@@ -5,6 +5,7 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.soap.hardware_versions import VERSIONS, newest_hardware
 from homelab.rehearsal.soap.managed import Managed, ref
 from homelab.rehearsal.soap.objects import host_config
 from homelab.rehearsal.soap.objects.inventory import network_id
@@ -12,9 +13,6 @@ from homelab.rehearsal.soap.vm_fixed import fixed_devices
 from homelab.rehearsal.state.guest_names import NAMES, full_name
 
 KINDS = vim.vm.device
-# The newest hardware of a release, and all that the rehearsal names.
-NEWEST = {"6.5": 13, "6.7": 14, "7.0": 19, "8.0": 21}
-VERSIONS = (8, 9, 10, 11, 13, 14, 15, 17, 18, 19, 20, 21)
 
 
 class EnvironmentBrowser(Managed):
@@ -84,11 +82,6 @@ class EnvironmentBrowser(Managed):
             defaultDevice=list(fixed_devices()),
             supportedMonitorType=["release"],
         )
-
-
-def newest_hardware(host: Host) -> int:
-    """The newest version of virtual hardware that a host knows."""
-    return NEWEST[".".join(host.version.split(".")[:2])]
 
 
 def _guest(host: Host, guest: str) -> Any:

@@ -25,6 +25,7 @@ CATEGORIES = {
     "VmReconfiguredEvent": ("VM reconfigured", "info"),
     "VmRegisteredEvent": ("VM registered", "info"),
     "VmRemovedEvent": ("VM removed", "info"),
+    "VmSuspendedEvent": ("VM suspended", "info"),
 }
 PAGE = 10
 _numbers = count(1)

@@ -1,33 +1,58 @@
 """Virtual machines."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from pyVmomi import vim
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.soap import vm_devices, vm_spec
-from homelab.rehearsal.soap.managed import ref, writes
+from homelab.rehearsal.soap.managed import ref
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
 from homelab.rehearsal.soap.objects.machine_export import MachineExport
+from homelab.rehearsal.soap.objects.machine_parts import MachineConfiguration, MachinePower
+from homelab.rehearsal.soap.objects.machine_snapshots import MachineSnapshots, MachineStorage
 from homelab.rehearsal.soap.objects.pools import pool_of
+from homelab.rehearsal.soap.vm_config import config_of
 from homelab.rehearsal.state.guest_names import full_name
 from homelab.rehearsal.state.vm import Question, Vm
 from homelab.rehearsal.storage.datastores import uses
 
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-# The same for every VM, and made once: a look at many VMs is to be cheap.
-FLAGS = vim.vm.FlagInfo()
-TOOLS = vim.vm.ToolsConfigInfo(toolsVersion=0)
-BOOT = vim.vm.BootOptions(
-    bootDelay=0, enterBIOSSetup=False, bootRetryEnabled=False, bootRetryDelay=10000, networkBootProtocol="ipv4"
+CAPABILITY = vim.vm.Capability(
+    snapshotOperationsSupported=True,
+    multipleSnapshotsSupported=True,
+    snapshotConfigSupported=True,
+    poweredOffSnapshotsSupported=True,
+    revertToSnapshotSupported=True,
+    memorySnapshotsSupported=False,
+    quiescedSnapshotsSupported=False,
+    disableSnapshotsSupported=False,
+    lockSnapshotsSupported=False,
+    consolePreferencesSupported=False,
+    cpuFeatureMaskSupported=False,
+    s1AcpiManagementSupported=False,
+    settingScreenResolutionSupported=False,
+    toolsAutoUpdateSupported=False,
+    vmNpivWwnSupported=False,
+    vmNpivWwnDisableSupported=False,
+    vmNpivWwnUpdateSupported=False,
+    swapPlacementSupported=False,
+    toolsSyncTimeSupported=True,
+    virtualMmuUsageSupported=True,
+    diskSharesSupported=True,
+    bootOptionsSupported=True,
+    bootRetryOptionsSupported=True,
+    settingVideoRamSizeSupported=False,
+    changeTrackingSupported=False,
+    nestedHVSupported=True,
+    vPMCSupported=True,
+    secureBootSupported=True,
 )
-POWER_OPERATIONS = vim.vm.DefaultPowerOpInfo()
 
 
 class VirtualMachine(MachineExport, Entity):
     """One VM."""
+
+    PARTS = (MachinePower, MachineConfiguration, MachineSnapshots, MachineStorage)
 
     @classmethod
     def ids(cls, face: Any, caller: Any) -> Iterator[str]:
@@ -64,34 +89,12 @@ class VirtualMachine(MachineExport, Entity):
         vm = self._vm
         if not _is_readable(self._host, vm):
             return None
-        options = [vim.option.OptionValue(key=key, value=value) for key, value in vm.extra_config.items()]
-        return vim.vm.ConfigInfo(
-            changeVersion="",
-            modified=NEVER,
-            name=vm.name,
-            guestFullName=full_name(vm.guest_id),
-            version=vm.hardware_version,
-            uuid=vm.uuid,
-            instanceUuid=vm.instance_uuid,
-            locationId=vm.location,
-            template=False,
-            guestId=vm.guest_id,
-            alternateGuestName="",
-            annotation=vm.annotation,
-            firmware=vm.firmware,
-            files=vim.vm.FileInfo(vmPathName=vm.vmx_path, logDirectory=vm.folder + "/"),
-            tools=TOOLS,
-            bootOptions=BOOT,
-            flags=FLAGS,
-            defaultPowerOps=POWER_OPERATIONS,
-            hardware=vim.vm.VirtualHardware(
-                numCPU=vm.cpus,
-                numCoresPerSocket=1,
-                memoryMB=vm.memory_mib,
-                device=vm_devices.devices(self._host, vm),
-            ),
-            extraConfig=options,
-        )
+        return config_of(self._host, vm)
+
+    @property
+    def capability(self) -> Any:
+        """What can be done with it."""
+        return CAPABILITY
 
     @property
     def runtime(self) -> Any:
@@ -100,7 +103,7 @@ class VirtualMachine(MachineExport, Entity):
         return vim.vm.RuntimeInfo(
             host=ref("HostSystem", "ha-host"),
             connectionState="connected" if _is_readable(self._host, vm) else "inaccessible",
-            powerState="poweredOn" if vm.powered_on else "poweredOff",
+            powerState=vm.power_state,
             faultToleranceState="notConfigured",
             toolsInstallerMounted=False,
             bootTime=vm.boot_time,
@@ -114,7 +117,7 @@ class VirtualMachine(MachineExport, Entity):
     @property
     def guest(self) -> Any:
         """What the tools report: whether they run. No address: the rehearsal's guests have no such channel."""
-        running = self._vm.powered_on and self._host.vm_power.machines.is_running(self._vm.name)
+        running = self._vm.powered_on and self._host.vm_power.machines.is_running(self._vm.machine_name)
         return vim.vm.GuestInfo(
             toolsRunningStatus="guestToolsRunning" if running else "guestToolsNotRunning",
             guestState="running" if running else "notRunning",
@@ -141,6 +144,9 @@ class VirtualMachine(MachineExport, Entity):
                 guestId=vm.guest_id,
                 guestFullName=full_name(vm.guest_id),
                 annotation=vm.annotation,
+                hwVersion=vm.hardware_version,
+                cpuReservation=int(vm.settings.get("cpuAllocation.reservation", 0)),
+                memoryReservation=int(vm.settings.get("memoryAllocation.reservation", 0)),
             ),
             quickStats=vim.vm.Summary.QuickStats(guestHeartbeatStatus="gray"),
             overallStatus="green",
@@ -157,47 +163,6 @@ class VirtualMachine(MachineExport, Entity):
     def network(self) -> Any:
         """The networks it is plugged into."""
         return [ref("Network", network_id(name)) for name in dict.fromkeys(nic.network for nic in self._vm.nics)]
-
-    @writes
-    def PowerOnVM_Task(self, host: Any) -> None:
-        """Switch it on."""
-        self._host.vm_power.on(self._vm)
-
-    @writes
-    def AnswerVM(self, questionId: str, answerChoice: str) -> None:
-        """Answer what it asks."""
-        self._host.vm_questions.answer(self._vm, questionId, answerChoice)
-
-    @writes
-    def PowerOffVM_Task(self) -> None:
-        """Pull its plug."""
-        self._host.vm_power.off(self._vm)
-
-    @writes
-    def ResetVM_Task(self) -> None:
-        """Press its reset button."""
-        self._host.vm_power.reset(self._vm)
-
-    @writes
-    def ShutdownGuest(self) -> None:
-        """Ask the guest to shut down; returns at once."""
-        self._host.vm_power.shut_down_guest(self._vm)
-
-    @writes
-    def ReconfigVM_Task(self, spec: Any) -> None:
-        """Change it."""
-        with self._host.lock:
-            vm_spec.reconfigure(self._host, self._vm, spec)
-
-    @writes
-    def Destroy_Task(self) -> None:
-        """Delete it, with its disks."""
-        self._host.vms.destroy(self._vm)
-
-    @writes
-    def UnregisterVM(self) -> None:
-        """Forget it; its files stay."""
-        self._host.vms.unregister(self._vm)
 
 
 def _is_readable(host: Host, vm: Vm) -> bool:

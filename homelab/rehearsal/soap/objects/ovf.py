@@ -1,4 +1,4 @@
-"""Reads OVF descriptors of single VMs: CPUs, memory, controllers, disks, CD-ROMs and NICs; all else is warned of."""
+"""Reads OVF descriptors of single VMs: CPUs, memory, controllers, disks, CD-ROMs, NICs, settings; warns of all else."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 
 from pyVmomi import VmomiSupport, vim
 
-from homelab.rehearsal.soap import properties
+from homelab.rehearsal.host.host import Host
+from homelab.rehearsal.soap import hardware_versions, ovf_config, properties
 from homelab.rehearsal.soap.managed import Managed
 from homelab.rehearsal.soap.objects.ovf_descriptor import Descriptor
 from homelab.rehearsal.soap.taken import refuse_rest, rest_of
@@ -43,7 +44,7 @@ class OvfManager(Managed):
         store = self._face.find(datastore, self._caller)
         if store is None:
             raise fault("ManagedObjectNotFound", "The datastore is gone", obj=datastore)
-        made = _Reader(root, cisp, str(properties.read(store, "name")), self._network_of).result()
+        made = _Reader(self._host, root, cisp, str(properties.read(store, "name")), self._network_of).result()
         left_out = (f"{path} is not part of the rehearsal and is left out" for path in rest_of(cisp, PARAMETERS))
         made.warning = [*made.warning, *(fault("NotSupported", text) for text in left_out)]
         return made
@@ -68,8 +69,8 @@ class OvfManager(Managed):
 class _Reader:
     """One descriptor on its way to a specification."""
 
-    def __init__(self, root: Any, params: Any, store: str, network_of: Any) -> None:
-        self._root, self._params, self._store = root, params, store
+    def __init__(self, host: Host, root: Any, params: Any, store: str, network_of: Any) -> None:
+        self._host, self._root, self._params, self._store = host, root, params, store
         self._networks = {item.name: network_of(item.network) for item in params.networkMapping or ()}
         self._thin = (params.diskProvisioning or "thin").lower() == "thin"
         self._keys: dict[str, int] = {}
@@ -85,20 +86,36 @@ class _Reader:
         spec.files = vim.vm.FileInfo(vmPathName=f"[{self._store}]")
         for section in _all(system, "OperatingSystemSection"):
             spec.guestId = _attribute(section, "osType") or spec.guestId
-        hardware = re.split(r"[\s,]+", next((one.text or "" for one in _all(system, "VirtualSystemType")), ""))
-        spec.version = hardware[-1] if hardware[-1].startswith("vmx-") else None
+        versions = re.split(r"[\s,]+", next((one.text or "" for one in _all(system, "VirtualSystemType")), ""))
+        spec.version = self._version([one for one in versions if one.startswith("vmx-")])
+        if spec.version == "":
+            text = f"No supported hardware versions among {versions}"
+            bad = fault("OvfNoSupportedHardwareFamily", text, version=" ".join(versions))
+            return vim.OvfManager.CreateImportSpecResult(error=[bad])
+        for section in _all(system, "VirtualHardwareSection"):
+            self._warnings += ovf_config.configure(spec, section)
         for item in _all(system, "Item"):
+            self._warnings += ovf_config.unread(item)
             self._take(spec, item)
         return vim.OvfManager.CreateImportSpecResult(
             importSpec=vim.vm.VmImportSpec(configSpec=spec), fileItem=self._files, warning=self._warnings
         )
 
+    def _version(self, wanted: list[str]) -> str | None:
+        """The newest of some versions that the host knows; None where none is named, empty where none is known."""
+        numbers = [(hardware_versions.number_of(one) or 0, one) for one in wanted]
+        known = [pair for pair in numbers if 0 < pair[0] <= hardware_versions.newest_hardware(self._host)]
+        return max(known)[1] if known else "" if wanted else None
+
     def _take(self, spec: Any, item: Any) -> None:
         kind, quantity = int(_text(item, "ResourceType") or 0), int(_text(item, "VirtualQuantity") or 0)
         if kind == CPU:
             spec.numCPUs = quantity
+            spec.numCoresPerSocket = int(_text(item, "CoresPerSocket") or 0) or None
+            ovf_config.allocate(spec, "cpuAllocation", item, lambda text: 1)
         elif kind == MEMORY:
             spec.memoryMB = quantity * _unit(_text(item, "AllocationUnits") or "byte * 2^20") // MIB
+            ovf_config.allocate(spec, "memoryAllocation", item, lambda text: _unit(text or "byte * 2^20") // MIB)
         elif kind == IDE:
             self._keys[_text(item, "InstanceID")] = FIRST_IDE + int(_text(item, "Address") or 0)
         elif kind in (SCSI, SATA):
@@ -135,6 +152,7 @@ class _Reader:
         )
         disk = vim.vm.device.VirtualDisk(key=-1, controllerKey=parent, unitNumber=unit, backing=backing)
         disk.capacityInKB = VmomiSupport.long(-(-size // KIB))
+        self._warnings += ovf_config.describe(disk, item)
         _add(spec, disk, "create")
         source = _attribute(found, "fileRef")
         file = next((one for one in _all(self._root, "File") if source and _attribute(one, "id") == source), None)
@@ -149,7 +167,9 @@ class _Reader:
     def _cdrom(self, spec: Any, item: Any) -> None:
         unit, parent = self._place(item)
         backing = vim.vm.device.VirtualCdrom.RemotePassthroughBackingInfo(deviceName="", exclusive=False)
-        _add(spec, vim.vm.device.VirtualCdrom(key=-1, controllerKey=parent, unitNumber=unit, backing=backing))
+        drive = vim.vm.device.VirtualCdrom(key=-1, controllerKey=parent, unitNumber=unit, backing=backing)
+        self._warnings += ovf_config.describe(drive, item)
+        _add(spec, drive)
 
     def _place(self, item: Any) -> tuple[int, int]:
         """Unit and controller of a drive; NotSupported for a controller that the rehearsal does not have."""
@@ -163,7 +183,9 @@ class _Reader:
         kind = NICS.get(_text(item, "ResourceSubType").lower(), vim.vm.device.VirtualVmxnet3)
         name = self._networks.get(network) or network
         backing = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=name)
-        _add(spec, kind(key=-1, backing=backing, addressType="generated"))
+        card = kind(key=-1, backing=backing, addressType="generated")
+        self._warnings += ovf_config.describe(card, item)
+        _add(spec, card)
 
 
 def _controller_name(spec: Any, key: int) -> str:
