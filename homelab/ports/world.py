@@ -254,7 +254,7 @@ class World:
             limit=target,
             skip=skip,
             inventories=self.inventories,
-            variables={**variables, **key, "ansible_ssh_common_args": _pinned_keys(self.files)},
+            variables={**variables, **key, "ansible_ssh_common_args": pinned_keys(self.files)},
             environment={"ANSIBLE_HOST_KEY_CHECKING": "1"},
             seconds=PLAY_SECONDS,
             vault=self._vault,
@@ -298,7 +298,8 @@ def _at(host: EsxiHost, address: str) -> EsxiHost:
     return host.model_copy(update={"address": IPv4Address(address)})
 
 
-def _pinned_keys(files: HomeFiles) -> str:
+def pinned_keys(files: HomeFiles) -> str:
+    """Options of ssh: the hosts that are known here, and no others."""
     option = ssh.file_option("UserKnownHostsFile", files.trust.known_hosts)
     return f"-o {shlex.quote(option)} -o StrictHostKeyChecking=yes"
 

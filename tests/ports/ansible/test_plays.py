@@ -22,6 +22,7 @@ from homelab.ports.ansible.inventory import Vault, list_hosts
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.open_world import open_world
 from homelab.ports.ssh import file_option
+from homelab.ports.world import pinned_keys
 from tests.helpers.sample import sample_lab
 from tests.ports.test_process import lives, until
 
@@ -138,7 +139,7 @@ def test_a_project_and_an_inventory_may_lie_below_blanks(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["x y", "100%", 'a"b', "a'b", "a\\b", "$HOME"])
 def test_ssh_finds_the_known_hosts_below_any_name(name: str, tmp_path: Path) -> None:
     world = open_world(lab(), [tmp_path], Vault(None), HomeFiles(tmp_path / name / ".homelab"), lambda _: None)
-    words = shlex.split(world._pinned_keys())
+    words = shlex.split(pinned_keys(world.files))
     told = subprocess.run(["ssh", "-F", "none", "-G", *words, "host"], capture_output=True, text=True, check=True)
     assert f"userknownhostsfile {world.files.trust.known_hosts}\n" in told.stdout
     assert "stricthostkeychecking true" in told.stdout
