@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused
-from homelab.lab import EsxiHost, Lab
+from homelab.lab import EsxiHost, Lab, short_name
 from homelab.ports import ssh
 from homelab.ports.ansible import play as ansible
 from homelab.ports.ansible.inventory import Vault
@@ -100,15 +100,15 @@ class World:
 
         Raises Refused when that cannot be told: two VMs carry its mark, or the only one is a copy.
         """
-        before = self._vm_hosts.get(name)
+        before, own = self._vm_hosts.get(name), short_name(name)
         if before:
             # A look at a host that was written to since costs five calls: the one that had it is enough.
             with suppress(HomelabError):
-                marked = self.host(before).vms_marked(self._known.name, name)
+                marked = self.host(before).vms_marked(self._known.name, own)
                 if len(marked) == 1 and marked[0].original:
                     return before, marked[0]
         hosts = self.reachable_hosts().items()
-        found = the_one(name, [(host, vm) for host, look in hosts for vm in look.vms_marked(self._known.name, name)])
+        found = the_one(name, [(host, vm) for host, look in hosts for vm in look.vms_marked(self._known.name, own)])
         if found:
             self.remember_vm(name, found[0])
         return found

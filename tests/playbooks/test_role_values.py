@@ -34,6 +34,7 @@ from .conftest import PLAYBOOKS
 
 ROLES = ("nfs_server", "haproxy", "keepalived", "kubernetes_node", "cluster_ca", "control_plane")
 DIFFERENT = INVENTORIES / "different" / "hosts.yml"
+WHOLE_NAMES = INVENTORIES / "whole_names" / "hosts.yml"
 PEM = "-----BEGIN CERTIFICATE-----\nOurs\n-----END CERTIFICATE-----\n"
 SLURPED = {"load_balancer_slurped": {"content": base64.b64encode(PEM.encode()).decode()}}
 # Found on a guest where nothing is said.
@@ -105,11 +106,13 @@ def wanted(lab: Lab, ca: str) -> Iterator[tuple[str, RoleValues]]:
         yield vm.name, control_plane(lab, vm.name)
 
 
-@pytest.fixture(params=["sample", "different"])
+@pytest.fixture(params=["sample", "different", "whole names"])
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Lab, str]:
     """An inventory, the lab of it, and the CA that its balancers verify servers by."""
     if request.param == "different":
         return DIFFERENT, read_lab([DIFFERENT]).lab, (DIFFERENT.parent / "authority.crt").read_text()
+    if request.param == "whole names":
+        return WHOLE_NAMES, read_lab([WHOLE_NAMES]).lab, PEM
     folder = sample(tmp_path)
     return folder, read_lab([folder]).lab, PEM
 

@@ -86,7 +86,7 @@ class VmStep(Step[VmState, Changes]):
         changes: list[Planned[Changes]] = []
         making = made(lab, observed.vm, target)
         if making and is_ours(making, observed.note):
-            changes.append(RemoveNote(target, observed.host, making, f"{target}/{NOTE}"))
+            changes.append(RemoveNote(target, observed.host, making, f"{making.vm}/{NOTE}"))
         if allowed.api_writes or not observed.vm.powered_on:
             changes.extend(reconfigured(vm, observed.host, observed.vm, mac_of(lab, vm), observed.sitters))
         if not observed.vm.powered_on:
@@ -156,7 +156,7 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         return [Blocked(target, doubt)]
     if observed.namesake:
         raise Refused(
-            f"{host} has another VM of the name {target} already, which is not of this lab: {observed.namesake}",
+            f"{host} has another VM of the name {making.vm} already, which is not of this lab: {observed.namesake}",
             where=host,
             advice="Give one of the two another name",
         )
@@ -175,7 +175,7 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         boot=first_boot(lab, vm, mac_of(lab, vm)),
         leftovers=left,
     )
-    return [create, PowerOnVm(target, host, vmx_path(making.datastore, target))]
+    return [create, PowerOnVm(target, host, vmx_path(making.datastore, making.vm))]
 
 
 def _doubt(lab: Lab, target: str, making: Making, observed: VmState) -> str | None:

@@ -154,6 +154,7 @@ class DestroyVm(Change):
             advice="Read the plan, then run again with --yes",
             place=self.making.place,
             must_name=self.target,
+            other_name=self.making.vm,
         )
 
 

@@ -23,7 +23,7 @@ TASK_SECONDS = 300.0
 def create(world: World, change: CreateVm) -> None:
     """Make the VM, from an empty folder or from what an interrupted run left of ours; the note goes last."""
     making = change.making
-    key = new_key(change.target)
+    key = new_key(making.vm)
     with world.copying(change.host, making.datastore), world.vm_writer(change.host) as writer:
         _begin_folder(world, writer, change)
         _copy_image(world, writer, change)

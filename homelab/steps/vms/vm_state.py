@@ -54,10 +54,10 @@ def vm_state(world: World, lab: Lab, target: str, *, anew: bool = False) -> VmSt
 
 def made(lab: Lab, vm: VmLook, target: str) -> Making | None:
     """How a VM that exists was made; None when it does not lie where we make VMs."""
-    datastore = vm.path.removeprefix("[").partition("]")[0]
-    if vm.path != vmx_path(datastore, target):
+    datastore, name = vm.path.removeprefix("[").partition("]")[0], lab.vm(target).short_name
+    if vm.path != vmx_path(datastore, name):
         return None
-    return Making(lab.name, target, vm.instance_uuid, datastore)
+    return Making(lab.name, name, vm.instance_uuid, datastore)
 
 
 def _look_at(world: World, lab: Lab, target: str, host: str, vm: VmLook) -> VmState:
@@ -65,9 +65,9 @@ def _look_at(world: World, lab: Lab, target: str, host: str, vm: VmLook) -> VmSt
     making = made(lab, vm, target)
     # Only between its creation and the end of its first boot a VM can have the note of an interrupted run.
     fresh = making and (vm.seed or not vm.powered_on)
-    note = world.reader(host).small_file(making.datastore, f"{target}/{NOTE}") if making and fresh else None
+    note = world.reader(host).small_file(making.datastore, f"{making.vm}/{NOTE}") if making and fresh else None
     growing = making and not vm.powered_on and grows(lab.vm(target), vm)
-    sitters = sitters_at(world, host, making.datastore, target, (host, vm.path)) if making and growing else None
+    sitters = sitters_at(world, host, making.datastore, making.vm, (host, vm.path)) if making and growing else None
     own = world.host(host)
     return VmState(host, vm, own.in_maintenance, note, sitters, allowed=Allowed.at(own))
 
@@ -91,8 +91,8 @@ def _look_around(world: World, lab: Lab, target: str) -> VmState:
         own.in_maintenance,
         folder=_look_for_files(world, host, making, wanted) if own.directory_of(making.datastore) else None,
         silent=silent,
-        unread=tuple(f"{vm.name} on {name}" for name, look in looks.items() for vm in look.vms if vm.may_be(target)),
-        namesake=next((vm.path for vm in own.vms if vm.name == target and vm.readable), None),
+        unread=tuple(f"{vm.name} on {name}" for name, look in looks.items() for vm in look.vms if vm.may_be(making.vm)),
+        namesake=next((vm.path for vm in own.vms if vm.name == making.vm and vm.readable), None),
         answer=world.lan.somebody_at(str(lab.vm(target).address)) if silent and wanted == "on" else None,
         allowed=Allowed.at(own),
     )
