@@ -152,6 +152,7 @@ class Vm(Listed):
     mac: MacAddress | None = Field(None, alias="vm_mac")
     clone: Literal["thin", "linked"] = Field("thin", alias="vm_clone")
     managed: bool = Field(True, alias="vm_managed")
+    autostart: bool = Field(True, alias="vm_autostart")
     # What a command wants of it; no variable of the inventory, which wants every VM on.
     wanted: Wanted = "on"
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -34,6 +34,7 @@ from homelab.ports.sftp import RemoteFiles
 from homelab.ports.vm_writer import VmWriter
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
+from homelab.ports.vsphere.autostart import PutByUs
 from homelab.ports.vsphere.vm_look import the_one
 from homelab.ports.vsphere.vm_writer import ApiVmWriter
 
@@ -69,6 +70,8 @@ class World:
     _copies: "Copies"
     _shells: KeptShells
     _told: set[str]
+    # What this run has put among the VMs that start with a host.
+    starts: PutByUs = field(default_factory=PutByUs)
 
     def at(self, report: Report) -> "World":
         """The same world, reporting its waits as one node's."""

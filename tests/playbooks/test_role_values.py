@@ -61,6 +61,7 @@ def only_told(folder: Path) -> Path:
         role = tasks.parts[-3]
         names = [name for name in options_of(role) if not name.endswith("_receipt_inputs")]
         names += [f"{role}_files"] if role in ("haproxy", "keepalived") else []
+        names += [f"{role}_node"] if role in ("cluster_ca", "control_plane") else []
         told = "{{ {" + ", ".join(f"'{name}': {name}" for name in names) + "} | to_json }}"
         path = f"{folder}/told/{role} {{{{ inventory_hostname }}}}.json"
         tasks.write_text(yaml.safe_dump([{"ansible.builtin.copy": {"content": told, "dest": path}}]))
@@ -128,7 +129,7 @@ def test_a_play_by_itself_computes_what_homelab_hands_over(lab: tuple[Path, Lab,
     inventory, read, ca = lab
     told = run(tmp_path, "site.yml", inventory, SLURPED)
     for host, values in wanted(read, ca):
-        found = {name: value for name, value in told[values.role, host].items() if not name.endswith("_files")}
+        found = {k: value for k, value in told[values.role, host].items() if not k.endswith(("_files", "_node"))}
         assert (
             found == INTERFACE | json.loads(json.dumps(variables(values)))
             if values.role == "keepalived"
@@ -136,6 +137,11 @@ def test_a_play_by_itself_computes_what_homelab_hands_over(lab: tuple[Path, Lab,
         ), (host, values.role)
     for balancer in read.load_balancers:
         assert_files(told, read, balancer, ca)
+    # A node is called as its guest is, whatever the inventory calls it.
+    nodes = {vm.name: told["control_plane", vm.name]["control_plane_node"] for vm in read.control_plane}
+    assert nodes == {vm.name: vm.short_name for vm in read.control_plane}
+    first = read.control_plane[0]
+    assert told["cluster_ca", first.name]["cluster_ca_node"] == first.short_name
 
 
 def assert_files(told: Mapping[tuple[str, str], Any], read: Lab, balancer: LoadBalancer, ca: str) -> None:

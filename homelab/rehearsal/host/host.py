@@ -28,6 +28,7 @@ from homelab.rehearsal.storage.volumes import Volumes
 from homelab.rehearsal.vms.power import VmPower
 from homelab.rehearsal.vms.questions import MoveQuestions
 from homelab.rehearsal.vms.registry import VmRegistry
+from homelab.rehearsal.vms.start_order import StartOrder
 
 
 def _installed(name: str, address: str) -> NetworkSettings:
@@ -68,7 +69,8 @@ class Host(HostState):
         self.system_files = SystemFiles(self, self.datastores)
         self.vms = VmRegistry(self, self.datastores)
         self.vm_questions = MoveQuestions(self, self.vms)
-        self.vm_power = VmPower(self, self.datastores, self.vms, self.vm_questions, machines)
+        self.start_order = StartOrder(self)
+        self.vm_power = VmPower(self, self.datastores, self.vms, self.vm_questions, self.start_order, machines)
         self.auto_backup = AutoBackup(self, self.drivers, self.services, self.network, self.datastores)
         self.power = Power(
             self, self.drivers, self.services, self.network, self.system_files, self.auto_backup, self.vm_power

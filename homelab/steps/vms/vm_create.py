@@ -34,6 +34,10 @@ def create(world: World, change: CreateVm) -> None:
         world.files.trust.forget_host_keys({boot.address})  # it gets a key of its own
         writer.create_vm(_spec(change, key), seconds=TASK_SECONDS, progress=progress)
         world.remember_vm(change.target, change.host)
+        if change.autostart:
+            path = f"{making.place}/{making.vmx}"
+            with world.starts.place(change.host, path, change.autostart) as autostart:
+                writer.set_autostart(path, change.target, autostart)
         writer.delete_file(making.datastore, f"{making.vm}/{NOTE}", seconds=TASK_SECONDS, progress=progress)
 
 

@@ -10,6 +10,7 @@ from homelab.steps.vms.allowed import Allowed
 from homelab.steps.vms.placement import placement
 from homelab.steps.vms.sitters import Sitters, sitters_at
 from homelab.steps.vms.vm_again import AgainLook, look_again
+from homelab.steps.vms.vm_autostart import HostStarts, starts_of
 from homelab.steps.vms.vm_drift import grows
 from homelab.steps.vms.vm_folder import NOTE, FolderLook, Making
 from homelab.steps.vms.vm_identity import making_of
@@ -22,8 +23,8 @@ class VmState:
     `note` is what the note beside a VM holds that may have one, `sitters` who uses a disk that is to grow, `again` what
     a VM needs that is to be made anew after it was destroyed. The rest tells of a VM that was not found: what its
     folder holds, which hosts cannot be asked, which VMs cannot be read (`NAME on HOST`), which other VM has its name on
-    its host, and how its address answers while a host is silent. `allowed` is what the licence of the host allows that
-    has it, or that it belongs on.
+    its host, and how its address answers while a host is silent. `starts` tells which VMs start with the host that has
+    it, or that it belongs on, `allowed` what its licence allows.
     """
 
     host: str | None
@@ -32,6 +33,7 @@ class VmState:
     note: bytes | None = None
     sitters: Sitters | None = None
     again: AgainLook | None = None
+    starts: HostStarts | None = None
     folder: FolderLook | None = None
     silent: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
@@ -49,6 +51,8 @@ def vm_state(world: World, lab: Lab, target: str, *, anew: bool = False) -> VmSt
         state = _look_at(world, lab, target, *found)
     else:
         state = _look_at_its_end(world, lab, target, *found)
+    host = found[0] if found else placement(lab)[target]
+    state = replace(state, starts=starts_of(lab, host, world.host(host)))
     return replace(state, again=look_again(world, lab, target)) if anew and wanted == "absent" else state
 
 
