@@ -4,7 +4,7 @@ Every field that a user sets carries the inventory's variable as its alias, so t
 documentation speak the user's names. Addresses are IPv4: the lab is one flat LAN.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, TypeVar
@@ -18,6 +18,8 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower
 MAC = r"^00:50:56:[0-3][0-9a-fA-F](:[0-9a-fA-F]{2}){2}$"
 MacAddress = Annotated[str, StringConstraints(pattern=MAC, to_lower=True)]
 HostName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}$")]
+# What the inventory calls a machine: one label or a whole DNS name, in whatever letters.
+InventoryName = Annotated[str, StringConstraints(pattern=rf"^(?i:{LABEL}(\.{LABEL})*)$", max_length=253)]
 DomainName = Annotated[str, StringConstraints(pattern=rf"^{LABEL}(\.{LABEL})*$")]
 DatastoreName = Annotated[str, StringConstraints(pattern=r"^[^/\\%\[\]]{1,42}$")]
 KernelModule = Literal["ne1000"]
@@ -30,6 +32,17 @@ class Model(BaseModel):
     """Frozen, named by the inventory's variables, blind to variables of others."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Listed(Model):
+    """A machine as the inventory lists it; people and JSON call it by this name, whatever it calls itself."""
+
+    name: InventoryName
+
+    @property
+    def short_name(self) -> str:
+        """What it calls itself: a VM, its folder, its guest, a host's own host name."""
+        return short_name(self.name)
 
 
 class Api(Model):
@@ -74,10 +87,9 @@ class Kubernetes(Model):
         return value.removeprefix("v")
 
 
-class EsxiHost(Model):
+class EsxiHost(Listed):
     """One ESXi host. Timeouts in seconds, `host_cache_mib` in MiB."""
 
-    name: HostName
     address: IPv4Address = Field(alias="ansible_host")
     ssh_port: Port = Field(22, alias="ansible_port")
     user: str = Field("root", alias="ansible_user", min_length=1)
@@ -102,10 +114,9 @@ class EsxiHost(Model):
     rehearsal_disk: Literal["empty", "vmfs", "foreign"] = Field("empty", alias="rehearsal_disk")
 
 
-class Vcenter(Model):
+class Vcenter(Listed):
     """An optional vCenter."""
 
-    name: HostName
     address: IPv4Address = Field(alias="ansible_host")
     user: str = Field("administrator@vsphere.local", alias="ansible_user")
     password: SecretStr = Field(alias="ansible_password")
@@ -114,10 +125,9 @@ class Vcenter(Model):
     cluster: str = Field("homelab", alias="vcenter_cluster")
 
 
-class NfsServer(Model):
+class NfsServer(Listed):
     """The NAS. `server` and `export` reach every host as the same bytes: ESXi tells datastores apart by them."""
 
-    name: HostName
     server: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$")] = Field(alias="ansible_host")
     export: Annotated[str, StringConstraints(pattern=r"^/([^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?)?$")] = (
         Field(alias="nfs_export")
@@ -129,12 +139,11 @@ class NfsServer(Model):
     server_kind: Literal["auto", "kernel", "ganesha"] = Field("auto", alias="nfs_server_kind")
 
 
-class Vm(Model):
+class Vm(Listed):
     """One VM of the inventory, sizes in MiB and GiB; `host` and `mac` unset are decided by the plan."""
 
-    name: HostName
     address: IPv4Address = Field(alias="ansible_host")
-    host: HostName | None = Field(None, alias="vm_host")
+    host: InventoryName | None = Field(None, alias="vm_host")
     datastore: DatastoreName | None = Field(None, alias="vm_datastore")
     cpus: int = Field(2, alias="vm_cpus", ge=1)
     memory_mib: int = Field(4096, alias="vm_memory_mib", ge=256, multiple_of=4)
@@ -143,6 +152,7 @@ class Vm(Model):
     mac: MacAddress | None = Field(None, alias="vm_mac")
     clone: Literal["thin", "linked"] = Field("thin", alias="vm_clone")
     managed: bool = Field(True, alias="vm_managed")
+    autostart: bool = Field(True, alias="vm_autostart")
     # What a command wants of it; no variable of the inventory, which wants every VM on.
     wanted: Wanted = "on"
 
@@ -280,6 +290,24 @@ def machines(lab: Lab) -> list[Machine]:
 
 
 Named = TypeVar("Named", EsxiHost, Vm)
+
+
+def short_name(name: str) -> str:
+    """The first label in small letters: DNS does not tell capitals apart (RFC 4343), and file systems may."""
+    return name.partition(".")[0].lower()
+
+
+def meant(typed: str, names: Iterable[str]) -> str | None:
+    """Which of these names of the inventory somebody means: whole, or by its first label; capitals do not matter.
+
+    None when it is none of them, or could be several.
+    """
+    known = dict.fromkeys(names)
+    if typed in known:
+        return typed
+    whole = [name for name in known if name.lower() == typed.lower()]
+    found = whole or [name for name in known if short_name(name) == typed.lower()]
+    return found[0] if len(found) == 1 else None
 
 
 def _by_name(items: tuple[Named, ...], name: str) -> Named:

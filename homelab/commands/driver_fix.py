@@ -9,7 +9,7 @@ from homelab.commands.lab_run import open_run
 from homelab.commands.options import Options
 from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import UsageError
-from homelab.lab import Lab, lone_host
+from homelab.lab import Lab, lone_host, meant
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.reboot import Reboot
 
@@ -28,7 +28,7 @@ def chosen_hosts(options: Options, hosts: Sequence[str]) -> tuple[Lab, list[str]
     nameless = len(addresses) == len(hosts) and not any(source.exists() for source in options.inventories)
     lab = None if nameless else lab_of(options, vault_of(options))
     known = {str(host.address): host.name for host in lab.esxi} if lab else {}
-    names = list(dict.fromkeys(known.get(host, host) for host in hosts))
+    names = list(dict.fromkeys(known.get(host) or meant(host, known.values()) or host for host in hosts))
     unknown = [name for name in names if name not in known.values() and name not in addresses]
     if unknown:
         raise UsageError(

@@ -10,7 +10,7 @@ from homelab.errors import DONE, UsageError
 from homelab.formats.trust.known_hosts import known_host_name
 from homelab.formats.trust.pins import ever_at, named
 from homelab.inventory import read_lab
-from homelab.lab import Machine, machines
+from homelab.lab import Machine, machines, meant
 from homelab.ports.files.data import data_folder
 from homelab.ports.files.home import HomeFiles, home_of
 
@@ -19,7 +19,9 @@ def trust(options: Options, host: str, *, forget: bool) -> int:
     """Show or forget what is pinned for a machine: by its name, or by an address that was ever pinned."""
     files = HomeFiles(home_of(options.inventories, data_folder("inventory")))
     nameless = _address(host) is not None and not any(source.exists() for source in options.inventories)
-    found = trusted(files, [] if nameless else machines(read_lab(options.inventories, vault_of(options)).lab), host)
+    known = [] if nameless else machines(read_lab(options.inventories, vault_of(options)).lab)
+    host = meant(host, [machine.name for machine in known]) or host
+    found = trusted(files, known, host)
     if forget:
         return _forget(options, files, host, found)
     pins = files.trust.pins()
@@ -67,17 +69,17 @@ def trusted(files: HomeFiles, known: Sequence[Machine], host: str) -> Trusted:
     `known` are the machines of the inventory.
     """
     pins, address = files.trust.pins(), _address(host)
-    meant = [machine for machine in known if host in (machine.name, machine.address)]
-    names = [name for machine in meant for name in named(pins, machine.name, machine.place)]
-    ssh_names = {known_host_name(machine.address, machine.ssh_port) for machine in meant}
+    found = [machine for machine in known if host in (machine.name, machine.address)]
+    names = [name for machine in found for name in named(pins, machine.name, machine.place)]
+    ssh_names = {known_host_name(machine.address, machine.ssh_port) for machine in found}
     if address is not None:
         names += ever_at(pins, host)
         ssh_names |= {known_host_name(host, 22), *files.trust.host_key_names(host)}
-    elif not meant and host in pins:
+    elif not found and host in pins:
         names.append(host)
         for place in pins[host].addresses[:1]:
             ssh_names |= files.trust.host_key_names(place.rpartition(":")[0])
-    if not meant and not names and not files.trust.mentions(ssh_names):
+    if not found and not names and not files.trust.mentions(ssh_names):
         raise UsageError(
             f"neither the inventory nor the pins know {host}",
             where="command line",

@@ -6,22 +6,24 @@ from homelab.commands.options import Options
 from homelab.commands.this_machine import carry_out
 from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import DONE
+from homelab.lab import short_name
 from homelab.output.ui import Ui
 from homelab.ports.media.devices import here
 from homelab.ports.media.kickstart_file import read_kickstart
 from homelab.ports.media.stick_image import check_target
 from homelab.ports.media.this_machine import ShortRun, ThisMachine
 from homelab.steps.sticks.build import BuildImage, UsbBuild
-from homelab.steps.sticks.source import Request
+from homelab.steps.sticks.source import Request, host_of
 
 
 def build(options: Options, name: str, output: Path | None, own_kickstart: Path | None) -> int:
     """Make the image of a host's installer stick."""
-    image = output or Path(f"{name}.img")
+    image = output or Path(f"{short_name(name)}.img")
     # Before the inventory is read, which takes a while.
     check_target(image)
-    request = Request(name, options.inventories, kickstart_of(own_kickstart))
+    own = kickstart_of(own_kickstart)
     lab = lab_of(options, vault_of(options))
+    request = Request(host_of(lab, name).name, options.inventories, own)
     made = carry_out(options, UsbBuild(request, image), lab, ThisMachine(here(), ShortRun(options.ui)))
     for change in made or ():
         _say(options.ui, change)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from homelab.commands.this_machine import carry_out, only_outside_of_rehearsals
 from homelab.engine.events import Changed, Event, Waiting
 from homelab.errors import DONE
-from homelab.lab import no_lab
+from homelab.lab import no_lab, short_name
 from homelab.ports.media.devices import here
 from homelab.ports.media.this_machine import ShortRun, ThisMachine
 from homelab.steps.sticks.install import UsbInstall
@@ -24,7 +24,7 @@ def install(
 ) -> int:
     """Make FILE, the image of an installed stick that boots by itself."""
     only_outside_of_rehearsals(options, "usb install")
-    step, ui = UsbInstall(host, file, image or Path(f"{host}.img"), size_gb, minutes), options.ui
+    step, ui = UsbInstall(host, file, image or Path(f"{short_name(host)}.img"), size_gb, minutes), options.ui
     made = carry_out(options, step, no_lab(), ThisMachine(here(), ShortRun(ui)), heard=_News(ui))
     if not ui.json:
         for change in made or ():

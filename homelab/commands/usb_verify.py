@@ -36,7 +36,9 @@ def verify(options: Options, name: str, medium: Path, own_kickstart: Path | None
             with options.ui.progress(f"reading {medium}") as report:
                 differences += found.problems
                 differences += _files(source, found, litter, report)
-    return _answer(options, f"{medium} is the stick of {name}, {source.installer.name}", differences, litter)
+    return _answer(
+        options, f"{medium} is the stick of {source.host.name}, {source.installer.name}", differences, litter
+    )
 
 
 def _files(source: Source, found: Fat32, litter: list[str], report: Progress) -> Iterator[str]:

@@ -7,7 +7,7 @@ from homelab.commands.this_machine import carry_out, only_outside_of_rehearsals
 from homelab.errors import DONE, USAGE, HomelabError
 from homelab.formats.disk.contents import Contents
 from homelab.formats.disk.devices import Device, human, refusal
-from homelab.lab import no_lab
+from homelab.lab import no_lab, short_name
 from homelab.ports.media.contents import look
 from homelab.ports.media.devices import Disks, here
 from homelab.ports.media.this_machine import ShortRun, ThisMachine
@@ -32,7 +32,7 @@ def write(
     disks = disks or here()
     if device is None:
         return _list(options.ui, disks, host)
-    step = UsbWrite(host, device, image or Path(f"{host}.img"), serial)
+    step = UsbWrite(host, device, image or Path(f"{short_name(host)}.img"), serial)
     made = carry_out(options, step, no_lab(), ThisMachine(disks, ShortRun(options.ui)), named=serial)
     if made is None:
         return USAGE

@@ -6,6 +6,7 @@ from homelab.commands.options import Options
 from homelab.commands.vm_names import named_vms
 from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import UsageError
+from homelab.lab import meant
 from homelab.steps.vms.vm_move import MoveVms
 
 
@@ -13,10 +14,12 @@ def vm_move(options: Options, name: str, host: str) -> int:
     """Shut the VM down, register it on the host, and switch it on again there."""
     lab = lab_of(options, vault_of(options))
     targets = named_vms(lab, [name])
-    if host not in (known := [one.name for one in lab.esxi]):
+    known = [one.name for one in lab.esxi]
+    destination = meant(host, known)
+    if destination is None:
         raise UsageError(
             f"no ESXi host of the inventory is called {host}",
             where="command line",
             advice=f"Known hosts: {', '.join(known) or 'none'}",
         )
-    return carry_out(open_run(options, (MoveVms(host),), lab=lab, targets=targets), f"vm move {name} {host}")
+    return carry_out(open_run(options, (MoveVms(destination),), lab=lab, targets=targets), f"vm move {name} {host}")

@@ -120,7 +120,7 @@ def _is_named(asking: Asking, person: Person, *, yes: bool, named: str | None) -
 
 def _typed(asking: Asking, person: Person) -> bool:
     question = f"Everything on it will be lost. Type its name ({asking.must_name}) to go on:"
-    return person.typed(question) == asking.must_name
+    return person.typed(question) in {asking.must_name, asking.other_name or asking.must_name}
 
 
 def _refuse_unasked(changes: Sequence[Change]) -> None:

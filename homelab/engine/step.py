@@ -45,8 +45,9 @@ class Asking:
     """How a change is agreed to that is asked about by itself, at length, and not with a plan.
 
     `lines` and then `warnings` are shown before. `loss` is told where nobody can be asked, with the `advice`; it is a
-    clause. `place` is where it would be written. What `must_name` says has to be typed, for a y is too easily said;
-    --yes then agrees to a change without `doubts` (clauses), and to one that was named on the command line by `serial`.
+    clause. `place` is where it would be written. What `must_name` or `other_name` says has to be typed, for a y is too
+    easily said; --yes then agrees to a change without `doubts` (clauses), and to one that was named on the command line
+    by `serial`.
     """
 
     lines: tuple[str, ...]
@@ -55,6 +56,7 @@ class Asking:
     place: str
     warnings: tuple[str, ...] = ()
     must_name: str = ""
+    other_name: str = ""
     serial: str = ""
     doubts: tuple[str, ...] = ()
 

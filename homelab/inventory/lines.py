@@ -133,6 +133,7 @@ def read_lines(sources: Sequence[Path]) -> Lines:
     for index, source in enumerate(sources):
         for path in _hosts_files(source):
             _read_hosts(lines, path, index)
+    for index, source in enumerate(sources):
         folder = source if source.is_dir() else source.parent
         for kind in ("group_vars", "host_vars"):
             for name, path in _vars_files(lines, folder / kind):
@@ -184,7 +185,9 @@ def _vars_files(lines: Lines, folder: Path) -> Iterator[tuple[str, Path]]:
     for extension in EXTENSIONS:
         for path in sorted(folder.iterdir()):
             name = path.name.removesuffix(extension)
-            if path.name.startswith(".") or path.suffix != extension or (extension and path.is_dir()):
+            # The dots of a host's whole name are no suffix: host_vars/brix1.lab.example is its file, or its folder.
+            suffix = "" if path.name in lines.hosts else path.suffix
+            if path.name.startswith(".") or suffix != extension or (extension and path.is_dir()):
                 continue
             if name not in taken:
                 taken[name] = path

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from homelab.errors import InventoryError, Mistake
 from homelab.inventory import rules
+from homelab.inventory.facts import Facts, HostFacts
 from homelab.inventory.keys import keys_of, shown
 from homelab.inventory.lines import Definition, Lines
-from homelab.inventory.rules import Facts, HostFacts
+from homelab.inventory.names import wrong_name
 from homelab.inventory.values import EXAMPLES, BadReference, Resolver, explain, misread, unknown, variables_of
 from homelab.lab import (
     Api,
@@ -27,6 +28,7 @@ from homelab.lab import (
     NfsServer,
     Vcenter,
     Worker,
+    meant,
 )
 from homelab.ports.ansible.inventory import RawInventory
 
@@ -91,6 +93,7 @@ class Reader:
             for variable in (*WHOLE_LAB, *variables_of(GROUPS[host.group])):
                 if variable in host.variables:
                     self._resolve(host, variable)
+        self._name_hosts()
         whole = self._whole_lab()
         parts = {name: self._built(model, whole, None) for name, model in PARTS.items()}
         groups = {
@@ -110,6 +113,13 @@ class Reader:
             raise InventoryError(in_order(self._mistakes))
         filled = lab.model_copy(update={**{name: tuple(hosts) for name, hosts in groups.items()}, "guests": guests})
         return filled, in_order(rules.advise(facts))
+
+    def _name_hosts(self) -> None:
+        """A vm_host is said as its host is called in the inventory, where only its short name was written."""
+        known = [host.name for host in self._of("esxi")]
+        for host in self._hosts:
+            if isinstance(written := host.values.get("vm_host"), str):
+                host.values["vm_host"] = meant(written, known) or written
 
     def _with_keys(self, guests: BaseModel | None) -> Guests | None:
         """The guests with every key that the inventory holds or names."""
@@ -201,8 +211,7 @@ class Reader:
         variable, *item = error["loc"]
         one = host or self._hosts[0]
         if variable == "name" and host:
-            what = f"{host.name} is not a name that a host can have"
-            self._add(self._where(host, ""), what, "use lower-case letters, digits and hyphens")
+            self._add(self._where(host, ""), *wrong_name(host.name))
         elif error["type"] == "missing" and not item:
             failed = host.failed if host else {name for each in self._hosts for name in each.failed}
             if variable not in failed:

@@ -1,16 +1,16 @@
 """What must hold across hosts: addresses, networks, names and groups that fit together. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from itertools import combinations
 from typing import Any
 
 from homelab.errors import Mistake
+from homelab.inventory import names
+from homelab.inventory.facts import VMS, Facts
 from homelab.lab import LoadBalancer
 
-VMS = ("control_plane", "load_balancers", "workers")
 # Which layers and algorithms each kind of balancer has.
 BALANCERS = {
     "haproxy": ((4, 7), ("leastconn", "roundrobin", "weighted")),
@@ -20,35 +20,13 @@ BALANCERS = {
 KNOWN_CELLS = {str(choice) for row in BALANCERS.values() for choices in row for choice in choices}
 
 
-@dataclass(frozen=True)
-class HostFacts:
-    """A host with the plain values of its variables; those that could not be had are left out."""
-
-    name: str
-    group: str
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """All hosts of our groups, the values of the whole lab, and `where`: (host or None, variable) to FILE:LINE.
-
-    A host's own line is asked for with the variable "".
-    """
-
-    hosts: Sequence[HostFacts]
-    lab: Mapping[str, Any]
-    where: Callable[[str | None, str], str]
-
-    def of(self, *groups: str) -> list[HostFacts]:
-        """The hosts of these groups."""
-        return [host for host in self.hosts if host.group in groups]
-
-
 def check(facts: Facts) -> list[Mistake]:
     """Every mistake that shows only when hosts are looked at together."""
     checks = (
         one_group,
+        names.address_as_name,
+        names.same_short_name,
+        names.name_of_the_api,
         addresses,
         macs,
         lan,
@@ -66,7 +44,7 @@ def check(facts: Facts) -> list[Mistake]:
 
 def advise(facts: Facts) -> list[Mistake]:
     """What works, but hardly as it was meant."""
-    found = list(outside(facts))
+    found = [*outside(facts), *names.other_domain(facts)]
     count = len(facts.of("control_plane"))
     if count and count % 2 == 0:
         what = f"{count} control planes survive no more failures than {count - 1}"
@@ -177,12 +155,12 @@ def hosted(facts: Facts) -> Iterator[Mistake]:
 
 def placed(facts: Facts) -> Iterator[Mistake]:
     """A VM's host is one of the ESXi hosts."""
-    names = [host.name for host in facts.of("esxi")]
+    hosts = [host.name for host in facts.of("esxi")]
     for vm in facts.of(*VMS):
         wanted = vm.values.get("vm_host")
-        if isinstance(wanted, str) and wanted not in names:
+        if isinstance(wanted, str) and wanted not in hosts:
             what = f"vm_host: {wanted} is not an ESXi host of the inventory"
-            yield Mistake(facts.where(vm.name, "vm_host"), what, _choice(wanted, names))
+            yield Mistake(facts.where(vm.name, "vm_host"), what, _choice(wanted, hosts))
 
 
 def datastores(facts: Facts) -> Iterator[Mistake]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from homelab.errors import Starting, TrustError, Unreachable
 from homelab.formats.trust.known_hosts import known_host_name
 from homelab.formats.trust.ssh_key import BadKey, host_key
-from homelab.lab import EsxiHost, Lab
+from homelab.lab import EsxiHost, Lab, short_name
 from homelab.ports import ssh
 from homelab.ports.ansible.inventory import Vault
 from homelab.ports.ansible.sources import role_digest
@@ -111,7 +111,8 @@ def _look_at_host(
 def _is_nowhere(world: World, lab: Lab, name: str) -> bool:
     """Whether no host has a VM of that name: all of them answered, and tell of each VM what and where it is."""
     vms = [vm for look in world.reachable_hosts().values() for vm in look.vms]
-    told = all(vm.path and vm.name != name and not vm.path.endswith(f"/{name}.vmx") for vm in vms)
+    own = short_name(name)
+    told = all(vm.path and vm.name != own and not vm.path.endswith(f"/{own}.vmx") for vm in vms)
     return bool(lab.esxi) and not world.silent_hosts and told
 
 

@@ -6,6 +6,7 @@ over the API, which every licence allows. Datastore paths are `[DATASTORE] a/b`;
 
 from typing import BinaryIO, Protocol
 
+from homelab.ports.vsphere.autostart import Autostart
 from homelab.ports.vsphere.folders import Folder
 from homelab.ports.vsphere.storage import Transferred
 from homelab.ports.vsphere.tasks import Progress
@@ -89,6 +90,12 @@ class VmWriter(Protocol):
 
     def unregister(self, path: str, name: str, instance_uuid: str) -> None:
         """Take it out of the inventory; its files stay. Refused when another VM lies there by now."""
+
+    def set_autostart(self, path: str, name: str, wanted: Autostart) -> None:
+        """Have it start with the host, and the host start VMs at all; no other VM is named."""
+
+    def end_autostart(self, path: str, name: str, instance_uuid: str) -> None:
+        """Take it out of the VMs that start with the host. Refused when another VM lies there by now."""
 
     def reconfigure(
         self,

@@ -5,14 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused
-from homelab.lab import EsxiHost, Lab
+from homelab.lab import EsxiHost, Lab, short_name
 from homelab.ports import ssh
 from homelab.ports.ansible import play as ansible
 from homelab.ports.ansible.inventory import Vault
@@ -34,6 +34,7 @@ from homelab.ports.sftp import RemoteFiles
 from homelab.ports.vm_writer import VmWriter
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
 from homelab.ports.vsphere.api_writer import ApiWriter
+from homelab.ports.vsphere.autostart import PutByUs
 from homelab.ports.vsphere.vm_look import the_one
 from homelab.ports.vsphere.vm_writer import ApiVmWriter
 
@@ -69,6 +70,8 @@ class World:
     _copies: "Copies"
     _shells: KeptShells
     _told: set[str]
+    # What this run has put among the VMs that start with a host.
+    starts: PutByUs = field(default_factory=PutByUs)
 
     def at(self, report: Report) -> "World":
         """The same world, reporting its waits as one node's."""
@@ -100,15 +103,15 @@ class World:
 
         Raises Refused when that cannot be told: two VMs carry its mark, or the only one is a copy.
         """
-        before = self._vm_hosts.get(name)
+        before, own = self._vm_hosts.get(name), short_name(name)
         if before:
             # A look at a host that was written to since costs five calls: the one that had it is enough.
             with suppress(HomelabError):
-                marked = self.host(before).vms_marked(self._known.name, name)
+                marked = self.host(before).vms_marked(self._known.name, own)
                 if len(marked) == 1 and marked[0].original:
                     return before, marked[0]
         hosts = self.reachable_hosts().items()
-        found = the_one(name, [(host, vm) for host, look in hosts for vm in look.vms_marked(self._known.name, name)])
+        found = the_one(name, [(host, vm) for host, look in hosts for vm in look.vms_marked(self._known.name, own)])
         if found:
             self.remember_vm(name, found[0])
         return found

@@ -39,7 +39,7 @@ class Lan:
         dns = [str(server) for server in self.nameservers]
         if address != str(wanted.address):
             return leased(address, self.network, str(self.gateway), dns)
-        return installed(wanted.name, address, self.network, str(self.gateway), dns, self.domain)
+        return installed(wanted.short_name, address, self.network, str(self.gateway), dns, self.domain)
 
 
 class ServedHost:

@@ -53,6 +53,7 @@ class Wipe(Change):
             advice="look twice",
             place="/dev/disk",
             must_name="disk",
+            other_name="disk.lab.example",
             serial=self.serial,
             doubts=self.doubts,
         )
@@ -83,7 +84,8 @@ def plan(change: Change) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"), [("disk", True), ("y", False), ("yes", False), ("", False), ("disk1", False)]
+    ("typed", "said"),
+    [("disk", True), ("disk.lab.example", True), ("y", False), ("yes", False), ("", False), ("disk1", False)],
 )
 def test_only_its_name_agrees_to_what_must_be_named(typed: str, said: bool) -> None:
     person = Somebody([typed])

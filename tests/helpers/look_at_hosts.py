@@ -22,6 +22,7 @@ def main() -> None:
             "booted": system.runtime.bootTime.timestamp(),
             "maintenance": system.runtime.inMaintenanceMode,
             "scratch": {o.key: o.value for o in system.config.option}["ScratchConfig.CurrentScratchLocation"],
+            "name": f"{system.config.network.dnsConfig.hostName}.{system.config.network.dnsConfig.domainName}",
             "driver": system.config.network.pnic[0].driver,
             "modules": {m.name: [m.loaded, m.enabled] for m in system.configManager.kernelModuleSystem.QueryModules()},
             "ssh": {s.key: s.running for s in system.config.service.service}["TSM-SSH"],

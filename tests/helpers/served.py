@@ -59,9 +59,9 @@ class Lab:
 
 
 @contextmanager
-def served(folder: Path, *options: str, **hosts: dict[str, Any]) -> Iterator[Lab]:
-    """Serve the sample lab from a folder of its own, with further variables of `hosts`; ended by SIGTERM."""
-    shutil.copytree(data_folder("inventory"), folder / "inventory")
+def served(folder: Path, *options: str, inventory: Path | None = None, **hosts: dict[str, Any]) -> Iterator[Lab]:
+    """Serve the sample lab, or another, from a folder of its own, with further variables of `hosts`; until SIGTERM."""
+    shutil.copytree(inventory or data_folder("inventory"), folder / "inventory")
     for host, variables in hosts.items():
         (folder / "inventory" / "host_vars").mkdir(exist_ok=True)
         (folder / "inventory" / "host_vars" / f"{host}.yml").write_text(yaml.safe_dump(variables))

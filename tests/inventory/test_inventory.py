@@ -186,6 +186,61 @@ def test_patterns_select_as_ansible_does() -> None:
         select_hosts([SAMPLE], "brix1,brix9")
 
 
+WHOLE_NAMES = FIXTURES / "whole_names"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("cp2", {"cp2.lab.example"}),
+        ("CP2", {"cp2.lab.example"}),
+        ("cp1", {"CP1"}),
+        ("brix1,LB2", {"BRIX1.lab.example", "lb2"}),
+        ("esxi:!brix1", {"brix2.lab.example"}),
+        ("control_plane:&cp1", {"CP1"}),
+        ("w1.lab.example", {"W1.Lab.Example"}),
+    ],
+)
+def test_patterns_may_hold_short_names(pattern: str, names: set[str]) -> None:
+    assert set(select_hosts([WHOLE_NAMES], pattern)) == names
+
+
+def test_a_short_name_that_could_be_several_is_nobody_s(tmp_path: Path) -> None:
+    hosts = "all:\n  hosts:\n    nas.one.example:\n    nas.two.example:\n"
+    with pytest.raises(UsageError, match="names a host or group that is not there"):
+        select_hosts([write(tmp_path, {"hosts.yml": hosts})], "nas")
+
+
+def test_whole_names_and_capitals_stay_the_inventory_s_and_every_machine_has_a_short_name() -> None:
+    lab = read_lab([WHOLE_NAMES]).lab
+    assert [host.name for host in lab.esxi] == ["BRIX1.lab.example", "brix2.lab.example"]
+    assert [host.short_name for host in lab.esxi] == ["brix1", "brix2"]
+    assert [vm.short_name for vm in lab.vms] == ["cp1", "cp2", "lb1", "lb2", "w1"]
+    # A vm_host may be written by its short name.
+    assert lab.vm("CP1").host == "BRIX1.lab.example"
+
+
+def test_a_file_of_a_whole_name_needs_no_suffix_as_with_ansible(tmp_path: Path) -> None:
+    lab = read_lab([WHOLE_NAMES]).lab
+    assert [host.copies for host in lab.esxi] == [3, 1]
+    wrong = {
+        "host_vars/brix2.lab.example/b.yml": "esxi_vlan: 9999\n",
+        "host_vars/BRIX1.lab.example": "esxi_vlan: 9998\n",
+    }
+    hosts = "esxi:\n  hosts:\n    BRIX1.lab.example:\n    brix2.lab.example:\n"
+    folder = write(tmp_path, {"hosts.yml": hosts, **wrong})
+    assert [line.partition(": ")[0] for line in mistakes_of(WHOLE_NAMES, folder)] == [
+        f"{folder}/host_vars/BRIX1.lab.example:1",
+        f"{folder}/host_vars/brix2.lab.example/b.yml:1",
+    ]
+
+
+def test_a_whole_name_in_another_domain_is_a_warning(tmp_path: Path) -> None:
+    hosts = "workers:\n  hosts:\n    w7.elsewhere.example:\n      ansible_host: 192.168.2.47\n"
+    [_, warning] = sorted(map(str, read_lab([WHOLE_NAMES, write(tmp_path, {"hosts.yml": hosts})]).warnings), key=len)
+    assert warning.startswith(f"{tmp_path}/hosts.yml:3: w7.elsewhere.example: what homelab sets up is called w7.lab.ex")
+
+
 def test_missing_inventory_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="no such inventory") as caught:
         read_lab([Path("nowhere")])

@@ -34,6 +34,7 @@ from .conftest import PLAYBOOKS
 
 ROLES = ("nfs_server", "haproxy", "keepalived", "kubernetes_node", "cluster_ca", "control_plane")
 DIFFERENT = INVENTORIES / "different" / "hosts.yml"
+WHOLE_NAMES = INVENTORIES / "whole_names" / "hosts.yml"
 PEM = "-----BEGIN CERTIFICATE-----\nOurs\n-----END CERTIFICATE-----\n"
 SLURPED = {"load_balancer_slurped": {"content": base64.b64encode(PEM.encode()).decode()}}
 # Found on a guest where nothing is said.
@@ -60,6 +61,7 @@ def only_told(folder: Path) -> Path:
         role = tasks.parts[-3]
         names = [name for name in options_of(role) if not name.endswith("_receipt_inputs")]
         names += [f"{role}_files"] if role in ("haproxy", "keepalived") else []
+        names += [f"{role}_node"] if role in ("cluster_ca", "control_plane") else []
         told = "{{ {" + ", ".join(f"'{name}': {name}" for name in names) + "} | to_json }}"
         path = f"{folder}/told/{role} {{{{ inventory_hostname }}}}.json"
         tasks.write_text(yaml.safe_dump([{"ansible.builtin.copy": {"content": told, "dest": path}}]))
@@ -105,11 +107,13 @@ def wanted(lab: Lab, ca: str) -> Iterator[tuple[str, RoleValues]]:
         yield vm.name, control_plane(lab, vm.name)
 
 
-@pytest.fixture(params=["sample", "different"])
+@pytest.fixture(params=["sample", "different", "whole names"])
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Lab, str]:
     """An inventory, the lab of it, and the CA that its balancers verify servers by."""
     if request.param == "different":
         return DIFFERENT, read_lab([DIFFERENT]).lab, (DIFFERENT.parent / "authority.crt").read_text()
+    if request.param == "whole names":
+        return WHOLE_NAMES, read_lab([WHOLE_NAMES]).lab, PEM
     folder = sample(tmp_path)
     return folder, read_lab([folder]).lab, PEM
 
@@ -125,7 +129,7 @@ def test_a_play_by_itself_computes_what_homelab_hands_over(lab: tuple[Path, Lab,
     inventory, read, ca = lab
     told = run(tmp_path, "site.yml", inventory, SLURPED)
     for host, values in wanted(read, ca):
-        found = {name: value for name, value in told[values.role, host].items() if not name.endswith("_files")}
+        found = {k: value for k, value in told[values.role, host].items() if not k.endswith(("_files", "_node"))}
         assert (
             found == INTERFACE | json.loads(json.dumps(variables(values)))
             if values.role == "keepalived"
@@ -133,6 +137,11 @@ def test_a_play_by_itself_computes_what_homelab_hands_over(lab: tuple[Path, Lab,
         ), (host, values.role)
     for balancer in read.load_balancers:
         assert_files(told, read, balancer, ca)
+    # A node is called as its guest is, whatever the inventory calls it.
+    nodes = {vm.name: told["control_plane", vm.name]["control_plane_node"] for vm in read.control_plane}
+    assert nodes == {vm.name: vm.short_name for vm in read.control_plane}
+    first = read.control_plane[0]
+    assert told["cluster_ca", first.name]["cluster_ca_node"] == first.short_name
 
 
 def assert_files(told: Mapping[tuple[str, str], Any], read: Lab, balancer: LoadBalancer, ca: str) -> None:

@@ -30,7 +30,7 @@ def kickstart(lab: Lab, host: EsxiHost, release: tuple[int, int], *, driver_fix:
             advice="Write ansible_user: root for the host; make other accounts once it runs",
         )
     password = host.password.get_secret_value()
-    crypted = _crypted(password, f"root@{host.name}.{lab.domain}")
+    crypted = _crypted(password, f"root@{host.short_name}.{lab.domain}")
     lines = [
         f"# {host.name}: ESXi {'.'.join(map(str, release))}, unattended; made by homelab from the inventory",
         "vmaccepteula",
@@ -60,7 +60,7 @@ def _network(lab: Lab, host: EsxiHost) -> str:
         "netmask": lab.network.netmask,
         "gateway": lab.gateway,
         "nameserver": ",".join(map(str, lab.nameservers)),
-        "hostname": f"{host.name}.{lab.domain}",
+        "hostname": f"{host.short_name}.{lab.domain}",
         "vlanid": host.vlan or "",
         "addvmportgroup": 1,
     }

@@ -37,7 +37,7 @@ def first_boot(lab: Lab, vm: Vm, mac: str) -> FirstBoot:
     """What the inventory wants one VM to be told."""
     return FirstBoot(
         lab=lab.name,
-        name=vm.name,
+        name=vm.short_name,
         domain=lab.domain,
         mac=mac.lower(),
         address=str(vm.address),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab.errors import UsageError
+from homelab.lab import meant
 from homelab.ports import process
 from homelab.ports.ansible import settings
 from homelab.ports.ansible.complaints import complaint
@@ -153,11 +154,29 @@ def require(sources: Sequence[Path]) -> None:
 
 
 def select_hosts(sources: Sequence[Path], pattern: str, vault: Vault | None = None) -> tuple[str, ...]:
-    """The names that a pattern of Ansible's selects (`-l`); UsageError when it selects none."""
-    names = list_hosts(sources, pattern, vault).members("all")
+    """The names that a pattern of Ansible's selects (`-l`), which may hold short names; UsageError for none."""
+    try:
+        names = list_hosts(sources, pattern, vault).members("all")
+    except UsageError:
+        # Ansible knows whole names alone, so it is asked once more only where it found nothing.
+        whole = whole_names(pattern, list_hosts(sources, vault=vault))
+        if whole == pattern:
+            raise
+        return select_hosts(sources, whole, vault)
     if not names:
         raise _no_match(sources, pattern)
     return names
+
+
+def whole_names(pattern: str, raw: RawInventory) -> str:
+    """A pattern with the short names in it as the inventory has them: `brix1,!cp2` -> `brix1.lab.example,!CP2`."""
+    known = raw.members("all")
+
+    def whole(found: re.Match[str]) -> str:
+        word = found[0]
+        return word if word in raw.hosts_of or word in raw.children_of else meant(word, known) or word
+
+    return re.sub(r"[\w.-]+", whole, pattern)
 
 
 def _run(program: Sequence[str], arguments: Sequence[str], vault: Vault | None = None, stdin: str = "") -> process.Done:

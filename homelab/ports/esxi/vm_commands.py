@@ -40,6 +40,31 @@ def of_vm(verb: str, number: str, *words: str) -> list[str]:
     return ["vim-cmd", f"vmsvc/{verb}", number, *words]
 
 
+def start_with_host(number: str, order: int, seconds: int, stop_action: str) -> list[str]:
+    """Put a VM among those that start with the host; a number below 0 would be taken for an option."""
+    words = ["powerOn", str(seconds), str(order), stop_action, "systemDefault", "no"]
+    return _autostart_entry(number, *words, options_end=order < 0)
+
+
+def start_no_more(number: str) -> list[str]:
+    """Take a VM out of those that start and stop with the host."""
+    words = ["none", "systemDefault", "-1", "none", "systemDefault", "systemDefault"]
+    return _autostart_entry(number, *words, options_end=True)
+
+
+def enable_autostart() -> list[str]:
+    """Let VMs start with the host at all."""
+    return ["vim-cmd", "hostsvc/autostartmanager/enable_autostart", "true"]
+
+
+def _autostart_entry(number: str, *words: str, options_end: bool) -> list[str]:
+    """VMId StartAction StartDelay StartOrder StopAction StopDelay WaitForHeartbeat."""
+    if not number.isdecimal():
+        raise ValueError(f"no number of a VM: {number!r}")
+    end = ["--"] if options_end else []
+    return ["vim-cmd", "hostsvc/autostartmanager/update_autostartentry", *end, number, *words]
+
+
 def disconnect(number: str, key: int) -> list[str]:
     """Disconnect a device of a VM that runs, by its key."""
     return of_vm("device.connection", number, str(key), "0")

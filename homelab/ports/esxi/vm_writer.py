@@ -20,6 +20,7 @@ from homelab.ports.esxi import vm_commands as commands
 from homelab.ports.sftp import RemoteFiles
 from homelab.ports.ssh import SHOWN, Output, Shell, Watch
 from homelab.ports.vsphere import folders, storage, vms
+from homelab.ports.vsphere.autostart import START_SECONDS, STOP_ACTION, Autostart
 from homelab.ports.vsphere.folders import Folder
 from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.storage import Transferred
@@ -176,6 +177,20 @@ class ShellVmWriter:
         vm = vms.surely_registered(self.session, path, name, instance_uuid)
         if vm is not None:
             self.shell.must(commands.of_vm("unregister", vm._moId), writes=True)
+
+    def set_autostart(self, path: str, name: str, wanted: Autostart) -> None:
+        """`vim-cmd hostsvc/autostartmanager`; a wrong position is not refused there, so it has to be right."""
+        if wanted.order is not None:
+            vm = vms.registered(self.session, path, name)
+            self.shell.must(commands.start_with_host(vm._moId, wanted.order, START_SECONDS, STOP_ACTION), writes=True)
+        if wanted.enable:
+            self.shell.must(commands.enable_autostart(), writes=True)
+
+    def end_autostart(self, path: str, name: str, instance_uuid: str) -> None:
+        """`vim-cmd hostsvc/autostartmanager`."""
+        vm = vms.surely_registered(self.session, path, name, instance_uuid)
+        if vm is not None:
+            self.shell.must(commands.start_no_more(vm._moId), writes=True)
 
     def reconfigure(
         self,

@@ -1,6 +1,7 @@
 """The door to vSphere: sessions, one look at a host, tasks, and the few writes that the steps need."""
 
 from homelab.ports.vsphere.host_look import (
+    AutostartLook,
     DiskLook,
     HostLook,
     ModuleLook,
@@ -8,6 +9,7 @@ from homelab.ports.vsphere.host_look import (
     NetworkLook,
     NicLook,
     PortGroupLook,
+    StartLook,
     VmfsLook,
 )
 from homelab.ports.vsphere.look import look
@@ -15,6 +17,7 @@ from homelab.ports.vsphere.session import Session, open_session
 from homelab.ports.vsphere.vm_look import VmLook
 
 __all__ = [
+    "AutostartLook",
     "DiskLook",
     "HostLook",
     "ModuleLook",
@@ -23,6 +26,7 @@ __all__ = [
     "NicLook",
     "PortGroupLook",
     "Session",
+    "StartLook",
     "VmLook",
     "VmfsLook",
     "look",

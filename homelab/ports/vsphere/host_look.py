@@ -124,12 +124,35 @@ class NetworkLook:
 
 
 @dataclass(frozen=True)
+class StartLook:
+    """A VM that takes part when its host starts and stops VMs. `path` is that of its .vmx, its id where none is told.
+
+    `order` is its position from 1 on, -1 for any time. `starts` is False for one that only stops with the host, or
+    whose entry somebody switched off.
+    """
+
+    path: str
+    name: str
+    order: int
+    starts: bool
+
+
+@dataclass(frozen=True)
+class AutostartLook:
+    """Whether the host starts VMs with itself, and which."""
+
+    enabled: bool
+    entries: tuple[StartLook, ...] = ()
+
+
+@dataclass(frozen=True)
 class HostLook:
     """What one look at an ESXi host tells.
 
     `clock_error` is how far its clock is ahead of ours, in seconds; `options` are its advanced settings; `cache_mib` is
     DATASTORE's directory -> host cache; `api_writes` is False under the free licence and after the evaluation;
-    `most_cpus` is how many CPUs the licence allows a VM, None where it does not say.
+    `most_cpus` is how many CPUs the licence allows a VM, None where it does not say; `autostart` is None where the host
+    does not tell it.
     """
 
     version: str
@@ -153,6 +176,7 @@ class HostLook:
     licence: str = ""
     api_writes: bool = True
     most_cpus: int | None = None
+    autostart: AutostartLook | None = None
 
     def nic(self, name: str) -> NicLook | None:
         """The physical NIC of that name."""

@@ -8,12 +8,14 @@ from pyVmomi import vim, vmodl
 
 from homelab.errors import Starting
 from homelab.ports.vsphere.host_look import (
+    AutostartLook,
     HostLook,
     ModuleLook,
     NasLook,
     NetworkLook,
     NicLook,
     PortGroupLook,
+    StartLook,
     VmfsLook,
 )
 from homelab.ports.vsphere.local_storage import disks_of
@@ -21,6 +23,7 @@ from homelab.ports.vsphere.session import Session, parsed
 from homelab.ports.vsphere.vm_look import VmDisk, VmLook, VmNic, own_seed
 
 HOST_PATHS = [
+    "config.autoStart",
     "config.cacheConfigurationInfo",
     "config.dateTimeInfo",
     "config.network",
@@ -101,6 +104,7 @@ def _look(session: Session) -> HostLook:
         licence=licence,
         api_writes=api_writes,
         most_cpus=_most_cpus(known),
+        autostart=_autostart(host.get("config.autoStart"), rows),
     )
 
 
@@ -263,6 +267,19 @@ def _vmfs(row: Mapping[str, Any]) -> list[VmfsLook]:
 def _caches(caches: Sequence[Any], rows: Sequence[tuple[Any, Mapping[str, Any]]]) -> dict[str, int]:
     names = {ref._moId: row["name"] for ref, row in rows if isinstance(ref, vim.Datastore) and "name" in row}
     return {names.get(cache.key._moId, cache.key._moId): int(cache.swapSize) for cache in caches if cache.swapSize}
+
+
+def _autostart(config: Any, rows: Sequence[tuple[Any, Mapping[str, Any]]]) -> AutostartLook | None:
+    """A VM that is not registered any more may still have an entry, which is passed over."""
+    if config is None:
+        return None
+    vms = {ref._moId: _vm(ref, row) for ref, row in rows if isinstance(ref, vim.VirtualMachine)}
+    entries = [
+        StartLook(vms[moid].path or moid, vms[moid].name, info.startOrder, info.startAction.lower() == "poweron")
+        for info in config.powerInfo or []
+        if (moid := info.key._moId) in vms
+    ]
+    return AutostartLook(bool(config.defaults and config.defaults.enabled), tuple(entries))
 
 
 def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:

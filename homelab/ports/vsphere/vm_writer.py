@@ -1,8 +1,9 @@
 """Writes to VMs and their files over the vSphere API."""
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from homelab.ports.vsphere import folders, storage, vms
+from homelab.ports.vsphere import autostart, folders, storage, vms
+from homelab.ports.vsphere.autostart import Autostart
 from homelab.ports.vsphere.folders import Folder
 from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.storage import Transferred
@@ -15,6 +16,8 @@ class ApiVmWriter:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        # What was just made need not be looked up.
+        self._made: dict[str, Any] = {}
 
     @property
     def where(self) -> str:
@@ -76,7 +79,7 @@ class ApiVmWriter:
 
     def create_vm(self, spec: VmSpec, *, seconds: float, progress: Progress) -> None:
         """CreateVM_Task."""
-        vms.create_vm(self.session, spec, seconds=seconds, progress=progress)
+        self._made[spec.path] = vms.create_vm(self.session, spec, seconds=seconds, progress=progress)
 
     def register(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
         """RegisterVM_Task."""
@@ -101,6 +104,17 @@ class ApiVmWriter:
     def unregister(self, path: str, name: str, instance_uuid: str) -> None:
         """UnregisterVM."""
         vms.unregister_vm(self.session, path, name, instance_uuid)
+
+    def set_autostart(self, path: str, name: str, wanted: Autostart) -> None:
+        """ReconfigureAutostart."""
+        vm = self._made.get(path) or vms.registered(self.session, path, name)
+        autostart.set_autostart(self.session, vm, wanted)
+
+    def end_autostart(self, path: str, name: str, instance_uuid: str) -> None:
+        """ReconfigureAutostart."""
+        vm = vms.surely_registered(self.session, path, name, instance_uuid)
+        if vm is not None:
+            autostart.end_autostart(self.session, vm)
 
     def reconfigure(
         self,

@@ -120,7 +120,12 @@ def power_on(session: Session, path: str, name: str, *, seconds: float, progress
 
     watch = Watch(vm, "runtime.question", answer)
     task = vm.PowerOnVM_Task()
-    wait_for(session, task, f"switching the VM {name} on", seconds=seconds, progress=progress, watch=watch)
+    try:
+        wait_for(session, task, f"switching the VM {name} on", seconds=seconds, progress=progress, watch=watch)
+    except HostFault as error:
+        # It is on: the host started it itself since it was looked at.
+        if not isinstance(error.__cause__, vim.fault.InvalidPowerState):
+            raise
 
 
 def moved_choice(question: Any) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import paramiko
 
-from homelab.lab import Lab
+from homelab.lab import Lab, short_name
 from homelab.rehearsal.faults.guests import GuestHarm
 from homelab.rehearsal.guests.network import Loopback, Network
 from homelab.rehearsal.nas.nas import Nas
@@ -184,7 +184,7 @@ def on_guests(
     def effect(one: Callable[[GuestHarm, tuple[str, ...]], None]) -> Effect:
         def on_all(lab: SimulatedLab, targets: tuple[str, ...]) -> None:
             assert lab.guests is not None
-            one(lab.guests, targets)
+            one(lab.guests, tuple(map(short_name, targets)))
 
         return on_all
 
@@ -202,14 +202,14 @@ def signalled(number: signal.Signals, program: str) -> tuple[Effect, Effect]:
 def unplug(lab: SimulatedLab, targets: tuple[str, ...]) -> None:
     """Pull the plug of balancers that are on."""
     for host in (served.host for served in lab.hosts.values()):
-        for vm in [vm for vm in host.registered_vms.values() if vm.name in targets and vm.powered_on]:
+        for vm in [vm for vm in host.registered_vms.values() if vm.name in map(short_name, targets) and vm.powered_on]:
             lab.balancers.add(vm.name)
             host.vm_power.off(vm)
 
 
 def plug_in(lab: SimulatedLab, targets: tuple[str, ...]) -> None:
     """Switch those on again that nobody has switched on meanwhile."""
-    for name in targets:
+    for name in map(short_name, targets):
         if name in lab.balancers:
             lab.balancers.discard(name)
             for served in lab.hosts.values():

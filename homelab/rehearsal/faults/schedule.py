@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab.rehearsal.faults.effects import EFFECTS, SimulatedLab
-from homelab.rehearsal.faults.table import FaultRequest, targets
+from homelab.rehearsal.faults.table import FaultRequest, aimed, targets
 
 WATCH_SECONDS = 0.2
 
@@ -48,6 +48,7 @@ class Faults:
     def schedule(self, requests: Sequence[FaultRequest]) -> list[dict[str, Any]]:
         """Take requests, all or none; those without a WHEN begin before this returns."""
         guests = self.lab.guests is not None
+        requests = [aimed(request, self.lab.wanted) for request in requests]
         new = [ScheduledFault(request, targets(request, self.lab.wanted, guests=guests)) for request in requests]
         with self._lock:
             if not self._step_pending():

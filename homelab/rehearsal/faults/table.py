@@ -7,12 +7,12 @@ name one).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
 from homelab.errors import UsageError
-from homelab.lab import Lab
+from homelab.lab import Lab, meant
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,12 @@ def parse(text: str, steps: Sequence[str]) -> FaultRequest:
         advice = f"Did you mean {close[0]}?" if close else f"A number of writes, or a step: {', '.join(steps)}"
         raise UsageError(f"{when!r} is neither a number of writes nor a step", where=text, advice=advice)
     return FaultRequest(name, aim or None, when)
+
+
+def aimed(request: FaultRequest, lab: Lab) -> FaultRequest:
+    """The request, its aim by the inventory's name."""
+    known = [name for names in aims(lab).values() for name in names]
+    return request if request.aim is None else replace(request, aim=meant(request.aim, known) or request.aim)
 
 
 def targets(request: FaultRequest, lab: Lab, *, guests: bool) -> tuple[str, ...]:

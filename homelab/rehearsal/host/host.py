@@ -29,6 +29,7 @@ from homelab.rehearsal.vms.power import VmPower
 from homelab.rehearsal.vms.questions import MoveQuestions
 from homelab.rehearsal.vms.registry import VmRegistry
 from homelab.rehearsal.vms.snapshots import VmSnapshots
+from homelab.rehearsal.vms.start_order import StartOrder
 
 
 def _installed(name: str, address: str) -> NetworkSettings:
@@ -69,7 +70,8 @@ class Host(HostState):
         self.system_files = SystemFiles(self, self.datastores)
         self.vms = VmRegistry(self, self.datastores)
         self.vm_questions = MoveQuestions(self, self.vms)
-        self.vm_power = VmPower(self, self.datastores, self.vms, self.vm_questions, machines)
+        self.start_order = StartOrder(self)
+        self.vm_power = VmPower(self, self.datastores, self.vms, self.vm_questions, self.start_order, machines)
         self.vm_snapshots = VmSnapshots(self, self.datastores, self.vms, self.vm_power)
         self.auto_backup = AutoBackup(self, self.drivers, self.services, self.network, self.datastores)
         self.power = Power(

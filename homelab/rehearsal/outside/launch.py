@@ -14,7 +14,7 @@ from typing import IO, Any
 from homelab.errors import HomelabError, UsageError
 from homelab.lab import Lab
 from homelab.rehearsal.faults import control
-from homelab.rehearsal.faults.table import FaultRequest, as_json, targets
+from homelab.rehearsal.faults.table import FaultRequest, aimed, as_json, targets
 from homelab.rehearsal.guests.roots import ensure_root, root_id
 from homelab.rehearsal.kubernetes import make_bundle
 from homelab.rehearsal.outside.overlay import Overlay, free_ports, new_passwords
@@ -99,7 +99,7 @@ def lab(rehearsal: Rehearsal, read_lab: Callable[[Sequence[Path]], Lab], report:
         with control.open_door(rehearsal.folder) as door, started(rehearsal, door) as process:
             wanted = read_lab((*rehearsal.sources, overlay.folder))
             for request in rehearsal.faults:
-                targets(request, wanted, guests=rehearsal.guests)
+                targets(aimed(request, wanted), wanted, guests=rehearsal.guests)
             yield serve(process, rehearsal, overlay, wanted, lock, door)
 
 

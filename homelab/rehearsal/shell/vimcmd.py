@@ -18,6 +18,7 @@ from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.shell.esxcli import NO_HOSTD
 from homelab.rehearsal.state.parts import SCRATCH
 from homelab.rehearsal.state.refusals import InvalidState, Refusal
+from homelab.rehearsal.state.settings import AutoStart
 from homelab.rehearsal.state.vm import Vm
 from homelab.rehearsal.vms.states import WORDS
 
@@ -220,6 +221,51 @@ def hostsvc_maintenance_mode_exit(host: Host, arguments: Sequence[str]) -> str:
     """Leave maintenance mode."""
     host.maintenance.exit()
     return f"'vim.Task:haTask-ha-host-vim.HostSystem.exitMaintenanceMode-{next(_tasks)}'\n"
+
+
+def hostsvc_autostartmanager_enable_autostart(host: Host, arguments: Sequence[str]) -> str:
+    """Let VMs start with the host, or not."""
+    if len(arguments) != 1 or arguments[0].lower() not in ("true", "false", "1", "0"):
+        raise _Usage("Usage: enable_autostart 0/1")
+    enabled = arguments[0].lower() in ("true", "1")
+    host.start_order.set_defaults(enabled=enabled)
+    return f"{'Enabled' if enabled else 'Disabled'} AutoStart\n"
+
+
+def hostsvc_autostartmanager_update_autostartentry(host: Host, arguments: Sequence[str]) -> str:
+    """Give a VM its place among those that start with the host. A number below 0 needs -- before all."""
+    words = arguments[1:] if arguments[:1] == ["--"] else arguments
+    if len(words) != 7 or (words is arguments and any(word.startswith("-") for word in words)):
+        raise _Usage(
+            "Usage: update_autostartentry VMId StartAction StartDelay StartOrder StopAction StopDelay WaitForHeartbeat"
+        )
+    moid, start, start_delay, order, stop, stop_delay, heartbeat = words
+    _vm(host, [moid])
+    try:
+        item = AutoStart(int(order), _delay(start_delay), _delay(stop_delay), start, stop, heartbeat)
+    except ValueError as error:
+        raise _Usage(f"Invalid number: {error}") from error
+    host.start_order.put(moid, item)
+    return "Updated AutoStart.\n"
+
+
+def _delay(word: str) -> int:
+    return -1 if word.lower() == "systemdefault" else int(word)
+
+
+def hostsvc_autostartmanager_get_autostartseq(host: Host, arguments: Sequence[str]) -> str:
+    """The VMs that take part, in their order; the layout is that of 7.0."""
+    kind, rows = "(vim.host.AutoStartManager.AutoPowerInfo)", []
+    for moid, item in host.start_order.entries.items():
+        fields = [
+            f"key = 'vim.VirtualMachine:{moid}'",
+            f"startOrder = {item.order}",
+            f"startDelay = {item.start_delay}",
+        ]
+        fields += [f'waitForHeartbeat = "{item.heartbeat}"', f'startAction = "{item.start_action}"']
+        fields += [f"stopDelay = {item.stop_delay}", f'stopAction = "{item.stop_action}"']
+        rows.append(f"   {kind} {{\n      " + ", \n      ".join(fields) + "\n   }")
+    return f"{kind} [" + ("\n" + ", \n".join(rows) + "\n" if rows else "") + "]\n"
 
 
 def hostsvc_advopt_update(host: Host, arguments: Sequence[str]) -> str:

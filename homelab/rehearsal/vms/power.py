@@ -23,6 +23,7 @@ from homelab.rehearsal.storage.image import read_root_id
 from homelab.rehearsal.vms.admission import check_start
 from homelab.rehearsal.vms.questions import MoveQuestions
 from homelab.rehearsal.vms.registry import VmRegistry
+from homelab.rehearsal.vms.start_order import StartOrder
 from homelab.rehearsal.vms.states import check_cpus, must_be, note, owner_of
 
 TICK = 0.1
@@ -37,9 +38,11 @@ class VmPower:
         datastores: Datastores,
         vms: VmRegistry,
         questions: MoveQuestions,
+        order: StartOrder,
         machines: Machines,
     ) -> None:
         self._state, self._datastores, self._vms, self._questions = state, datastores, vms, questions
+        self._order = order
         self.machines = machines
         # The machines of suspended VMs while the host is down.
         self._asleep: dict[str, str] = {}
@@ -82,10 +85,8 @@ class VmPower:
     def start_with_host(self) -> None:
         """Switch on the VMs that start with the host, in their order; one that cannot is left off."""
         with self._state.lock:
-            settings = self._state.settings
-            wanted = sorted(settings.autostart.items(), key=lambda item: (item[1].order < 0, item[1].order))
-            for moid, item in wanted if settings.autostart_defaults.enabled else ():
-                if moid in self._state.registered_vms and item.start_action.lower() == "poweron":
+            for moid, item in self._order.entries.items() if self._order.defaults.enabled else ():
+                if item.start_action.lower() == "poweron":
                     self._start_alone(self._state.registered_vms[moid])
 
     def _start_alone(self, vm: Vm) -> None:

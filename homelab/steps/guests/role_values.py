@@ -87,7 +87,7 @@ def haproxy(lab: Lab, balancer: LoadBalancer, ca: str) -> Haproxy:
         servers=_addresses(*lab.control_plane),
         server_port=balancer.server_port,
         algorithm=balancer.algorithm,
-        weights={vm.name: vm.weight for vm in lab.control_plane},
+        weights={vm.short_name: vm.weight for vm in lab.control_plane},
         ca=ca,
         status_port=balancer.status_port,
         status_address=str(balancer.address),
@@ -99,7 +99,7 @@ def keepalived(lab: Lab, balancer: LoadBalancer) -> Keepalived:
     """The VIP on one balancer; the first of them takes the address when all are well."""
     last_octet = int(lab.api.vip) % 256
     return Keepalived(
-        name=balancer.name,
+        name=balancer.short_name,
         virtual_address=str(lab.api.vip),
         prefix_length=lab.network.prefixlen,
         address=str(balancer.address),
@@ -147,4 +147,4 @@ def control_plane(lab: Lab, target: str) -> Member:
 
 
 def _addresses(*vms: Vm) -> dict[str, str]:
-    return {vm.name: str(vm.address) for vm in vms}
+    return {vm.short_name: str(vm.address) for vm in vms}

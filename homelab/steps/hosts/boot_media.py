@@ -92,11 +92,11 @@ def instructions(host: EsxiHost, why_not: str) -> str:
     name, iso = host.name, PurePath(host.iso or "").name
     return (
         f"{name} has never answered at {host.address} ({why_not}). If it is installed already, check its cable and "
-        f"ansible_host. If not: `homelab usb build {name}` makes {name}.img from {iso}, and `homelab usb write {name} "
-        "DEVICE` puts it on a stick. Plug that stick, and no other, into the rear USB port and switch on; if the "
-        "machine does not start from it, F12 opens the boot menu: choose the entry that begins with UEFI. Touch no "
-        "key: the screen shows the installer, then a restart, and at last the grey and yellow console with "
-        f"{host.address}. Bootstrap goes on from there"
+        f"ansible_host. If not: `homelab usb build {name}` makes {host.short_name}.img from {iso}, and "
+        f"`homelab usb write {name} DEVICE` puts it on a stick. Plug that stick, and no other, into the rear USB port "
+        "and switch on; if the machine does not start from it, F12 opens the boot menu: choose the entry that begins "
+        "with UEFI. Touch no key: the screen shows the installer, then a restart, and at last the grey and yellow "
+        f"console with {host.address}. Bootstrap goes on from there"
     )
 
 

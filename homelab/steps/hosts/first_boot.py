@@ -125,7 +125,7 @@ def _names(lab: Lab, target: str, met: FirstBootState) -> list[Planned[Change]]:
     by_dhcp = by_dhcp and not lab.nameservers and network.domain == lab.domain
     servers = tuple(map(str, lab.nameservers)) or network.nameservers
     have = (network.hostname, network.domain, network.nameservers)
-    want = (target, lab.domain, servers)
+    want = (lab.host(target).short_name, lab.domain, servers)
     return [] if have == want else [SetNames(target, *want, by_dhcp=by_dhcp, had=have)]
 
 

@@ -26,7 +26,7 @@ def log_store(lab: Lab, target: str) -> str | None:
 
 def log_folder(lab: Lab, target: str) -> str:
     """The folder of a host's own for scratch and logs, on whatever datastore they lie."""
-    return f"homelab/{lab.name}/hosts/{target}"
+    return f"homelab/{lab.name}/hosts/{lab.host(target).short_name}"
 
 
 def awaits_scratch(lab: Lab, target: str, look: HostLook) -> bool:

@@ -139,7 +139,7 @@ class UsbHousekeeping(Step[UsbHousekeepingState, KeepLogs]):
                 directory=directory,
                 folder=folder,
                 mark=_marks(look)[0],
-                dump_file=f"homelab-{target}",
+                dump_file=f"homelab-{lab.host(target).short_name}",
                 logs=look.options.get(LOG_DIR) in (*DEFAULT_LOGS, _log_dir(store, folder)),
                 core_dumps=look.vmfs_named(store) is not None and not observed.dump_file,
                 worn_out=int(look.version.split(".")[0]) >= 7,

@@ -21,7 +21,7 @@ from homelab.formats.boot.stick_image import BOOT_CFGS, NotOurs, StickImage, rec
 from homelab.formats.disk.devices import human, least_stick
 from homelab.formats.fat.names import FatError
 from homelab.formats.fat.volume import Batches, Read
-from homelab.lab import Lab
+from homelab.lab import Lab, short_name
 from homelab.ports.media.devices import opened
 from homelab.ports.media.qemu import IGNORE_MSRS, Emulator, Machine, find_emulator, msrs_matter, run_until_reboot
 from homelab.ports.media.stick_file import Image, check_new, copy, image_of, part_of
@@ -142,7 +142,7 @@ def _memory(known: StickImage) -> int:
 
 def mac_of(host: str) -> str:
     """The emulated NIC's address. ESXi keeps it for its management port, so no two hosts may have the same."""
-    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in hashlib.sha256(host.encode()).digest()[:3])
+    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in hashlib.sha256(short_name(host).encode()).digest()[:3])
 
 
 def _run(world: ThisMachine, change: InstallStick, part: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from homelab.errors import UsageError
 from homelab.formats.boot.boot_media import Media, capitals, media
 from homelab.formats.boot.installer import Installer, installer
-from homelab.lab import EsxiHost, Lab
+from homelab.lab import EsxiHost, Lab, meant
 from homelab.ports.media.iso import Iso, Names, open_iso
 
 
@@ -64,8 +64,8 @@ def content_of(iso: Iso, own: Mapping[Names, bytes], path: Names) -> Iterator[by
 def host_of(lab: Lab, name: str) -> EsxiHost:
     """The ESXi host of that name; UsageError with the names there are."""
     known = {host.name: host for host in lab.esxi}
-    if name in known:
-        return known[name]
+    if found := meant(name, known):
+        return known[found]
     raise UsageError(
         f"no ESXi host of the inventory is called {name}",
         where="command line",

@@ -13,6 +13,7 @@ from homelab.steps.vms.allowed import check_cpus
 from homelab.steps.vms.image_paths import image_datastore, image_path
 from homelab.steps.vms.placement import placement
 from homelab.steps.vms.vm_again import check_again
+from homelab.steps.vms.vm_autostart import SetAutostart, autostart_of, have_it_start, leaving, left_off, started
 from homelab.steps.vms.vm_changes import CreateVm, DestroyVm, Hardware, PowerOnVm, ReconfigureVm, RemoveNote, ShutDownVm
 from homelab.steps.vms.vm_create import create
 from homelab.steps.vms.vm_destroy import destroy
@@ -26,7 +27,7 @@ from homelab.steps.vms.vm_state import VmState, made, vm_state
 TASK_SECONDS = 300.0
 
 
-Changes = CreateVm | PowerOnVm | ReconfigureVm | ShutDownVm | DestroyVm | RemoveNote
+Changes = CreateVm | PowerOnVm | ReconfigureVm | ShutDownVm | DestroyVm | RemoveNote | SetAutostart
 
 
 class VmStep(Step[VmState, Changes]):
@@ -86,9 +87,10 @@ class VmStep(Step[VmState, Changes]):
         changes: list[Planned[Changes]] = []
         making = made(lab, observed.vm, target)
         if making and is_ours(making, observed.note):
-            changes.append(RemoveNote(target, observed.host, making, f"{target}/{NOTE}"))
+            changes.append(RemoveNote(target, observed.host, making, f"{making.vm}/{NOTE}"))
         if allowed.api_writes or not observed.vm.powered_on:
             changes.extend(reconfigured(vm, observed.host, observed.vm, mac_of(lab, vm), observed.sitters))
+        changes.extend(started(lab, vm, observed.vm.path, observed.starts))
         if not observed.vm.powered_on:
             changes.append(PowerOnVm(target, observed.host, observed.vm.path))
         return changes
@@ -99,6 +101,7 @@ class VmStep(Step[VmState, Changes]):
         if observed.vm is None or vm.wanted != "on":
             return []
         left = left_as_it_is(vm, observed.vm, mac_of(lab, vm), observed.sitters)
+        left += left_off(vm, observed.vm.path, observed.starts)
         if observed.allowed.api_writes or not observed.vm.powered_on:
             return left
         # What the API does to a VM that runs, its shell does not.
@@ -118,6 +121,8 @@ class VmStep(Step[VmState, Changes]):
             reconfigure(world, change)
         elif isinstance(change, PowerOnVm):
             switch_on(world, change)
+        elif isinstance(change, SetAutostart):
+            have_it_start(world, change)
         else:
             _remove_note(world, change)
 
@@ -127,7 +132,8 @@ def _plan_end(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
     if observed.vm and observed.host:
         if vm.wanted == "off":
             return switched_off(vm, observed.host, observed.vm)
-        return destroyed(vm, observed.host, observed.vm, made(lab, observed.vm, target), observed.folder)
+        ends = destroyed(vm, observed.host, observed.vm, made(lab, observed.vm, target), observed.folder)
+        return leaving(ends, observed.vm.path, observed.starts)
     if doubt := in_doubt(vm, observed.silent, observed.unread):
         return doubt
     host = placement(lab)[target]
@@ -156,7 +162,7 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         return [Blocked(target, doubt)]
     if observed.namesake:
         raise Refused(
-            f"{host} has another VM of the name {target} already, which is not of this lab: {observed.namesake}",
+            f"{host} has another VM of the name {making.vm} already, which is not of this lab: {observed.namesake}",
             where=host,
             advice="Give one of the two another name",
         )
@@ -174,8 +180,9 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         hardware=Hardware(vm.cpus, vm.memory_mib, vm.disk_gib, vm.network, mac_of(lab, vm)),
         boot=first_boot(lab, vm, mac_of(lab, vm)),
         leftovers=left,
+        autostart=autostart_of(lab, vm, observed.starts),
     )
-    return [create, PowerOnVm(target, host, vmx_path(making.datastore, target))]
+    return [create, PowerOnVm(target, host, vmx_path(making.datastore, making.vm))]
 
 
 def _doubt(lab: Lab, target: str, making: Making, observed: VmState) -> str | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from homelab.engine.step import Asking, Change, Words
 from homelab.formats.guest.cloud_init import FirstBoot
+from homelab.ports.vsphere.autostart import Autostart
 from homelab.steps.vms.vm_folder import Making
 
 
@@ -18,12 +19,21 @@ class Hardware:
     mac: str
 
 
+def started_by(host: str, autostart: Autostart | None) -> str:
+    """That the host will start the VM, as the end of a sentence; empty when nothing is set."""
+    if autostart is None:
+        return ""
+    switch = " (its autostart is switched on)" if autostart.enable else ""
+    return f"; {host} starts it after a power cut{switch}"
+
+
 @dataclass(frozen=True)
 class CreateVm(Change):
     """Create one VM on one host from the image.
 
     `image` is the datastore path of the image's descriptor, `image_sha256` its content. `boot` is what the seed says;
     with no authorized keys in it, it gets the key of our own. `leftovers` are files of a half-made VM, which go first.
+    `autostart` is how it starts with its host, None where that is not ours to say.
     """
 
     host: str
@@ -33,6 +43,7 @@ class CreateVm(Change):
     hardware: Hardware
     boot: FirstBoot
     leftovers: tuple[str, ...] = ()
+    autostart: Autostart | None = None
 
     def _words(self) -> Words:
         return Words(
@@ -46,7 +57,7 @@ class CreateVm(Change):
     def _sentence(self) -> str:
         first = f"remove the half-made VM {self.target} and " if self.leftovers else ""
         made = f"create the VM {self.target} on {self.host}, its disk a thin copy of the image on "
-        return f"{first}{made}{self.making.datastore}"
+        return f"{first}{made}{self.making.datastore}{started_by(self.host, self.autostart)}"
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,7 @@ class DestroyVm(Change):
     """Destroy a VM of ours that is off: unregister it, if it is `registered`, and delete its own files one by one.
 
     Those are told by vm_files.own_files; `strangers` are what else was seen in its folder, and stay. `address` is what
-    its host key is forgotten for.
+    its host key is forgotten for. With `autostart` it is among the VMs that start with the host.
     """
 
     disruptive = True
@@ -131,6 +142,7 @@ class DestroyVm(Change):
     registered: bool
     strangers: tuple[str, ...]
     address: str
+    autostart: bool = False
 
     def _words(self) -> Words:
         left = f"; not ours and left there: {', '.join(self.strangers)}" if self.strangers else ""
@@ -154,6 +166,7 @@ class DestroyVm(Change):
             advice="Read the plan, then run again with --yes",
             place=self.making.place,
             must_name=self.target,
+            other_name=self.making.vm,
         )
 
 

@@ -23,7 +23,7 @@ TASK_SECONDS = 300.0
 def create(world: World, change: CreateVm) -> None:
     """Make the VM, from an empty folder or from what an interrupted run left of ours; the note goes last."""
     making = change.making
-    key = new_key(change.target)
+    key = new_key(making.vm)
     with world.copying(change.host, making.datastore), world.vm_writer(change.host) as writer:
         _begin_folder(world, writer, change)
         _copy_image(world, writer, change)
@@ -34,6 +34,10 @@ def create(world: World, change: CreateVm) -> None:
         world.files.trust.forget_host_keys({boot.address})  # it gets a key of its own
         writer.create_vm(_spec(change, key), seconds=TASK_SECONDS, progress=progress)
         world.remember_vm(change.target, change.host)
+        if change.autostart:
+            path = f"{making.place}/{making.vmx}"
+            with world.starts.place(change.host, path, change.autostart) as autostart:
+                writer.set_autostart(path, change.target, autostart)
         writer.delete_file(making.datastore, f"{making.vm}/{NOTE}", seconds=TASK_SECONDS, progress=progress)
 
 

@@ -19,7 +19,10 @@ def destroy(world: World, change: DestroyVm) -> None:
     progress = world.progress(f"{making.place} is emptied", TASK_SECONDS)
     with world.vm_writer(change.host) as writer:
         if change.registered:
-            writer.unregister(f"{making.place}/{making.vmx}", change.target, making.instance_uuid)
+            path = f"{making.place}/{making.vmx}"
+            if change.autostart:
+                writer.end_autostart(path, change.target, making.instance_uuid)
+            writer.unregister(path, change.target, making.instance_uuid)
         found = writer.list_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
         if found is not None:
             _delete_files(world, writer, change, found)

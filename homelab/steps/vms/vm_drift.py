@@ -53,7 +53,7 @@ def own_nic(found: VmLook, mac: str) -> VmNic | None:
 
 def own_disk(vm: Vm, found: VmLook) -> VmDisk | None:
     """The disk that we gave it, when it has no other, and that sits on none; then nothing else grows with it."""
-    path = f"{found.path.rpartition('/')[0]}/{vm.name}.vmdk"
+    path = f"{found.path.rpartition('/')[0]}/{vm.short_name}.vmdk"
     if [file for file in found.files if file.endswith(".vmdk")] != [path]:
         return None
     return next((disk for disk in found.disks if disk.path == path), None)

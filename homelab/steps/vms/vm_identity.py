@@ -14,11 +14,11 @@ def mac_of(lab: Lab, vm: Vm) -> str:
     """The VM's MAC: the inventory's, else one of VMware's range for manual addresses, always the same for this VM."""
     if vm.mac:
         return vm.mac
-    digest = hashlib.sha256(f"{lab.name}/{vm.name}".encode()).digest()
+    digest = hashlib.sha256(f"{lab.name}/{vm.short_name}".encode()).digest()
     return f"00:50:56:{digest[0] & 0x3F:02x}:{digest[1]:02x}:{digest[2]:02x}"
 
 
 def making_of(lab: Lab, vm: Vm) -> Making:
     """How the lab makes a VM: always with the same instance UUID."""
-    datastore = lab.datastore_of(vm)
-    return Making(lab.name, vm.name, str(uuid.uuid5(INSTANCES, f"{lab.name}/{vm.name}")), datastore)
+    datastore, name = lab.datastore_of(vm), vm.short_name
+    return Making(lab.name, name, str(uuid.uuid5(INSTANCES, f"{lab.name}/{name}")), datastore)

@@ -4,15 +4,17 @@ Its files stay where they are. Nothing moves by itself: only the command `vm mov
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homelab.engine.step import Blocked, Change, Planned, Step, Words
 from homelab.errors import HomelabError, Interrupted, Refused
-from homelab.lab import Lab
+from homelab.lab import Lab, short_name
 from homelab.ports.vm_writer import VmWriter
 from homelab.ports.vsphere import HostLook, VmLook
+from homelab.ports.vsphere.autostart import Autostart
 from homelab.ports.world import World
-from homelab.steps.vms.vm_changes import ShutDownVm
+from homelab.steps.vms.vm_autostart import autostart_of, place_of, starts_of
+from homelab.steps.vms.vm_changes import ShutDownVm, started_by
 from homelab.steps.vms.vm_ends import SHUT_DOWN_SECONDS, in_doubt
 from homelab.steps.vms.vm_files import is_vmx_of
 from homelab.steps.vms.vm_folder import Making
@@ -26,7 +28,8 @@ TASK_SECONDS = 300.0
 class MoveVm(Change):
     """Register the VM of a .vmx on another host; it is off meanwhile, and on again when it was `running`.
 
-    `source` is None when no host has it: an earlier run was interrupted.
+    `source` is None when no host has it: an earlier run was interrupted. `autostart` is how it starts with the other
+    host, `back` how it started with its own, and does again when it goes back.
     """
 
     disruptive = True
@@ -36,12 +39,14 @@ class MoveVm(Change):
     path: str
     instance_uuid: str
     running: bool
+    autostart: Autostart | None = None
+    back: Autostart | None = None
 
     def _words(self) -> Words:
         off, on = ("shut it down, ", ", switch it on again") if self.running else ("", "")
         return Words(
             sentence=f"move the VM {self.target} from {self.source or 'nowhere'} to {self.destination}: {off}register "
-            f"{self.path} there{on}",
+            f"{self.path} there{on}{started_by(self.destination, self.autostart)}",
             reason="it was asked for" if self.source else "an earlier move was interrupted: no host has it",
             undo=f"homelab vm move {self.target} {self.source or 'HOST'}",
             before=self.source or "registered nowhere",
@@ -89,7 +94,9 @@ class MoveVms(Step[VmMoveState, MoveVm]):
             there,
             left=_left(world, self.destination, there, making_of(lab, lab.vm(target))),
             silent=world.silent_hosts,
-            unread=tuple(f"{vm.name} on {name}" for name, look in looks for vm in look.vms if vm.may_be(target)),
+            unread=tuple(
+                f"{vm.name} on {name}" for name, look in looks for vm in look.vms if vm.may_be(short_name(target))
+            ),
         )
 
     def plan(self, lab: Lab, target: str, observed: VmMoveState) -> Sequence[Planned[MoveVm]]:
@@ -105,7 +112,12 @@ class MoveVms(Step[VmMoveState, MoveVm]):
                 advice="Put that right, and run again",
             )
         vm = observed.vm
-        return [MoveVm(target, observed.host, self.destination, vm.path, vm.instance_uuid, vm.powered_on)]
+        before = starts_of(lab, observed.host, observed.here) if observed.host and observed.here else None
+        change = MoveVm(target, observed.host, self.destination, vm.path, vm.instance_uuid, vm.powered_on)
+        return [replace(change, autostart=self._autostart(lab, target, observed), back=place_of(vm.path, before))]
+
+    def _autostart(self, lab: Lab, target: str, observed: VmMoveState) -> Autostart | None:
+        return autostart_of(lab, lab.vm(target), starts_of(lab, self.destination, observed.there))
 
     def _plan_interrupted(self, lab: Lab, target: str, observed: VmMoveState) -> Sequence[Planned[MoveVm]]:
         if doubt := in_doubt(lab.vm(target), observed.silent, observed.unread):
@@ -116,10 +128,9 @@ class MoveVms(Step[VmMoveState, MoveVm]):
                 where=target,
                 advice=f"Make it: homelab vm create {target}",
             )
-        making = observed.left
-        return [
-            MoveVm(target, None, self.destination, f"{making.place}/{making.vmx}", making.instance_uuid, running=True)
-        ]
+        making, autostart = observed.left, self._autostart(lab, target, observed)
+        path = f"{making.place}/{making.vmx}"
+        return [MoveVm(target, None, self.destination, path, making.instance_uuid, running=True, autostart=autostart)]
 
     def remarks(self, lab: Lab, target: str, observed: VmMoveState) -> Sequence[str]:
         """That it is off, where it is already; and what a rebuild would do."""
@@ -142,6 +153,9 @@ def move(world: World, change: MoveVm) -> None:
             _arrive(world, there, change)
         else:
             _leave_and_arrive(world, there, change, change.source)
+        if change.autostart:
+            with world.starts.place(change.destination, change.path, change.autostart) as autostart:
+                there.set_autostart(change.path, change.target, autostart)
     world.remember_vm(change.target, change.destination)
     world.forget(change.target)
 
@@ -150,6 +164,8 @@ def _leave_and_arrive(world: World, there: VmWriter, change: MoveVm, source: str
     if change.running:
         shut_down(world, ShutDownVm(change.target, source, change.path, SHUT_DOWN_SECONDS))
     with world.vm_writer(source) as here:
+        if change.back:
+            here.end_autostart(change.path, change.target, change.instance_uuid)
         here.unregister(change.path, change.target, change.instance_uuid)
         try:
             _arrive(world, there, change)
@@ -161,7 +177,7 @@ def _leave_and_arrive(world: World, there: VmWriter, change: MoveVm, source: str
 
 def _arrive(world: World, writer: VmWriter, change: MoveVm) -> None:
     progress = world.progress(f"{change.target} is on {writer.host}", TASK_SECONDS)
-    writer.register(change.path, change.target, seconds=TASK_SECONDS, progress=progress)
+    writer.register(change.path, short_name(change.target), seconds=TASK_SECONDS, progress=progress)
     if change.running:
         writer.power_on(change.path, change.target, seconds=TASK_SECONDS, progress=progress)
 
@@ -172,6 +188,8 @@ def _go_back(world: World, here: VmWriter, there: VmWriter, change: MoveVm, erro
     try:
         there.unregister(change.path, change.target, change.instance_uuid)
         _arrive(world, here, change)
+        if change.back:
+            here.set_autostart(change.path, change.target, change.back)
     except HomelabError as second:
         raise HomelabError(
             f"{change.target} could not be moved ({error.what}), and is not back on {change.source}: {second.what}",

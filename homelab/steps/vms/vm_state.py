@@ -10,6 +10,7 @@ from homelab.steps.vms.allowed import Allowed
 from homelab.steps.vms.placement import placement
 from homelab.steps.vms.sitters import Sitters, sitters_at
 from homelab.steps.vms.vm_again import AgainLook, look_again
+from homelab.steps.vms.vm_autostart import HostStarts, starts_of
 from homelab.steps.vms.vm_drift import grows
 from homelab.steps.vms.vm_folder import NOTE, FolderLook, Making
 from homelab.steps.vms.vm_identity import making_of
@@ -22,8 +23,8 @@ class VmState:
     `note` is what the note beside a VM holds that may have one, `sitters` who uses a disk that is to grow, `again` what
     a VM needs that is to be made anew after it was destroyed. The rest tells of a VM that was not found: what its
     folder holds, which hosts cannot be asked, which VMs cannot be read (`NAME on HOST`), which other VM has its name on
-    its host, and how its address answers while a host is silent. `allowed` is what the licence of the host allows that
-    has it, or that it belongs on.
+    its host, and how its address answers while a host is silent. `starts` tells which VMs start with the host that has
+    it, or that it belongs on, `allowed` what its licence allows.
     """
 
     host: str | None
@@ -32,6 +33,7 @@ class VmState:
     note: bytes | None = None
     sitters: Sitters | None = None
     again: AgainLook | None = None
+    starts: HostStarts | None = None
     folder: FolderLook | None = None
     silent: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
@@ -49,15 +51,17 @@ def vm_state(world: World, lab: Lab, target: str, *, anew: bool = False) -> VmSt
         state = _look_at(world, lab, target, *found)
     else:
         state = _look_at_its_end(world, lab, target, *found)
+    host = found[0] if found else placement(lab)[target]
+    state = replace(state, starts=starts_of(lab, host, world.host(host)))
     return replace(state, again=look_again(world, lab, target)) if anew and wanted == "absent" else state
 
 
 def made(lab: Lab, vm: VmLook, target: str) -> Making | None:
     """How a VM that exists was made; None when it does not lie where we make VMs."""
-    datastore = vm.path.removeprefix("[").partition("]")[0]
-    if vm.path != vmx_path(datastore, target):
+    datastore, name = vm.path.removeprefix("[").partition("]")[0], lab.vm(target).short_name
+    if vm.path != vmx_path(datastore, name):
         return None
-    return Making(lab.name, target, vm.instance_uuid, datastore)
+    return Making(lab.name, name, vm.instance_uuid, datastore)
 
 
 def _look_at(world: World, lab: Lab, target: str, host: str, vm: VmLook) -> VmState:
@@ -65,9 +69,9 @@ def _look_at(world: World, lab: Lab, target: str, host: str, vm: VmLook) -> VmSt
     making = made(lab, vm, target)
     # Only between its creation and the end of its first boot a VM can have the note of an interrupted run.
     fresh = making and (vm.seed or not vm.powered_on)
-    note = world.reader(host).small_file(making.datastore, f"{target}/{NOTE}") if making and fresh else None
+    note = world.reader(host).small_file(making.datastore, f"{making.vm}/{NOTE}") if making and fresh else None
     growing = making and not vm.powered_on and grows(lab.vm(target), vm)
-    sitters = sitters_at(world, host, making.datastore, target, (host, vm.path)) if making and growing else None
+    sitters = sitters_at(world, host, making.datastore, making.vm, (host, vm.path)) if making and growing else None
     own = world.host(host)
     return VmState(host, vm, own.in_maintenance, note, sitters, allowed=Allowed.at(own))
 
@@ -91,8 +95,8 @@ def _look_around(world: World, lab: Lab, target: str) -> VmState:
         own.in_maintenance,
         folder=_look_for_files(world, host, making, wanted) if own.directory_of(making.datastore) else None,
         silent=silent,
-        unread=tuple(f"{vm.name} on {name}" for name, look in looks.items() for vm in look.vms if vm.may_be(target)),
-        namesake=next((vm.path for vm in own.vms if vm.name == target and vm.readable), None),
+        unread=tuple(f"{vm.name} on {name}" for name, look in looks.items() for vm in look.vms if vm.may_be(making.vm)),
+        namesake=next((vm.path for vm in own.vms if vm.name == making.vm and vm.readable), None),
         answer=world.lan.somebody_at(str(lab.vm(target).address)) if silent and wanted == "on" else None,
         allowed=Allowed.at(own),
     )

@@ -93,7 +93,8 @@ def test_a_vm_that_its_owner_moved_is_ours_again_by_what_the_refusal_said(at: Ho
         option = vim.option.OptionValue(key="homelab.id", value=value)
         at.run(session.managed(vim.VirtualMachine, moved.moid).ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[option])))
     at.host().vms.extend_disk("[nas] attic/cp1.vmdk", 1 << 30)
-    assert [c["sentence"] for c in plan_document(at.plan())["changes"]] == ["switch the VM cp1 on"]
+    changes = [change["sentence"] for change in plan_document(at.plan())["changes"]]
+    assert changes == ["have brix3 start cp1 after a power cut", "switch the VM cp1 on"]
 
 
 def test_a_vm_that_is_registered_on_two_hosts_is_named_and_left(at: HostsOnNas) -> None:
@@ -109,8 +110,8 @@ def test_a_vm_that_was_moved_to_another_host_is_still_ours(at: HostsOnNas) -> No
     vm = off(at)
     at.host().vms.unregister(vm)
     at.register("[nas] cp1/cp1.vmx", on="brix4")
-    [change] = plan_document(at.plan())["changes"]
-    assert change["sentence"] == "switch the VM cp1 on"
+    changes = [change["sentence"] for change in plan_document(at.plan())["changes"]]
+    assert changes == ["have brix4 start cp1 after a power cut", "switch the VM cp1 on"]
     assert at.bring().plan.empty
     assert ours(at, "brix4").powered_on
     assert at.plan(lab=placed_on(at.lab, "brix3")).empty

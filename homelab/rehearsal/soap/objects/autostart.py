@@ -86,14 +86,13 @@ def _wrong(name: str) -> InvalidArgument:
 
 def config(host: Host) -> Any:
     """HostAutoStartManager.config, and HostSystem.config.autoStart."""
-    settings = host.settings
-    kind = vim.host.AutoStartManager
+    kind, own = vim.host.AutoStartManager, host.start_order.defaults
     defaults = kind.SystemDefaults(
-        enabled=settings.autostart_defaults.enabled,
-        startDelay=settings.autostart_defaults.start_delay,
-        stopDelay=settings.autostart_defaults.stop_delay,
-        waitForHeartbeat=settings.autostart_defaults.heartbeat,
-        stopAction=settings.autostart_defaults.stop_action,
+        enabled=own.enabled,
+        startDelay=own.start_delay,
+        stopDelay=own.stop_delay,
+        waitForHeartbeat=own.heartbeat,
+        stopAction=own.stop_action,
     )
     rows = [
         kind.AutoPowerInfo(
@@ -105,7 +104,6 @@ def config(host: Host) -> Any:
             stopDelay=item.stop_delay,
             stopAction=item.stop_action,
         )
-        for moid, item in settings.autostart.items()
-        if moid in host.registered_vms
+        for moid, item in host.start_order.entries.items()
     ]
     return kind.Config(defaults=defaults, powerInfo=rows)
