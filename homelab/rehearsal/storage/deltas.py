@@ -70,13 +70,6 @@ def child_descriptor(path: Path, parent: Path, capacity: int) -> str:
     return "\n".join(lines)
 
 
-def moved_descriptor(path: Path, target: Path, data: str) -> str:
-    """The text of a disk's descriptor once it lies elsewhere; `data` is the new name of its data."""
-    text, parent = re.sub(r'(?m)^(RW .*)"[^"]*"$', rf'\1"{data}"', path.read_text()), parent_of(path)
-    hint = os.path.relpath(parent, target.parent) if parent else ""
-    return re.sub(r"(?m)^parentFileNameHint=.*$", f'parentFileNameHint="{hint}"', text)
-
-
 def layers_of(path: Path) -> list[Path]:
     """The folders with what was written below a disk's own writes, the topmost first."""
     found = []

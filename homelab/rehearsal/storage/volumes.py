@@ -24,7 +24,7 @@ from homelab.rehearsal.state.refusals import (
     InvalidDatastorePath,
     NoDiskSpace,
 )
-from homelab.rehearsal.storage.deltas import ancestors, child_descriptor, delta_of, layers_of, moved_descriptor, parent_of
+from homelab.rehearsal.storage.deltas import ancestors, child_descriptor, delta_of, layers_of, parent_of
 from homelab.rehearsal.storage.disk_files import (
     SECTOR,
     copy_folder,
@@ -216,29 +216,6 @@ class Volumes:
                 writes_of(target).mkdir(exist_ok=True)
                 copy_folder(layer, writes_of(target) / name)
         target.write_text(descriptor(target.stem, flat_of(target).stat().st_size, thin=thin))
-
-    def move_disk(self, source: Path, target: Path, *, force: bool, label: str, target_label: str) -> None:
-        """Rename descriptor, data and the guest's writes; the descriptor names its data anew."""
-        self._must_exist(source, label=label)
-        data = delta_of if parent_of(source) else flat_of
-        self._must_exist(data(source), label=label)
-        self.check_unlocked(source, label=label)
-        self.check_writable(target, label=target_label)
-        if not target.parent.is_dir():
-            raise FileNotFound(f"File {target_label} was not found", file=target_label)
-        if target.exists():
-            if not force:
-                raise FileAlreadyExists(
-                    f"Cannot complete the operation because the file or folder {target_label} already exists",
-                    file=target_label,
-                )
-            self.delete_disk(target, label=target_label)
-        text = moved_descriptor(source, target, data(target).name)
-        data(source).rename(data(target))
-        if writes_of(source).exists():
-            writes_of(source).rename(writes_of(target))
-        target.write_text(text)
-        source.unlink()
 
     def extend_disk(self, path: Path, capacity: int, *, label: str) -> None:
         """Grow a disk; InvalidArgument when it would shrink."""

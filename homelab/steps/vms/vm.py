@@ -9,7 +9,8 @@ from homelab.formats.guest.cloud_init import first_boot
 from homelab.lab import Lab
 from homelab.ports.vsphere.vms import vmx_path
 from homelab.ports.world import World
-from homelab.steps.vms.allowed import check_cpus
+from homelab.steps.vms.allowed import check_cpus, check_linked
+from homelab.steps.vms.bases import base_path
 from homelab.steps.vms.image_paths import image_datastore, image_path
 from homelab.steps.vms.placement import placement
 from homelab.steps.vms.vm_again import check_again
@@ -161,15 +162,17 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
             advice="Give one of the two another name",
         )
     check_cpus(vm, host, observed.allowed)
+    check_linked(vm, host, observed.allowed)
     left = leftovers(making, observed.folder)
     if making.vmx in left and observed.silent:
         waits_for = f"{' and '.join(observed.silent)} can be asked: one of them may have registered {making.vmx}"
         return [Blocked(target, waits_for)]
+    image = base_path(image_path(lab), vm.disk_gib) if making.linked else image_path(lab)
     create = CreateVm(
         target,
         host=host,
         making=making,
-        image=f"[{image_datastore(lab, making.datastore)}] {image_path(lab)}",
+        image=f"[{image_datastore(lab, making.datastore)}] {image}",
         image_sha256=lab.image.sha256,
         hardware=Hardware(vm.cpus, vm.memory_mib, vm.disk_gib, vm.network, mac_of(lab, vm)),
         boot=first_boot(lab, vm, mac_of(lab, vm)),

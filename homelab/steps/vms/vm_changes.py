@@ -22,7 +22,8 @@ class Hardware:
 class CreateVm(Change):
     """Create one VM on one host from the image.
 
-    `image` is the datastore path of the image's descriptor, `image_sha256` its content. `boot` is what the seed says;
+    `image` is the datastore path of the disk that its own is copied from, or that a linked one's sits on;
+    `image_sha256` is the content of the image. `boot` is what the seed says;
     with no authorized keys in it, it gets the key of our own. `leftovers` are files of a half-made VM, which go first.
     """
 
@@ -45,8 +46,8 @@ class CreateVm(Change):
     @property
     def _sentence(self) -> str:
         first = f"remove the half-made VM {self.target} and " if self.leftovers else ""
-        made = f"create the VM {self.target} on {self.host}, its disk a thin copy of the image on "
-        return f"{first}{made}{self.making.datastore}"
+        disk = f"linked to a base of {self.hardware.disk_gib} GiB" if self.making.linked else "a thin copy of the image"
+        return f"{first}create the VM {self.target} on {self.host}, its disk {disk} on {self.making.datastore}"
 
 
 @dataclass(frozen=True)

@@ -21,4 +21,5 @@ def mac_of(lab: Lab, vm: Vm) -> str:
 def making_of(lab: Lab, vm: Vm) -> Making:
     """How the lab makes a VM: always with the same instance UUID."""
     datastore = lab.datastore_of(vm)
-    return Making(lab.name, vm.name, str(uuid.uuid5(INSTANCES, f"{lab.name}/{vm.name}")), datastore)
+    instance = str(uuid.uuid5(INSTANCES, f"{lab.name}/{vm.name}"))
+    return Making(lab.name, vm.name, instance, datastore, linked=vm.clone == "linked")

@@ -168,28 +168,3 @@ def test_a_linked_vm_is_registered_with_its_parent(soap: SoapHost) -> None:
     linked(soap, "cp1").UnregisterVM()
     vm = soap.result(soap.folder.RegisterVM_Task("[NAS] cp1/cp1.vmx", None, False, soap.pool))
     assert disk_of(vm).backing.parent.fileName == GOLDEN
-
-
-def test_a_disk_is_moved_with_its_data_and_what_guests_wrote(soap: SoapHost) -> None:
-    manager, moved = soap.content.virtualDiskManager, "[NAS] golden/base.vmdk"
-    wrote(soap, "golden/golden.vmdk", "file", "golden")
-    soap.result(manager.MoveVirtualDisk_Task(GOLDEN, soap.datacenter, moved, soap.datacenter, False))
-    names = {path.name for path in soap.file("golden").iterdir()}
-    assert names == {"base.vmdk", "base-flat.vmdk", "base.vmdk.d"}
-    assert 'RW 16384 VMFS "base-flat.vmdk"' in soap.file("golden/base.vmdk").read_text()
-    soap.result(linked(soap, "cp1", moved).PowerOnVM_Task())
-    assert (soap.machines.specs[0].layers[0] / "file").read_text() == "golden"
-    with pytest.raises(vim.fault.FileNotFound):
-        soap.result(manager.MoveVirtualDisk_Task(GOLDEN, soap.datacenter, moved, soap.datacenter, False))
-    soap.host.datastores.volumes.create_disk(soap.file("golden/golden.vmdk"), 8 * MIB, label=GOLDEN)
-    with pytest.raises(vim.fault.FileAlreadyExists):
-        soap.result(manager.MoveVirtualDisk_Task(GOLDEN, soap.datacenter, moved, soap.datacenter, False))
-
-
-def test_a_child_that_is_moved_still_finds_its_parent(soap: SoapHost) -> None:
-    detach(soap, linked(soap, "cp1"))
-    manager, moved = soap.content.virtualDiskManager, "[NAS] golden/child.vmdk"
-    soap.result(manager.MoveVirtualDisk_Task("[NAS] cp1/cp1.vmdk", soap.datacenter, moved, soap.datacenter, False))
-    assert soap.file("golden/child-delta.vmdk").exists()
-    vm = soap.make_vm("cp2", controller(), disk(path=moved, create=False))
-    assert disk_of(vm).backing.parent.fileName == GOLDEN

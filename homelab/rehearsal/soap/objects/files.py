@@ -169,21 +169,6 @@ class VirtualDiskManager(Managed):
         disk_changes.move_disk(datastores.volumes, *places, force=bool(force), label=sourceName, target_label=destName)
 
     @writes
-    def MoveVirtualDisk_Task(
-        self,
-        sourceName: str,
-        sourceDatacenter: Any,
-        destName: str,
-        destDatacenter: Any,
-        force: bool | None,
-        profile: Any = None,
-    ) -> None:
-        """Give a disk another place or name."""
-        datastores = self._host.datastores
-        source, target = datastores.path_of(sourceName), datastores.path_of(destName)
-        datastores.volumes.move_disk(source, target, force=bool(force), label=sourceName, target_label=destName)
-
-    @writes
     def ExtendVirtualDisk_Task(self, name: str, datacenter: Any, newCapacityKb: int, eagerZero: bool | None) -> None:
         """Grow a disk."""
         if eagerZero:
