@@ -1,12 +1,11 @@
 """Looking for bases, and making one: a copy of the image under another name, grown, and named once it is whole."""
 
 from homelab.errors import HomelabError
-from homelab.formats.disk.vmdk import extents
+from homelab.formats.disk.vmdk import GIB, capacity
 from homelab.lab import Lab
 from homelab.ports.vm_writer import VmWriter
 from homelab.ports.world import World
 from homelab.steps.vms.bases import (
-    GIB,
     BasesLook,
     MakeBase,
     base_path,
@@ -32,7 +31,7 @@ def look_at_bases(world: World, lab: Lab, via: str, *, whole: bool) -> BasesLook
     datastore, path = lab.nfs[0].datastore, image_path(lab)
     lacking = not all(is_whole(base_path(path, size), look.files) for size in wanted)
     text = world.reader(via).small_file(datastore, path) if whole and lacking else None
-    return BasesLook(look.files, wanted, _capacity(text))
+    return BasesLook(look.files, wanted, capacity(text))
 
 
 def look_at_all_bases(world: World, lab: Lab, via: str) -> BasesLook:
@@ -49,15 +48,11 @@ def _exists(world: World, name: str) -> bool:
         return True
 
 
-def _capacity(text: bytes | None) -> int:
-    return sum(extents((text or b"").decode(errors="replace")).values())
-
-
 def make_base(world: World, change: MakeBase) -> None:
     """Remove what an interrupted run left, copy, grow, and give it its name."""
     part, whole = (f"[{change.datastore}] {path}" for path in (part_path(change.path), change.path))
     with world.copying(change.via, change.datastore), world.vm_writer(change.via) as writer:
-        size = _capacity(writer.small_file(change.datastore, change.image))
+        size = capacity(writer.small_file(change.datastore, change.image))
         check_size(change.size_gib, change.vms, size)
         if _is_made(world, writer, change):
             return

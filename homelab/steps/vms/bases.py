@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 from homelab.engine.step import Change, Words
 from homelab.errors import Refused
+from homelab.formats.disk.vmdk import GIB
 from homelab.lab import Lab
 from homelab.steps.vms.image_paths import images_of
-
-GIB = 1 << 30
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,14 @@ def writes(at: HostsOnNas) -> list[str]:
     return [line["what"] for line in map(json.loads, lines) if line.get("writes") and line.get("kind") == "soap"]
 
 
+def enlarge_image(at: HostsOnNas, size: int) -> None:
+    """The image's disk grows, as a larger image has it."""
+    image = at.nas / IMAGES / f"{at.lab.image.sha256}.vmdk"
+    image.write_text(re.sub(r"(?m)^RW \d+ ", f"RW {size // 512} ", image.read_text()))
+    with image.with_name(f"{image.stem}-flat.vmdk").open("r+b") as data:
+        data.truncate(size)
+
+
 def vms(at: HostsOnNas) -> dict[str, Vm]:
     return {vm.name: vm for vm in at.host().registered_vms.values()}
 
@@ -188,9 +196,7 @@ def test_a_half_made_linked_vm_goes_by_its_note(at: HostsOnNas) -> None:
 
 
 def test_an_image_that_is_larger_than_the_disks_is_refused_before_anything_is_copied(at: HostsOnNas) -> None:
-    [image] = [path for path in (at.nas / IMAGES).iterdir() if not path.name.endswith("-flat.vmdk")]
-    text = image.read_text()
-    image.write_text(re.sub(r"(?m)^RW \d+ ", f"RW {5 * GIB // 512 + 8} ", text))
+    enlarge_image(at, 5 * GIB + 4096)
     before = tree(at.nas)
     [failed] = at.bring("image").said("failed", "image")
     assert "a disk of 1 GiB cannot be made of an image of 5 GiB" in failed["what"]
@@ -204,4 +210,4 @@ def test_a_linked_vm_that_exists_needs_no_base_and_its_size_is_only_remarked_on(
     assert plan.empty
     said = [said for remarks in plan.remarks.values() for said in remarks]
     assert len(said) == 2
-    assert "disk is 1 GiB, wanted is 7 GiB: a disk that sits on another one never grows; homelab vm rebuild" in said[0]
+    assert "disk is 1 GiB, wanted is 7 GiB: a linked disk never grows; homelab vm rebuild" in said[0]
