@@ -12,7 +12,7 @@ from homelab.ports.world import World
 from homelab.steps.vms.allowed import check_cpus, check_linked
 from homelab.steps.vms.bases import base_path
 from homelab.steps.vms.image_paths import image_datastore, image_path
-from homelab.steps.vms.placement import placement
+from homelab.steps.vms.placement import place_of, placement, places
 from homelab.steps.vms.vm_again import check_again
 from homelab.steps.vms.vm_changes import CreateVm, DestroyVm, Hardware, PowerOnVm, ReconfigureVm, RemoveNote, ShutDownVm
 from homelab.steps.vms.vm_create import create
@@ -46,7 +46,7 @@ class VmStep(Step[VmState, Changes]):
         return [vm.name for vm in lab.vms if vm.managed] if lab.esxi else []
 
     def after(self, lab: Lab, target: str) -> Sequence[Node]:
-        """Its own host is ready, and the image is there; nothing, for a VM that is to go."""
+        """Its own host, by the inventory alone, is ready, and the image is there; nothing, for a VM that is to go."""
         if lab.vm(target).wanted == "absent":
             return []
         host = placement(lab)[target]
@@ -73,7 +73,7 @@ class VmStep(Step[VmState, Changes]):
         if lab.vm(target).wanted != "on":
             return _check_made_again(lab, target, observed, _plan_end(lab, target, observed))
         if observed.resting and not (observed.vm and observed.vm.powered_on):
-            host = observed.host or placement(lab)[target]
+            host = observed.host or places(lab, observed.rooms)[target].host
             raise Refused(
                 f"{host} is in maintenance mode, so {target} cannot run there",
                 where=target,
@@ -131,7 +131,7 @@ def _plan_end(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         return destroyed(vm, observed.host, observed.vm, made(lab, observed.vm, target), observed.folder)
     if doubt := in_doubt(vm, observed.silent, observed.unread):
         return doubt
-    host = placement(lab)[target]
+    host = places(lab, observed.rooms)[target].host
     if vm.wanted == "off":
         return []
     if observed.namesake:
@@ -151,10 +151,12 @@ def _check_made_again(
 
 def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Changes]]:
     """Create a VM, once it is sure that no host has it: two control planes with one address are worse than none."""
-    vm, host = lab.vm(target), placement(lab)[target]
+    vm = lab.vm(target)
     making = replace(making_of(lab, vm), writes_vmx=not observed.allowed.api_writes)
     if doubt := _doubt(lab, target, making, observed):
         return [Blocked(target, doubt)]
+    place = place_of(lab, target, observed.rooms)
+    host = place.host
     if observed.namesake:
         raise Refused(
             f"{host} has another VM of the name {target} already, which is not of this lab: {observed.namesake}",
@@ -171,6 +173,7 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
     create = CreateVm(
         target,
         host=host,
+        why=place.why,
         making=making,
         image=f"[{image_datastore(lab, making.datastore)}] {image}",
         image_sha256=lab.image.sha256,

@@ -23,8 +23,8 @@ class CreateVm(Change):
     """Create one VM on one host from the image.
 
     `image` is the datastore path of the disk that its own is copied from, or that a linked one's sits on;
-    `image_sha256` is the content of the image. `boot` is what the seed says;
-    with no authorized keys in it, it gets the key of our own. `leftovers` are files of a half-made VM, which go first.
+    `image_sha256` is the content of the image. `boot` is what the seed says; with no authorized keys in it, it gets the
+    key of our own. `leftovers` are files of a half-made VM, which go first. `why` says what put it on its host.
     """
 
     host: str
@@ -34,11 +34,12 @@ class CreateVm(Change):
     hardware: Hardware
     boot: FirstBoot
     leftovers: tuple[str, ...] = ()
+    why: str = ""
 
     def _words(self) -> Words:
         return Words(
             sentence=self._sentence,
-            reason=f"no host has a VM {self.target} of this lab",
+            reason=f"no host has a VM {self.target} of this lab; on {self.host}: {self.why}",
             undo=f"homelab vm destroy {self.target}",
             before=f"half-made by an earlier run: {', '.join(self.leftovers)}" if self.leftovers else "absent",
         )
