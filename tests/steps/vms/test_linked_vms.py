@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from homelab.engine.step import Change
+from homelab.engine.step import Blocked, Change
 from homelab.lab import Lab
 from homelab.rehearsal.state.vm import Vm
 from homelab.steps.vms.bases import MakeBase
@@ -83,6 +83,18 @@ def test_linked_vms_share_a_base_of_their_size_and_none_is_copied(at: HostsOnNas
         assert (disk.path, disk.parents, disk.capacity) == (f"[nas] {name}/{name}.vmdk", (f"[nas] {base(at)}",), GIB)
         files = sorted(path.name for path in (at.nas / name).iterdir() if path.is_file())
         assert files == [f"{name}-delta.vmdk", f"{name}.vmdk", f"{name}.vmx", "seed.iso"]
+
+
+def test_a_linked_vm_on_a_base_that_is_there_is_one_call_and_its_switch(at: HostsOnNas) -> None:
+    made(at, at.lab.model_copy(update={"control_plane": at.lab.control_plane[:1]}))
+    before = Counter(writes(at))
+    made(at)
+    assert Counter(writes(at)) - before == {
+        "MakeDirectory": 1,
+        "CreateVM_Task": 1,
+        "DeleteDatastoreFile_Task": 1,  # the note
+        "PowerOnVM_Task": 1,
+    }
 
 
 def test_another_size_is_another_base(at: HostsOnNas) -> None:
@@ -159,6 +171,18 @@ def test_a_base_that_somebody_sits_on_stays_with_its_image(at: HostsOnNas) -> No
     before = tree(at.nas / IMAGES)
     [failed] = at.bring("vm", "image", lab=at.lab.wanting("absent", ["cp1", "cp2"])).said("failed", "image")
     assert "theirs on brix4" in failed["what"]
+    assert tree(at.nas / IMAGES) == before
+
+
+def test_while_a_host_is_silent_no_base_goes(at: HostsOnNas) -> None:
+    made(at)
+    lab = at.lab.wanting("absent", ["cp1", "cp2"])
+    assert not at.bring(lab=lab).counts.failed
+    before = tree(at.nas / IMAGES)
+    at.served_hosts["brix4"].stop()
+    [(_, item)] = at.plan("image", lab=lab).of(Blocked)
+    assert "brix4 can be asked" in item.until
+    assert at.bring("image", lab=lab).counts.blocked == 1
     assert tree(at.nas / IMAGES) == before
 
 
