@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from homelab.checks.check import Answer, Check
+from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.files.home import cache_folder
 from homelab.ports.media.download import offered
@@ -18,12 +19,11 @@ from homelab.steps.hosts.driver_guards import remarks
 from homelab.steps.hosts.first_boot import CLOCK_SECONDS, clock_words
 from homelab.steps.hosts.nic_drivers import fixable, in_doubt, lost_at_boot, names, needs_fix
 from homelab.steps.vms.allowed import Allowed
-from homelab.steps.vms.placement import placement
+from homelab.steps.vms.placement import ESXI_MIB, Rooms, place_of, places, reserved_mib, rooms_of
 
 GIB = 1 << 30
-# The image as it is fetched and as it is laid out, sparse; ESXi's own share of a host's memory.
+# The image as it is fetched and as it is laid out, sparse.
 CACHE_BYTES = 5 * GIB
-ESXI_BYTES = 2 * GIB
 LAPTOP, DOCTOR = "laptop", "doctor"
 
 OfHost = Callable[[World, Lab, str, HostLook], Answer]
@@ -38,7 +38,7 @@ def preflight(lab: Lab) -> list[Check]:
         checks.append(_sticks())
     checks += [_nas(lab)] if lab.nfs else []
     if any(vm.managed for vm in lab.vms):
-        checks.append(_image(lab))
+        checks += [_image(lab), _places(lab)]
         checks += [_address(vm.name, str(vm.address), (vm.name,)) for vm in lab.vms if vm.managed]
     if lab.load_balancers:
         checks.append(_address("api", str(lab.api.vip), tuple(vm.name for vm in lab.load_balancers)))
@@ -131,17 +131,19 @@ def _writable(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
 
 def _cpus(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
     """Whether the licence allows every VM its CPUs; they would be made, and never come on."""
-    allowed, placed = Allowed.at(look), placement(lab)
-    wrong = [allowed.too_many(vm) for vm in lab.vms if vm.managed and placed.get(vm.name) == name]
+    allowed, placed = Allowed.at(look), places(lab, rooms_of(lab, world.reachable_hosts(first=True)))
+    wrong = [allowed.too_many(vm) for vm in lab.vms if vm.managed and placed[vm.name].host == name]
     limit = "no limit" if allowed.cpus is None else f"{allowed.cpus} a VM"
     return Answer(not any(wrong), "; ".join(filter(None, wrong)) or limit)
 
 
 def _memory(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
-    placed = placement(lab)
-    wanted = sum(vm.memory_mib for vm in lab.vms if vm.managed and placed.get(vm.name) == name) << 20
+    rooms = rooms_of(lab, world.reachable_hosts(first=True))
+    wanted = reserved_mib(lab, rooms, name) << 20
+    others = look.memory - (ESXI_MIB << 20) - (rooms[name].memory_mib << 20) if name in rooms else 0
     text = f"{wanted / GIB:.1f} GiB of {look.memory / GIB:.1f} GiB"
-    return Answer(wanted + ESXI_BYTES <= look.memory, text)
+    more = f", and {others / GIB:.1f} GiB for VMs of others that are on" if others else ""
+    return Answer(wanted + others + (ESXI_MIB << 20) <= look.memory, text + more)
 
 
 def _backup(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
@@ -187,6 +189,24 @@ def _image(lab: Lab) -> Check:
 
     advice = "Correct image_source in the inventory"
     return _check("the image of the VMs can be had", LAPTOP, advice, probe)
+
+
+def _places(lab: Lab) -> Check:
+    def probe(world: World) -> Answer:
+        rooms = rooms_of(lab, world.reachable_hosts(first=True))
+        problems = [what for vm in lab.vms if vm.managed for what in _problem(lab, vm.name, rooms)]
+        return Answer(not problems, "; ".join(dict.fromkeys(problems)) or "each has one")
+
+    advice = "Give the VMs less (vm_memory_mib, vm_cpus), or add a host"
+    return _check("every VM has a host with room for it", "esxi", advice, probe)
+
+
+def _problem(lab: Lab, name: str, rooms: Rooms) -> list[str]:
+    try:
+        place_of(lab, name, rooms)
+    except Refused as error:
+        return [error.what]
+    return []
 
 
 def _address(name: str, address: str, owners: tuple[str, ...]) -> Check:

@@ -48,7 +48,7 @@ def _cells(image: StoredImage) -> tuple[str, ...]:
     current = "this one" if image.current else "another"
     told = image.sitters.users or ((f"unknown until {image.sitters.doubt}",) if image.sitters.doubt else ())
     return (
-        image.sha256[:DIGITS],
+        image.sha256[:DIGITS] + image.name.removeprefix(image.sha256),
         image.datastore,
         size,
         current,

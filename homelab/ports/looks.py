@@ -30,6 +30,7 @@ class Looks(Generic[T]):
     def __init__(self, ask: Callable[[str], T]) -> None:
         self._ask = ask
         self._answers: dict[str, T | HomelabError] = {}
+        self._first: dict[str, T] = {}
         self._asked: dict[str, float] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
@@ -40,13 +41,14 @@ class Looks(Generic[T]):
             if self._is_due(name):
                 self._asked[name] = time.monotonic()
                 try:
-                    self._answers[name] = self._ask(name)
+                    self._answers[name] = answer = self._ask(name)
+                    self._first.setdefault(name, answer)
                 except HomelabError as error:
                     self._answers[name] = error
-            answer = self._answers[name]
-        if isinstance(answer, HomelabError):
-            raise answer
-        return answer
+            found = self._answers[name]
+        if isinstance(found, HomelabError):
+            raise found
+        return found
 
     def answered(self, names: Sequence[str]) -> dict[str, T]:
         """The answers for those names that have one; what is not known yet is asked for all at once."""
@@ -55,6 +57,11 @@ class Looks(Generic[T]):
             with ThreadPoolExecutor(len(due)) as pool:
                 list(pool.map(lambda one: one[0].run(self._try, one[1]), [(copy_context(), name) for name in due]))
         return {name: answer for name in names for answer in self._try(name)}
+
+    def first(self, names: Sequence[str]) -> dict[str, T]:
+        """The very first answers for those names that ever had one, whatever has become of it since."""
+        self.answered(names)
+        return {name: self._first[name] for name in names if name in self._first}
 
     def _try(self, name: str) -> list[T]:
         """The answer, or nothing."""

@@ -62,6 +62,9 @@ class VmWriter(Protocol):
     def copy_disk(self, source: str, target: str, *, seconds: float, progress: Progress) -> None:
         """A thin copy of a disk; both are datastore paths. HostFault when the target is there already."""
 
+    def move_disk(self, source: str, target: str, *, seconds: float, progress: Progress) -> None:
+        """Give a disk another name; both are datastore paths. HostFault when the target is there already."""
+
     def extend_disk(self, path: str, size_gib: int, *, seconds: float, progress: Progress) -> None:
         """Grow a disk to so many GiB without zeroing."""
 
@@ -71,7 +74,10 @@ class VmWriter(Protocol):
     # -- VMs, by the datastore path of their .vmx
 
     def create_vm(self, spec: VmSpec, *, seconds: float, progress: Progress) -> None:
-        """Create a VM around a disk that exists. HostFault or Refused when its .vmx is there already."""
+        """Create a VM around a disk that exists, or with a child of one. HostFault or Refused when its .vmx is there.
+
+        Raises Refused for a child where the API only reads: the shell makes none.
+        """
 
     def register(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
         """Take one that lies on a datastore into the inventory."""

@@ -88,9 +88,10 @@ class World:
         with open_session(_at(self._known.host(name), address), self.files, self.note) as session:
             return look(session)
 
-    def reachable_hosts(self) -> dict[str, HostLook]:
-        """The looks of all hosts that answer."""
-        return self._hosts.answered([host.name for host in self._known.esxi])
+    def reachable_hosts(self, *, first: bool = False) -> dict[str, HostLook]:
+        """The looks of all hosts that answer; or, as they were `first` seen, of all that ever did."""
+        names = [host.name for host in self._known.esxi]
+        return self._hosts.first(names) if first else self._hosts.answered(names)
 
     @property
     def silent_hosts(self) -> tuple[str, ...]:

@@ -45,5 +45,6 @@ def test_doctor_tells_every_mistake_at_once_with_what_to_do(host_lab: Lab) -> No
     assert checks["the clock of brix1 is right"]["answer"] == "3600 s ahead compared with this machine's"
     assert "login of root was refused" in str(checks["brix2 answers and takes the password"]["answer"])
     assert not checks["the memory of brix3 suffices for its VMs"]["ok"]
+    assert "cp3 wants 39.06 GiB of memory" in str(checks["every VM has a host with room for it"]["answer"])
     assert "does not answer" in str(checks["nas exports /volume1/homelab"]["answer"])
     assert all(check["advice"] for check in checks.values() if not check["ok"])

@@ -64,6 +64,11 @@ def extents(text: str) -> dict[str, int]:
     return {name: int(sectors) * SECTOR for sectors, name in EXTENT.findall(text)}
 
 
+def capacity(text: bytes | None) -> int:
+    """The size in bytes of the disk that a descriptor tells of; 0 where it tells nothing."""
+    return sum(extents((text or b"").decode(errors="replace")).values())
+
+
 def geometry(sectors: int) -> tuple[int, int, int]:
     """Return cylinders, heads and sectors a track as ESXi counts them: 64 x 32 below 1 GiB, else 255 x 63."""
     heads, track = (64, 32) if sectors * SECTOR < GIB else (255, 63)

@@ -18,6 +18,11 @@ def clone_disk(source: str, target: str) -> list[str]:
     return ["vmkfstools", "-i", volume_path(source), volume_path(target), "-d", "thin"]
 
 
+def rename_disk(source: str, target: str) -> list[str]:
+    """Give a disk another name, descriptor and data; vmkfstools refuses one that is there."""
+    return ["vmkfstools", "-E", volume_path(source), volume_path(target)]
+
+
 def extend_disk(path: str, size_gib: int) -> list[str]:
     """Grow a disk, without zeroing."""
     return ["vmkfstools", "-X", f"{size_gib}G", volume_path(path)]

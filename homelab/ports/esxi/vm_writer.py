@@ -115,6 +115,10 @@ class ShellVmWriter:
         """`vmkfstools -i`."""
         self._typed.must(commands.clone_disk(source, target), seconds, progress)
 
+    def move_disk(self, source: str, target: str, *, seconds: float, progress: Progress) -> None:
+        """`vmkfstools -E`."""
+        self._typed.must(commands.rename_disk(source, target), seconds, progress)
+
     def extend_disk(self, path: str, size_gib: int, *, seconds: float, progress: Progress) -> None:
         """`vmkfstools -X`."""
         self._typed.must(commands.extend_disk(path, size_gib), seconds, progress)
@@ -127,6 +131,12 @@ class ShellVmWriter:
 
     def create_vm(self, spec: VmSpec, *, seconds: float, progress: Progress) -> None:
         """A .vmx by SFTP, never over one that is there, and `solo/registervm`."""
+        if spec.parent:
+            raise Refused(
+                f"the disk of {spec.name} cannot be linked: the shell has no command for it, and the API only reads",
+                where=self.where,
+                advice="Write vm_clone: thin for it, or assign another licence",
+            )
         # The API checks this itself; registering a VM does not.
         if spec.network not in vms.networks(self.session):
             raise HostFault(

@@ -150,9 +150,9 @@ class HostLook:
     """What one look at an ESXi host tells.
 
     `clock_error` is how far its clock is ahead of ours, in seconds; `options` are its advanced settings; `cache_mib` is
-    DATASTORE's directory -> host cache; `api_writes` is False under the free licence and after the evaluation;
-    `most_cpus` is how many CPUs the licence allows a VM, None where it does not say; `autostart` is None where the host
-    does not tell it.
+    DATASTORE's directory -> host cache; `cpus` are its logical ones; `api_writes` is False under the free licence and
+    after the evaluation; `most_cpus` is how many CPUs the licence allows a VM, None where it does not say; `autostart`
+    is None where the host does not tell it.
     """
 
     version: str
@@ -172,6 +172,7 @@ class HostLook:
     ntp_servers: tuple[str, ...] = ()
     cache_mib: Mapping[str, int] = field(default_factory=dict)
     memory: int = 0
+    cpus: int = 0
     clock_error: float = 0.0
     licence: str = ""
     api_writes: bool = True

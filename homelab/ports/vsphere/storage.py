@@ -276,6 +276,13 @@ def copy_disk(session: Session, source: str, target: str, *, seconds: float, pro
     wait_for(session, task, f"copying the disk {source} to {target}", seconds=seconds, progress=progress)
 
 
+def move_disk(session: Session, source: str, target: str, *, seconds: float, progress: Progress) -> None:
+    """Give a disk another name; both are datastore paths of descriptors. HostFault when the target is there already."""
+    datacenter = _datacenter(session)
+    task = session.content.virtualDiskManager.MoveVirtualDisk_Task(source, datacenter, target, datacenter, False)
+    wait_for(session, task, f"naming the disk {source} {target}", seconds=seconds, progress=progress)
+
+
 def extend_disk(session: Session, path: str, size_gib: int, *, seconds: float, progress: Progress) -> None:
     """Grow a disk to `size_gib` GiB without zeroing."""
     task = session.content.virtualDiskManager.ExtendVirtualDisk_Task(

@@ -69,6 +69,10 @@ class ApiVmWriter:
         """CopyVirtualDisk_Task."""
         storage.copy_disk(self.session, source, target, seconds=seconds, progress=progress)
 
+    def move_disk(self, source: str, target: str, *, seconds: float, progress: Progress) -> None:
+        """MoveVirtualDisk_Task."""
+        storage.move_disk(self.session, source, target, seconds=seconds, progress=progress)
+
     def extend_disk(self, path: str, size_gib: int, *, seconds: float, progress: Progress) -> None:
         """ExtendVirtualDisk_Task."""
         storage.extend_disk(self.session, path, size_gib, seconds=seconds, progress=progress)

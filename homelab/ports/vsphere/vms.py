@@ -18,7 +18,10 @@ CDROM_CONTROLLER = 200
 
 @dataclass(frozen=True)
 class VmSpec:
-    """What a VM is made of. `disk` and `seed` are datastore paths; `mac` is unset when ESXi may choose."""
+    """What a VM is made of. `disk` and `seed` are datastore paths; `mac` is unset when ESXi may choose.
+
+    The disk is there already, unless it is to be made as a child of `parent`, as large as that.
+    """
 
     name: str
     datastore: str
@@ -30,6 +33,7 @@ class VmSpec:
     mac: str | None
     marks: Mapping[str, str]
     instance_uuid: str | None = None
+    parent: str | None = None
 
     @property
     def path(self) -> str:
@@ -43,7 +47,7 @@ def vmx_path(datastore: str, name: str) -> str:
 
 
 def create_vm(session: Session, spec: VmSpec, *, seconds: float, progress: Progress) -> Any:
-    """Create a VM around a disk that exists; its managed object."""
+    """Create a VM around a disk that exists, or with a child of one; its managed object."""
     config = vim.vm.ConfigSpec(
         name=spec.name,
         numCPUs=spec.cpus,
@@ -53,7 +57,7 @@ def create_vm(session: Session, spec: VmSpec, *, seconds: float, progress: Progr
         instanceUuid=spec.instance_uuid,
         files=vim.vm.FileInfo(vmPathName=spec.path),
         extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in spec.marks.items()],
-        deviceChange=[_add(device) for device in _devices(spec)],
+        deviceChange=[_add(device, create=bool(spec.parent)) for device in _devices(spec)],
     )
     folder = session.managed(vim.Folder, "ha-folder-vm")
     pool = session.managed(vim.ResourcePool, "ha-root-pool")
@@ -61,12 +65,14 @@ def create_vm(session: Session, spec: VmSpec, *, seconds: float, progress: Progr
     return wait_for(session, task, f"creating the VM {spec.name}", seconds=seconds, progress=progress)
 
 
-def _add(device: Any) -> Any:
-    return vim.vm.device.VirtualDeviceSpec(operation="add", device=device)
+def _add(device: Any, *, create: bool) -> Any:
+    made = "create" if create and isinstance(device, vim.vm.device.VirtualDisk) else None
+    return vim.vm.device.VirtualDeviceSpec(operation="add", fileOperation=made, device=device)
 
 
 def _devices(spec: VmSpec) -> list[Any]:
     device = vim.vm.device
+    flat = device.VirtualDisk.FlatVer2BackingInfo
     nic = device.VirtualVmxnet3(
         key=4000,
         backing=device.VirtualEthernetCard.NetworkBackingInfo(deviceName=spec.network),
@@ -81,8 +87,11 @@ def _devices(spec: VmSpec) -> list[Any]:
             key=2000,
             controllerKey=CONTROLLER,
             unitNumber=0,
-            backing=device.VirtualDisk.FlatVer2BackingInfo(
-                fileName=spec.disk, diskMode="persistent", thinProvisioned=True
+            backing=flat(
+                fileName=spec.disk,
+                diskMode="persistent",
+                thinProvisioned=True,
+                parent=flat(fileName=spec.parent, diskMode="persistent") if spec.parent else None,
             ),
         ),
         device.VirtualCdrom(

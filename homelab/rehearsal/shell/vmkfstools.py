@@ -6,6 +6,7 @@ from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.shell import files
 from homelab.rehearsal.shell.call import Answer, Call
 from homelab.rehearsal.state.refusals import Refusal
+from homelab.rehearsal.storage import disk_changes
 from homelab.rehearsal.storage.datastores import VOLUMES
 
 FORMATS = {
@@ -24,15 +25,15 @@ class _Usage(Exception):
 
 
 def vmkfstools(call: Call) -> Answer:
-    """Clone (-i), create (-c), extend (-X) or delete (-U) a disk."""
+    """Clone (-i), rename (-E), create (-c), extend (-X) or delete (-U) a disk."""
     try:
         options, paths = _parse(list(call.arguments))
-        for letter, action in (("i", _clone), ("c", _create), ("X", _extend), ("U", _delete)):
+        for letter, action in (("i", _clone), ("E", _rename), ("c", _create), ("X", _extend), ("U", _delete)):
             if letter in options:
                 return Answer(action(call.host, options, paths))
-        raise _Usage("one of -i, -c, -X and -U is wanted")
+        raise _Usage("one of -i, -E, -c, -X and -U is wanted")
     except _Usage as usage:
-        return Answer(err=f"vmkfstools: {usage} (simulated: -i -c -X -U -d)\n", status=1)
+        return Answer(err=f"vmkfstools: {usage} (simulated: -i -E -c -X -U -d)\n", status=1)
     except Refusal as refusal:
         return Answer(err=f"{refusal.message}\n", status=FAILED)
 
@@ -44,7 +45,7 @@ def _parse(words: list[str]) -> tuple[Options, list[str]]:
         word = words.pop(0)
         if not word.startswith("-"):
             paths.append(word)
-        elif word in ("-i", "-c", "-X", "-d") and words:
+        elif word in ("-i", "-E", "-c", "-X", "-d") and words:
             options[word[1:]] = words.pop(0)
         elif word == "-U":
             options["U"] = ""
@@ -70,6 +71,14 @@ def _clone(host: Host, options: Options, paths: list[str]) -> str:
     )
     name = options["i"]
     return f"Destination disk format: {FORMATS[kind]}\nCloning disk '{name}'...\nClone: 100% done.\n"
+
+
+def _rename(host: Host, options: Options, paths: list[str]) -> str:
+    source, target = _label(host, options["E"]), _label(host, paths[0])
+    datastores = host.datastores
+    old, new = datastores.path_of(source), datastores.path_of(target)
+    disk_changes.move_disk(datastores.volumes, old, new, force=False, label=source, target_label=target)
+    return ""
 
 
 def _create(host: Host, options: Options, paths: list[str]) -> str:

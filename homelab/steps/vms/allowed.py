@@ -27,6 +27,16 @@ class Allowed:
         return f"{vm.name} wants {vm.cpus} CPUs, and {self.licence} allows a VM {self.cpus}"
 
 
+def check_linked(vm: Vm, host: str, allowed: Allowed) -> None:
+    """Refused when the disk of a VM is to be linked where the API only reads: the shell has no command for it."""
+    if vm.clone == "linked" and not allowed.api_writes:
+        raise Refused(
+            f"the disk of {vm.name} cannot be linked on {host}: the API only reads ({allowed.licence})",
+            where=host,
+            advice=f"Write vm_clone: thin for {vm.name}, or assign another licence",
+        )
+
+
 def check_cpus(vm: Vm, host: str, allowed: Allowed) -> None:
     """Refused when the licence does not allow a VM so many CPUs: it would be made, and never come on."""
     if why := allowed.too_many(vm):

@@ -1,6 +1,7 @@
 """Step `image`: the disk that VMs are copied from lies once on the datastore, under its content hash.
 
-Where every VM of the lab is wanted absent it goes as well.
+Beside it lie its bases, which linked VMs sit on: one for each size, made when the first VM wants it (bases).
+Where every VM of the lab is wanted absent they all go as well.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,10 @@ from homelab.ports.files.home import cache_folder
 from homelab.ports.media.images import prepare_image
 from homelab.ports.vm_writer import VmWriter
 from homelab.ports.world import World
+from homelab.steps.vms.base_making import look_at_all_bases, look_at_bases, make_base
+from homelab.steps.vms.bases import BasesLook, MakeBase, bases_among, missing_bases
 from homelab.steps.vms.image_paths import image_path
-from homelab.steps.vms.sitters import Sitters, check_nobody_at, sitters_at
+from homelab.steps.vms.sitters import Sitters, check_nobody_at, sitters_at_any
 
 TRANSFER_SECONDS = 3600
 
@@ -65,16 +68,18 @@ class RemoveImage(Change):
 class ImageState:
     """`via` is the host to go through, None when none mounts the datastore; `whole` when the image is there.
 
-    `rests` when its descriptor or its data is; `sitters` are the VMs whose disks sit on it.
+    `rests` when its descriptor or its data is; `sitters` are the VMs whose disks sit on it, or on a base of it. `bases`
+    are looked at while VMs wait for one, and at the end.
     """
 
     via: str | None
     whole: bool
     rests: bool = False
     sitters: Sitters = field(default_factory=Sitters)
+    bases: BasesLook = field(default_factory=BasesLook)
 
 
-Changes = UploadImage | RemoveImage
+Changes = UploadImage | MakeBase | RemoveImage
 
 
 class Image(Step[ImageState, Changes]):
@@ -103,23 +108,28 @@ class Image(Step[ImageState, Changes]):
     def _look(self, world: World, lab: Lab, via: str, datastore: str) -> ImageState:
         reader, path = world.reader(via), image_path(lab)
         if not _unwanted(lab):
-            return ImageState(via, reader.disk_whole(datastore, path))
+            whole = reader.disk_whole(datastore, path)
+            return ImageState(via, whole, bases=look_at_bases(world, lab, via, whole=whole))
         rests = any(reader.file_size(datastore, file) for file in (path, _flat(path)))
-        return ImageState(via, False, rests, sitters_at(world, via, datastore, path))
+        bases = look_at_all_bases(world, lab, via)
+        places = [path, *bases_among(path, bases.files)]
+        return ImageState(via, False, rests, sitters_at_any(world, via, datastore, places), bases)
 
     def plan(self, lab: Lab, target: str, observed: ImageState) -> Sequence[Planned[Changes]]:
-        """Upload what is missing; delete what nobody is to be copied from."""
+        """Upload what is missing, and make the bases that VMs wait for; delete what nobody is to be copied from."""
         datastore = lab.nfs[0].datastore
         if observed.via is None:
             return [Blocked(target, f"a host mounts the datastore {datastore}")]
         if _unwanted(lab):
             return self._end(lab, observed.via, observed)
-        if observed.whole:
-            return []
-        return [UploadImage(target, datastore, image_path(lab), lab.image.source, lab.image.sha256, observed.via)]
+        path = image_path(lab)
+        upload = UploadImage(target, datastore, path, lab.image.source, lab.image.sha256, observed.via)
+        bases = missing_bases(target, datastore, path, observed.via, observed.bases)
+        return [*([] if observed.whole else [upload]), *bases]
 
     def _end(self, lab: Lab, via: str, observed: ImageState) -> Sequence[Planned[RemoveImage]]:
-        if not observed.rests:
+        bases = bases_among(image_path(lab), observed.bases.files)
+        if not observed.rests and not bases:
             return []
         if observed.sitters.users:
             raise Refused(
@@ -129,12 +139,15 @@ class Image(Step[ImageState, Changes]):
             )
         if observed.sitters.doubt:
             return [Blocked(lab.nfs[0].name, f"{observed.sitters.doubt}: a disk there may sit on the image")]
-        return [RemoveImage(lab.nfs[0].name, lab.nfs[0].datastore, image_path(lab), via)]
+        rests = [*bases, *([image_path(lab)] if observed.rests else [])]
+        return [RemoveImage(lab.nfs[0].name, lab.nfs[0].datastore, path, via) for path in rests]
 
     def apply(self, world: World, change: Changes) -> None:
-        """Upload or delete it."""
+        """Upload it, make a base of it, or delete one of them."""
         if isinstance(change, RemoveImage):
             remove_image(world, change)
+        elif isinstance(change, MakeBase):
+            make_base(world, change)
         else:
             self._provide(world, change)
 

@@ -3,9 +3,14 @@
 from homelab.lab import Lab
 
 
+def images_of(lab_name: str) -> str:
+    """The folder of a lab's images on a datastore."""
+    return f"homelab/{lab_name}/images"
+
+
 def image_folder(lab: Lab) -> str:
     """The folder of images on a datastore."""
-    return f"homelab/{lab.name}/images"
+    return images_of(lab.name)
 
 
 def image_path(lab: Lab) -> str:

@@ -8,23 +8,27 @@ from homelab.engine.step import Blocked, Planned, Step
 from homelab.lab import Lab
 from homelab.ports.vsphere.vm_look import IMAGE, LAB
 from homelab.ports.world import World
+from homelab.steps.vms.bases import linked_sizes
 from homelab.steps.vms.image import RemoveImage, host_with, remove_image
 from homelab.steps.vms.image_paths import image_folder
 from homelab.steps.vms.sitters import Sitters, sitters_at
 
-# What we call an image, and its data; anything else in the folder is somebody else's.
-OURS = re.compile(r"([0-9a-f]{64})(-flat)?\.vmdk")
+# What we call an image or a base of it, and their data; anything else in the folder is somebody else's.
+DIGITS = 64
+OURS = re.compile(r"(([0-9a-f]{64})(-(\d+)g(\.part)?)?)(-flat)?\.vmdk")
 
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image on a datastore, or half of one. `vms` are the VMs that were copied from it and need it no more.
+    """An image on a datastore, a base of one, or half of either; `name` is its file's, without the end.
 
-    `size` is that of its data in bytes, None while that is not there; `sitters` are the VMs whose disks sit on it.
+    `sha256` is that of the image; `vms` are the VMs that were copied from it and need it no more. `size` is that of its
+    data in bytes, None while that is not there; `sitters` are the VMs whose disks sit on it.
     """
 
     datastore: str
     path: str
+    name: str
     sha256: str
     size: int | None
     current: bool
@@ -47,27 +51,38 @@ def stored_images(world: World, lab: Lab) -> OldImagesState:
     if via is None:
         return OldImagesState(None)
     found = world.reader(via).folder(datastore, folder)
-    digests = {match[1] for name in (found.files if found else ()) if (match := OURS.fullmatch(name))}
-    return OldImagesState(via, tuple(_stored(world, lab, via, f"{folder}/{digest}.vmdk") for digest in sorted(digests)))
+    names = {match[1] for name in (found.files if found else ()) if (match := OURS.fullmatch(name))}
+    return OldImagesState(via, tuple(_stored(world, lab, via, name) for name in sorted(names)))
 
 
-def _stored(world: World, lab: Lab, via: str, path: str) -> StoredImage:
-    datastore, sha256 = lab.nfs[0].datastore, path.rpartition("/")[2].removesuffix(".vmdk")
+def _stored(world: World, lab: Lab, via: str, name: str) -> StoredImage:
+    datastore, sha256, path = lab.nfs[0].datastore, name[:DIGITS], f"{image_folder(lab)}/{name}.vmdk"
     looks = world.reachable_hosts().items()
     return StoredImage(
         datastore=datastore,
         path=path,
+        name=name,
         sha256=sha256,
-        size=world.reader(via).file_size(datastore, f"{image_folder(lab)}/{sha256}-flat.vmdk"),
-        current=sha256 == lab.image.sha256,
+        size=world.reader(via).file_size(datastore, f"{image_folder(lab)}/{name}-flat.vmdk"),
+        current=sha256 == lab.image.sha256 and (name == sha256 or _size_of(name) in linked_sizes(lab)),
         vms=tuple(
             f"{vm.name} on {host}"
             for host, look in looks
             for vm in look.vms
-            if (vm.marks.get(LAB), vm.marks.get(IMAGE)) == (lab.name, sha256)
+            if name == sha256 and (vm.marks.get(LAB), vm.marks.get(IMAGE)) == (lab.name, sha256)
         ),
         sitters=sitters_at(world, via, datastore, path),
     )
+
+
+def _why(lab: Lab, image: StoredImage) -> str:
+    another = image.sha256 != lab.image.sha256
+    return "the inventory names another image" if another else "no linked VM of the inventory has that size"
+
+
+def _size_of(name: str) -> int:
+    """The GiB in a base's name."""
+    return int(name[DIGITS + 1 :].partition("g")[0])
 
 
 class OldImages(Step[OldImagesState, RemoveImage]):
@@ -84,16 +99,13 @@ class OldImages(Step[OldImagesState, RemoveImage]):
         return stored_images(world, lab)
 
     def plan(self, lab: Lab, target: str, observed: OldImagesState) -> Sequence[Planned[RemoveImage]]:
-        """Delete every image but the inventory's; not one that a disk sits on, or may sit on."""
+        """Delete all but the inventory's image and the bases that it wants VMs on; none that a disk may sit on."""
         if observed.via is None:
             return [Blocked(target, f"a host mounts the datastore {lab.nfs[0].datastore}")]
         old = [image for image in observed.images if not image.current and not image.sitters.users]
         if doubt := next((image.sitters.doubt for image in old if image.sitters.doubt), ""):
             return [Blocked(target, f"{doubt}: a disk there may sit on an old image")]
-        return [
-            RemoveImage(target, image.datastore, image.path, observed.via, "the inventory names another image")
-            for image in old
-        ]
+        return [RemoveImage(target, image.datastore, image.path, observed.via, _why(lab, image)) for image in old]
 
     def remarks(self, lab: Lab, target: str, observed: OldImagesState) -> Sequence[str]:
         """Which old ones stay."""

@@ -1,7 +1,7 @@
 """Which VMs have files at a place of a datastore: a disk that another disk sits on is worth both."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homelab.errors import Refused
 from homelab.ports.vsphere import HostLook
@@ -47,6 +47,13 @@ def sitters_at(world: World, via: str, datastore: str, place: str, but: tuple[st
         unread=tuple(f"{vm.name} on {host}" for host, vm in found if not vm.readable),
         silent=world.silent_hosts if looks[via].nas_named(datastore) else (),
     )
+
+
+def sitters_at_any(world: World, via: str, datastore: str, places: Iterable[str]) -> Sitters:
+    """Who uses any of those files, or files below them."""
+    found = [sitters_at(world, via, datastore, place) for place in places]
+    users = dict.fromkeys(user for one in found for user in one.users)
+    return replace(found[0], users=tuple(users)) if found else Sitters()
 
 
 def check_nobody_at(

@@ -9,9 +9,10 @@ from homelab.formats.guest.cloud_init import first_boot
 from homelab.lab import Lab
 from homelab.ports.vsphere.vms import vmx_path
 from homelab.ports.world import World
-from homelab.steps.vms.allowed import check_cpus
+from homelab.steps.vms.allowed import check_cpus, check_linked
+from homelab.steps.vms.bases import base_path
 from homelab.steps.vms.image_paths import image_datastore, image_path
-from homelab.steps.vms.placement import placement
+from homelab.steps.vms.placement import place_of, placement, places
 from homelab.steps.vms.vm_again import check_again
 from homelab.steps.vms.vm_autostart import SetAutostart, autostart_of, have_it_start, leaving, left_off, started
 from homelab.steps.vms.vm_changes import CreateVm, DestroyVm, Hardware, PowerOnVm, ReconfigureVm, RemoveNote, ShutDownVm
@@ -46,7 +47,7 @@ class VmStep(Step[VmState, Changes]):
         return [vm.name for vm in lab.vms if vm.managed] if lab.esxi else []
 
     def after(self, lab: Lab, target: str) -> Sequence[Node]:
-        """Its own host is ready, and the image is there; nothing, for a VM that is to go."""
+        """Its own host, by the inventory alone, is ready, and the image is there; nothing, for a VM that is to go."""
         if lab.vm(target).wanted == "absent":
             return []
         host = placement(lab)[target]
@@ -73,7 +74,7 @@ class VmStep(Step[VmState, Changes]):
         if lab.vm(target).wanted != "on":
             return _check_made_again(lab, target, observed, _plan_end(lab, target, observed))
         if observed.resting and not (observed.vm and observed.vm.powered_on):
-            host = observed.host or placement(lab)[target]
+            host = observed.host or places(lab, observed.rooms)[target].host
             raise Refused(
                 f"{host} is in maintenance mode, so {target} cannot run there",
                 where=target,
@@ -136,7 +137,7 @@ def _plan_end(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         return leaving(ends, observed.vm.path, observed.starts)
     if doubt := in_doubt(vm, observed.silent, observed.unread):
         return doubt
-    host = placement(lab)[target]
+    host = places(lab, observed.rooms)[target].host
     if vm.wanted == "off":
         return []
     if observed.namesake:
@@ -156,10 +157,12 @@ def _check_made_again(
 
 def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Changes]]:
     """Create a VM, once it is sure that no host has it: two control planes with one address are worse than none."""
-    vm, host = lab.vm(target), placement(lab)[target]
+    vm = lab.vm(target)
     making = replace(making_of(lab, vm), writes_vmx=not observed.allowed.api_writes)
     if doubt := _doubt(lab, target, making, observed):
         return [Blocked(target, doubt)]
+    place = place_of(lab, target, observed.rooms)
+    host = place.host
     if observed.namesake:
         raise Refused(
             f"{host} has another VM of the name {making.vm} already, which is not of this lab: {observed.namesake}",
@@ -167,15 +170,18 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
             advice="Give one of the two another name",
         )
     check_cpus(vm, host, observed.allowed)
+    check_linked(vm, host, observed.allowed)
     left = leftovers(making, observed.folder)
     if making.vmx in left and observed.silent:
         waits_for = f"{' and '.join(observed.silent)} can be asked: one of them may have registered {making.vmx}"
         return [Blocked(target, waits_for)]
+    image = base_path(image_path(lab), vm.disk_gib) if making.linked else image_path(lab)
     create = CreateVm(
         target,
         host=host,
+        why=place.why,
         making=making,
-        image=f"[{image_datastore(lab, making.datastore)}] {image_path(lab)}",
+        image=f"[{image_datastore(lab, making.datastore)}] {image}",
         image_sha256=lab.image.sha256,
         hardware=Hardware(vm.cpus, vm.memory_mib, vm.disk_gib, vm.network, mac_of(lab, vm)),
         boot=first_boot(lab, vm, mac_of(lab, vm)),

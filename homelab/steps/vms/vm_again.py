@@ -3,35 +3,46 @@
 from dataclasses import dataclass
 
 from homelab.errors import Refused
+from homelab.formats.disk.vmdk import GIB, capacity
 from homelab.lab import Lab
 from homelab.ports.world import World
 from homelab.steps.vms.image_paths import image_datastore, image_path
-from homelab.steps.vms.placement import placement
+from homelab.steps.vms.placement import places, rooms_of
 from homelab.steps.vms.vm_folder import Making
 from homelab.steps.vms.vm_identity import making_of
 
 
 @dataclass(frozen=True)
 class AgainLook:
-    """What the new VM needs of its host: that it does not rest, a port group, its datastore, and the whole image."""
+    """What the new VM needs of its host: that it does not rest, a port group, its datastore, and the whole image.
+
+    `image_bytes` is the size of the image's disk; a linked disk is only made where the API writes.
+    """
 
     host: str
     resting: bool
     port_groups: tuple[str, ...]
     datastore: bool
     image: bool
+    image_bytes: int = 0
+    api_writes: bool = True
 
 
 def look_again(world: World, lab: Lab, target: str) -> AgainLook:
     """Ask the host that the VM will be made on. Raises Unreachable."""
-    host, making = placement(lab)[target], making_of(lab, lab.vm(target))
+    host = places(lab, rooms_of(lab, world.reachable_hosts(first=True)))[target].host
+    making = making_of(lab, lab.vm(target))
     look, images = world.host(host), image_datastore(lab, making.datastore)
+    whole = look.directory_of(images) is not None and world.reader(host).disk_whole(images, image_path(lab))
+    text = world.reader(host).small_file(images, image_path(lab)) if whole else None
     return AgainLook(
         host=host,
         resting=look.in_maintenance,
         port_groups=tuple(group.name for group in look.network.port_groups),
         datastore=look.directory_of(making.datastore) is not None,
-        image=look.directory_of(images) is not None and world.reader(host).disk_whole(images, image_path(lab)),
+        image=whole,
+        image_bytes=capacity(text),
+        api_writes=look.api_writes,
     )
 
 
@@ -45,6 +56,10 @@ def check_again(lab: Lab, target: str, look: AgainLook, gone: Making, strangers:
         f"{host} has no port group {vm.network}": vm.network not in look.port_groups,
         f"{host} has no datastore {making.datastore} that answers": not look.datastore,
         f"the image is not whole at [{images}] {image_path(lab)}": not look.image,
+        f"a disk of {vm.disk_gib} GiB cannot be made of an image of {look.image_bytes / GIB:.4g} GiB": (
+            look.image_bytes > vm.disk_gib * GIB
+        ),
+        f"its disk cannot be linked on {host}, where the API only reads": making.linked and not look.api_writes,
         f"{making.place} holds what is not ours: {', '.join(strangers)}": strangers and gone.place == making.place,
     }
     if found := [what for what, true in problems.items() if true]:

@@ -31,9 +31,10 @@ def started_by(host: str, autostart: Autostart | None) -> str:
 class CreateVm(Change):
     """Create one VM on one host from the image.
 
-    `image` is the datastore path of the image's descriptor, `image_sha256` its content. `boot` is what the seed says;
-    with no authorized keys in it, it gets the key of our own. `leftovers` are files of a half-made VM, which go first.
-    `autostart` is how it starts with its host, None where that is not ours to say.
+    `image` is the datastore path of the disk that its own is copied from, or that a linked one's sits on;
+    `image_sha256` is the content of the image. `boot` is what the seed says; with no authorized keys in it, it gets the
+    key of our own. `leftovers` are files of a half-made VM, which go first. `autostart` is how it starts with its host,
+    None where that is not ours to say; `why` says what put it there.
     """
 
     host: str
@@ -44,11 +45,12 @@ class CreateVm(Change):
     boot: FirstBoot
     leftovers: tuple[str, ...] = ()
     autostart: Autostart | None = None
+    why: str = ""
 
     def _words(self) -> Words:
         return Words(
             sentence=self._sentence,
-            reason=f"no host has a VM {self.target} of this lab",
+            reason=f"no host has a VM {self.target} of this lab; on {self.host}: {self.why}",
             undo=f"homelab vm destroy {self.target}",
             before=f"half-made by an earlier run: {', '.join(self.leftovers)}" if self.leftovers else "absent",
         )
@@ -56,8 +58,9 @@ class CreateVm(Change):
     @property
     def _sentence(self) -> str:
         first = f"remove the half-made VM {self.target} and " if self.leftovers else ""
-        made = f"create the VM {self.target} on {self.host}, its disk a thin copy of the image on "
-        return f"{first}{made}{self.making.datastore}{started_by(self.host, self.autostart)}"
+        disk = f"linked to a base of {self.hardware.disk_gib} GiB" if self.making.linked else "a thin copy of the image"
+        made = f"create the VM {self.target} on {self.host}, its disk {disk} on {self.making.datastore}"
+        return f"{first}{made}{started_by(self.host, self.autostart)}"
 
 
 @dataclass(frozen=True)

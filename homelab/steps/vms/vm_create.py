@@ -26,7 +26,8 @@ def create(world: World, change: CreateVm) -> None:
     key = new_key(making.vm)
     with world.copying(change.host, making.datastore), world.vm_writer(change.host) as writer:
         _begin_folder(world, writer, change)
-        _copy_image(world, writer, change)
+        if not making.linked:
+            _copy_image(world, writer, change)
         boot = change.boot if change.boot.authorized_keys else replace(change.boot, authorized_keys=_own_key(world))
         iso = seed_iso(seed(boot, key, secrets.token_hex(4)))
         writer.upload(making.datastore, f"{making.vm}/{SEED}", io.BytesIO(iso), len(iso))
@@ -58,7 +59,7 @@ def _begin_folder(world: World, writer: VmWriter, change: CreateVm) -> None:
         )
     for name in left:
         world.run.log(f"{making.place}/{name} is left over from an interrupted run; it is deleted")
-        delete = writer.delete_disk if name == making.disk else writer.delete_file
+        delete = writer.delete_disk if name == making.disk_among(left) else writer.delete_file
         delete(making.datastore, f"{making.vm}/{name}", seconds=TASK_SECONDS, progress=progress)
     if found is None:
         writer.make_folder(making.datastore, making.vm)
@@ -89,6 +90,7 @@ def _spec(change: CreateVm, key: HostKey) -> VmSpec:
         network=hardware.network,
         mac=hardware.mac,
         instance_uuid=making.instance_uuid,
+        parent=change.image if making.linked else None,
         marks={
             LAB: making.lab,
             NAME: making.vm,

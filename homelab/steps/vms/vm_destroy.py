@@ -33,9 +33,10 @@ def destroy(world: World, change: DestroyVm) -> None:
 def _delete_files(world: World, writer: VmWriter, change: DestroyVm, found: Folder) -> None:
     making = change.making
     progress = world.progress(f"{making.place} is emptied", TASK_SECONDS)
-    for name in _own(writer, change, found):
+    own = _own(writer, change, found)
+    for name in own:
         path = f"{making.vm}/{name}"
-        if name == making.disk:
+        if name == making.disk_among(own):
             writer.delete_disk(making.datastore, path, seconds=TASK_SECONDS, progress=progress)
         else:
             writer.delete_file(making.datastore, path, seconds=TASK_SECONDS, progress=progress, beside=found)

@@ -6,10 +6,12 @@ for that: control planes would go off together. It is done the next time that so
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from homelab.lab import Vm
 from homelab.ports.vsphere import VmLook
-from homelab.ports.vsphere.vm_look import VmDisk, VmNic
+from homelab.ports.vsphere.vm_look import LAB, VmDisk, VmNic
+from homelab.steps.vms.bases import is_base
 from homelab.steps.vms.sitters import Sitters
 from homelab.steps.vms.vm_changes import ReconfigureVm
 
@@ -29,7 +31,7 @@ class Drift:
 
 
 def drift_of(vm: Vm, found: VmLook, mac: str) -> tuple[Drift, ...]:
-    """CPUs, memory, disk, and the network of the NIC that has the MAC; what a host did not tell does not differ."""
+    """CPUs, memory, disk and its kind, the network of the NIC with the MAC; what was not told does not differ."""
     disk = found.disks[0].size if found.disks else 0
     pairs = (
         ("CPUs", found.cpus, vm.cpus, ""),
@@ -39,6 +41,8 @@ def drift_of(vm: Vm, found: VmLook, mac: str) -> tuple[Drift, ...]:
     sizes = tuple(
         Drift(what, f"{now:g}{unit}", f"{wanted}{unit}") for what, now, wanted, unit in pairs if now and now != wanted
     )
+    if found.disks and (now := kind_of(found)) != vm.clone:
+        sizes = (*sizes, Drift("clone", now, vm.clone))
     nic = own_nic(found, mac)
     if nic is None or nic.network in ("", vm.network):
         return sizes
@@ -49,6 +53,12 @@ def own_nic(found: VmLook, mac: str) -> VmNic | None:
     """The NIC that we gave it: by its MAC, or the only one; None when that cannot be told."""
     ours = [nic for nic in found.nics if nic.mac.lower() == mac.lower()] or found.nics
     return ours[0] if len(ours) == 1 else None
+
+
+def kind_of(found: VmLook) -> Literal["thin", "linked"]:
+    """Whether a VM's disk sits on a base."""
+    lab, datastore = found.marks.get(LAB, ""), found.path.removeprefix("[").partition("]")[0]
+    return "linked" if any(is_base(lab, datastore, file) for file in found.files) else "thin"
 
 
 def own_disk(vm: Vm, found: VmLook) -> VmDisk | None:
@@ -94,6 +104,10 @@ def left_as_it_is(vm: Vm, found: VmLook, mac: str, sitters: Sitters | None) -> l
 def _why(vm: Vm, found: VmLook, drift: Drift, sitters: Sitters | None) -> str:
     if drift.what == "disk" and found.disks[0].size > vm.disk_gib * GIB:
         return f"{drift}: a disk never becomes smaller; homelab vm rebuild {vm.name} makes a new one"
+    if drift.what == "clone":
+        return f"{drift}: a disk stays what it is; homelab vm rebuild {vm.name} makes a new one"
+    if drift.what == "disk" and kind_of(found) == "linked":
+        return f"{drift}: a linked disk never grows; homelab vm rebuild {vm.name} makes a new one"
     if drift.what == "disk" and own_disk(vm, found) is None:
         return f"{drift}: it has snapshots, or disks that we did not write, and is not changed"
     if found.powered_on:
@@ -108,4 +122,4 @@ def _possible(vm: Vm, found: VmLook, mac: str, sitters: Sitters | None) -> list[
     if found.powered_on:
         return [drift for drift in differs if drift.what == "network"]
     may_grow = grows(vm, found) and sitters is not None and sitters.nobody
-    return [drift for drift in differs if drift.what != "disk" or may_grow]
+    return [drift for drift in differs if drift.what != "clone" and (drift.what != "disk" or may_grow)]

@@ -7,6 +7,7 @@ from homelab.errors import Refused
 from homelab.lab import Vm
 from homelab.ports.vsphere import VmLook
 from homelab.ports.vsphere.vm_look import ID
+from homelab.steps.vms.bases import is_base
 from homelab.steps.vms.vm_changes import DestroyVm, ShutDownVm
 from homelab.steps.vms.vm_files import remains, strangers
 from homelab.steps.vms.vm_folder import FolderLook, Making
@@ -24,7 +25,7 @@ def destroyed(
 ) -> Sequence[Planned[ShutDownVm | DestroyVm]]:
     """Shut down and destroy a VM that a host has. Raises Refused when it is not surely the one that we made."""
     making = _its_making(vm, host, found, making)
-    if alien := [file for file in _disks(found) if file != f"{making.place}/{making.disk}"]:
+    if alien := _alien(making, found):
         raise _refused(
             vm,
             host,
@@ -97,9 +98,11 @@ def _its_making(vm: Vm, host: str, found: VmLook, making: Making | None) -> Maki
     return making
 
 
-def _disks(found: VmLook) -> list[str]:
-    """The disks in a VM, and those that they sit on."""
-    return [file for file in found.files if file.endswith(".vmdk")]
+def _alien(making: Making, found: VmLook) -> list[str]:
+    """The disks in a VM that we did not make for it, and those that they sit on, but for a base of ours."""
+    own, used = f"{making.place}/{making.disk}", {disk.path for disk in found.disks}
+    files = dict.fromkeys(file for file in found.files if file.endswith(".vmdk") and file != own)
+    return [file for file in files if file in used or not is_base(making.lab, making.datastore, file)]
 
 
 def _refused(vm: Vm, host: str, what: str, advice: str) -> Refused:

@@ -19,7 +19,7 @@ def is_its_own(making: Making, name: str) -> bool:
     vm = re.escape(making.vm)
     made = rf"{vm}\.(vmx|vmx~|vmxf|nvram|vmsd)|{vm}-aux\.xml|vmware(-\d+)?\.log"
     swap = rf"{vm}-[0-9a-f]{{8}}\.(vswp|hlog)|{vm}\.vswp|vmx-{vm}-\d+-\d+\.vswp"
-    return name in making.files or bool(re.fullmatch(f"{made}|{swap}", name))
+    return name in making.any_files or bool(re.fullmatch(f"{made}|{swap}", name))
 
 
 def own_files(making: Making, look: FolderLook) -> tuple[str, ...]:
@@ -27,7 +27,7 @@ def own_files(making: Making, look: FolderLook) -> tuple[str, ...]:
     found = [name for name in look.files if is_its_own(making, name)]
     if making.wrote(look.note) and NOTE in look.files:
         found.append(NOTE)
-    ranks = (*making.files, NOTE)
+    ranks = (*making.any_files, NOTE)
     return tuple(sorted(found, key=lambda name: (name == making.vmx, name not in ranks, _rank(ranks, name), name)))
 
 
@@ -44,7 +44,7 @@ def remains(making: Making, look: FolderLook | None) -> tuple[str, ...]:
     if look.vmx is not None and is_vmx_of(making, look.vmx):
         return own_files(making, look)
     if making.vmx not in look.files and making.wrote(look.note):
-        return tuple(name for name in own_files(making, look) if name in (*making.files, NOTE))
+        return tuple(name for name in own_files(making, look) if name in (*making.listed(look.note), NOTE))
     return ()
 
 

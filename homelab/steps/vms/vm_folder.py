@@ -5,7 +5,7 @@ what is in such a list, and in ours, is ever removed; the note goes when the VM 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from homelab.errors import Refused
@@ -21,7 +21,8 @@ NAMED = 12
 class Making:
     """One creation of one VM: the lab and the VM, the VM's instance UUID, and its folder `[datastore] vm`.
 
-    Over SSH we write its .vmx ourselves (`writes_vmx`), and it may lie there before the host has the VM.
+    Over SSH we write its .vmx ourselves (`writes_vmx`), and it may lie there before the host has the VM. The disk of a
+    `linked` one sits on a base, and the host makes it with the VM.
     """
 
     lab: str
@@ -29,6 +30,7 @@ class Making:
     instance_uuid: str
     datastore: str
     writes_vmx: bool = False
+    linked: bool = False
 
     @property
     def place(self) -> str:
@@ -47,8 +49,43 @@ class Making:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Every file that is written before the host makes the VM; what comes after belongs to the VM."""
-        return (self.disk, f"{self.vm}-flat.vmdk", SEED, *([self.vmx] if self.writes_vmx else []))
+        """Every file that is written before the host has made the VM; what comes after belongs to the VM."""
+        data = self.child_data if self.linked else (self.flat,)
+        return (self.disk, *data, SEED, *([self.vmx] if self.writes_vmx else []))
+
+    @property
+    def flat(self) -> str:
+        """The name of the data of a disk that is whole."""
+        return f"{self.vm}-flat.vmdk"
+
+    @property
+    def child_data(self) -> tuple[str, ...]:
+        """The names that the data of a child disk may have: on NFS and VMFS 5, and on VMFS 6 (SEsparse)."""
+        return (f"{self.vm}-delta.vmdk", f"{self.vm}-sesparse.vmdk")
+
+    @property
+    def any_files(self) -> tuple[str, ...]:
+        """The files of every kind: an earlier run may have gone another way."""
+        return (self.disk, self.flat, *self.child_data, SEED, self.vmx)
+
+    @property
+    def any_notes(self) -> list[bytes]:
+        """The notes of every kind."""
+        ways = [(linked, writes) for linked in (False, True) for writes in (False, True)]
+        return [replace(self, linked=linked, writes_vmx=writes).note for linked, writes in ways]
+
+    def disk_among(self, files: Collection[str]) -> str | None:
+        """The disk, if it lies whole among files that may go: one call deletes it then, descriptor and data.
+
+        A child is deleted as files, by no call that knows of disks: what it sits on is others' too.
+        """
+        child = any(name in files for name in self.child_data)
+        return self.disk if {self.disk, self.flat} <= {*files} and not child else None
+
+    def listed(self, note: bytes | None) -> tuple[str, ...]:
+        """The files that a note of this lab and VM lists, of those that we write."""
+        named = _listed(note) if note and self.wrote(note) else ()
+        return tuple(name for name in self.any_files if name in named)
 
     @property
     def note(self) -> bytes:
@@ -88,16 +125,15 @@ def leftovers(making: Making, look: FolderLook | None) -> tuple[str, ...]:
         raise _refused(making, f"it holds files of {_list(look.users)}", "Give one of the two another name")
     if look.note is None:
         raise _strangers(making, names)
-    if names == (NOTE,) and any(replace(making, writes_vmx=way).note.startswith(look.note) for way in (False, True)):
+    if names == (NOTE,) and any(note.startswith(look.note) for note in making.any_notes):
         return ()  # the note itself was cut off
     if not making.wrote(look.note):
         raise _of_others(making, look.note)
-    # An earlier run may have gone the other way.
-    mine = {*making.files, making.vmx} & set(_listed(look.note))
+    mine = making.listed(look.note)
     strangers = [name for name in names if name != NOTE and (name not in mine or name in look.folders)]
     if strangers:
         raise _strangers(making, strangers)
-    return tuple(name for name in dict.fromkeys((*making.files, making.vmx)) if name in look.files)
+    return tuple(name for name in mine if name in look.files)
 
 
 def is_ours(making: Making, note: bytes | None) -> bool:

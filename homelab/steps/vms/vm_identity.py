@@ -21,4 +21,5 @@ def mac_of(lab: Lab, vm: Vm) -> str:
 def making_of(lab: Lab, vm: Vm) -> Making:
     """How the lab makes a VM: always with the same instance UUID."""
     datastore, name = lab.datastore_of(vm), vm.short_name
-    return Making(lab.name, name, str(uuid.uuid5(INSTANCES, f"{lab.name}/{name}")), datastore)
+    instance = str(uuid.uuid5(INSTANCES, f"{lab.name}/{name}"))
+    return Making(lab.name, name, instance, datastore, linked=vm.clone == "linked")

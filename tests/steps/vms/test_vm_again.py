@@ -1,5 +1,6 @@
 """A VM that is to be made anew is destroyed only when the new one can be made."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def image_was_cut(at: HostsOnNas) -> None:
         file.truncate(1 << 20)
 
 
+def image_is_larger(at: HostsOnNas) -> None:
+    image = at.nas / f"homelab/homelab/images/{at.lab.image.sha256}.vmdk"
+    image.write_text(re.sub(r"(?m)^RW \d+ ", f"RW {3 << 21} ", image.read_text()))
+    with image.with_name(f"{image.stem}-flat.vmdk").open("r+b") as file:
+        file.truncate(3 << 30)
+
+
 def network_is_gone(at: HostsOnNas) -> None:
     del at.host().network.port_groups["VM Network"]
 
@@ -47,6 +55,7 @@ def folder_has_a_stranger(at: HostsOnNas) -> None:
     [
         (image_is_gone, "the image is not whole at [nas] homelab/homelab/images/"),
         (image_was_cut, "the image is not whole at [nas] homelab/homelab/images/"),
+        (image_is_larger, "a disk of 1 GiB cannot be made of an image of 3 GiB"),
         (network_is_gone, "brix3 has no port group VM Network"),
         (host_rests, "brix3 is in maintenance mode"),
         (folder_has_a_stranger, "[nas] cp1 holds what is not ours: thesis.odt"),

@@ -19,7 +19,7 @@ from homelab.steps.vms.vm_changes import PowerOnVm, ReconfigureVm
 from homelab.steps.vms.vm_drift import GIB, drift_of, left_as_it_is, reconfigured
 from homelab.steps.vms.vm_power import reconfigure
 from homelab.steps.vms.vm_rows import row_of
-from tests.helpers.sample import sample_lab, vm_look
+from tests.helpers.sample import SHA, sample_lab, vm_look
 from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, vm_lab
 
 CP1 = sample_lab().vm("cp1")
@@ -103,6 +103,40 @@ def test_a_nic_is_known_by_the_mac_that_we_gave_it() -> None:
     [change] = reconfigured(CP1, "brix1", replace(AS_WANTED, nics=(theirs, own)), MAC, None)
     assert change.network == (MAC.upper(), "VM Network")
     assert drift_of(CP1, replace(AS_WANTED, nics=(theirs, theirs)), MAC) == ()
+
+
+BASE = f"[nas] homelab/homelab/images/{SHA}-20g.vmdk"
+
+
+def on_base(
+    files: tuple[str, ...] = ("[nas] cp1/cp1.vmdk", BASE), gib: int = 20, *, powered_on: bool = False
+) -> VmLook:
+    disks = (VmDisk(files[0], gib * GIB),)
+    return replace(AS_WANTED, files=(*files, "[nas] cp1/seed.iso"), disks=disks, powered_on=powered_on)
+
+
+@pytest.mark.parametrize("powered_on", [True, False])
+def test_a_linked_disk_is_never_grown_in_place(powered_on: bool) -> None:
+    linked = CP1.model_copy(update={"clone": "linked"})
+    assert drift_of(linked, on_base(), MAC) == ()
+    smaller = on_base(gib=10, powered_on=powered_on)
+    assert reconfigured(linked, "brix1", smaller, MAC, NOBODY) == []
+    [said] = left_as_it_is(linked, smaller, MAC, NOBODY)
+    assert "a linked disk never grows; homelab vm rebuild cp1" in said
+
+
+def test_a_disk_of_the_other_kind_is_told_and_left() -> None:
+    [said] = left_as_it_is(CP1, on_base(), MAC, NOBODY)
+    assert said.startswith("clone is linked, wanted is thin: a disk stays what it is; homelab vm rebuild cp1")
+    assert reconfigured(CP1, "brix1", on_base(), MAC, NOBODY) == []
+    whole = on_base(("[nas] cp1/cp1.vmdk",))
+    [said] = left_as_it_is(CP1.model_copy(update={"clone": "linked"}), whole, MAC, NOBODY)
+    assert said.startswith("clone is thin, wanted is linked")
+
+
+def test_a_snapshot_makes_no_linked_vm() -> None:
+    snapshot = on_base(("[nas] cp1/cp1-000001.vmdk", "[nas] cp1/cp1.vmdk"))
+    assert drift_of(CP1, snapshot, MAC) == ()
 
 
 def test_a_row_tells_the_age_by_the_mark_or_else_by_the_boot() -> None:

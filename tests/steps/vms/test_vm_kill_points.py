@@ -17,8 +17,9 @@ from tests.helpers.checkout import ROOT
 from tests.helpers.one_host import bring
 from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, hosts_on_nas, make_free, plain, steps, tree, vm_lab
 
-# How the hosts are written to: over the API, or where the licence lets that only read over SSH.
-WAYS = ("api", "ssh")
+# How the hosts are written to: over the API, where the licence lets that only read over SSH, or over the API with a
+# linked VM.
+WAYS = ("api", "ssh", "linked")
 OTHERS = (
     "cp1.txt",
     NOTE,
@@ -40,8 +41,8 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def lab_of(folder: Path) -> Lab:
-    return vm_lab(folder, hosts=("brix3", "brix4"), host="brix3")
+def lab_of(folder: Path, way: str = "api") -> Lab:
+    return vm_lab(folder, hosts=("brix3", "brix4"), host="brix3", clone="linked" if way == "linked" else "thin")
 
 
 def settle_others(at: HostsOnNas, way: str) -> None:
@@ -70,8 +71,8 @@ def settle_others(at: HostsOnNas, way: str) -> None:
 
 def of_others(at: HostsOnNas) -> dict[str, str]:
     """Every file on the NAS that is not ours, hashed; and every folder of others."""
-    ours = ("cp1", *(f"homelab/homelab/images/{at.lab.image.sha256}{end}.vmdk" for end in ("", "-flat")))
-    return tree(at.nas, *ours)
+    ends = ("", "-flat", *(f"-1g{end}" for end in ("", "-flat", ".part", ".part-flat")))
+    return tree(at.nas, "cp1", *(f"homelab/homelab/images/{at.lab.image.sha256}{end}.vmdk" for end in ends))
 
 
 def run(
@@ -89,7 +90,7 @@ def run(
 
 def writes_of_a_whole_run(folder: Path, way: str) -> list[str]:
     """What a run writes, from its record."""
-    lab = lab_of(folder)
+    lab = lab_of(folder, way)
     with hosts_on_nas(lab, folder, free=way == "ssh") as at:
         at.bring(*VM_STEPS)
     return _recorded(folder / "home")
@@ -97,7 +98,7 @@ def writes_of_a_whole_run(folder: Path, way: str) -> list[str]:
 
 def writes_of_a_whole_end(folder: Path, way: str) -> list[str]:
     """What a run writes that destroys the VM, from its record."""
-    lab = lab_of(folder)
+    lab = lab_of(folder, way)
     with hosts_on_nas(lab, folder, free=way == "ssh") as at:
         at.bring(*VM_STEPS)
         shutil.rmtree(folder / "home")
@@ -160,13 +161,15 @@ def whole(at: HostsOnNas) -> None:
     """One VM of ours, on, with its own files and no note."""
     [vm] = at.host("brix3").registered_vms.values()
     assert (vm.name, vm.powered_on) == ("cp1", True)
+    linked = at.lab.vm("cp1").clone == "linked"
     assert sorted(path.name for path in (at.nas / "cp1").iterdir() if path.is_file()) == [
-        "cp1-flat.vmdk",
+        "cp1-delta.vmdk" if linked else "cp1-flat.vmdk",
         "cp1.vmdk",
         "cp1.vmx",
         "seed.iso",
     ]
-    assert (at.nas / "cp1/cp1-flat.vmdk").stat().st_size == 1 << 30
+    data = f"homelab/homelab/images/{at.lab.image.sha256}-1g-flat.vmdk" if linked else "cp1/cp1-flat.vmdk"
+    assert (at.nas / data).stat().st_size == 1 << 30
 
 
 @pytest.mark.timeout(300)
@@ -177,6 +180,8 @@ def whole(at: HostsOnNas) -> None:
         ("api", "CreateVM_Task"),
         pytest.param("ssh", "PUT /vmfs/volumes/nas/cp1/.homelab-being-made", marks=pytest.mark.thorough),
         ("ssh", "PUT /vmfs/volumes/nas/cp1/cp1.vmx"),
+        ("linked", "CopyVirtualDisk_Task"),
+        pytest.param("linked", "CreateVM_Task", marks=pytest.mark.thorough),
     ],
 )
 def test_a_run_that_is_killed_while_it_makes_a_vm_is_completed_and_costs_nobody_a_file(
@@ -184,7 +189,7 @@ def test_a_run_that_is_killed_while_it_makes_a_vm_is_completed_and_costs_nobody_
 ) -> None:
     writes = writes_of_a_whole_run(tmp_path / "whole", way)
     number = 1 + next(n for n, what in enumerate(writes) if write in what)
-    with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
+    with hosts_on_nas(lab_of(tmp_path, way), tmp_path) as at:
         settle_others(at, way)
         converges(at, number, "after", stranger=".homelab-being-made" in write)
 
@@ -198,7 +203,7 @@ def test_a_run_that_is_killed_at_any_write_is_completed_and_costs_nobody_a_file(
 ) -> None:
     writes = writes_of_a_whole_run(tmp_path / "whole", way)
     assert 10 < len(writes) < 30, writes
-    with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
+    with hosts_on_nas(lab_of(tmp_path, way), tmp_path) as at:
         settle_others(at, way)
         for number, _ in enumerate(writes, start=1):
             converges(at, number, moment, stranger=stranger)
@@ -230,6 +235,7 @@ def ends(at: HostsOnNas, number: int, moment: str) -> None:
         ("api", "DeleteVirtualDisk_Task"),
         pytest.param("ssh", "vmsvc/unregister", marks=pytest.mark.thorough),
         ("ssh", "vmkfstools -U"),
+        ("linked", "DeleteDatastoreFile_Task"),
     ],
 )
 def test_a_run_that_is_killed_while_it_destroys_a_vm_is_completed_and_costs_nobody_a_file(
@@ -237,7 +243,7 @@ def test_a_run_that_is_killed_while_it_destroys_a_vm_is_completed_and_costs_nobo
 ) -> None:
     writes = writes_of_a_whole_end(tmp_path / "whole", way)
     number = 1 + next(n for n, what in enumerate(writes) if write in what)
-    with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
+    with hosts_on_nas(lab_of(tmp_path, way), tmp_path) as at:
         settle_others(at, way)
         assert not at.bring(*VM_STEPS).counts.failed
         ends(at, number, "after")
@@ -250,7 +256,7 @@ def test_a_run_that_is_killed_while_it_destroys_a_vm_is_completed_and_costs_nobo
 def test_a_run_that_is_killed_at_any_write_of_a_destruction_is_completed(tmp_path: Path, way: str, moment: str) -> None:
     writes = writes_of_a_whole_end(tmp_path / "whole", way)
     assert 5 < len(writes) < 30, writes
-    with hosts_on_nas(lab_of(tmp_path), tmp_path) as at:
+    with hosts_on_nas(lab_of(tmp_path, way), tmp_path) as at:
         settle_others(at, way)
         for number, _ in enumerate(writes, start=1):
             assert not at.bring(*VM_STEPS).counts.failed
