@@ -91,6 +91,14 @@ class HomeFiles:
             write_private(path, content)
         return path
 
+    def keep_picture(self, name: str, content: bytes) -> Path:
+        """Keep a picture beside the run's logs: what a console shows is nobody else's business, so mode 0600."""
+        path = self.log_folder / name
+        self._make_folder(path.parent)
+        with recorded(self, "file", "laptop", f"write logs/{self.run}/{name}", writes=True), told(path, "written"):
+            write_private(path, content)
+        return path
+
     def maintenance_note(self, host: str) -> MaintenanceNote | None:
         """What a run of ours noted when it put this host into maintenance mode; None when there is none, or no such."""
         try:

@@ -211,6 +211,11 @@ def disk_whole(session: Session, datastore: str, path: str) -> bool:
     return bool(wanted) and all(file_size(session, datastore, f"{folder}/{n}") == size for n, size in wanted.items())
 
 
+def picture(session: Session, datastore: str, path: str) -> bytes:
+    """What a picture on a datastore holds."""
+    return download(session, _url(datastore, path))
+
+
 def _request(session: Session, method: str, datastore: str, path: str) -> http.client.HTTPResponse:
     with _transfer(session, method, f"[{datastore}] {path}") as connection:
         connection.request(method, _url(datastore, path), headers={"Cookie": session.cookie})

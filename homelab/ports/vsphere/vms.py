@@ -143,6 +143,12 @@ def moved_choice(question: Any) -> str | None:
     return str(moved[0]) if question.text.startswith(MOVED_OR_COPIED) and moved else None
 
 
+def console_picture(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> str:
+    """Have the host lay a picture of the console of the VM of a .vmx, which is on, on a datastore; its path there."""
+    task = registered(session, path, name).CreateScreenshot_Task()
+    return str(wait_for(session, task, f"a picture of the console of {name}", seconds=seconds, progress=progress))
+
+
 def register_vm(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
     """Take the VM of a .vmx that lies on a datastore into the inventory."""
     folder, pool = session.managed(vim.Folder, "ha-folder-vm"), session.managed(vim.ResourcePool, "ha-root-pool")

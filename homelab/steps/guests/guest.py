@@ -4,21 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from homelab.engine.step import Blocked, Change, Node, Planned, Step, Words
-from homelab.errors import HostFault
+from homelab.errors import DeadlinePassed, HostFault
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.vsphere import VmLook
 from homelab.ports.world import World
+from homelab.steps.guests.console import kept_picture
 
 TASK_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class AwaitGuest(Change):
-    """Wait for the first boot of one guest, so many seconds at most."""
+    """Wait for the first boot of one guest, so many seconds at most.
+
+    `host` and `vmx` tell where its console is, when it is a VM of ours.
+    """
 
     address: str
     seconds: int
+    host: str = ""
+    vmx: str = ""
 
     def _words(self) -> Words:
         return Words(
@@ -95,7 +101,8 @@ class Guest(Step[GuestState, Changes]):
         guest = observed.guest
         changes: list[Planned[Changes]] = []
         if isinstance(guest, GuestAway) or guest.cloud_init == "running":
-            changes.append(AwaitGuest(target, str(lab.vm(target).address), lab.guests.timeout))
+            address, seconds = str(lab.vm(target).address), lab.guests.timeout
+            changes.append(AwaitGuest(target, address, seconds, observed.host, observed.vmx))
         elif guest.cloud_init.startswith("error"):
             raise _failed(target, guest)
         if observed.seed:
@@ -136,13 +143,18 @@ def _await(world: World, change: AwaitGuest) -> None:
             raise _failed(change.target, guest)
         return "answers; cloud-init is running" if guest.cloud_init == "running" else None
 
-    world.wait(
-        f"{change.target} answers on SSH and cloud-init is done",
-        not_ready,
-        seconds=change.seconds,
-        where=f"{change.target} ({change.address})",
-        advice="Look at the VM's console in the host's web page; check vm_network, the address and the gateway",
-    )
+    try:
+        world.wait(
+            f"{change.target} answers on SSH and cloud-init is done",
+            not_ready,
+            seconds=change.seconds,
+            where=f"{change.target} ({change.address})",
+            advice="check vm_network, the address and the gateway",
+        )
+    except DeadlinePassed as error:
+        kept = kept_picture(world, change.host, change.vmx, change.target) if change.vmx else None
+        looked = f"See its console in {kept}" if kept else "Look at the VM's console in the host's web page"
+        raise DeadlinePassed(error.what, where=error.where, advice=f"{looked}; {error.advice}") from error
 
 
 def _remove_seed(world: World, change: RemoveSeed) -> None:

@@ -143,7 +143,7 @@ def test_the_image_waits_for_a_mount_and_lies_under_its_hash() -> None:
 def test_a_guest_is_awaited_and_its_seed_removed() -> None:
     away = GuestState(True, GuestAway("silent"), "brix1", "[nas] cp1/cp1.vmx", "[nas] cp1/seed.iso")
     assert list(Guest().plan(LAB, "cp1", away)) == [
-        AwaitGuest("cp1", "192.168.2.21", 600),
+        AwaitGuest("cp1", "192.168.2.21", 600, "brix1", "[nas] cp1/cp1.vmx"),
         RemoveSeed("cp1", "brix1", "[nas] cp1/cp1.vmx", "[nas] cp1/seed.iso"),
     ]
     assert list(Guest().plan(LAB, "cp1", GuestState(True, READY, "brix1", "[nas] cp1/cp1.vmx", None))) == []

@@ -8,6 +8,7 @@ from pyVmomi import vim
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.managed import ref
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
+from homelab.rehearsal.soap.objects.machine_console import MachineConsole
 from homelab.rehearsal.soap.objects.machine_export import MachineExport
 from homelab.rehearsal.soap.objects.machine_parts import MachineConfiguration, MachinePower
 from homelab.rehearsal.soap.objects.machine_snapshots import MachineSnapshots, MachineStorage
@@ -49,7 +50,7 @@ CAPABILITY = vim.vm.Capability(
 )
 
 
-class VirtualMachine(MachineExport, Entity):
+class VirtualMachine(MachineExport, MachineConsole, Entity):
     """One VM."""
 
     PARTS = (MachinePower, MachineConfiguration, MachineSnapshots, MachineStorage)
