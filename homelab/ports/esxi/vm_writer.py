@@ -7,9 +7,8 @@ there, and the text of `getallvms` may hold whatever somebody wrote into an anno
 import io
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
-from dataclasses import dataclass
 from threading import Event
-from typing import Any, BinaryIO
+from typing import Any
 
 from pyVmomi import vim
 
@@ -17,13 +16,13 @@ from homelab.errors import HostFault, Refused, Unreachable
 from homelab.formats import new_vmx
 from homelab.formats.vmx import changed_vmx
 from homelab.ports.esxi import vm_commands as commands
+from homelab.ports.esxi.datastore_writer import ShellDatastoreWriter
+from homelab.ports.esxi.typed import Typed
 from homelab.ports.sftp import RemoteFiles
-from homelab.ports.ssh import SHOWN, Output, Shell, Watch
-from homelab.ports.vsphere import folders, storage, vms
+from homelab.ports.ssh import Output, Shell
+from homelab.ports.vsphere import storage, vms
 from homelab.ports.vsphere.autostart import START_SECONDS, STOP_ACTION, Autostart
-from homelab.ports.vsphere.folders import Folder
 from homelab.ports.vsphere.session import Session
-from homelab.ports.vsphere.storage import Transferred
 from homelab.ports.vsphere.tasks import Progress
 from homelab.ports.vsphere.vms import VmSpec
 
@@ -31,37 +30,13 @@ from homelab.ports.vsphere.vms import VmSpec
 LOOK_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Typed:
-    """Long commands that write: their progress is told, and an interruption gives them a moment to end."""
-
-    shell: Shell
-    stop: Event
-
-    def run(self, argv: list[str], seconds: float, progress: Progress) -> Output:
-        """What one printed, however it ended."""
-        return self.shell.run(argv, writes=True, seconds=seconds, watch=Watch(progress, self.stop))
-
-    def must(self, argv: list[str], seconds: float, progress: Progress) -> str:
-        """What one printed that has to succeed."""
-        return self.shell.must(argv, writes=True, seconds=seconds, watch=Watch(progress, self.stop))
-
-    def refused(self, what: str, output: Output) -> HostFault:
-        """One that did not do what it should, in the host's words."""
-        said = " ".join((output.stderr.strip() or output.stdout.strip() or "nothing").split())
-        return HostFault(
-            f"{what}; the host said: {said[:SHOWN]}",
-            where=self.shell.login.where,
-            advice="These are the host's own words. Run again; if it stays so, see /var/log/hostd.log there",
-        )
-
-
 class ShellVmWriter:
     """A `VmWriter` on one session, which reads, and one SSH connection, which writes."""
 
-    def __init__(self, session: Session, shell: Shell, files: RemoteFiles, stop: Event) -> None:
-        self.session, self.shell, self.files = session, shell, files
+    def __init__(self, session: Session, shell: Shell, remote: RemoteFiles, stop: Event) -> None:
+        self.session, self.shell, self._remote = session, shell, remote
         self._typed = Typed(shell, stop)
+        self.files = ShellDatastoreWriter(session, self._typed, remote)
 
     @property
     def where(self) -> str:
@@ -72,62 +47,6 @@ class ShellVmWriter:
     def host(self) -> str:
         """The host's name."""
         return self.session.host.name
-
-    def list_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder | None:
-        """Over the API."""
-        return folders.list_folder(self.session, datastore, path, seconds=seconds, progress=progress)
-
-    def small_file(self, datastore: str, path: str) -> bytes | None:
-        """Over the API."""
-        return storage.small_file(self.session, datastore, path)
-
-    def file_size(self, datastore: str, path: str) -> int | None:
-        """Over the API."""
-        return storage.file_size(self.session, datastore, path)
-
-    def disk_whole(self, datastore: str, path: str) -> bool:
-        """Over the API."""
-        return storage.disk_whole(self.session, datastore, path)
-
-    def make_folder(self, datastore: str, path: str) -> None:
-        """SFTP."""
-        self.files.make_folder(commands.volume_path(f"[{datastore}] {path}"))
-
-    def upload(self, datastore: str, path: str, file: BinaryIO, size: int, progress: Transferred | None = None) -> None:
-        """SFTP, readable by root alone."""
-        self.files.write(commands.volume_path(f"[{datastore}] {path}"), file, size, progress)
-
-    def delete_file(
-        self, datastore: str, path: str, *, seconds: float, progress: Progress, beside: Folder | None = None
-    ) -> None:
-        """SFTP, which takes no folder for a file."""
-        if path.endswith(".vmx"):
-            vms.check_not_registered(self.session, f"[{datastore}] {path}")
-        self.files.remove(commands.volume_path(f"[{datastore}] {path}"))
-
-    def delete_empty_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder:
-        """SFTP, which removes no folder with something in it."""
-        if self.files.remove_folder(commands.volume_path(f"[{datastore}] {path}")):
-            return Folder()
-        return self.list_folder(datastore, path, seconds=seconds, progress=progress) or Folder()
-
-    def copy_disk(self, source: str, target: str, *, seconds: float, progress: Progress) -> None:
-        """`vmkfstools -i`."""
-        self._typed.must(commands.clone_disk(source, target), seconds, progress)
-
-    def move_disk(self, source: str, target: str, *, seconds: float, progress: Progress) -> None:
-        """`vmkfstools -E`."""
-        self._typed.must(commands.rename_disk(source, target), seconds, progress)
-
-    def extend_disk(self, path: str, size_gib: int, *, seconds: float, progress: Progress) -> None:
-        """`vmkfstools -X`."""
-        self._typed.must(commands.extend_disk(path, size_gib), seconds, progress)
-
-    def delete_disk(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> None:
-        """`vmkfstools -U`; what it says of a disk that is not there was never recorded, so that is looked at."""
-        output = self._typed.run(commands.delete_disk(f"[{datastore}] {path}"), seconds, progress)
-        if output.status != 0 and self.file_size(datastore, path) is not None:
-            raise self._typed.refused(f"the disk [{datastore}] {path} was not deleted", output)
 
     def create_vm(self, spec: VmSpec, *, seconds: float, progress: Progress) -> None:
         """A .vmx by SFTP, never over one that is there, and `solo/registervm`."""
@@ -145,7 +64,7 @@ class ShellVmWriter:
                 advice="Correct vm_network in the inventory, or add the port group to the host",
             )
         text = _text_of(spec).encode()
-        self.files.write(commands.volume_path(spec.path), io.BytesIO(text), len(text), new=True)
+        self._remote.write(commands.volume_path(spec.path), io.BytesIO(text), len(text), new=True)
         self._typed.must(commands.register(spec.path), seconds, progress)
 
     def register(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
@@ -245,12 +164,12 @@ class ShellVmWriter:
                 advice="Run again when it is off",
             )
         datastore, file = path.removeprefix("[").split("] ", 1)
-        text = (self.small_file(datastore, file) or b"").decode()
+        text = (self.files.small_file(datastore, file) or b"").decode()
         made = changed_vmx(text, changes).encode()
         # ESXi's own name for the .vmx that it is about to write; so it counts as the VM's.
         place = commands.volume_path(path)
-        self.files.write(f"{place}~", io.BytesIO(made), len(made))
-        self.files.rename(f"{place}~", place)
+        self._remote.write(f"{place}~", io.BytesIO(made), len(made))
+        self._remote.rename(f"{place}~", place)
         self.shell.must(commands.of_vm("reload", vm._moId), writes=True)
 
 

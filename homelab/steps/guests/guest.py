@@ -162,4 +162,4 @@ def _remove_seed(world: World, change: RemoveSeed) -> None:
     datastore, path = change.path.removeprefix("[").split("] ", 1)
     with world.vm_writer(change.host) as writer:
         writer.eject(change.vmx, change.target, change.path, seconds=TASK_SECONDS, progress=progress)
-        writer.delete_file(datastore, path, seconds=TASK_SECONDS, progress=progress)
+        writer.files.delete_file(datastore, path, seconds=TASK_SECONDS, progress=progress)

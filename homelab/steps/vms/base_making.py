@@ -52,22 +52,22 @@ def make_base(world: World, change: MakeBase) -> None:
     """Remove what an interrupted run left, copy, grow, and give it its name."""
     part, whole = (f"[{change.datastore}] {path}" for path in (part_path(change.path), change.path))
     with world.copying(change.via, change.datastore), world.vm_writer(change.via) as writer:
-        size = capacity(writer.small_file(change.datastore, change.image))
+        size = capacity(writer.files.small_file(change.datastore, change.image))
         check_size(change.size_gib, change.vms, size)
         if _is_made(world, writer, change):
             return
         progress = world.progress(f"the base of {change.size_gib} GiB is copied", COPY_SECONDS)
-        writer.copy_disk(f"[{change.datastore}] {change.image}", part, seconds=COPY_SECONDS, progress=progress)
+        writer.files.copy_disk(f"[{change.datastore}] {change.image}", part, seconds=COPY_SECONDS, progress=progress)
         if size != change.size_gib * GIB:
-            writer.extend_disk(part, change.size_gib, seconds=TASK_SECONDS, progress=progress)
-        writer.move_disk(part, whole, seconds=TASK_SECONDS, progress=progress)
+            writer.files.extend_disk(part, change.size_gib, seconds=TASK_SECONDS, progress=progress)
+        writer.files.move_disk(part, whole, seconds=TASK_SECONDS, progress=progress)
 
 
 def _is_made(world: World, writer: VmWriter, change: MakeBase) -> bool:
     """Look once more what is there; whether somebody has made it meanwhile. What is half made goes, file by file."""
     folder = change.path.rpartition("/")[0]
     progress = world.progress(f"[{change.datastore}] {folder} is looked into", TASK_SECONDS)
-    found = writer.list_folder(change.datastore, folder, seconds=TASK_SECONDS, progress=progress)
+    found = writer.files.list_folder(change.datastore, folder, seconds=TASK_SECONDS, progress=progress)
     left = unfinished(change.path, found.files) if found else ()
     if set(left) - set(change.leftovers):
         raise HomelabError(
@@ -78,5 +78,5 @@ def _is_made(world: World, writer: VmWriter, change: MakeBase) -> bool:
     for name in left:
         world.run.log(f"[{change.datastore}] {folder}/{name} is left over from an interrupted run; it is deleted")
         path = f"{folder}/{name}"
-        writer.delete_file(change.datastore, path, seconds=TASK_SECONDS, progress=progress, beside=found)
+        writer.files.delete_file(change.datastore, path, seconds=TASK_SECONDS, progress=progress, beside=found)
     return found is not None and is_whole(change.path, found.files)

@@ -162,11 +162,11 @@ class Image(Step[ImageState, Changes]):
         prepared = prepare_image(image, cache_folder(), PercentReport(world, sentence))
         progress = world.progress(sentence, TRANSFER_SECONDS)
         with world.vm_writer(change.via) as writer:
-            if writer.disk_whole(change.datastore, change.path):
+            if writer.files.disk_whole(change.datastore, change.path):
                 world.run.log(f"[{change.datastore}] {change.path} is there by now; nothing is sent")
                 return
-            writer.make_folder(change.datastore, change.path.rpartition("/")[0])
-            writer.delete_file(change.datastore, change.path, seconds=TRANSFER_SECONDS, progress=progress)
+            writer.files.make_folder(change.datastore, change.path.rpartition("/")[0])
+            writer.files.delete_file(change.datastore, change.path, seconds=TRANSFER_SECONDS, progress=progress)
             _upload(world, writer, change.datastore, _flat(change.path), prepared.flat)
             _upload(world, writer, change.datastore, change.path, prepared.descriptor)
 
@@ -192,16 +192,16 @@ def remove_image(world: World, change: RemoveImage) -> None:
     progress = world.progress(f"the image {change.path} is deleted", TRANSFER_SECONDS)
     with world.vm_writer(change.via) as writer:
         for path in (change.path, _flat(change.path)):
-            writer.delete_file(change.datastore, path, seconds=TRANSFER_SECONDS, progress=progress)
+            writer.files.delete_file(change.datastore, path, seconds=TRANSFER_SECONDS, progress=progress)
         folder = change.path.rpartition("/")[0]
-        writer.delete_empty_folder(change.datastore, folder, seconds=TRANSFER_SECONDS, progress=progress)
+        writer.files.delete_empty_folder(change.datastore, folder, seconds=TRANSFER_SECONDS, progress=progress)
 
 
 def _upload(world: World, writer: VmWriter, datastore: str, path: str, source: Path) -> None:
     size = source.stat().st_size
     with source.open("rb") as file:
-        writer.upload(datastore, path, file, size, PercentReport(world, f"[{datastore}] {path} is uploaded"))
-    found = writer.file_size(datastore, path)
+        writer.files.upload(datastore, path, file, size, PercentReport(world, f"[{datastore}] {path} is uploaded"))
+    found = writer.files.file_size(datastore, path)
     if found != size:
         raise HostFault(
             f"[{datastore}] {path} has {found} bytes after the upload, sent were {size}",

@@ -208,5 +208,5 @@ def _doubt(lab: Lab, target: str, making: Making, observed: VmState) -> str | No
 def _remove_note(world: World, change: RemoveNote) -> None:
     progress = world.progress(f"the note beside {change.target} is gone", TASK_SECONDS)
     with world.vm_writer(change.host) as writer:
-        if is_ours(change.making, writer.small_file(change.making.datastore, change.path)):
-            writer.delete_file(change.making.datastore, change.path, seconds=TASK_SECONDS, progress=progress)
+        if is_ours(change.making, writer.files.small_file(change.making.datastore, change.path)):
+            writer.files.delete_file(change.making.datastore, change.path, seconds=TASK_SECONDS, progress=progress)

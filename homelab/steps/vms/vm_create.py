@@ -2,6 +2,7 @@
 
 import io
 import secrets
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -21,16 +22,28 @@ TASK_SECONDS = 300.0
 
 
 def create(world: World, change: CreateVm) -> None:
-    """Make the VM, from an empty folder or from what an interrupted run left of ours; the note goes last."""
+    """Make the VM, from an empty folder or from what an interrupted run left of ours; the note goes last.
+
+    A place among the copies on the datastore is taken before the session begins, and given up once the disk is there.
+    """
     making = change.making
     key = new_key(making.vm)
-    with world.copying(change.host, making.datastore), world.vm_writer(change.host) as writer:
+    with ExitStack() as place:
+        if not making.linked:
+            place.enter_context(world.copying(change.host, making.datastore))
+        _create(world, change, place, key)
+
+
+def _create(world: World, change: CreateVm, place: ExitStack, key: HostKey) -> None:
+    making = change.making
+    with world.vm_writer(change.host) as writer:
         _begin_folder(world, writer, change)
         if not making.linked:
             _copy_image(world, writer, change)
+        place.close()
         boot = change.boot if change.boot.authorized_keys else replace(change.boot, authorized_keys=_own_key(world))
         iso = seed_iso(seed(boot, key, secrets.token_hex(4)))
-        writer.upload(making.datastore, f"{making.vm}/{SEED}", io.BytesIO(iso), len(iso))
+        writer.files.upload(making.datastore, f"{making.vm}/{SEED}", io.BytesIO(iso), len(iso))
         progress = world.progress(f"the VM {change.target} is created", TASK_SECONDS)
         world.files.trust.forget_host_keys({boot.address})  # it gets a key of its own
         writer.create_vm(_spec(change, key), seconds=TASK_SECONDS, progress=progress)
@@ -39,17 +52,17 @@ def create(world: World, change: CreateVm) -> None:
             path = f"{making.place}/{making.vmx}"
             with world.starts.place(change.host, path, change.autostart) as autostart:
                 writer.set_autostart(path, change.target, autostart)
-        writer.delete_file(making.datastore, f"{making.vm}/{NOTE}", seconds=TASK_SECONDS, progress=progress)
+        writer.files.delete_file(making.datastore, f"{making.vm}/{NOTE}", seconds=TASK_SECONDS, progress=progress)
 
 
 def _begin_folder(world: World, writer: VmWriter, change: CreateVm) -> None:
     """Look once more at what is there now, remove what is ours file by file, and say whose the folder is."""
     making = change.making
     progress = world.progress(f"the folder {making.place} is begun", TASK_SECONDS)
-    found = writer.list_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
+    found = writer.files.list_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
     note = None
     if found and NOTE in found.files:
-        note = writer.small_file(making.datastore, f"{making.vm}/{NOTE}")
+        note = writer.files.small_file(making.datastore, f"{making.vm}/{NOTE}")
     left = leftovers(making, FolderLook(found.files, found.folders, note) if found else None)
     if set(left) - set(change.leftovers):
         raise HomelabError(
@@ -59,19 +72,19 @@ def _begin_folder(world: World, writer: VmWriter, change: CreateVm) -> None:
         )
     for name in left:
         world.run.log(f"{making.place}/{name} is left over from an interrupted run; it is deleted")
-        delete = writer.delete_disk if name == making.disk_among(left) else writer.delete_file
+        delete = writer.files.delete_disk if name == making.disk_among(left) else writer.files.delete_file
         delete(making.datastore, f"{making.vm}/{name}", seconds=TASK_SECONDS, progress=progress)
     if found is None:
-        writer.make_folder(making.datastore, making.vm)
+        writer.files.make_folder(making.datastore, making.vm)
     if note != making.note:
-        writer.upload(making.datastore, f"{making.vm}/{NOTE}", io.BytesIO(making.note), len(making.note))
+        writer.files.upload(making.datastore, f"{making.vm}/{NOTE}", io.BytesIO(making.note), len(making.note))
 
 
 def _copy_image(world: World, writer: VmWriter, change: CreateVm) -> None:
     disk = f"{change.making.place}/{change.making.disk}"
     progress = world.progress(f"the disk of {change.target} is copied", COPY_SECONDS)
-    writer.copy_disk(change.image, disk, seconds=COPY_SECONDS, progress=progress)
-    writer.extend_disk(disk, change.hardware.disk_gib, seconds=TASK_SECONDS, progress=progress)
+    writer.files.copy_disk(change.image, disk, seconds=COPY_SECONDS, progress=progress)
+    writer.files.extend_disk(disk, change.hardware.disk_gib, seconds=TASK_SECONDS, progress=progress)
 
 
 def _own_key(world: World) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ def destroy(world: World, change: DestroyVm) -> None:
             if change.autostart:
                 writer.end_autostart(path, change.target, making.instance_uuid)
             writer.unregister(path, change.target, making.instance_uuid)
-        found = writer.list_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
+        found = writer.files.list_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
         if found is not None:
             _delete_files(world, writer, change, found)
     world.files.trust.forget_host_keys({change.address})
@@ -37,10 +37,10 @@ def _delete_files(world: World, writer: VmWriter, change: DestroyVm, found: Fold
     for name in own:
         path = f"{making.vm}/{name}"
         if name == making.disk_among(own):
-            writer.delete_disk(making.datastore, path, seconds=TASK_SECONDS, progress=progress)
+            writer.files.delete_disk(making.datastore, path, seconds=TASK_SECONDS, progress=progress)
         else:
-            writer.delete_file(making.datastore, path, seconds=TASK_SECONDS, progress=progress, beside=found)
-    left = writer.delete_empty_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
+            writer.files.delete_file(making.datastore, path, seconds=TASK_SECONDS, progress=progress, beside=found)
+    left = writer.files.delete_empty_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
     if left.names:
         world.run.log(f"{making.place} stays, for it holds what is not ours: {', '.join(left.names)}")
 
@@ -50,7 +50,7 @@ def _own(writer: VmWriter, change: DestroyVm, found: Folder) -> tuple[str, ...]:
     making = change.making
 
     def text(name: str) -> bytes | None:
-        return writer.small_file(making.datastore, f"{making.vm}/{name}") if name in found.files else None
+        return writer.files.small_file(making.datastore, f"{making.vm}/{name}") if name in found.files else None
 
     look = FolderLook(found.files, found.folders, text(NOTE))
     if change.registered:

@@ -27,7 +27,7 @@ def reconfigure(world: World, change: ReconfigureVm) -> None:
     progress = world.progress(f"{change.target} is changed", TASK_SECONDS)
     with world.vm_writer(change.host) as writer:
         if change.disk:
-            writer.extend_disk(*change.disk, seconds=TASK_SECONDS, progress=progress)
+            writer.files.extend_disk(*change.disk, seconds=TASK_SECONDS, progress=progress)
         writer.reconfigure(
             change.path,
             change.target,

@@ -241,7 +241,7 @@ def test_a_vmx_of_ours_that_somebody_registered_meanwhile_is_not_deleted(
     with world.vm_writer("brix3") as writer:
         at.host().vms.register("[nas] cp1/cp1.vmx")
         with pytest.raises(Exception, match="it is a VM of this host by now"):
-            writer.delete_file("nas", "cp1/cp1.vmx", seconds=5, progress=lambda _: None)
+            writer.files.delete_file("nas", "cp1/cp1.vmx", seconds=5, progress=lambda _: None)
     assert (at.nas / "cp1/cp1.vmx").exists()
 
 
@@ -292,9 +292,9 @@ def test_with_ssh_off_it_is_said_where_to_switch_it_on(at: HostsOnNas) -> None:
 def test_a_connection_that_broke_is_opened_anew(at: HostsOnNas) -> None:
     world = world_of(at)
     with world.vm_writer("brix3") as writer:
-        writer.make_folder("nas", "a")
+        writer.files.make_folder("nas", "a")
     at.served_hosts["brix3"].shell.stop()
     at.served_hosts["brix3"].shell.start()
     with world.vm_writer("brix3") as writer:
-        writer.make_folder("nas", "b")
+        writer.files.make_folder("nas", "b")
     assert (at.nas / "a").is_dir() and (at.nas / "b").is_dir()

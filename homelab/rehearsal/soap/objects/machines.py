@@ -50,10 +50,10 @@ CAPABILITY = vim.vm.Capability(
 )
 
 
-class VirtualMachine(MachineExport, MachineConsole, Entity):
+class VirtualMachine(MachineExport, Entity):
     """One VM."""
 
-    PARTS = (MachinePower, MachineConfiguration, MachineSnapshots, MachineStorage)
+    PARTS = (MachinePower, MachineConfiguration, MachineSnapshots, MachineStorage, MachineConsole)
 
     @classmethod
     def ids(cls, face: Any, caller: Any) -> Iterator[str]:
