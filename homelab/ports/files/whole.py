@@ -22,12 +22,10 @@ def whole_file(
     `check` looks at what lies at `part` already, before it is emptied, and raises to leave it alone. `last` looks at
     what has the name `path`, right before that is replaced, and raises to leave it. Raises OSError.
     """
-    new, descriptor = _opened(part, mode)
-    with os.fdopen(descriptor, "w+b") as file:
-        checked = False
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    with _new_one_gone(part), os.fdopen(os.open(part, flags, mode), "w+b") as file:
+        check(file)
         try:
-            check(file)
-            checked = True
             file.truncate(0)
             _close_to_others(file, mode)
             yield file
@@ -35,21 +33,22 @@ def whole_file(
             os.fsync(file.fileno())
             last()
             part.replace(path)
-        except BaseException as error:
-            # What `check` refuses is left; a new file that was not looked at yet goes with Ctrl-C.
-            if checked or (new and not isinstance(error, Exception)):
-                part.unlink(missing_ok=True)
+        except BaseException:
+            part.unlink(missing_ok=True)
             raise
     _sync_folder(path.parent)
 
 
-def _opened(part: Path, mode: int) -> tuple[bool, int]:
-    """Whether it is a new file, and its descriptor."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+@contextmanager
+def _new_one_gone(part: Path) -> Iterator[None]:
+    """Ctrl-C may come right after a part was made, before it was looked at: a new one is gone then, too."""
+    there = os.path.lexists(part)
     try:
-        return True, os.open(part, flags | os.O_EXCL, mode)
-    except FileExistsError:
-        return False, os.open(part, flags, mode)
+        yield
+    except BaseException as error:
+        if not there and not isinstance(error, Exception):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def _close_to_others(file: BinaryIO, mode: int) -> None:

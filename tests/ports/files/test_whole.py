@@ -1,5 +1,6 @@
 """A file that is whole or absent: what goes wrong, when, and what is left then."""
 
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +32,22 @@ def left(folder: Path) -> dict[str, bytes]:
 def test_a_new_part_is_gone_when_it_is_interrupted_before_it_was_looked_at(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         write(tmp_path, check=raising(Interrupted()))
+    assert left(tmp_path) == {}
+
+
+def test_a_new_part_is_gone_when_it_is_interrupted_right_after_it_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = os.open
+
+    def interrupted(path: Path, flags: int, mode: int) -> int:
+        """As a signal does that comes while the system makes the file."""
+        os.close(made(path, flags, mode))
+        raise Interrupted
+
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(Interrupted):
+        write(tmp_path)
     assert left(tmp_path) == {}
 
 
