@@ -48,14 +48,14 @@ class VmWriter(Protocol):
     def is_on(self, path: str, name: str) -> bool:
         """Whether it is on."""
 
-    def unregister(self, path: str, name: str, instance_uuid: str) -> None:
-        """Take it out of the inventory; its files stay. Refused when another VM lies there by now."""
+    def unregister(self, path: str, name: str, instance_uuid: str, *, autostart: bool = False) -> None:
+        """Take it out of the inventory; its files stay. Refused when another VM lies there by now.
+
+        With `autostart` it is taken out of the VMs that start with the host before.
+        """
 
     def set_autostart(self, path: str, name: str, wanted: Autostart) -> None:
         """Have it start with the host, and the host start VMs at all; no other VM is named."""
-
-    def end_autostart(self, path: str, name: str, instance_uuid: str) -> None:
-        """Take it out of the VMs that start with the host. Refused when another VM lies there by now."""
 
     def reconfigure(
         self,

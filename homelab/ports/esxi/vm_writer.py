@@ -101,9 +101,11 @@ class ShellVmWriter:
         """Over the API."""
         return vms.is_on(self.session, path, name)
 
-    def unregister(self, path: str, name: str, instance_uuid: str) -> None:
-        """`vmsvc/unregister`."""
+    def unregister(self, path: str, name: str, instance_uuid: str, *, autostart: bool = False) -> None:
+        """`vmsvc/unregister`, after `hostsvc/autostartmanager`."""
         vm = vms.surely_registered(self.session, path, name, instance_uuid)
+        if vm is not None and autostart:
+            self.shell.must(commands.start_no_more(vm._moId), writes=True)
         if vm is not None:
             self.shell.must(commands.of_vm("unregister", vm._moId), writes=True)
 
@@ -114,12 +116,6 @@ class ShellVmWriter:
             self.shell.must(commands.start_with_host(vm._moId, wanted.order, START_SECONDS, STOP_ACTION), writes=True)
         if wanted.enable:
             self.shell.must(commands.enable_autostart(), writes=True)
-
-    def end_autostart(self, path: str, name: str, instance_uuid: str) -> None:
-        """`vim-cmd hostsvc/autostartmanager`."""
-        vm = vms.surely_registered(self.session, path, name, instance_uuid)
-        if vm is not None:
-            self.shell.must(commands.start_no_more(vm._moId), writes=True)
 
     def reconfigure(
         self,

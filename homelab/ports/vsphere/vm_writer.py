@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from homelab.ports.vsphere import autostart, vms
-from homelab.ports.vsphere.autostart import Autostart
+from homelab.ports.vsphere import vms
+from homelab.ports.vsphere.autostart import Autostart, set_autostart
 from homelab.ports.vsphere.datastore_writer import ApiDatastoreWriter
 from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.tasks import Progress
@@ -51,20 +51,14 @@ class ApiVmWriter:
         """A property of the VM."""
         return vms.is_on(self.session, path, name)
 
-    def unregister(self, path: str, name: str, instance_uuid: str) -> None:
-        """UnregisterVM."""
-        vms.unregister_vm(self.session, path, name, instance_uuid)
+    def unregister(self, path: str, name: str, instance_uuid: str, *, autostart: bool = False) -> None:
+        """UnregisterVM, after ReconfigureAutostart."""
+        vms.unregister_vm(self.session, path, name, instance_uuid, autostart=autostart)
 
     def set_autostart(self, path: str, name: str, wanted: Autostart) -> None:
         """ReconfigureAutostart."""
         vm = self._made.get(path) or vms.registered(self.session, path, name)
-        autostart.set_autostart(self.session, vm, wanted)
-
-    def end_autostart(self, path: str, name: str, instance_uuid: str) -> None:
-        """ReconfigureAutostart."""
-        vm = vms.surely_registered(self.session, path, name, instance_uuid)
-        if vm is not None:
-            autostart.end_autostart(self.session, vm)
+        set_autostart(self.session, vm, wanted)
 
     def reconfigure(
         self,

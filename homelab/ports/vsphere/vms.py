@@ -7,6 +7,7 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.errors import HostFault, Refused
+from homelab.ports.vsphere.autostart import end_autostart
 from homelab.ports.vsphere.session import DATACENTER, Session
 from homelab.ports.vsphere.tasks import Progress, Watch, wait_for
 
@@ -238,12 +239,16 @@ def power_off(session: Session, path: str, name: str, *, seconds: float, progres
             raise
 
 
-def unregister_vm(session: Session, path: str, name: str, instance_uuid: str) -> None:
+def unregister_vm(session: Session, path: str, name: str, instance_uuid: str, *, autostart: bool = False) -> None:
     """Take the VM of a .vmx out of the inventory; its files stay. Nothing happens when it is not there.
+
+    With `autostart` it is taken out of the VMs that start with the host before.
 
     Raises Refused when another VM than the one of that instance UUID lies there by now.
     """
     vm = surely_registered(session, path, name, instance_uuid)
+    if vm is not None and autostart:
+        end_autostart(session, vm)
     if vm is not None:
         vm.UnregisterVM()
 

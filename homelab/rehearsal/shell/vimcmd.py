@@ -234,8 +234,9 @@ def hostsvc_autostartmanager_enable_autostart(host: Host, arguments: Sequence[st
 
 def hostsvc_autostartmanager_update_autostartentry(host: Host, arguments: Sequence[str]) -> str:
     """Give a VM its place among those that start with the host. A number below 0 needs -- before all."""
-    words = arguments[1:] if arguments[:1] == ["--"] else arguments
-    if len(words) != 7 or (words is arguments and any(word.startswith("-") for word in words)):
+    ended = list(arguments[:1]) == ["--"]
+    words = arguments[1:] if ended else arguments
+    if len(words) != 7 or (not ended and any(word.startswith("-") for word in words)):
         raise _Usage(
             "Usage: update_autostartentry VMId StartAction StartDelay StartOrder StopAction StopDelay WaitForHeartbeat"
         )

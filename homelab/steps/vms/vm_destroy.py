@@ -20,9 +20,7 @@ def destroy(world: World, change: DestroyVm) -> None:
     with world.vm_writer(change.host) as writer:
         if change.registered:
             path = f"{making.place}/{making.vmx}"
-            if change.autostart:
-                writer.end_autostart(path, change.target, making.instance_uuid)
-            writer.unregister(path, change.target, making.instance_uuid)
+            writer.unregister(path, change.target, making.instance_uuid, autostart=change.autostart)
         found = writer.files.list_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
         if found is not None:
             _delete_files(world, writer, change, found)

@@ -164,9 +164,7 @@ def _leave_and_arrive(world: World, there: VmWriter, change: MoveVm, source: str
     if change.running:
         shut_down(world, ShutDownVm(change.target, source, change.path, SHUT_DOWN_SECONDS))
     with world.vm_writer(source) as here:
-        if change.back:
-            here.end_autostart(change.path, change.target, change.instance_uuid)
-        here.unregister(change.path, change.target, change.instance_uuid)
+        here.unregister(change.path, change.target, change.instance_uuid, autostart=change.back is not None)
         try:
             _arrive(world, there, change)
         except Interrupted:

@@ -220,7 +220,10 @@ def on(host: Host) -> list[str]:
 def lay_owner_s(at: HostsOnNas, *, enabled: bool) -> Host:
     """The owner's VM, which starts with the host in the owner's own way."""
     host, manager = at.host(), vim.host.AutoStartManager
-    at.put("db/db.vmx", b'displayName = "db"\nguestOS = "other-64"\nvirtualHW.version = "13"\n')
+    at.put(
+        "db/db.vmx",
+        b'.encoding = "UTF-8"\nconfig.version = "8"\nvirtualHW.version = "13"\ndisplayName = "db"\nguestOS = "other"\n',
+    )
     at.register("[nas] db/db.vmx")
     with at.session() as session:
         [vm] = session.host_system.vm

@@ -30,7 +30,7 @@ class HostAutoStartManager(Managed):
 
     @writes
     def ReconfigureAutostart(self, spec: Any) -> None:
-        """Change what is named; a VM whose action is `none` starts with the host no more."""
+        """Change what is named: the rows one after another."""
         refuse_rest(spec, TAKEN)
         with self._host.lock:
             settings = self._host.settings
@@ -38,11 +38,9 @@ class HostAutoStartManager(Managed):
             rows = {row.key._moId: _row(row) for row in spec.powerInfo or ()}
             if not rows.keys() <= self._host.registered_vms.keys():
                 raise _wrong("powerInfo.key")
-            settings.autostart_defaults = defaults
             for moid, row in rows.items():
-                settings.autostart.pop(moid, None)
-                if row.start_action.lower() != "none":
-                    settings.autostart[moid] = row
+                self._host.start_order.put(moid, row)
+            settings.autostart_defaults = defaults
             self._host.touch()
 
 
