@@ -235,3 +235,18 @@ def test_a_linked_vm_that_exists_needs_no_base_and_its_size_is_only_remarked_on(
     said = [said for remarks in plan.remarks.values() for said in remarks]
     assert len(said) == 2
     assert "disk is 1 GiB, wanted is 7 GiB: a linked disk never grows; homelab vm rebuild" in said[0]
+
+
+def test_where_the_api_only_reads_a_base_is_made_and_no_disk_is_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shell copies, grows and renames a disk; it has no command that makes a child."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with hosts_on_nas(vm_lab(tmp_path, clone="linked"), tmp_path, free=True) as at:
+        at.lay_image()
+        assert not at.bring("image").counts.failed
+        assert (at.nas / base(at)).with_name(f"{at.lab.image.sha256}-1g-flat.vmdk").stat().st_size == GIB
+        [failed] = at.bring().said("failed", "vm")
+        assert "the disk of cp1 cannot be linked on brix3: the API only reads" in failed["what"]
+        assert "vm_clone: thin" in failed["advice"]
+        assert not (at.nas / "cp1").exists()
