@@ -32,6 +32,7 @@ PORTS = (
     {"world"},
     {"host_reader", "lan", "run_context"},
     {"vm_writer"},
+    {"datastore_writer"},
     {"esxi"},
     {"vsphere"},
     {"ansible", "guest", "media", "net", "host_writer"},
