@@ -114,12 +114,13 @@ def _answer(host: Host, command: Command, options: dict[str, Option], formatter:
 
 @cache
 def functions() -> dict[str, Command]:
-    """Every command by its path, joined by underscores."""
+    """Every command by its path, joined by underscores; what returns no `Output` is none."""
     return {
         name: function
         for module in MODULES
         for name, function in inspect.getmembers(module, inspect.isfunction)
-        if function.__module__ == module.__name__ and "_" in name and not name.startswith("_")
+        if function.__module__ == module.__name__ and function.__annotations__.get("return") == Output
+        if not name.startswith("_")
     }
 
 
