@@ -134,7 +134,8 @@ class Power:
         state.boot_time = state.now()
         self._services.read_time()
         held = [nic.name for nic in state.nics if nic.driver]
-        self.state = "up" if set(held) & set(self._network.management_uplinks) else "unreachable"
         late = 0 if self.boots == 1 else state.timing.api_delay_seconds + state.harm.api_delay_seconds
+        # Before the network is up: who asks without the lock must not meet the hostd of the last boot.
         self._hostd_at = state.clock() + late
+        self.state = "up" if set(held) & set(self._network.management_uplinks) else "unreachable"
         state.touch(dirty=False)

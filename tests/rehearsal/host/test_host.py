@@ -253,6 +253,8 @@ def test_a_disk_is_locked_for_the_other_host_too(host: Host, volumes: Volumes) -
         vm.disks[0].path,
     )
     assert twin.controllers == vm.controllers and twin.uuid == vm.uuid
+    # Somebody said that it was moved; on another host it asks (test_questions.py).
+    twin.location = other.vms.location_of(twin)
     host.vm_power.on(vm)
     with pytest.raises(FileLocked):
         other.vm_power.on(twin)
@@ -337,3 +339,26 @@ def test_a_new_disk_never_finds_the_writes_of_an_old_one(host: Host, volumes: Vo
         (writes_of(disk) / "upper").mkdir(parents=True)
         volumes.delete(deleted, label="x")
         assert not writes_of(disk).exists()
+
+
+def test_nobody_meets_hostd_before_it_is_up(tmp_path: Path) -> None:
+    """Asked without the lock, in the middle of a boot."""
+    seen: list[bool] = []
+    booting: list[Host] = []
+
+    def clock() -> float:
+        if booting:
+            host = booting.pop()
+            seen.append(host.power.reachable and host.power.api_ready)
+            booting.append(host)
+        return time.monotonic()
+
+    volumes, timing = Volumes(tmp_path, Nas()), Timing(api_delay_seconds=60)
+    model = MODELS["GB-BRi7-8550"]
+    host = Host("b", "10.0.0.1", model, "root", "s", volumes=volumes, machines=Machines(), timing=timing, clock=clock)
+    host.power.state = "down"
+    booting.append(host)
+    host.power.boot()
+    booting.clear()
+    assert seen == [False]
+    assert not host.power.api_ready
