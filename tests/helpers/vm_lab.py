@@ -120,7 +120,10 @@ class HostsOnNas:
         return found
 
     def register(self, path: str, name: str | None = None, on: str = "brix3") -> None:
-        """A .vmx that lies on a datastore becomes a VM of a host."""
+        """A .vmx that lies on a datastore becomes a VM of a host: at its web page, where the API only reads."""
+        if self.host(on).licence == "free":
+            self.host(on).vms.register(path, name)
+            return
         with self.session(on) as session:
             folder = session.managed(vim.Folder, "ha-folder-vm")
             self.run(folder.RegisterVM_Task(path, name, False, session.managed(vim.ResourcePool, "ha-root-pool")))

@@ -17,8 +17,8 @@ from homelab.rehearsal.shell import (
     commands_network,
     commands_storage,
     commands_system,
+    commands_time,
     commands_vms,
-    time_programs,
 )
 from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.call import Answer, Call
@@ -72,7 +72,7 @@ SHORT = {
     "vswitch_name": "v",
 }
 FLAGS = ("all", "default", "force", "readonly", "smart", "unconfigure")
-MODULES = (commands, commands_host, commands_network, commands_storage, commands_system, commands_vms, time_programs)
+MODULES = (commands, commands_host, commands_network, commands_storage, commands_system, commands_vms, commands_time)
 TRUE = ("true", "t", "1", "yes", "y")
 FALSE = ("false", "f", "0", "no", "n")
 NO_HOSTD = "Connect to localhost failed: Connection failure\n"

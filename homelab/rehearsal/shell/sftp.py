@@ -35,12 +35,11 @@ class SftpServer(paramiko.SFTPServer):
     """What sshd starts for the subsystem; it ends with status 0, which scp waits for."""
 
     def finish_subsystem(self) -> None:
-        """The client is done."""
-        super().finish_subsystem()
+        """The client is done; paramiko's own part closes the channel."""
         channel: Any = self.sock
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             channel.send_exit_status(0)
-            channel.close()
+        super().finish_subsystem()
 
 
 class SftpFiles(paramiko.SFTPServerInterface):

@@ -1,12 +1,10 @@
-"""What the ESXi shell sets the time with: chkconfig and ntpd's own script before 7.0, esxcli from then on.
+"""What the ESXi shell sets the time with before 7.0: /etc/ntp.conf, chkconfig and ntpd's own script.
 
 /etc/ntp.conf is a text file before 7.0, which ntpd and hostd read; later releases make it of their own store.
 """
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.shell.answers import Failure
 from homelab.rehearsal.shell.call import Answer, Call
-from homelab.rehearsal.shell.layouts import Block, Blocks, Output, Value
 
 NTP_CONF = "/etc/ntp.conf"
 HEAD = "restrict default kod nomodify notrap nopeer noquery\nrestrict 127.0.0.1\n"
@@ -54,30 +52,3 @@ def ntpd(call: Call) -> Answer:
     if verb in ("start", "restart"):
         services.set("ntpd", running=True)
     return Answer(f"{verb.capitalize()}ing ntpd\n" if verb != "stop" else "Stopping ntpd\n")
-
-
-def system_ntp_get(host: Host) -> Output:
-    """Whether the host asks for the time, and whom."""
-    _must_know(host, "get")
-    runs = host.services["ntpd"].running
-    servers = tuple(host.settings.ntp_servers)
-    fields: dict[str, Value] = {"Enabled": runs, "Loglevel": "warning", "Runtime Enabled": runs, "Servers": servers}
-    return Blocks("NTP", (Block(fields),), single=True)
-
-
-def system_ntp_set(host: Host, server: list[str] | None = None, enabled: bool | None = None) -> Output:
-    """Say whom the host asks for the time; start the service for good, or stop it."""
-    _must_know(host, "set")
-    with host.lock:
-        if server is not None:
-            host.settings.ntp_servers = list(server)
-        if enabled is not None:
-            host.services.set("ntpd", running=False)
-            host.services.set("ntpd", running=enabled, policy="on" if enabled else "off")
-        host.touch()
-    return None
-
-
-def _must_know(host: Host, verb: str) -> None:
-    if is_text(host):
-        raise Failure(f"Error: Unknown command or namespace system ntp {verb}")

@@ -13,11 +13,11 @@ from tests.helpers.one_host import Ended, bring, plan
 from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, tree, vm_lab
 
 
-@pytest.fixture
-def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
-    """Two hosts, and cp1 on the first of them."""
+@pytest.fixture(params=["api", "ssh"])
+def at(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
+    """Two hosts, and cp1 on the first of them; the API of the `ssh` ones only reads."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path, hosts=("brix3", "brix4")), tmp_path) as made:
+    with hosts_on_nas(vm_lab(tmp_path, hosts=("brix3", "brix4")), tmp_path, free=request.param == "ssh") as made:
         made.lay_image()
         assert not made.bring().counts.failed
         yield made

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from homelab.checks.preflight import preflight
 from homelab.ports.ansible.inventory import Vault
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.open_world import open_world
@@ -177,6 +178,19 @@ def test_more_cpus_than_the_licence_allows_are_refused_with_the_number(at: Hosts
     assert failure["what"] == "cp1 wants 12 CPUs, and vSphere 6 Hypervisor allows a VM 8"
     assert "vm_cpus" in failure["advice"]
     assert not (at.nas / "cp1").exists()
+
+
+def test_doctor_tells_it_too(at: HostsOnNas) -> None:
+    [cp1] = at.lab.control_plane
+    lab = at.lab.model_copy(update={"control_plane": (cp1.model_copy(update={"cpus": 12}),)})
+    answers = {check.sentence: check.probe(world_of(at)) for check in preflight(lab) if check.target == "brix3"}
+    assert not answers["the licence of brix3 allows its VMs their CPUs"].ok
+    assert (
+        "wants 12 CPUs, and vSphere 6 Hypervisor allows a VM 8"
+        in answers["the licence of brix3 allows its VMs their CPUs"].text
+    )
+    writable = answers["brix3 can be changed"]
+    assert (writable.ok, writable.text) == (True, "the API only reads (vSphere 6 Hypervisor); over SSH")
 
 
 def test_a_port_group_that_is_not_there_is_told_before_a_vmx_is_written(at: HostsOnNas) -> None:
