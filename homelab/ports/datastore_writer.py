@@ -45,6 +45,9 @@ class DatastoreWriter(Protocol):
         Also Refused for the .vmx of a VM that the host has. `beside` is what was just seen in the file's folder.
         """
 
+    def withdraw(self, datastore: str, path: str) -> None:
+        """Delete a small file that we laid there, and that is known to be a file; nothing happens when it is gone."""
+
     def delete_empty_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder:
         """Delete a folder in which there is nothing; what is in it, and then it stays."""
 

@@ -50,6 +50,10 @@ class ShellDatastoreWriter:
             vms.check_not_registered(self.session, f"[{datastore}] {path}")
         self.remote.remove(commands.volume_path(f"[{datastore}] {path}"))
 
+    def withdraw(self, datastore: str, path: str) -> None:
+        """SFTP."""
+        self.remote.remove(commands.volume_path(f"[{datastore}] {path}"))
+
     def delete_empty_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder:
         """SFTP, which removes no folder with something in it."""
         if self.remote.remove_folder(commands.volume_path(f"[{datastore}] {path}")):

@@ -47,6 +47,10 @@ class ApiDatastoreWriter:
             vms.check_not_registered(self.session, f"[{datastore}] {path}")
         folders.delete_file(self.session, datastore, path, seconds=seconds, progress=progress, beside=beside)
 
+    def withdraw(self, datastore: str, path: str) -> None:
+        """DELETE below /folder."""
+        storage.withdraw(self.session, datastore, path)
+
     def delete_empty_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder:
         """DeleteDatastoreFile_Task, after a look that there is nothing in it."""
         return folders.delete_empty_folder(self.session, datastore, path, seconds=seconds, progress=progress)

@@ -109,10 +109,7 @@ def probe_writable(session: Session, datastore: str) -> None:
         check_own_probe(session.where, datastore, name, download(session, _url(datastore, name)))
     upload(session, datastore, name, io.BytesIO(PROBE), len(PROBE))
     read = download(session, _url(datastore, name))
-    answer = _request(session, "DELETE", datastore, name)
-    if answer.status not in (200, 204):
-        what = f"the probe file {name} was written and could not be deleted"
-        raise _refused(session, what, answer)
+    withdraw(session, datastore, name)
     if read != PROBE:
         raise HostFault(
             f"the probe file [{datastore}] {name} was written, and reading it back gives something else",
@@ -152,6 +149,13 @@ def upload(
         said = _sentence(answer.read())
     if answer.status not in (200, 201):
         raise _refused(session, f"[{datastore}] {path} could not be written", answer, said)
+
+
+def withdraw(session: Session, datastore: str, path: str) -> None:
+    """DELETE a file that was uploaded; nothing happens when it is gone."""
+    answer = _request(session, "DELETE", datastore, path)
+    if answer.status not in (200, 204, 404):
+        raise _refused(session, f"[{datastore}] {path} was written and could not be deleted", answer)
 
 
 def _interrupted(session: Session, what: str) -> Interrupted:

@@ -52,7 +52,7 @@ def _create(world: World, change: CreateVm, place: ExitStack, key: HostKey) -> N
             path = f"{making.place}/{making.vmx}"
             with world.starts.place(change.host, path, change.autostart) as autostart:
                 writer.set_autostart(path, change.target, autostart)
-        writer.files.delete_file(making.datastore, f"{making.vm}/{NOTE}", seconds=TASK_SECONDS, progress=progress)
+        writer.files.withdraw(making.datastore, f"{making.vm}/{NOTE}")
 
 
 def _begin_folder(world: World, writer: VmWriter, change: CreateVm) -> None:

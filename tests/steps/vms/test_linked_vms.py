@@ -85,14 +85,14 @@ def test_linked_vms_share_a_base_of_their_size_and_none_is_copied(at: HostsOnNas
         assert files == [f"{name}-delta.vmdk", f"{name}.vmdk", f"{name}.vmx", "seed.iso"]
 
 
-def test_a_linked_vm_on_a_base_that_is_there_is_one_call_and_its_switch(at: HostsOnNas) -> None:
+def test_a_linked_vm_on_a_base_that_is_there_is_made_by_one_call(at: HostsOnNas) -> None:
     made(at, at.lab.model_copy(update={"control_plane": at.lab.control_plane[:1]}))
     before = Counter(writes(at))
     made(at)
     assert Counter(writes(at)) - before == {
         "MakeDirectory": 1,
         "CreateVM_Task": 1,
-        "DeleteDatastoreFile_Task": 1,  # the note
+        "ReconfigureAutostart": 1,
         "PowerOnVM_Task": 1,
     }
 

@@ -306,7 +306,7 @@ def test_a_move_that_is_killed_is_completed_and_costs_nobody_a_file(
     assert 3 < len(whole) < 20, whole
     lab = vm_lab(tmp_path, hosts=("brix3", "brix4", "brix5"), host="brix3")
     with hosts_on_nas(lab, tmp_path) as at:
-        settle_others(at)
+        settle_others(at, "api")
         assert not at.bring(*VM_STEPS).counts.failed
         source, to = "brix3", "brix5"
         for number, what in enumerate(whole, start=1):

@@ -171,6 +171,7 @@ def test_a_vm_is_destroyed_file_by_file_and_what_is_not_ours_stays(at: HostsOnNa
 
 
 def test_more_cpus_than_the_licence_allows_are_refused_with_the_number(at: HostsOnNas) -> None:
+    at.host().model = replace(at.host().model, threads=16)
     [cp1] = at.lab.control_plane
     lab = at.lab.model_copy(update={"control_plane": (cp1.model_copy(update={"cpus": 12}),)})
     ended = at.bring("vm", lab=lab)
