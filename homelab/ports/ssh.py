@@ -27,6 +27,7 @@ PIECE = 1 << 16
 # How often an interruption is looked for, and how long a command may take to end once we were interrupted.
 LOOK_SECONDS = 0.25
 GRACE_SECONDS = 20.0
+KEEP_ALIVE_SECONDS = 10
 # Of what a command that failed printed, in characters.
 SHOWN = 2000
 
@@ -153,6 +154,12 @@ class Shell:
         """Whether the connection still stands, as far as this side knows."""
         transport = self._client.get_transport()
         return transport is not None and transport.is_active()
+
+    def keep_alive(self) -> None:
+        """Say a word now and then, so that a connection that a host forgot when it went down is known to be dead."""
+        transport = self._client.get_transport()
+        if transport is not None:
+            transport.set_keepalive(KEEP_ALIVE_SECONDS)
 
     @property
     def files(self) -> HomeFiles:

@@ -43,4 +43,6 @@ class KeptShells:
 
     def _opened(self, host: EsxiHost) -> tuple[ssh.Shell, ExitStack]:
         stack = ExitStack()
-        return stack.enter_context(ssh.connect(login_of(host), self._files, self._note)), stack
+        shell = stack.enter_context(ssh.connect(login_of(host), self._files, self._note))
+        shell.keep_alive()
+        return shell, stack

@@ -45,7 +45,7 @@ def lab_of(folder: Path, way: str = "api") -> Lab:
     return vm_lab(folder, hosts=("brix3", "brix4"), host="brix3", clone="linked" if way == "linked" else "thin")
 
 
-def settle_others(at: HostsOnNas, way: str) -> None:
+def settle_others(at: HostsOnNas, way: str = "api") -> None:
     """What other people have on the NAS and on the hosts; then each host gets its licence."""
     for name in OTHERS:
         at.put(name, f"somebody's {name}".encode())

@@ -19,6 +19,7 @@ from homelab.rehearsal.host.host import Host
 from homelab.steps.guests.guest import Guest, RemoveSeed
 from homelab.steps.vms.vm_changes import PowerOnVm
 from homelab.steps.vms.vm_power import switch_on
+from tests.helpers.soap_host import until
 from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, hosts_on_nas, tree, vm_lab
 
 COMMANDS = 6
@@ -308,8 +309,10 @@ def test_a_connection_that_broke_is_opened_anew(at: HostsOnNas) -> None:
     world = world_of(at)
     with world.vm_writer("brix3") as writer:
         writer.files.make_folder("nas", "a")
-    at.served_hosts["brix3"].shell.stop()
-    at.served_hosts["brix3"].shell.start()
+    with world.shell("brix3") as kept:
+        at.served_hosts["brix3"].shell.stop()
+        until(lambda: not kept.alive)
+        at.served_hosts["brix3"].shell.start()
     with world.vm_writer("brix3") as writer:
         writer.files.make_folder("nas", "b")
     assert (at.nas / "a").is_dir() and (at.nas / "b").is_dir()
