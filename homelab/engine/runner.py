@@ -16,7 +16,8 @@ from homelab.engine.world import World
 from homelab.errors import HomelabError, Interrupted, NotTaken, PersonNeeded, Refused, Unreachable
 from homelab.lab import Lab
 
-WORKERS = 8
+# Nearly all that a node does is to wait for a machine.
+WORKERS = 32
 # How many nodes are named when a run is interrupted.
 NAMED = 8
 

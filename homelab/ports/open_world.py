@@ -30,7 +30,7 @@ from homelab.ports.vsphere import HostLook, look, open_session
 from homelab.ports.vsphere.hosts import configuration_backup
 from homelab.ports.vsphere.storage import download
 from homelab.ports.vsphere.vm_look import HOST_KEY
-from homelab.ports.world import GUEST_SSH_PORT, GUEST_SSH_TIMEOUT, Copies, World
+from homelab.ports.world import GUEST_SSH_PORT, GUEST_SSH_TIMEOUT, PLAYS, Copies, World
 
 STARTING_PAUSE = 1.0
 
@@ -65,6 +65,7 @@ def open_world(
         _file_digests=Looks(lambda path: sha256_of(named_file(inventories[0], path))),
         _file_texts=Looks(lambda path: text_of(named_file(inventories[0], path))),
         _copies=Copies(),
+        _plays=threading.BoundedSemaphore(PLAYS),
         _shells=shells,
         _told=set(),
     )

@@ -39,6 +39,8 @@ from homelab.ports.vsphere.vm_look import the_one
 from homelab.ports.vsphere.vm_writer import ApiVmWriter
 
 PLAY_SECONDS = 1800.0
+# Each is a process or two of Ansible, with some 80 MB.
+PLAYS = 8
 GUEST_SSH_PORT = 22
 GUEST_SSH_TIMEOUT = 15.0
 # How often a wait says that it still waits, when its answer stays the same.
@@ -68,6 +70,7 @@ class World:
     _file_digests: Looks[str]
     _file_texts: Looks[str]
     _copies: "Copies"
+    _plays: threading.BoundedSemaphore
     _shells: KeptShells
     _told: set[str]
     # What this run has put among the VMs that start with a host.
@@ -263,11 +266,11 @@ class World:
             seconds=PLAY_SECONDS,
             vault=self._vault,
         )
-        deadline = at(PLAY_SECONDS)
         sentence = f"{playbook} on {target}"
-        self.run.log(f"--- {sentence}")
         try:
-            with recorded(self.files, "play", target, playbook, writes=True):
+            with self._plays, recorded(self.files, "play", target, playbook, writes=True):
+                deadline = at(PLAY_SECONDS)
+                self.run.log(f"--- {sentence}")
                 return ansible.run_play(
                     play, self.run.log, lambda last: self.waiting(sentence, deadline, last), self.run.stop
                 )

@@ -28,6 +28,7 @@ from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.outside.overlay import free_ports
 from homelab.rehearsal.served_host import Lan, ServedHost
 from homelab.rehearsal.state.machines import NoMachines
+from homelab.rehearsal.state.parts import Timing
 from homelab.rehearsal.state.vm import Vm
 from homelab.rehearsal.storage.image import make_image
 from homelab.rehearsal.storage.volumes import Volumes
@@ -153,11 +154,13 @@ def steps(*names: str) -> tuple[Step, ...]:
 
 
 @contextmanager
-def hosts_on_nas(lab: Lab, folder: Path, *, mounted: bool = True, free: bool = False) -> Iterator[HostsOnNas]:
+def hosts_on_nas(
+    lab: Lab, folder: Path, *, mounted: bool = True, timing: Timing = FAST, free: bool = False
+) -> Iterator[HostsOnNas]:
     """The lab's hosts, on, with the NAS mounted; `free` ones have the free licence, and SSH on."""
     volumes = Volumes(folder / "volumes", Nas({SERVER}, {EXPORT}))
     served_hosts = {
-        host.name: ServedHost(host, Loopback(), volumes, NoMachines(), FAST, Lan.of_lab(lab)) for host in lab.esxi
+        host.name: ServedHost(host, Loopback(), volumes, NoMachines(), timing, Lan.of_lab(lab)) for host in lab.esxi
     }
     with ExitStack() as stack:
         for served in served_hosts.values():

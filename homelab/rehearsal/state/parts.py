@@ -74,11 +74,15 @@ class KernelSetting:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long things take, in seconds: the host is gone, its services answer later than sshd, it shuts down."""
+    """How long things take, in seconds: the host is gone, its services answer later than sshd, it shuts down.
+
+    So does a VM's power-on.
+    """
 
     boot_seconds: float = 1.0
     api_delay_seconds: float = 0.5
     shut_down_seconds: float = 0.2
+    power_on_seconds: float = 0.0
 
 
 def fresh_nics(host: str, model: HardwareModel) -> list[Nic]:

@@ -52,6 +52,8 @@ class VmPower:
 
         A VM that was moved or copied asks first: then this waits for the answer.
         """
+        # Meanwhile the host answers others, and starts other VMs.
+        time.sleep(self._state.timing.power_on_seconds)
         with self._state.lock:
             if vm.suspended:
                 self._resume(vm)
