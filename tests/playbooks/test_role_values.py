@@ -107,7 +107,9 @@ def wanted(lab: Lab, ca: str) -> Iterator[tuple[str, RoleValues]]:
         yield vm.name, control_plane(lab, vm.name)
 
 
-@pytest.fixture(params=["sample", "different", "whole names"])
+@pytest.fixture(
+    params=["whole names", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("sample", "different"))]
+)
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Lab, str]:
     """An inventory, the lab of it, and the CA that its balancers verify servers by."""
     if request.param == "different":

@@ -179,8 +179,8 @@ def whole(at: HostsOnNas) -> None:
         pytest.param("api", "PUT [nas] cp1/.homelab-being-made", marks=pytest.mark.thorough),
         ("api", "CreateVM_Task"),
         pytest.param("ssh", "PUT /vmfs/volumes/nas/cp1/.homelab-being-made", marks=pytest.mark.thorough),
-        ("ssh", "PUT /vmfs/volumes/nas/cp1/cp1.vmx"),
-        ("linked", "CopyVirtualDisk_Task"),
+        pytest.param("ssh", "PUT /vmfs/volumes/nas/cp1/cp1.vmx", marks=pytest.mark.thorough),
+        pytest.param("linked", "CopyVirtualDisk_Task", marks=pytest.mark.thorough),
         pytest.param("linked", "CreateVM_Task", marks=pytest.mark.thorough),
     ],
 )
@@ -234,8 +234,8 @@ def ends(at: HostsOnNas, number: int, moment: str) -> None:
         pytest.param("api", "UnregisterVM", marks=pytest.mark.thorough),
         ("api", "DeleteVirtualDisk_Task"),
         pytest.param("ssh", "vmsvc/unregister", marks=pytest.mark.thorough),
-        ("ssh", "vmkfstools -U"),
-        ("linked", "DeleteDatastoreFile_Task"),
+        pytest.param("ssh", "vmkfstools -U", marks=pytest.mark.thorough),
+        pytest.param("linked", "DeleteDatastoreFile_Task", marks=pytest.mark.thorough),
     ],
 )
 def test_a_run_that_is_killed_while_it_destroys_a_vm_is_completed_and_costs_nobody_a_file(

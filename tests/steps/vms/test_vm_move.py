@@ -13,7 +13,7 @@ from tests.helpers.one_host import Ended, bring, plan
 from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, tree, vm_lab
 
 
-@pytest.fixture(params=["api", "ssh"])
+@pytest.fixture(params=["api", pytest.param("ssh", marks=pytest.mark.thorough)])
 def at(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
     """Two hosts, and cp1 on the first of them; the API of the `ssh` ones only reads."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
