@@ -235,6 +235,12 @@ def test_a_file_of_a_whole_name_needs_no_suffix_as_with_ansible(tmp_path: Path) 
     ]
 
 
+def test_a_seed_that_is_not_built_yet_is_a_warning(tmp_path: Path) -> None:
+    group = write(tmp_path, {"hosts.yml": "all: {vars: {guest_seed: guestinfo}}\n"})
+    [warning] = read_lab([SAMPLE, PASSWORD, group]).warnings
+    assert "guest_seed: guestinfo is not built yet" in warning.what
+
+
 def test_a_whole_name_in_another_domain_is_a_warning(tmp_path: Path) -> None:
     hosts = "workers:\n  hosts:\n    w7.elsewhere.example:\n      ansible_host: 192.168.2.47\n"
     [_, warning] = sorted(map(str, read_lab([WHOLE_NAMES, write(tmp_path, {"hosts.yml": hosts})]).warnings), key=len)

@@ -24,6 +24,7 @@ class FirstBoot:
     prefix: int
     gateway: str
     nameservers: tuple[str, ...]
+    ntp_servers: tuple[str, ...]
     user: str
     authorized_keys: tuple[str, ...]
 
@@ -44,6 +45,7 @@ def first_boot(lab: Lab, vm: Vm, mac: str) -> FirstBoot:
         prefix=lab.network.prefixlen,
         gateway=str(lab.gateway),
         nameservers=tuple(map(str, lab.nameservers)),
+        ntp_servers=lab.ntp_servers,
         user=lab.guests.user,
         authorized_keys=lab.guests.authorized_keys,
     )
@@ -76,8 +78,7 @@ def user_data(boot: FirstBoot, host_key: HostKey) -> dict[str, Any]:
         "prefer_fqdn_over_hostname": False,
         # Debian's images would write /etc/hosts anew at each boot, over the roles' lines and with 127.0.1.1.
         "manage_etc_hosts": False,
-        # kubeadm and kubelet look their own name up, and must find the LAN's address without any name server.
-        "write_files": [{"path": "/etc/hosts", "append": True, "content": f"{boot.address} {boot.fqdn} {boot.name}\n"}],
+        "write_files": _files(boot),
         "users": [
             {
                 "name": boot.user,
@@ -94,6 +95,16 @@ def user_data(boot: FirstBoot, host_key: HostKey) -> dict[str, Any]:
         "package_update": False,
         "package_upgrade": False,
     }
+
+
+def _files(boot: FirstBoot) -> list[dict[str, Any]]:
+    # kubeadm and kubelet look their own name up, and must find the LAN's address without any name server.
+    hosts = {"path": "/etc/hosts", "append": True, "content": f"{boot.address} {boot.fqdn} {boot.name}\n"}
+    if not boot.ntp_servers:
+        return [hosts]
+    # Not cloud-init's own module: that would fetch a package where the image has no client that it knows.
+    servers = f"[Time]\nNTP={' '.join(boot.ntp_servers)}\n"
+    return [hosts, {"path": "/etc/systemd/timesyncd.conf.d/homelab.conf", "content": servers}]
 
 
 def network_config(boot: FirstBoot) -> dict[str, Any]:

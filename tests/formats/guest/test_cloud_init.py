@@ -52,6 +52,18 @@ def test_the_node_knows_its_own_name_without_a_name_server() -> None:
     ]
 
 
+def test_the_guest_asks_the_lab_s_time_servers() -> None:
+    """By timesyncd, which is in every cloud image of Debian and Ubuntu; the words are those of timesyncd.conf(5)."""
+    lab = LAB.model_copy(update={"ntp_servers": ("192.168.2.1", "pool.ntp.org")})
+    user = yaml.safe_load(seed(first_boot(lab, lab.vm("cp1"), "52:54:00:aa:00:01"), KEY, "t0")["user-data"])
+    assert user["write_files"][1:] == [
+        {
+            "path": "/etc/systemd/timesyncd.conf.d/homelab.conf",
+            "content": "[Time]\nNTP=192.168.2.1 pool.ntp.org\n",
+        }
+    ]
+
+
 def test_one_user_gets_in_with_a_key_and_nobody_with_a_password() -> None:
     (user,) = USER["users"]
     assert user["name"] == "ada"
