@@ -23,7 +23,7 @@ from tests.strangers.test_govc import NAS, GovcHost
 
 PAGE = ROOT / "docs" / "reference" / "govc.md"
 # Of the commands that a standalone host supports, in percent.
-LEAST = 70
+LEAST = 80
 CRASHES = ("panic:", "goroutine ", "nil pointer", "EOF", "syntax error", "xml:", "unexpected end")
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(900)]
 
