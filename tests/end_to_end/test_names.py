@@ -17,7 +17,7 @@ import pytest
 from tests.helpers.checkout import HELPERS, INVENTORIES
 from tests.helpers.served import HOMELAB, Lab, events, served, summary
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough, pytest.mark.timeout(300)]
 HOSTS = {"BRIX1.lab.example", "brix2.lab.example"}
 VMS = {"CP1", "cp2.lab.example", "W1.Lab.Example", "LB1.lab.example", "lb2"}
 NAMES = HOSTS | VMS | {"NAS.lab.example", "api", None}
