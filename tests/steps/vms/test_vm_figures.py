@@ -48,7 +48,7 @@ def calls(record: list[dict[str, Any]]) -> int:
     return len([line for line in record if line["what"] not in WAITS])
 
 
-@pytest.mark.figures
+@pytest.mark.thorough
 @pytest.mark.timeout(180)
 def test_ten_vms_are_switched_on_at_once_and_no_call_is_for_all_of_them(tmp_path: Path) -> None:
     """So ten take hardly longer than one: a call costs 10 ms, a power-on 5 s, and what is counted is no CPU's."""
