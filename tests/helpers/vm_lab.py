@@ -130,9 +130,16 @@ class HostsOnNas:
             self.run(folder.RegisterVM_Task(path, name, False, session.managed(vim.ResourcePool, "ha-root-pool")))
 
     def come_to_rest(self) -> None:
-        """Wait until no host works on a task: one goes on when the run that issued it is killed."""
-        tasks = [served.api.tasks for served in self.served_hosts.values()]
-        until(lambda: all(task.completed for each in tasks for task in each.recent()))
+        """Wait until no host works on a task: one goes on when the run that issued it is killed.
+
+        A VM that asks something waits for somebody, whatever becomes of the run.
+        """
+
+        def rests(served: ServedHost) -> bool:
+            asking = [vm for vm in served.host.registered_vms.values() if vm.question]
+            return len(asking) >= len([task for task in served.api.tasks.recent() if not task.completed])
+
+        until(lambda: all(map(rests, self.served_hosts.values())))
 
     def run(self, task: Any) -> None:
         """Wait for a task of the owner's; its error is raised."""

@@ -77,7 +77,11 @@ class ShellVmWriter:
         if gone := [drive for drive in _drives(vm) if _is_gone(self.session, drive.backing.fileName)]:
             self._rewrite(vm, path, {key: value for drive in gone for key, value in _emptied(drive).items()})
         output = _switched_on(self._typed, vm, name, seconds, progress)
-        if output.status != 0 or not self.is_on(path, name):
+        if vm.runtime.question is not None:
+            # A run that switched it on was ended while it asked: that start goes on once it is answered.
+            _answer(self._typed, vm, progress)
+            vms.await_on(self.session, vm, name, seconds)
+        elif output.status != 0 or not self.is_on(path, name):
             raise self._typed.refused(f"the VM {name} was not switched on", output)
 
     def power_off(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:

@@ -1,12 +1,13 @@
 """Virtual machines: create, power, change, destroy."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pyVmomi import vim
 
-from homelab.errors import HostFault, Refused
+from homelab.errors import DeadlinePassed, HostFault, Refused
 from homelab.ports.vsphere.autostart import end_autostart
 from homelab.ports.vsphere.session import DATACENTER, Session
 from homelab.ports.vsphere.tasks import Progress, Watch, wait_for
@@ -120,12 +121,14 @@ def registered(session: Session, path: str, name: str) -> Any:
 def power_on(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
     """Switch the VM of a .vmx on. Whether it was moved or copied, it is asked on another host: it was moved."""
     vm = registered(session, path, name)
+    answered = set()
 
     def answer(question: Any) -> None:
         moved = moved_choice(question)
-        if moved is not None:
+        if moved is not None and question.id not in answered:
+            answered.add(question.id)
             vm.AnswerVM(question.id, moved)
-        else:
+        elif moved is None:
             progress(f"the VM asks: {question.text}")
 
     watch = Watch(vm, "runtime.question", answer)
@@ -134,8 +137,26 @@ def power_on(session: Session, path: str, name: str, *, seconds: float, progress
         wait_for(session, task, f"switching the VM {name} on", seconds=seconds, progress=progress, watch=watch)
     except HostFault as error:
         # It is on: the host started it itself since it was looked at.
-        if not isinstance(error.__cause__, vim.fault.InvalidPowerState):
+        if isinstance(error.__cause__, vim.fault.InvalidPowerState):
+            return
+        # A run that switched it on was ended while it asked: that start goes on once it is answered.
+        if isinstance(error.__cause__, vim.fault.InvalidState) and (question := vm.runtime.question):
+            answer(question)
+        if not answered:
             raise
+        await_on(session, vm, name, seconds)
+
+
+def await_on(session: Session, vm: Any, name: str, seconds: float) -> None:
+    """Wait until a VM is on that somebody else switches on. Raises DeadlinePassed."""
+    end = time.monotonic() + seconds
+    while vm.runtime.powerState != "poweredOn":
+        if time.monotonic() > end or session.stop.wait(0.25):
+            raise DeadlinePassed(
+                f"the VM {name} is not on after {seconds:g} s, though its question was answered",
+                where=session.where,
+                advice="Look at it in the host's web page, and run again",
+            )
 
 
 def moved_choice(question: Any) -> str | None:

@@ -16,7 +16,7 @@ TOLD_ONLY = frozenset(
     {
         # "This support can't be toggled", says the API of hotAddRemove.
         *("key", "deviceInfo.label", "deviceInfo.summary", "connectable.status", "device", "hotAddRemove"),
-        *("backing.datastore", "backing.network"),
+        *("backing.datastore", "backing.network", "backing.parent.datastore"),
     }
 )
 

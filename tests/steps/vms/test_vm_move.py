@@ -1,5 +1,6 @@
 """A VM goes to another host over the datastore that both have, and back when that one does not take it."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from homelab.rehearsal.state.refusals import PowerOnRefused
 from homelab.rehearsal.state.vm import Vm
 from homelab.steps.vms.vm_move import MoveVm, MoveVms
 from tests.helpers.one_host import Ended, bring, plan
+from tests.helpers.soap_host import until
 from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, tree, vm_lab
 
 
@@ -176,3 +178,15 @@ def test_the_question_is_answered_when_an_owner_moved_it_by_hand(at: HostsOnNas)
     assert not ended.counts.failed, ended.events
     moved = only_vm(at, "brix4")
     assert (moved.powered_on, moved.uuid) == (True, vm.uuid)
+
+
+def test_a_vm_that_asks_since_a_run_was_killed_is_answered_by_the_next(at: HostsOnNas) -> None:
+    vm = only_vm(at, "brix3")
+    at.host().vm_power.off(vm)
+    at.host().vms.unregister(vm)
+    at.register("[nas] cp1/cp1.vmx", on="brix4")
+    threading.Thread(target=at.host("brix4").vm_power.on, args=(only_vm(at, "brix4"),), daemon=True).start()
+    until(lambda: only_vm(at, "brix4").question)
+    ended = at.bring()
+    assert not ended.counts.failed, ended.events
+    assert (only_vm(at, "brix4").powered_on, only_vm(at, "brix4").uuid) == (True, vm.uuid)
