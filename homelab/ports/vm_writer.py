@@ -9,7 +9,7 @@ from typing import Protocol
 from homelab.ports.datastore_writer import DatastoreWriter
 from homelab.ports.vsphere.autostart import Autostart
 from homelab.ports.vsphere.tasks import Progress
-from homelab.ports.vsphere.vms import VmSpec
+from homelab.ports.vsphere.vms import VmEdit, VmSpec
 
 
 class VmWriter(Protocol):
@@ -57,18 +57,8 @@ class VmWriter(Protocol):
     def set_autostart(self, path: str, name: str, wanted: Autostart) -> None:
         """Have it start with the host, and the host start VMs at all; no other VM is named."""
 
-    def reconfigure(
-        self,
-        path: str,
-        name: str,
-        *,
-        cpus: int | None,
-        memory_mib: int | None,
-        network: tuple[str, str] | None,
-        seconds: float,
-        progress: Progress,
-    ) -> None:
-        """Give it other CPUs, memory, or the NIC of a MAC another port group; None leaves it as it is."""
+    def reconfigure(self, path: str, name: str, edit: VmEdit, *, seconds: float, progress: Progress) -> None:
+        """Give it other CPUs, memory, or one of its NICs another port group."""
 
     def eject(self, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
         """Take one image out of its CD-ROM drives; any other stays where it is."""

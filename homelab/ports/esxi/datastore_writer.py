@@ -5,34 +5,20 @@ from typing import BinaryIO
 from homelab.ports.esxi import vm_commands as commands
 from homelab.ports.esxi.typed import Typed
 from homelab.ports.sftp import RemoteFiles
-from homelab.ports.vsphere import folders, storage, vms
+from homelab.ports.vsphere import vms
+from homelab.ports.vsphere.datastore_reads import DatastoreReads
 from homelab.ports.vsphere.folders import Folder
 from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.storage import Transferred
 from homelab.ports.vsphere.tasks import Progress
 
 
-class ShellDatastoreWriter:
+class ShellDatastoreWriter(DatastoreReads):
     """A `DatastoreWriter` on one session, which reads, and one SSH connection, which writes."""
 
     def __init__(self, session: Session, typed: Typed, remote: RemoteFiles) -> None:
-        self.session, self.remote, self._typed = session, remote, typed
-
-    def list_folder(self, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder | None:
-        """Over the API."""
-        return folders.list_folder(self.session, datastore, path, seconds=seconds, progress=progress)
-
-    def small_file(self, datastore: str, path: str) -> bytes | None:
-        """Over the API."""
-        return storage.small_file(self.session, datastore, path)
-
-    def file_size(self, datastore: str, path: str) -> int | None:
-        """Over the API."""
-        return storage.file_size(self.session, datastore, path)
-
-    def disk_whole(self, datastore: str, path: str) -> bool:
-        """Over the API."""
-        return storage.disk_whole(self.session, datastore, path)
+        super().__init__(session)
+        self.remote, self._typed = remote, typed
 
     def make_folder(self, datastore: str, path: str) -> None:
         """SFTP."""

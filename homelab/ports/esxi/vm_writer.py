@@ -24,7 +24,7 @@ from homelab.ports.vsphere import storage, vms
 from homelab.ports.vsphere.autostart import START_SECONDS, STOP_ACTION, Autostart
 from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.tasks import Progress
-from homelab.ports.vsphere.vms import VmSpec
+from homelab.ports.vsphere.vms import VmEdit, VmSpec
 
 # How often a VM that does not come on is asked why.
 LOOK_SECONDS = 1.0
@@ -121,21 +121,12 @@ class ShellVmWriter:
         if wanted.enable:
             self.shell.must(commands.enable_autostart(), writes=True)
 
-    def reconfigure(
-        self,
-        path: str,
-        name: str,
-        *,
-        cpus: int | None,
-        memory_mib: int | None,
-        network: tuple[str, str] | None,
-        seconds: float,
-        progress: Progress,
-    ) -> None:
+    def reconfigure(self, path: str, name: str, edit: VmEdit, *, seconds: float, progress: Progress) -> None:
         """Another .vmx for a VM that is off, and `vmsvc/reload`."""
         vm = vms.registered(self.session, path, name)
-        nic = {} if network is None else new_vmx.nic_on(network[1], _place(self.session, vm, name, network[0]))
-        self._rewrite(vm, path, {**new_vmx.sizes(cpus, memory_mib), **nic})
+        mac, network = edit.network or ("", "")
+        nic = new_vmx.nic_on(network, _place(self.session, vm, name, mac)) if edit.network else {}
+        self._rewrite(vm, path, {**new_vmx.sizes(edit.cpus, edit.memory_mib), **nic})
 
     def eject(self, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
         """`vmsvc/device.connection` while it runs: the drive stays with the image's name until the VM is off."""

@@ -7,7 +7,7 @@ from homelab.ports.vsphere.autostart import Autostart, set_autostart
 from homelab.ports.vsphere.datastore_writer import ApiDatastoreWriter
 from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.tasks import Progress
-from homelab.ports.vsphere.vms import VmSpec
+from homelab.ports.vsphere.vms import VmEdit, VmSpec
 
 
 class ApiVmWriter:
@@ -60,28 +60,9 @@ class ApiVmWriter:
         vm = self._made.get(path) or vms.registered(self.session, path, name)
         set_autostart(self.session, vm, wanted)
 
-    def reconfigure(
-        self,
-        path: str,
-        name: str,
-        *,
-        cpus: int | None,
-        memory_mib: int | None,
-        network: tuple[str, str] | None,
-        seconds: float,
-        progress: Progress,
-    ) -> None:
+    def reconfigure(self, path: str, name: str, edit: VmEdit, *, seconds: float, progress: Progress) -> None:
         """ReconfigVM_Task."""
-        vms.reconfigure_vm(
-            self.session,
-            path,
-            name,
-            cpus=cpus,
-            memory_mib=memory_mib,
-            network=network,
-            seconds=seconds,
-            progress=progress,
-        )
+        vms.reconfigure_vm(self.session, path, name, edit, seconds=seconds, progress=progress)
 
     def eject(self, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
         """ReconfigVM_Task."""

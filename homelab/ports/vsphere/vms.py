@@ -43,6 +43,15 @@ class VmSpec:
         return vmx_path(self.datastore, self.name)
 
 
+@dataclass(frozen=True)
+class VmEdit:
+    """What a VM gets instead of what it has, each where it is set; `network` is the MAC of a NIC and its port group."""
+
+    cpus: int | None = None
+    memory_mib: int | None = None
+    network: tuple[str, str] | None = None
+
+
 def vmx_path(datastore: str, name: str) -> str:
     """The datastore path of the .vmx of a VM that we make."""
     return f"[{datastore}] {name}/{name}.vmx"
@@ -198,26 +207,17 @@ def detach_image(session: Session, path: str, name: str, image: str, *, seconds:
         wait_for(session, task, f"taking {image} out of {name}", seconds=seconds, progress=progress)
 
 
-def reconfigure_vm(
-    session: Session,
-    path: str,
-    name: str,
-    *,
-    cpus: int | None,
-    memory_mib: int | None,
-    network: tuple[str, str] | None,
-    seconds: float,
-    progress: Progress,
-) -> None:
-    """Give the VM of a .vmx other CPUs, memory, or the NIC of a MAC another port group; None leaves it as it is."""
+def reconfigure_vm(session: Session, path: str, name: str, edit: VmEdit, *, seconds: float, progress: Progress) -> None:
+    """Give the VM of a .vmx other CPUs, memory, or one of its NICs another port group."""
     vm = registered(session, path, name)
     device = vim.vm.device
     changes = []
-    if network is not None:
-        nic = nic_of(session, vm, name, network[0])
-        nic.backing = device.VirtualEthernetCard.NetworkBackingInfo(deviceName=network[1])
+    if edit.network is not None:
+        mac, network = edit.network
+        nic = nic_of(session, vm, name, mac)
+        nic.backing = device.VirtualEthernetCard.NetworkBackingInfo(deviceName=network)
         changes.append(device.VirtualDeviceSpec(operation="edit", device=nic))
-    task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(numCPUs=cpus, memoryMB=memory_mib, deviceChange=changes))
+    task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(numCPUs=edit.cpus, memoryMB=edit.memory_mib, deviceChange=changes))
     wait_for(session, task, f"changing the VM {name}", seconds=seconds, progress=progress)
 
 

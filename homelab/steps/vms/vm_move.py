@@ -161,31 +161,41 @@ def move(world: World, change: MoveVm) -> None:
 
 
 def _leave_and_arrive(world: World, there: VmWriter, change: MoveVm, source: str) -> None:
-    if change.running:
-        shut_down(world, ShutDownVm(change.target, source, change.path, SHUT_DOWN_SECONDS))
     with world.vm_writer(source) as here:
-        here.unregister(change.path, change.target, change.instance_uuid, autostart=change.back is not None)
+        if change.running:
+            shut_down(world, ShutDownVm(change.target, source, change.path, SHUT_DOWN_SECONDS))
+        left = False
         try:
+            here.unregister(change.path, change.target, change.instance_uuid, autostart=change.back is not None)
+            left = True
             _arrive(world, there, change)
         except Interrupted:
             raise
         except HomelabError as error:
-            _go_back(world, here, there, change, error)
+            _go_back(world, here, there if left else None, change, error)
 
 
 def _arrive(world: World, writer: VmWriter, change: MoveVm) -> None:
     progress = world.progress(f"{change.target} is on {writer.host}", TASK_SECONDS)
     writer.register(change.path, short_name(change.target), seconds=TASK_SECONDS, progress=progress)
+    _switch_on(world, writer, change)
+
+
+def _switch_on(world: World, writer: VmWriter, change: MoveVm) -> None:
+    progress = world.progress(f"{change.target} is switched on at {writer.host}", TASK_SECONDS)
     if change.running:
         writer.power_on(change.path, change.target, seconds=TASK_SECONDS, progress=progress)
 
 
-def _go_back(world: World, here: VmWriter, there: VmWriter, change: MoveVm, error: HomelabError) -> None:
-    """Raises the error, with where the VM is now."""
+def _go_back(world: World, here: VmWriter, there: VmWriter | None, change: MoveVm, error: HomelabError) -> None:
+    """Raises the error, with where the VM is now; without `there` it has not left its host, and is only off."""
     world.run.log(f"{change.target} goes back to {change.source}: {error.what}")
     try:
-        there.unregister(change.path, change.target, change.instance_uuid)
-        _arrive(world, here, change)
+        if there:
+            there.unregister(change.path, change.target, change.instance_uuid)
+            _arrive(world, here, change)
+        else:
+            _switch_on(world, here, change)
         if change.back:
             here.set_autostart(change.path, change.target, change.back)
     except HomelabError as second:

@@ -3,6 +3,7 @@
 from homelab.errors import DeadlinePassed, HomelabError
 from homelab.ports.guest.look import GuestAway
 from homelab.ports.vm_writer import VmWriter
+from homelab.ports.vsphere.vms import VmEdit
 from homelab.ports.world import World
 from homelab.steps.vms.sitters import check_nobody_at
 from homelab.steps.vms.vm_changes import PowerOnVm, ReconfigureVm, ShutDownVm
@@ -28,15 +29,8 @@ def reconfigure(world: World, change: ReconfigureVm) -> None:
     with world.vm_writer(change.host) as writer:
         if change.disk:
             writer.files.extend_disk(*change.disk, seconds=TASK_SECONDS, progress=progress)
-        writer.reconfigure(
-            change.path,
-            change.target,
-            cpus=change.cpus,
-            memory_mib=change.memory_mib,
-            network=change.network,
-            seconds=TASK_SECONDS,
-            progress=progress,
-        )
+        edit = VmEdit(change.cpus, change.memory_mib, change.network)
+        writer.reconfigure(change.path, change.target, edit, seconds=TASK_SECONDS, progress=progress)
 
 
 def shut_down(world: World, change: ShutDownVm) -> None:

@@ -79,7 +79,14 @@ def refuses_to_switch_on(at: HostsOnNas, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(at.host("brix4").vm_power, "on", refuse)
 
 
-@pytest.mark.parametrize("harm", [refuses_to_register, refuses_to_switch_on])
+def does_not_let_go(at: HostsOnNas, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(vm: Vm) -> None:
+        raise PowerOnRefused("The VM is busy.", reason="busy")
+
+    monkeypatch.setattr(at.host("brix3").vms, "unregister", refuse)
+
+
+@pytest.mark.parametrize("harm", [does_not_let_go, refuses_to_register, refuses_to_switch_on])
 def test_a_vm_that_the_other_host_does_not_take_is_back_and_on(
     at: HostsOnNas, harm: Callable[[HostsOnNas, pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
