@@ -5,7 +5,7 @@ from typing import Any
 from homelab.ports.vsphere import vms
 from homelab.ports.vsphere.autostart import Autostart, set_autostart
 from homelab.ports.vsphere.datastore_writer import ApiDatastoreWriter
-from homelab.ports.vsphere.session import Session
+from homelab.ports.vsphere.session import Session, translated
 from homelab.ports.vsphere.tasks import Progress
 from homelab.ports.vsphere.vms import VmEdit, VmSpec
 
@@ -33,11 +33,13 @@ class ApiVmWriter:
 
     def register(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
         """RegisterVM_Task."""
-        vms.register_vm(self.session, path, name, seconds=seconds, progress=progress)
+        with translated(self.where):
+            vms.register_vm(self.session, path, name, seconds=seconds, progress=progress)
 
     def power_on(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
         """PowerOnVM_Task."""
-        vms.power_on(self.session, path, name, seconds=seconds, progress=progress)
+        with translated(self.where):
+            vms.power_on(self.session, path, name, seconds=seconds, progress=progress)
 
     def power_off(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
         """PowerOffVM_Task."""
@@ -53,12 +55,14 @@ class ApiVmWriter:
 
     def unregister(self, path: str, name: str, instance_uuid: str, *, autostart: bool = False) -> None:
         """UnregisterVM, after ReconfigureAutostart."""
-        vms.unregister_vm(self.session, path, name, instance_uuid, autostart=autostart)
+        with translated(self.where):
+            vms.unregister_vm(self.session, path, name, instance_uuid, autostart=autostart)
 
     def set_autostart(self, path: str, name: str, wanted: Autostart) -> None:
         """ReconfigureAutostart."""
-        vm = self._made.get(path) or vms.registered(self.session, path, name)
-        set_autostart(self.session, vm, wanted)
+        with translated(self.where):
+            vm = self._made.get(path) or vms.registered(self.session, path, name)
+            set_autostart(self.session, vm, wanted)
 
     def reconfigure(self, path: str, name: str, edit: VmEdit, *, seconds: float, progress: Progress) -> None:
         """ReconfigVM_Task."""

@@ -16,6 +16,7 @@ from homelab.steps.vms.bases import (
     wanted_bases,
 )
 from homelab.steps.vms.image_paths import image_folder, image_path
+from homelab.steps.vms.sitters import check_nobody_at
 
 COPY_SECONDS = 3600.0
 TASK_SECONDS = 300.0
@@ -51,6 +52,9 @@ def _exists(world: World, name: str) -> bool:
 def make_base(world: World, change: MakeBase) -> None:
     """Remove what an interrupted run left, copy, grow, and give it its name."""
     part, whole = (f"[{change.datastore}] {path}" for path in (part_path(change.path), change.path))
+    if any(".part" not in name for name in change.leftovers):
+        # It had its own name once, so a VM may have been made on it before it lost a file.
+        check_nobody_at(world, change.via, change.datastore, change.path, "the half of a base is not replaced")
     with world.copying(change.via, change.datastore), world.vm_writer(change.via) as writer:
         size = capacity(writer.files.small_file(change.datastore, change.image))
         check_size(change.size_gib, change.vms, size)

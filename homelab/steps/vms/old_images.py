@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homelab.engine.step import Blocked, Planned, Step
 from homelab.lab import Lab
@@ -12,6 +12,7 @@ from homelab.steps.vms.bases import linked_sizes
 from homelab.steps.vms.image import RemoveImage, host_with, remove_image
 from homelab.steps.vms.image_paths import image_folder
 from homelab.steps.vms.sitters import Sitters, sitters_at
+from homelab.steps.vms.unregistered import unregistered_children
 
 # What we call an image or a base of it, and their data; anything else in the folder is somebody else's.
 DIGITS = 64
@@ -52,12 +53,13 @@ def stored_images(world: World, lab: Lab) -> OldImagesState:
         return OldImagesState(None)
     found = world.reader(via).folder(datastore, folder)
     names = {match[1] for name in (found.files if found else ()) if (match := OURS.fullmatch(name))}
-    return OldImagesState(via, tuple(_stored(world, lab, via, name) for name in sorted(names)))
+    children = unregistered_children(world, lab, via) if any(map(_is_base, names)) else ()
+    return OldImagesState(via, tuple(_stored(world, lab, via, name, children) for name in sorted(names)))
 
 
-def _stored(world: World, lab: Lab, via: str, name: str) -> StoredImage:
+def _stored(world: World, lab: Lab, via: str, name: str, children: tuple[str, ...]) -> StoredImage:
     datastore, sha256, path = lab.nfs[0].datastore, name[:DIGITS], f"{image_folder(lab)}/{name}.vmdk"
-    looks = world.reachable_hosts().items()
+    looks, sitters = world.reachable_hosts().items(), sitters_at(world, via, datastore, path)
     return StoredImage(
         datastore=datastore,
         path=path,
@@ -71,13 +73,17 @@ def _stored(world: World, lab: Lab, via: str, name: str) -> StoredImage:
             for vm in look.vms
             if name == sha256 and (vm.marks.get(LAB), vm.marks.get(IMAGE)) == (lab.name, sha256)
         ),
-        sitters=sitters_at(world, via, datastore, path),
+        sitters=replace(sitters, users=sitters.users + children) if _is_base(name) else sitters,
     )
 
 
 def _why(lab: Lab, image: StoredImage) -> str:
     another = image.sha256 != lab.image.sha256
     return "the inventory names another image" if another else "no linked VM of the inventory has that size"
+
+
+def _is_base(name: str) -> bool:
+    return len(name) > DIGITS
 
 
 def _size_of(name: str) -> int:

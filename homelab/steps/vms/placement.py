@@ -93,7 +93,7 @@ def _placing(lab: Lab, rooms: Rooms) -> "_Placing":
         if vm.host:
             placing.put(vm, Place(vm.host, "vm_host says so", placing.too_large(vm, [vm.host])), there)
         elif there:
-            placing.put(vm, Place(there, "it was there before"))
+            placing.put(vm, Place(there, "it was there before", placing.too_large(vm, [there])))
     for vm in lab.vms if lab.esxi else ():
         if vm.name not in placing.placed:
             placing.put(vm, placing.chosen(vm))

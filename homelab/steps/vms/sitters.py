@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from homelab.errors import Refused
 from homelab.ports.vsphere import HostLook
+from homelab.ports.vsphere.host_look import NasLook
 from homelab.ports.world import World
 
 
@@ -23,7 +24,7 @@ class Sitters:
     def doubt(self) -> str:
         """What must come first, while it is not known who sits there; empty when it is."""
         if self.unread:
-            return f"the files of {', '.join(self.unread)} can be read again, or it is unregistered (its files stay)"
+            return f"the files of {', '.join(self.unread)} can be read again; if they are gone for good, unregister it"
         if self.silent:
             return f"{' and '.join(self.silent)} can be asked, or is taken out of the inventory"
         return ""
@@ -37,16 +38,16 @@ class Sitters:
 def sitters_at(world: World, via: str, datastore: str, place: str, but: tuple[str, str] | None = None) -> Sitters:
     """Who uses the file `place`, or files below it, of a datastore as the host `via` sees it.
 
-    `place` is relative to the datastore; `but` is the HOST and the .vmx of a VM that does not count.
+    `place` is relative to the datastore; `but` is the HOST and the .vmx of a VM that does not count. Raises Unreachable
+    when that host does not answer any more.
     """
-    looks = world.reachable_hosts()
-    names = _names(looks, via, datastore)
-    found = [(host, vm) for host, name in names.items() for vm in looks[host].vms if (host, vm.path) != but]
-    return Sitters(
-        users=tuple(f"{vm.name} on {host}" for host, vm in found if vm.uses_place(f"[{names[host]}] {place}")),
-        unread=tuple(f"{vm.name} on {host}" for host, vm in found if not vm.readable),
-        silent=world.silent_hosts if looks[via].nas_named(datastore) else (),
-    )
+    nas, looks = world.host(via).nas_named(datastore), world.reachable_hosts()
+    names = _names(looks, nas) if nas else [(via, datastore)]
+    found = [(host, name, vm) for host, name in names for vm in looks[host].vms if (host, vm.path) != but]
+    users = [f"{vm.name} on {host}" for host, name, vm in found if vm.uses_place(f"[{name}] {place}")]
+    unread = [f"{vm.name} on {host}" for host, _, vm in found if not vm.readable]
+    silent = world.silent_hosts if nas else ()
+    return Sitters(tuple(dict.fromkeys(users)), tuple(dict.fromkeys(unread)), silent)
 
 
 def sitters_at_any(world: World, via: str, datastore: str, places: Iterable[str]) -> Sitters:
@@ -76,14 +77,11 @@ def forget(world: World, hosts: Iterable[str]) -> None:
         world.forget(host)
 
 
-def _names(looks: Mapping[str, HostLook], via: str, datastore: str) -> dict[str, str]:
-    """What the datastore is called on each host that has it: a local one of another host may have the same name."""
-    nas = looks[via].nas_named(datastore)
-    if nas is None:
-        return {via: datastore}
-    return {
-        host: one.name
+def _names(looks: Mapping[str, HostLook], nas: NasLook) -> list[tuple[str, str]]:
+    """Each host that has an NFS datastore, with what it is called there: its name, or its very volume by another."""
+    return [
+        (host, one.name)
         for host, look in looks.items()
         for one in look.nas
-        if one.name == datastore or (nas.directory and one.directory == nas.directory)
-    }
+        if one.name == nas.name or (nas.directory and one.directory == nas.directory)
+    ]

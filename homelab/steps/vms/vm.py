@@ -54,9 +54,13 @@ class VmStep(Step[VmState, Changes]):
         return [Node("reboot", host), Node("nfs-datastore", host), *(Node("image", nas.name) for nas in lab.nfs)]
 
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
-        """In order: balancers, control planes, workers are switched on, and the other way round switched off."""
+        """Every host has rebooted that had to: which one has room, or has the VM by now, nobody knows before.
+
+        In order: balancers, control planes, workers are switched on, and the other way round switched off.
+        """
         if not self.in_order:
-            return []
+            hosts = [host.name for host in lab.esxi] if lab.vm(target).wanted == "on" else []
+            return [Node(step, host) for host in hosts for step in ("reboot", "nfs-datastore")]
         groups = (lab.load_balancers, lab.control_plane, lab.workers)
         own = next(n for n, group in enumerate(groups) if any(vm.name == target for vm in group))
         before = groups[:own] if lab.vm(target).wanted == "on" else groups[own + 1 :]

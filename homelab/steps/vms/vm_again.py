@@ -1,11 +1,12 @@
 """A VM that is destroyed to be made anew: it goes only when the new one can be made. The check is pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from homelab.errors import Refused
 from homelab.formats.disk.vmdk import GIB, capacity
 from homelab.lab import Lab
 from homelab.ports.world import World
+from homelab.steps.vms.allowed import Allowed
 from homelab.steps.vms.image_paths import image_datastore, image_path
 from homelab.steps.vms.placement import places, rooms_of
 from homelab.steps.vms.vm_folder import Making
@@ -16,7 +17,8 @@ from homelab.steps.vms.vm_identity import making_of
 class AgainLook:
     """What the new VM needs of its host: that it does not rest, a port group, its datastore, and the whole image.
 
-    `image_bytes` is the size of the image's disk; a linked disk is only made where the API writes.
+    `image_bytes` is the size of the image's disk, `namesake` the .vmx of another VM of its name there, `no_room` why
+    the host cannot have it. `allowed` is what its licence allows; a linked disk is only made where the API writes.
     """
 
     host: str
@@ -25,16 +27,20 @@ class AgainLook:
     datastore: bool
     image: bool
     image_bytes: int = 0
-    api_writes: bool = True
+    allowed: Allowed = field(default_factory=Allowed)
+    namesake: str | None = None
+    no_room: str = ""
 
 
 def look_again(world: World, lab: Lab, target: str) -> AgainLook:
     """Ask the host that the VM will be made on. Raises Unreachable."""
-    host = places(lab, rooms_of(lab, world.reachable_hosts(first=True)))[target].host
+    place = places(lab, rooms_of(lab, world.reachable_hosts(first=True)))[target]
+    host = place.host
     making = making_of(lab, lab.vm(target))
     look, images = world.host(host), image_datastore(lab, making.datastore)
     whole = look.directory_of(images) is not None and world.reader(host).disk_whole(images, image_path(lab))
     text = world.reader(host).small_file(images, image_path(lab)) if whole else None
+    others = [vm.path for vm in look.vms if vm.name == making.vm and not vm.carries(lab.name, making.vm)]
     return AgainLook(
         host=host,
         resting=look.in_maintenance,
@@ -42,7 +48,9 @@ def look_again(world: World, lab: Lab, target: str) -> AgainLook:
         datastore=look.directory_of(making.datastore) is not None,
         image=whole,
         image_bytes=capacity(text),
-        api_writes=look.api_writes,
+        allowed=Allowed.at(look),
+        namesake=others[0] if others else None,
+        no_room=place.problem[0] if place.problem else "",
     )
 
 
@@ -59,7 +67,10 @@ def check_again(lab: Lab, target: str, look: AgainLook, gone: Making, strangers:
         f"a disk of {vm.disk_gib} GiB cannot be made of an image of {look.image_bytes / GIB:.4g} GiB": (
             look.image_bytes > vm.disk_gib * GIB
         ),
-        f"its disk cannot be linked on {host}, where the API only reads": making.linked and not look.api_writes,
+        f"its disk cannot be linked on {host}, where the API only reads": making.linked and not look.allowed.api_writes,
+        f"{host} has another VM of its name, {look.namesake}": look.namesake,
+        look.allowed.too_many(vm): look.allowed.too_many(vm),
+        look.no_room: look.no_room,
         f"{making.place} holds what is not ours: {', '.join(strangers)}": strangers and gone.place == making.place,
     }
     if found := [what for what, true in problems.items() if true]:

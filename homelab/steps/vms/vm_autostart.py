@@ -11,7 +11,7 @@ from homelab.engine.step import Change, Planned, Words
 from homelab.lab import Lab, Vm
 from homelab.ports.esxi.shell import SERVICE as SSH
 from homelab.ports.vsphere import HostLook
-from homelab.ports.vsphere.autostart import Autostart
+from homelab.ports.vsphere.autostart import ANY_TIME, Autostart
 from homelab.ports.vsphere.vm_look import LAB, NAME
 from homelab.ports.world import World
 from homelab.steps.vms.vm_changes import DestroyVm, ShutDownVm
@@ -131,11 +131,24 @@ def leaving(changes: Ends, path: str, seen: HostStarts | None) -> Ends:
 
 
 def place_of(path: str, seen: HostStarts | None) -> Autostart | None:
-    """The place that a VM has now, as it would be given again; None when it has none."""
+    """The place that a VM has now, as it would be given again; None when it has none, or does not start by it."""
     place = seen.of(path) if seen else None
-    if seen is None or place is None:
+    if seen is None or place is None or not place.starts:
         return None
     return Autostart(place.order, place.rank or 0, frozenset(other.path for other in seen.places))
+
+
+def taken_along(lab: Lab, vm: Vm, path: str, here: HostStarts | None, there: HostStarts | None) -> Autostart | None:
+    """How a VM that moves starts with its new host: as ours do, or else as its owner has it with the old one.
+
+    What does not start there does not start here. Where vm_autostart leaves it to the owner, it starts at any time.
+    """
+    place = here.of(path) if here else None
+    if place and not place.starts:
+        return None
+    if vm.autostart or place is None or there is None:
+        return autostart_of(lab, vm, there)
+    return Autostart(ANY_TIME, 0, frozenset(other.path for other in there.places))
 
 
 def have_it_start(world: World, change: SetAutostart) -> None:

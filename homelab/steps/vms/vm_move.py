@@ -13,7 +13,7 @@ from homelab.ports.vm_writer import VmWriter
 from homelab.ports.vsphere import HostLook, VmLook
 from homelab.ports.vsphere.autostart import Autostart
 from homelab.ports.world import World
-from homelab.steps.vms.vm_autostart import autostart_of, place_of, starts_of
+from homelab.steps.vms.vm_autostart import autostart_of, place_of, starts_of, taken_along
 from homelab.steps.vms.vm_changes import ShutDownVm, started_by
 from homelab.steps.vms.vm_ends import SHUT_DOWN_SECONDS, in_doubt
 from homelab.steps.vms.vm_files import is_vmx_of
@@ -43,15 +43,22 @@ class MoveVm(Change):
     back: Autostart | None = None
 
     def _words(self) -> Words:
-        off, on = ("shut it down, ", ", switch it on again") if self.running else ("", "")
         return Words(
-            sentence=f"move the VM {self.target} from {self.source or 'nowhere'} to {self.destination}: {off}register "
-            f"{self.path} there{on}{started_by(self.destination, self.autostart)}",
+            sentence=self._sentence,
             reason="it was asked for" if self.source else "an earlier move was interrupted: no host has it",
             undo=f"homelab vm move {self.target} {self.source or 'HOST'}",
             before=self.source or "registered nowhere",
             after=self.destination,
         )
+
+    @property
+    def _sentence(self) -> str:
+        there = f"register {self.path} on {self.destination}"
+        starts = started_by(self.destination, self.autostart)
+        if self.source is None:
+            return f"{there} and switch the VM {self.target} on, for nobody knows whether it was{starts}"
+        off, on = ("shut it down, ", ", switch it on again") if self.running else ("", "")
+        return f"move the VM {self.target} from {self.source} to {self.destination}: {off}{there}{on}{starts}"
 
 
 @dataclass(frozen=True)
@@ -105,19 +112,23 @@ class MoveVms(Step[VmMoveState, MoveVm]):
             return []
         if observed.vm is None:
             return self._plan_interrupted(lab, target, observed)
-        if problems := _problems(self.destination, observed, lab.vm(target).network, target):
+        assert observed.host and observed.here
+        vm, here = observed.vm, observed.here
+        plugged = [nic.network for nic in vm.nics if nic.network]
+        problems = _problems_there(self.destination, observed.there, vm.name, vm.memory_mib, plugged)
+        self._check(target, [*problems, *_problems_of_files(self.destination, here, observed.there, vm)])
+        starts, ahead = starts_of(lab, observed.host, here), starts_of(lab, self.destination, observed.there)
+        change = MoveVm(target, observed.host, self.destination, vm.path, vm.instance_uuid, vm.powered_on)
+        along = taken_along(lab, lab.vm(target), vm.path, starts, ahead)
+        return [replace(change, autostart=along, back=place_of(vm.path, starts))]
+
+    def _check(self, target: str, problems: Sequence[str]) -> None:
+        if problems:
             raise Refused(
-                f"{target} is not moved from {observed.host} to {self.destination}: {'; '.join(problems)}",
+                f"{target} is not moved to {self.destination}: {'; '.join(problems)}",
                 where=target,
                 advice="Put that right, and run again",
             )
-        vm = observed.vm
-        before = starts_of(lab, observed.host, observed.here) if observed.host and observed.here else None
-        change = MoveVm(target, observed.host, self.destination, vm.path, vm.instance_uuid, vm.powered_on)
-        return [replace(change, autostart=self._autostart(lab, target, observed), back=place_of(vm.path, before))]
-
-    def _autostart(self, lab: Lab, target: str, observed: VmMoveState) -> Autostart | None:
-        return autostart_of(lab, lab.vm(target), starts_of(lab, self.destination, observed.there))
 
     def _plan_interrupted(self, lab: Lab, target: str, observed: VmMoveState) -> Sequence[Planned[MoveVm]]:
         if doubt := in_doubt(lab.vm(target), observed.silent, observed.unread):
@@ -128,7 +139,10 @@ class MoveVms(Step[VmMoveState, MoveVm]):
                 where=target,
                 advice=f"Make it: homelab vm create {target}",
             )
-        making, autostart = observed.left, self._autostart(lab, target, observed)
+        vm, making = lab.vm(target), observed.left
+        problems = _problems_there(self.destination, observed.there, making.vm, vm.memory_mib, [vm.network])
+        self._check(target, problems)
+        autostart = autostart_of(lab, vm, starts_of(lab, self.destination, observed.there))
         path = f"{making.place}/{making.vmx}"
         return [MoveVm(target, None, self.destination, path, making.instance_uuid, running=True, autostart=autostart)]
 
@@ -154,10 +168,21 @@ def move(world: World, change: MoveVm) -> None:
         else:
             _leave_and_arrive(world, there, change, change.source)
         if change.autostart:
-            with world.starts.place(change.destination, change.path, change.autostart) as autostart:
-                there.set_autostart(change.path, change.target, autostart)
+            _have_it_start(world, there, change, change.autostart)
     world.remember_vm(change.target, change.destination)
     world.forget(change.target)
+
+
+def _have_it_start(world: World, there: VmWriter, change: MoveVm, wanted: Autostart) -> None:
+    try:
+        with world.starts.place(change.destination, change.path, wanted) as autostart:
+            there.set_autostart(change.path, change.target, autostart)
+    except HomelabError as error:
+        raise HomelabError(
+            f"{change.target} is moved to {change.destination}, and does not start with it: {error.what}",
+            where=error.where,
+            advice=f"homelab bootstrap --only vm -l {change.target} sets that",
+        ) from error
 
 
 def _leave_and_arrive(world: World, there: VmWriter, change: MoveVm, source: str) -> None:
@@ -212,25 +237,29 @@ def _go_back(world: World, here: VmWriter, there: VmWriter | None, change: MoveV
     ) from error
 
 
-def _problems(destination: str, observed: VmMoveState, network: str, target: str) -> list[str]:
-    """All that keeps the other host from having the VM."""
-    there, vm = observed.there, observed.vm
-    assert vm and observed.here
-    stores = sorted({path.removeprefix("[").partition("]")[0] for path in (vm.path, *vm.files)})
-    plugged = [nic.network for nic in vm.nics if nic.network] or [network]
+def _problems_there(
+    destination: str, there: HostLook, name: str, memory_mib: int, networks: Sequence[str]
+) -> list[str]:
+    """All that keeps a host from having a VM of this name, memory and port groups."""
     problems = {
         f"{destination} is in maintenance mode": there.in_maintenance,
-        f"{destination} has {there.memory >> 20} MiB of memory, and {target} has {vm.memory_mib} MiB": (
-            vm.memory_mib > there.memory >> 20
+        f"{destination} has {there.memory >> 20} MiB of memory, and the VM has {memory_mib} MiB": (
+            memory_mib > there.memory >> 20
         ),
-        f"{destination} has another VM of the name {vm.name}": any(one.name == vm.name for one in there.vms),
+        f"{destination} has another VM of the name {name}": any(one.name == name for one in there.vms),
     }
-    problems |= {
-        f"the datastore {store} is not the same one on {destination}": not _same(observed.here, there, store)
-        for store in stores
-    }
-    problems |= {f"{destination} has no port group {name}": not there.network.port_group(name) for name in plugged}
+    problems |= {f"{destination} has no port group {one}": not there.network.port_group(one) for one in networks}
     return [what for what, true in problems.items() if true]
+
+
+def _problems_of_files(destination: str, here: HostLook, there: HostLook, vm: VmLook) -> list[str]:
+    """The datastores with files of the VM that the other host does not have."""
+    stores = sorted({path.removeprefix("[").partition("]")[0] for path in (vm.path, *vm.files)})
+    return [
+        f"the datastore {store} is not the same one on {destination}"
+        for store in stores
+        if not _same(here, there, store)
+    ]
 
 
 def _same(here: HostLook, there: HostLook, datastore: str) -> bool:

@@ -50,9 +50,23 @@ def folder_has_a_stranger(at: HostsOnNas) -> None:
     at.put("cp1/thesis.odt")
 
 
+def licence_allows_less(at: HostsOnNas) -> None:
+    at.host().licence = "free"
+    at.host().services.by_key["TSM-SSH"].running = True
+    [vm] = at.lab.control_plane
+    at.lab = at.lab.model_copy(update={"control_plane": (vm.model_copy(update={"cpus": 12}),)})
+
+
+def vm_became_too_large(at: HostsOnNas) -> None:
+    [vm] = at.lab.control_plane
+    at.lab = at.lab.model_copy(update={"control_plane": (vm.model_copy(update={"memory_mib": 1 << 20}),)})
+
+
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
+        (licence_allows_less, "cp1 wants 12 CPUs"),
+        (vm_became_too_large, "cp1 wants 1024 GiB of memory"),
         (image_is_gone, "the image is not whole at [nas] homelab/homelab/images/"),
         (image_was_cut, "the image is not whole at [nas] homelab/homelab/images/"),
         (image_is_larger, "a disk of 1 GiB cannot be made of an image of 3 GiB"),

@@ -244,7 +244,7 @@ def test_while_a_vm_cannot_be_read_no_disk_is_deleted(at: HostsOnNas) -> None:
     before = tree(at.nas)
     at.host("brix4").registered_vms["9"] = Vm("9", "ghost", "gone", "[gone] ghost/ghost.vmx", powered_on=False)
     [(_, item)] = at.plan(lab=wanting(at, "absent")).of(Blocked)
-    assert item.until.startswith("the files of ghost on brix4 can be read again, or it is unregistered")
+    assert item.until.startswith("the files of ghost on brix4 can be read again; if they are gone for good")
     assert at.bring(lab=wanting(at, "absent")).counts.blocked == 1
     assert tree(at.nas) == before
 

@@ -2,11 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from homelab.engine.step import Blocked, Change
+from homelab.errors import HostFault
+from homelab.ports.esxi.vm_writer import ShellVmWriter
+from homelab.ports.vsphere.vm_writer import ApiVmWriter
 from homelab.rehearsal.state.refusals import PowerOnRefused
 from homelab.rehearsal.state.vm import Vm
 from homelab.steps.vms.vm_move import MoveVm, MoveVms
@@ -197,3 +201,46 @@ def test_a_vm_that_asks_since_a_run_was_killed_is_answered_by_the_next(at: Hosts
     ended = at.bring()
     assert not ended.counts.failed, ended.events
     assert (only_vm(at, "brix4").powered_on, only_vm(at, "brix4").uuid) == (True, vm.uuid)
+
+
+def test_a_vm_that_does_not_start_with_its_new_host_is_told_where_it_is(
+    at: HostsOnNas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise HostFault("no more entries", where="brix4", advice="none")
+
+    for writer in (ApiVmWriter, ShellVmWriter):
+        monkeypatch.setattr(writer, "set_autostart", refuse)
+    [failed] = move(at).said("failed", "vm-move")
+    assert failed["what"] == "cp1 is moved to brix4, and does not start with it: no more entries"
+    assert only_vm(at, "brix4").powered_on
+
+
+def test_what_its_owner_keeps_from_starting_is_not_started_by_a_move(at: HostsOnNas) -> None:
+    host = at.host()
+    [(moid, entry)] = host.start_order.entries.items()
+    host.settings.autostart[moid] = replace(entry, start_action="none", stop_action="suspend")
+    [(_, change)] = plan(at.lab, at.home, (MoveVms("brix4"),)).of(Change)
+    assert isinstance(change, MoveVm)
+    assert (change.autostart, change.back) == (None, None)
+    assert not move(at).counts.failed
+    assert not at.host("brix4").start_order.entries
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [(rests, "brix4 is in maintenance mode"), (has_no_network, "brix4 has no port group VM Network")],
+)
+def test_a_move_that_goes_on_asks_the_same_of_the_other_host(
+    at: HostsOnNas, harm: Callable[[HostsOnNas], None], said: str
+) -> None:
+    vm = only_vm(at, "brix3")
+    at.host().vm_power.off(vm)
+    at.host().vms.unregister(vm)
+    [(_, change)] = plan(at.lab, at.home, (MoveVms("brix4"),)).of(Change)
+    assert "shut" not in change.words.sentence
+    assert "switch the VM cp1 on, for nobody knows" in change.words.sentence
+    harm(at)
+    [failed] = move(at).said("failed", "vm-move")
+    assert said in failed["what"]
+    assert not at.host("brix4").registered_vms
