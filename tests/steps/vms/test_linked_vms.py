@@ -250,3 +250,29 @@ def test_where_the_api_only_reads_a_base_is_made_and_no_disk_is_linked(
         assert "the disk of cp1 cannot be linked on brix3: the API only reads" in failed["what"]
         assert "vm_clone: thin" in failed["advice"]
         assert not (at.nas / "cp1").exists()
+
+
+def test_a_base_that_an_unregistered_vm_sits_on_is_not_pruned(at: HostsOnNas) -> None:
+    """A move that was killed after it unregistered the VM leaves it so, and so does an owner in the host's web page."""
+    alone = at.lab.model_copy(update={"control_plane": at.lab.control_plane[:1]})
+    made(at, alone)
+    [vm] = at.host().registered_vms.values()
+    at.host().vm_power.off(vm)
+    at.host().vms.unregister(vm)
+    other_size = with_vms(alone, disk_gib=4)
+    [remark] = [said for told in plan(other_size, at.home, (OldImages(),)).remarks.values() for said in told]
+    assert "the disks of cp1, which no host has registered, sit on" in remark
+    assert bring(other_size, at.home, (OldImages(),)).counts.changed == 0
+    assert (at.nas / base(at)).exists()
+
+
+def test_half_a_base_that_a_vm_sits_on_is_not_replaced(at: HostsOnNas) -> None:
+    """Somebody deleted its descriptor; its data is worth the VM's disk."""
+    alone = at.lab.model_copy(update={"control_plane": at.lab.control_plane[:1]})
+    made(at, alone)
+    at.bring(lab=alone.wanting("off", ["cp1"]))
+    (at.nas / base(at)).unlink()
+    before = tree(at.nas)
+    [failed] = at.bring("image").said("failed", "image")
+    assert "the half of a base is not replaced: cp1 on brix3 may have disks that sit on it" in failed["what"]
+    assert tree(at.nas) == before

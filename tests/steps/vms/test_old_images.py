@@ -11,6 +11,7 @@ import pytest
 from homelab.engine.step import Blocked, Change
 from homelab.rehearsal.state.vm import Vm
 from homelab.steps.vms.old_images import OldImages
+from homelab.steps.vms.sitters import check_nobody_at
 from tests.helpers.one_host import Ended, bring, plan
 from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, tree, vm_lab
 
@@ -82,3 +83,16 @@ def test_while_a_host_is_silent_none_goes(at: HostsOnNas) -> None:
     assert item.until.startswith("brix4 can be asked")
     assert prune(at).counts.blocked == 1
     assert tree(at.nas) == before
+
+
+def test_a_host_that_went_silent_since_is_told_as_such(at: HostsOnNas, monkeypatch: pytest.MonkeyPatch) -> None:
+    def after_it_went(*arguments: Any) -> None:
+        at.served_hosts["brix3"].stop()
+        check_nobody_at(*arguments)
+
+    monkeypatch.setattr("homelab.steps.vms.image.check_nobody_at", after_it_went)
+    [failed] = prune(at).said("failed", "old-images")
+    assert "mistake of homelab" not in failed["what"]
+    assert "is not ready" not in failed["what"]
+    assert at.served_hosts["brix3"].host is not None  # it went; the answer names its address
+    assert (at.nas / f"{FOLDER}/{OLD}.vmdk").exists()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from homelab.engine.step import Node
 from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.vsphere.vm_look import ID
@@ -185,3 +186,10 @@ def busy(at: HostsOnNas, memory_mib: int) -> None:
     """A VM of somebody's that is on."""
     vm = Vm("99", "busy", "nas", "[nas] busy/busy.vmx", powered_on=True, memory_mib=memory_mib)
     at.host("brix3").registered_vms[vm.moid] = vm
+
+
+def test_a_vm_waits_until_no_host_is_about_to_reboot() -> None:
+    """Which host has room is known by its look alone, so the edges cannot name the one that it goes to."""
+    settled = VmStep().settled(LAB, "cp1")
+    assert {Node("reboot", host.name) for host in LAB.esxi} <= {*settled}
+    assert VmStep().settled(LAB.wanting("absent", ["cp1"]), "cp1") == []

@@ -10,7 +10,7 @@ from homelab.engine.step import Change
 from homelab.steps.vms.vm import VmStep
 from homelab.steps.vms.vm_changes import DestroyVm, ShutDownVm
 from tests.helpers.one_host import bring, plan
-from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, tree, vm_lab
+from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, make_free, tree, vm_lab
 
 
 @pytest.fixture
@@ -51,8 +51,7 @@ def folder_has_a_stranger(at: HostsOnNas) -> None:
 
 
 def licence_allows_less(at: HostsOnNas) -> None:
-    at.host().licence = "free"
-    at.host().services.by_key["TSM-SSH"].running = True
+    make_free(at.host())
     [vm] = at.lab.control_plane
     at.lab = at.lab.model_copy(update={"control_plane": (vm.model_copy(update={"cpus": 12}),)})
 

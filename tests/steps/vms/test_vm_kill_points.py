@@ -13,6 +13,7 @@ import pytest
 from pyVmomi import vim
 
 from homelab.lab import Lab
+from homelab.rehearsal.state.settings import AutoStartDefaults
 from tests.helpers.checkout import ROOT
 from tests.helpers.one_host import bring
 from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, hosts_on_nas, make_free, plain, steps, tree, vm_lab
@@ -137,6 +138,7 @@ def start_over(at: HostsOnNas) -> None:
     (at.nas / "cp1").rmdir()
     for file in (at.nas / "homelab/homelab/images").glob("*.vmdk"):
         file.unlink()
+    at.host("brix3").settings.autostart_defaults = AutoStartDefaults()
     shutil.rmtree(at.home)
 
 
