@@ -173,9 +173,11 @@ class Pool(Model):
     name: HostName
     port: Port
     layer: Literal[3, 4, 7] = 4
-    path: str | None = None
+    path: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]{0,200}$")] | None = None
     members: tuple[str, ...] = Field(min_length=1)
-    weights: tuple[int, ...] = ()
+    weights: tuple[Annotated[int, Field(ge=0, le=256)], ...] = ()
+    server_port: Port | None = None
+    check: Annotated[str, StringConstraints(pattern=r"^(connect|ping|/[A-Za-z0-9._~/-]{0,200})$")] = "connect"
 
 
 class LoadBalancer(Vm):

@@ -7,17 +7,8 @@ from itertools import combinations
 from typing import Any
 
 from homelab.errors import Mistake
-from homelab.inventory import names
+from homelab.inventory import balancers, names
 from homelab.inventory.facts import VMS, Facts
-from homelab.lab import LoadBalancer
-
-# Which layers and algorithms each kind of balancer has.
-BALANCERS = {
-    "haproxy": ((4, 7), ("leastconn", "roundrobin", "weighted")),
-    "nginx": ((4, 7), ("leastconn", "roundrobin", "weighted")),
-    "nftables": ((3, 4), ("roundrobin", "weighted")),
-}
-KNOWN_CELLS = {str(choice) for row in BALANCERS.values() for choices in row for choice in choices}
 
 
 def check(facts: Facts) -> list[Mistake]:
@@ -36,7 +27,8 @@ def check(facts: Facts) -> list[Mistake]:
         placed,
         datastores,
         linked,
-        balancers,
+        balancers.cells,
+        balancers.pools,
         one_nas,
         managed_export,
     )
@@ -193,28 +185,6 @@ def linked(facts: Facts) -> Iterator[Mistake]:
             what = f"vm_clone: the disk of {vm.name} cannot be linked on {wanted}, for its base lies beside the image"
             fix = "delete vm_datastore, or write vm_clone: thin"
             yield Mistake(facts.where(vm.name, "vm_clone"), what, fix)
-
-
-def balancers(facts: Facts) -> Iterator[Mistake]:
-    """Kind, layer and algorithm are a cell of the table."""
-    default = {name: field.default for name, field in LoadBalancer.model_fields.items()}
-    for host in facts.of("load_balancers"):
-        kind = host.values.get("load_balancer_kind", default["kind"])
-        if not isinstance(kind, str) or kind not in BALANCERS:
-            continue
-        layers, algorithms = BALANCERS[kind]
-        for variable, choices in (("load_balancer_layer", layers), ("load_balancer_algorithm", algorithms)):
-            value = host.values.get(variable, default[variable.removeprefix("load_balancer_")])
-            if str(value) in KNOWN_CELLS and str(value) not in map(str, choices):
-                place = facts.where(host.name, variable) or facts.where(host.name, "load_balancer_kind")
-                what = f"{variable}: {kind} has no {value}"
-                yield Mistake(place, what, f"write {variable}: {' or '.join(map(str, choices))}")
-        pools = host.values.get("load_balancer_pools")
-        for pool in pools if isinstance(pools, list) else ():
-            if isinstance(pool, dict) and str(pool.get("layer", 4)) not in map(str, layers):
-                what = f"load_balancer_pools: {kind} has no layer {pool['layer']} (pool {pool.get('name')})"
-                fix = f"write layer: {' or '.join(map(str, layers))}"
-                yield Mistake(facts.where(host.name, "load_balancer_pools"), what, fix)
 
 
 def managed_export(facts: Facts) -> Iterator[Mistake]:

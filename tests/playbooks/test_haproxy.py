@@ -15,17 +15,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from homelab.formats.balancer.haproxy import Haproxy, haproxy_cfg
+from homelab.formats.balancer.pools import wanted_pools
 
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin")
 SERVERS = {"cp1": "192.168.2.21", "cp2": "192.168.2.22", "cp3": "192.168.2.23"}
 
-WANTED = {
+API = {
     "address": "192.168.2.100",
     "port": 6443,
+    "layer": 4,
     "servers": SERVERS,
     "server_port": 6443,
     "algorithm": "leastconn",
     "weights": {},
+}
+FURTHER: list[dict[str, Any]] = [
+    {"name": "ingress", "port": 80, "members": ["192.168.2.41"], "server_port": 30080, "check": "/healthz"},
+    {"name": "canary", "port": 8080, "members": ["192.168.2.41", "192.168.2.42"], "weights": [10, 90]},
+]
+WANTED = {
     "ca": "",
     "status_port": 8404,
     "status_address": "192.168.2.31",
@@ -53,7 +61,9 @@ def ca_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def configuration() -> Rendered:
     def rendered(ca_file: str = "/etc/haproxy/cluster-ca.crt", **values: Any) -> str:
-        return haproxy_cfg(Haproxy(**(WANTED | values)), ca_file)
+        api = API | {name: values.pop(name) for name in list(values) if name in API}
+        pools = wanted_pools(api, values.pop("further", []), {})
+        return haproxy_cfg(Haproxy(pools, **(WANTED | values)), ca_file)
 
     return rendered
 
@@ -71,7 +81,7 @@ def test_haproxy_takes_it_without_a_warning(
 ) -> None:
     file = tmp_path / "haproxy.cfg"
     file.write_text(
-        configuration(str(ca_file), algorithm=algorithm, stats_network=network),
+        configuration(str(ca_file), algorithm=algorithm, stats_network=network, further=FURTHER),
         encoding="utf-8",
     )
     assert HAPROXY is not None

@@ -1,1 +1,1 @@
-"""The balancers' files. Its modules are links to the playbooks' filters: playbooks/ runs without homelab."""
+"""The balancers' files. Its modules are links to the playbooks' renderers: playbooks/ runs without homelab."""

@@ -1,1 +1,1 @@
-../../../playbooks/filter_plugins/haproxy.py
+../../../playbooks/balancer/haproxy.py

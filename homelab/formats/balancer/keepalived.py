@@ -1,1 +1,1 @@
-../../../playbooks/filter_plugins/keepalived.py
+../../../playbooks/balancer/keepalived.py

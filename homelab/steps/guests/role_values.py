@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from homelab.formats.balancer.haproxy import Haproxy
 from homelab.formats.balancer.keepalived import Keepalived
+from homelab.formats.balancer.pools import Pool, wanted_pools
 from homelab.lab import Lab, LoadBalancer, Vm
 
 PRIORITY = 150
@@ -69,7 +70,7 @@ RoleValues: TypeAlias = NfsServerRole | Haproxy | Keepalived | KubernetesNode | 
 
 def variables(values: RoleValues) -> dict[str, Any]:
     """The role's variables as a play takes them; what is None is found on the guest."""
-    named = {f"{values.role}_{field.name}": getattr(values, field.name) for field in fields(values)}
+    named = {f"{values.role}_{name}": value for name, value in asdict(values).items()}
     return {name: value for name, value in named.items() if value is not None}
 
 
@@ -79,15 +80,25 @@ def nfs_server(lab: Lab) -> NfsServerRole:
     return NfsServerRole(nas.export, tuple(str(host.address) for host in lab.esxi), nas.server_kind)
 
 
+def pools(lab: Lab, balancer: LoadBalancer) -> tuple[Pool, ...]:
+    """What one balancer balances: the API servers first, then its further pools."""
+    api = {
+        "address": str(lab.api.vip),
+        "port": lab.api.port,
+        "layer": balancer.layer,
+        "algorithm": balancer.algorithm,
+        "servers": _addresses(*lab.control_plane),
+        "server_port": balancer.server_port,
+        "weights": {vm.short_name: vm.weight for vm in lab.control_plane},
+    }
+    further = [pool.model_dump() for pool in balancer.pools]
+    return wanted_pools(api, further, {vm.name: str(vm.address) for vm in lab.vms})
+
+
 def haproxy(lab: Lab, balancer: LoadBalancer, ca: str) -> Haproxy:
     """HAProxy on one balancer; `ca` is the API servers' CA in PEM form."""
     return Haproxy(
-        address=str(lab.api.vip),
-        port=lab.api.port,
-        servers=_addresses(*lab.control_plane),
-        server_port=balancer.server_port,
-        algorithm=balancer.algorithm,
-        weights={vm.short_name: vm.weight for vm in lab.control_plane},
+        pools=pools(lab, balancer),
         ca=ca,
         status_port=balancer.status_port,
         status_address=str(balancer.address),

@@ -1,6 +1,7 @@
 """haproxy.cfg and keepalived.conf, byte for byte as earlier releases laid them down, and what their renderers need."""
 
 import ast
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,29 +10,61 @@ import pytest
 import yaml
 
 from homelab.formats.balancer import haproxy, keepalived
+from homelab.formats.balancer.pools import plain_pools, read_pools, wanted_pools
 from tests.helpers.checkout import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
-FILTERS = ROOT / "playbooks" / "filter_plugins"
-SAMPLE_HAPROXY: dict[str, Any] = {
+RENDERERS = ROOT / "playbooks" / "balancer"
+API_OF_SAMPLE: dict[str, Any] = {
     "address": "192.168.2.100",
     "port": 6443,
+    "layer": 4,
     "servers": {"cp1": "192.168.2.21", "cp2": "192.168.2.22", "cp3": "192.168.2.23"},
     "server_port": 6443,
     "algorithm": "leastconn",
     "weights": {"cp1": 1, "cp2": 1, "cp3": 1},
+}
+SAMPLE_POOLS = wanted_pools(API_OF_SAMPLE, [], {})
+SAMPLE_HAPROXY: dict[str, Any] = {
+    "pools": SAMPLE_POOLS,
     "ca": "PEM",
     "status_port": 8404,
     "status_address": "192.168.2.31",
     "stats_network": "127.0.0.0/8",
 }
+DIFFERENT_POOLS = wanted_pools(
+    {
+        "address": "10.7.0.250",
+        "port": 8443,
+        "layer": 4,
+        "servers": {"c1": "10.7.0.11", "c2": "10.7.0.12"},
+        "server_port": 7443,
+        "algorithm": "weighted",
+        "weights": {"c1": 90, "c2": 10},
+    },
+    [],
+    {},
+)
+WORKERS = {"w1": "192.168.2.41", "w2.lab.home.arpa": "192.168.2.42"}
+FURTHER_POOLS = (
+    *SAMPLE_POOLS[:1],
+    *wanted_pools(
+        {**API_OF_SAMPLE, "algorithm": "roundrobin"},
+        [
+            {
+                "name": "ingress",
+                "port": 80,
+                "members": ["w1", "w2.lab.home.arpa"],
+                "server_port": 30080,
+                "check": "/healthz",
+            },
+            {"name": "canary", "port": 8080, "members": ["w1", "192.168.2.77"], "weights": [10, 90]},
+        ],
+        WORKERS,
+    )[1:],
+)
 DIFFERENT_HAPROXY: dict[str, Any] = {
-    "address": "10.7.0.250",
-    "port": 8443,
-    "servers": {"c1": "10.7.0.11", "c2": "10.7.0.12"},
-    "server_port": 7443,
-    "algorithm": "weighted",
-    "weights": {"c1": 90, "c2": 10},
+    "pools": DIFFERENT_POOLS,
     "ca": "PEM",
     "status_port": 9404,
     "status_address": "10.7.0.21",
@@ -73,14 +106,23 @@ def test_keepalived_conf_is_what_earlier_releases_laid_down(name: str, fields: d
     assert made == (GOLDEN / name / "keepalived.conf").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["haproxy", "keepalived"])
-def test_a_renderer_is_one_file_and_needs_nothing_but_python(name: str) -> None:
-    file = FILTERS / f"{name}.py"
-    assert (ROOT / "homelab" / "formats" / "balancer" / f"{name}.py").resolve() == file
-    tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-    imported = {node.module or "" for node in tree if isinstance(node, ast.ImportFrom)}
+def test_further_pools_have_front_ends_checks_and_weights_of_their_own() -> None:
+    made = haproxy.haproxy_cfg(haproxy.Haproxy(**{**SAMPLE_HAPROXY, "pools": FURTHER_POOLS}))
+    assert made == (GOLDEN / "further" / "haproxy.cfg").read_text(encoding="utf-8")
+
+
+def test_pools_go_through_json_unchanged() -> None:
+    assert read_pools(json.loads(json.dumps(plain_pools(FURTHER_POOLS)))) == FURTHER_POOLS
+
+
+@pytest.mark.parametrize("file", sorted(RENDERERS.glob("*.py")), ids=lambda file: file.stem)
+def test_a_renderer_needs_nothing_but_python_and_homelab_has_the_same_file(file: Path) -> None:
+    if file.stem != "__init__":
+        assert (ROOT / "homelab" / "formats" / "balancer" / file.name).resolve() == file
+    tree = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    imported = {node.module or "" for node in tree if isinstance(node, ast.ImportFrom) and not node.level}
+    imported |= {alias.name for node in tree if isinstance(node, ast.Import) for alias in node.names}
     assert {module.partition(".")[0] for module in imported} <= sys.stdlib_module_names
-    assert not [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Import)]
 
 
 def test_the_paths_are_those_that_the_roles_lay_down() -> None:

@@ -1,12 +1,9 @@
-"""What goes into the role keepalived, and the text of keepalived.conf. Pure, and free of all but Python.
+"""What goes into the role keepalived, and the text of keepalived.conf."""
 
-Ansible finds the filter `keepalived_conf` here, homelab imports the same file as homelab.formats.balancer.keepalived.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
-from typing import Any, ClassVar
+from typing import ClassVar
 
 PATH = "/etc/keepalived/keepalived.conf"
 CHECK = "/etc/keepalived/haproxy-ready"
@@ -88,15 +85,3 @@ def keepalived_conf(wanted: Keepalived, check: str = CHECK) -> str:
 def _peers(wanted: Keepalived) -> str:
     peers = "".join(f"        {address}\n" for address in wanted.peers)
     return f"    unicast_src_ip {wanted.address}\n    unicast_peer {{\n{peers}    }}\n"
-
-
-class FilterModule:
-    """What Ansible asks for: the filters by name."""
-
-    def filters(self) -> dict[str, Callable[..., str]]:
-        """The filters by name."""
-        return {"keepalived_conf": _filter}
-
-
-def _filter(fields: Mapping[str, Any], check: str) -> str:
-    return keepalived_conf(Keepalived(**fields), check)

@@ -1,0 +1,1 @@
+../../../playbooks/balancer/pools.py

@@ -1,0 +1,118 @@
+"""What must hold of the balancers: the table of kinds, and their pools. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from homelab.errors import Mistake
+from homelab.inventory.facts import VMS, Facts
+from homelab.lab import LoadBalancer
+
+# Which layers and algorithms each kind of balancer has.
+KINDS = {
+    "haproxy": ((4, 7), ("leastconn", "roundrobin", "weighted")),
+    "nginx": ((4, 7), ("leastconn", "roundrobin", "weighted")),
+    "nftables": ((3, 4), ("roundrobin", "weighted")),
+}
+KNOWN_CELLS = {str(choice) for row in KINDS.values() for choices in row for choice in choices}
+
+
+def cells(facts: Facts) -> Iterator[Mistake]:
+    """Kind, layer and algorithm are a cell of the table; so is each pool's layer."""
+    default = {name: field.default for name, field in LoadBalancer.model_fields.items()}
+    for host in facts.of("load_balancers"):
+        kind = host.values.get("load_balancer_kind", default["kind"])
+        if not isinstance(kind, str) or kind not in KINDS:
+            continue
+        layers, algorithms = KINDS[kind]
+        for variable, choices in (("load_balancer_layer", layers), ("load_balancer_algorithm", algorithms)):
+            value = host.values.get(variable, default[variable.removeprefix("load_balancer_")])
+            if str(value) in KNOWN_CELLS and str(value) not in map(str, choices):
+                place = facts.where(host.name, variable) or facts.where(host.name, "load_balancer_kind")
+                what = f"{variable}: {kind} has no {value}"
+                yield Mistake(place, what, f"write {variable}: {' or '.join(map(str, choices))}")
+        for pool in _pools(host.values):
+            if str(pool.get("layer", 4)) not in map(str, layers):
+                what = f"load_balancer_pools: {kind} has no layer {pool['layer']} (pool {pool.get('name')})"
+                fix = f"write layer: {' or '.join(map(str, layers))}"
+                yield Mistake(facts.where(host.name, "load_balancer_pools"), what, fix)
+
+
+def pools(facts: Facts) -> Iterator[Mistake]:
+    """Every further pool has members that exist, weights that fit, and a front end of its own."""
+    names = {vm.name for vm in facts.of(*VMS)}
+    for host in facts.of("load_balancers"):
+        taken = _taken(facts, host.values)
+        for pool in _pools(host.values):
+            for what, fix in (*_members(pool, names), *_weights(pool), *_front_end(pool, taken)):
+                name = pool.get("name")
+                yield Mistake(facts.where(host.name, "load_balancer_pools"), f"load_balancer_pools: {name} {what}", fix)
+
+
+def _pools(values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found = values.get("load_balancer_pools")
+    return [pool for pool in found if isinstance(pool, dict)] if isinstance(found, list) else []
+
+
+def _members(pool: Mapping[str, Any], names: set[str]) -> Iterator[tuple[str, str]]:
+    members = pool.get("members")
+    for member in members if isinstance(members, list) else ():
+        if isinstance(member, str) and member not in names and not _is_address(member):
+            close = get_close_matches(member, sorted(names), 1, 0.6)
+            fix = f"did you mean {close[0]}?" if close else "name a VM of the inventory, or an IPv4 address"
+            yield f"has the member {member}, which the inventory does not have", fix
+
+
+def _is_address(member: str) -> bool:
+    parts = member.split(".")
+    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
+
+
+def _weights(pool: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    weights, members = pool.get("weights"), pool.get("members")
+    if not isinstance(weights, list) or not isinstance(members, list) or not weights:
+        return
+    if len(weights) != len(members):
+        yield (
+            f"has {len(members)} members and {len(weights)} weights",
+            "write one weight for each member, in their order",
+        )
+    elif all(weight == 0 for weight in weights):
+        yield "has weights that are all zero, so nobody takes a connection", "give one of them a weight of 1 to 256"
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """Who listens on a port; at layer 7 several may, each below a path of its own."""
+
+    owner: str
+    layer: int
+    path: str = ""
+
+    def bars(self, other: "FrontEnd") -> bool:
+        """Whether both cannot listen on one port."""
+        return not (self.layer == other.layer == 7 and self.path != other.path)
+
+
+def _taken(facts: Facts, values: Mapping[str, Any]) -> dict[int, list[FrontEnd]]:
+    """The ports that are spoken for."""
+    default = {name: field.default for name, field in LoadBalancer.model_fields.items()}
+    api = FrontEnd("the API (api_port)", values.get("load_balancer_layer", default["layer"]))
+    status = FrontEnd("the balancer's own status (haproxy_status_port)", 4)
+    ports = facts.lab.get("api_port", 6443), values.get("haproxy_status_port", default["status_port"])
+    return {ports[0]: [api], ports[1]: [status]}
+
+
+def _front_end(pool: Mapping[str, Any], taken: dict[int, list[FrontEnd]]) -> Iterator[tuple[str, str]]:
+    port, layer, path = pool.get("port"), pool.get("layer", 4), pool.get("path") or ""
+    if not isinstance(port, int) or not isinstance(path, str):
+        return
+    if path and layer != 7:
+        yield f"has a path, and layer {layer} knows none", "write layer: 7, or delete path"
+    wanted = FrontEnd(f"the pool {pool.get('name')}", layer, path)
+    for other in taken.setdefault(port, []):
+        if wanted.bars(other):
+            yield f"wants port {port}, which {other.owner} has", "give it another port, or at layer 7 another path"
+            break
+    taken[port].append(wanted)
