@@ -95,24 +95,24 @@ class FrontEnd:
         return not (self.layer == other.layer == 7 and self.path != other.path)
 
 
-def _taken(facts: Facts, values: Mapping[str, Any]) -> dict[int, list[FrontEnd]]:
+def _taken(facts: Facts, values: Mapping[str, Any]) -> dict[str, list[FrontEnd]]:
     """The ports that are spoken for."""
     default = {name: field.default for name, field in LoadBalancer.model_fields.items()}
     api = FrontEnd("the API (api_port)", values.get("load_balancer_layer", default["layer"]))
     status = FrontEnd("the balancer's own status (haproxy_status_port)", 4)
     ports = facts.lab.get("api_port", 6443), values.get("haproxy_status_port", default["status_port"])
-    return {ports[0]: [api], ports[1]: [status]}
+    return {str(ports[0]): [api], str(ports[1]): [status]}
 
 
-def _front_end(pool: Mapping[str, Any], taken: dict[int, list[FrontEnd]]) -> Iterator[tuple[str, str]]:
+def _front_end(pool: Mapping[str, Any], taken: dict[str, list[FrontEnd]]) -> Iterator[tuple[str, str]]:
     port, layer, path = pool.get("port"), pool.get("layer", 4), pool.get("path") or ""
     if not isinstance(port, int) or not isinstance(path, str):
         return
     if path and layer != 7:
         yield f"has a path, and layer {layer} knows none", "write layer: 7, or delete path"
     wanted = FrontEnd(f"the pool {pool.get('name')}", layer, path)
-    for other in taken.setdefault(port, []):
+    for other in taken.setdefault(str(port), []):
         if wanted.bars(other):
             yield f"wants port {port}, which {other.owner} has", "give it another port, or at layer 7 another path"
             break
-    taken[port].append(wanted)
+    taken[str(port)].append(wanted)

@@ -42,7 +42,7 @@ class Pool:
     """Servers behind one address and port. Raises ValueError for what no configuration may be made of.
 
     `path` is that of layer 7 (empty: all that no other pool of this port takes). `check` is how a server shows that it
-    is well: `readyz` (an API server's /readyz over verified TLS), `connect`, `ping`, or a path whose answer is 200..399.
+    is well: `readyz` (an API server's /readyz over verified TLS), `connect`, `ping`, or a path that answers 200..399.
     """
 
     name: str
@@ -74,10 +74,7 @@ class Pool:
 
 def read_pools(plain: Sequence[Mapping[str, Any]]) -> tuple[Pool, ...]:
     """Pools from the mappings that `plain_pools` makes of them."""
-    return tuple(
-        Pool(**{**pool, "servers": tuple(Server(**server) for server in pool["servers"])})
-        for pool in plain
-    )
+    return tuple(Pool(**{**pool, "servers": tuple(Server(**server) for server in pool["servers"])}) for pool in plain)
 
 
 def plain_pools(pools: Sequence[Pool]) -> list[dict[str, Any]]:
