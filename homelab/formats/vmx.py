@@ -22,7 +22,7 @@ def changed_vmx(text: str, changes: Mapping[str, str]) -> str:
     """The text with other values; a key that is not there is added, all else stays letter by letter."""
     left = {key.lower(): (key, value) for key, value in changes.items()}
     lines = []
-    for line in text.splitlines(keepends=True):
+    for line in _lines(text):
         found = _read(line)
         key = found[0].lower() if found else ""
         if key in left:
@@ -34,7 +34,7 @@ def changed_vmx(text: str, changes: Mapping[str, str]) -> str:
 
 def vmx_values(text: str) -> dict[str, str]:
     """The values by their keys, which are told in small letters; lines that are none are passed over."""
-    found = (_read(line) for line in text.splitlines())
+    found = (_read(line) for line in _lines(text))
     return {one[0].lower(): one[1] for one in found if one}
 
 
@@ -43,6 +43,11 @@ def spaced_uuid(uuid: str) -> str:
     plain = re.sub(r"[^0-9a-f]", "", uuid.lower())
     octets = [plain[place : place + 2] for place in range(0, len(plain), 2)]
     return f"{' '.join(octets[:8])}-{' '.join(octets[8:])}"
+
+
+def _lines(text: str) -> list[str]:
+    """The lines with their ends: a value may hold what Python takes for one too, such as U+2028."""
+    return [line for line in re.split(r"(?<=\n)", text) if line]
 
 
 def _line(key: str, value: str) -> str:

@@ -69,8 +69,8 @@ def test_a_change_leaves_all_else_letter_by_letter() -> None:
     assert 'ethernet0.networkName = "Lab (20)"' in text
     assert 'ide0:0.startConnected = "FALSE"' in text
     changed = ("numvcpus", "ethernet0", "ide0:0")
-    kept = [line for line in text.splitlines() if not line.startswith(changed)]
-    assert kept == [line for line in FOUND.splitlines() if not line.startswith(changed)]
+    kept = [line for line in text.split("\n") if not line.startswith(changed)]
+    assert kept == [line for line in FOUND.split("\n") if not line.startswith(changed)]
 
 
 def test_keys_are_the_same_in_capitals_and_stand_once() -> None:
@@ -80,3 +80,10 @@ def test_keys_are_the_same_in_capitals_and_stand_once() -> None:
 
 def test_a_uuid_stands_there_in_octets() -> None:
     assert spaced_uuid("564D0102-0304-0506-0708-090A0B0C0D0E") == "56 4d 01 02 03 04 05 06-07 08 09 0a 0b 0c 0d 0e"
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\x85", "\x0c", "\r"])
+def test_only_a_newline_ends_a_line(sign: str) -> None:
+    text = f'guestinfo.note = "a{sign}memSize = "\nmemSize = "1"\n'
+    assert changed_vmx(text, sizes(None, 512)) == text.replace('"1"', '"512"')
+    assert changed_vmx(text.rstrip("\n"), sizes(2, None)) == f'{text}numvcpus = "2"\n'

@@ -155,8 +155,15 @@ class ShellVmWriter:
                 advice="Run again when it is off",
             )
         datastore, file = path.removeprefix("[").split("] ", 1)
-        text = (self.files.small_file(datastore, file) or b"").decode()
-        made = changed_vmx(text, changes).encode()
+        found = self.files.small_file(datastore, file)
+        if found is None:
+            raise HostFault(
+                f"{path} cannot be read, and so nothing is written there",
+                where=self.where,
+                advice="Check that the datastore answers and that the file is there; then run again",
+            )
+        # Whatever its letters are encoded in, those that are not changed stay as they are.
+        made = changed_vmx(found.decode(errors="surrogateescape"), changes).encode(errors="surrogateescape")
         # ESXi's own name for the .vmx that it is about to write; so it counts as the VM's.
         place = commands.volume_path(path)
         self._remote.write(f"{place}~", io.BytesIO(made), len(made))

@@ -22,6 +22,9 @@ from homelab.ports.vsphere.tasks import Progress, wait_for
 
 BLOCK = 1 << 20
 SMALL = 1 << 16
+# A .vmx holds all that its VM is told by `guestinfo`, encoded: some hundred KiB are usual there (cloud-init,
+# DataSourceVMware).
+VMX = 16 << 20
 # A host's configuration is some hundred KiB; the copy is made while it is fetched.
 SMALL_FILE = 64 << 20
 DOWNLOAD_SECONDS = 60.0
@@ -194,15 +197,18 @@ def download(session: Session, path: str) -> bytes:
 
 
 def small_file(session: Session, datastore: str, path: str) -> bytes | None:
-    """What a file of at most SMALL bytes holds; None when there is none."""
+    """What a file of at most SMALL bytes holds, VMX for a .vmx; None when there is none."""
     size = file_size(session, datastore, path)
     if size is None:
         return None
-    if size > SMALL:
+    is_vmx = path.endswith(".vmx")
+    if size > (VMX if is_vmx else SMALL):
         raise HostFault(
             f"[{datastore}] {path} has {size} bytes, more than any file of ours that is read",
             where=session.where,
-            advice="Look what it is, and move, rename or delete it yourself",
+            advice="Look at the VM in the host's web page: its configuration parameters hold more than is usual"
+            if is_vmx
+            else "Look what it is, and move, rename or delete it yourself",
         )
     return download(session, _url(datastore, path))
 

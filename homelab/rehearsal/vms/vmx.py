@@ -122,7 +122,7 @@ class Values:
     def __init__(self, text: str, vmx_path: str) -> None:
         self._path = vmx_path
         self._found: dict[str, tuple[str, str]] = {}
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):
             bare = line.strip()
             if not bare or bare.startswith("#"):
                 continue
