@@ -4,12 +4,12 @@ Ours are the files that we wrote, and what the host makes beside them for this V
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+from homelab.formats.vmx import vmx_values
 from homelab.ports.vsphere.vm_look import ID, LAB, NAME, identity
 from homelab.steps.vms.vm_folder import NOTE, FolderLook, Making
 
-LINE = re.compile(r'^\s*([\w.:-]+)\s*=\s*"(.*)"\s*$')
 # Locks of a host that has a file open on NFS 3: they go by themselves, and are never deleted.
 LOCK = re.compile(r"\.lck-[0-9a-f]+|.*\.lck")
 
@@ -55,13 +55,8 @@ def _rank(names: Iterable[str], name: str) -> int:
 
 def is_vmx_of(making: Making, text: bytes) -> bool:
     """Whether a .vmx carries our mark, and is the very one that was marked: it lies where the mark says."""
-    told = _values(text)
+    told = vmx_values(text.decode(errors="replace"))
     instance = re.sub(r"[^0-9a-f]", "", told.get("vc.uuid", "").lower())
     marked = (told.get(LAB), told.get(NAME)) == (making.lab, making.vm)
     same = instance == making.instance_uuid.replace("-", "").lower()
     return marked and same and told.get(ID) == identity(making.instance_uuid, f"{making.place}/{making.vmx}")
-
-
-def _values(text: bytes) -> Mapping[str, str]:
-    lines = text.decode("utf-8", errors="replace").splitlines()
-    return {found[1]: found[2] for line in lines if (found := LINE.match(line))}
