@@ -32,8 +32,7 @@ class ShellDatastoreWriter(DatastoreReads):
         self, datastore: str, path: str, *, seconds: float, progress: Progress, beside: Folder | None = None
     ) -> None:
         """SFTP, which takes no folder for a file."""
-        if path.endswith(".vmx"):
-            vms.check_not_registered(self.session, f"[{datastore}] {path}")
+        vms.check_not_registered(self.session, f"[{datastore}] {path}")
         self.remote.remove(commands.volume_path(f"[{datastore}] {path}"))
 
     def withdraw(self, datastore: str, path: str) -> None:

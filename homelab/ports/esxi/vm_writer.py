@@ -10,8 +10,6 @@ from contextvars import copy_context
 from threading import Event
 from typing import Any
 
-from pyVmomi import vim
-
 from homelab.errors import HostFault, Refused, Unreachable
 from homelab.formats import new_vmx
 from homelab.formats.vmx import changed_vmx
@@ -20,10 +18,12 @@ from homelab.ports.esxi.datastore_writer import ShellDatastoreWriter
 from homelab.ports.esxi.typed import Typed
 from homelab.ports.sftp import RemoteFiles
 from homelab.ports.ssh import Output, Shell
-from homelab.ports.vsphere import storage, vms
+from homelab.ports.vsphere import vms
 from homelab.ports.vsphere.autostart import START_SECONDS, STOP_ACTION, Autostart
+from homelab.ports.vsphere.drives import image_drives, is_connected
 from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.tasks import Progress
+from homelab.ports.vsphere.vm_look import own_seed
 from homelab.ports.vsphere.vms import VmEdit, VmSpec
 
 # How often a VM that does not come on is asked why.
@@ -72,16 +72,22 @@ class ShellVmWriter:
         self._typed.must([*commands.register(path), name], seconds, progress)
 
     def power_on(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
-        """`vmsvc/power.on`, after an image that was ejected while the VM ran is out of its .vmx too."""
+        """`vmsvc/power.on`, after a seed that was ejected while the VM ran is out of its .vmx too.
+
+        One that came on by itself since it was looked at is done.
+        """
         vm = vms.registered(self.session, path, name)
-        if gone := [drive for drive in _drives(vm) if _is_gone(self.session, drive.backing.fileName)]:
-            self._rewrite(vm, path, {key: value for drive in gone for key, value in _emptied(drive).items()})
+        if vm.runtime.powerState == "poweredOff":
+            gone = [one for one in _seeds(vm, path) if self._is_gone(one.backing.fileName)]
+            self._empty(vm, path, gone, seconds, progress)
         output = _switched_on(self._typed, vm, name, seconds, progress)
-        if vm.runtime.question is not None:
+        if (question := vm.runtime.question) is not None:
             # A run that switched it on was ended while it asked: that start goes on once it is answered.
+            if vms.moved_choice(question) is None:
+                raise vms.asks(self.where, name, question)
             _answer(self._typed, vm, progress)
-            vms.await_on(self.session, vm, name, seconds)
-        elif output.status != 0 or not self.is_on(path, name):
+            vms.await_on(self.session, vm, name, seconds, progress)
+        elif not self.is_on(path, name):
             raise self._typed.refused(f"the VM {name} was not switched on", output)
 
     def power_off(self, path: str, name: str, *, seconds: float, progress: Progress) -> None:
@@ -126,27 +132,35 @@ class ShellVmWriter:
         vm = vms.registered(self.session, path, name)
         mac, network = edit.network or ("", "")
         nic = new_vmx.nic_on(network, _place(self.session, vm, name, mac)) if edit.network else {}
-        self._rewrite(vm, path, {**new_vmx.sizes(edit.cpus, edit.memory_mib), **nic})
+        self._rewrite(vm, path, {**new_vmx.sizes(edit.cpus, edit.memory_mib), **nic}, seconds, progress)
 
     def eject(self, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
         """`vmsvc/device.connection` while it runs: the drive stays with the image's name until the VM is off."""
         vm = vms.registered(self.session, path, name)
-        drives = [drive for drive in _drives(vm) if drive.backing.fileName == image]
         if vm.runtime.powerState == "poweredOff":
-            if drives:
-                self._rewrite(vm, path, {key: value for one in drives for key, value in _emptied(one).items()})
+            self._empty(vm, path, image_drives(vm.config.hardware.device, image), seconds, progress)
             return
-        for drive in drives:
-            if drive.connectable.connected:
+        for drive in image_drives(vm.config.hardware.device, image):
+            if is_connected(drive):
                 self._typed.must(commands.disconnect(vm._moId, drive.key), seconds, progress)
-        if any(one.connectable.connected for one in _drives(vm) if one.backing.fileName == image):
+        if any(is_connected(one) for one in image_drives(vm.config.hardware.device, image)):
             raise HostFault(
                 f"{image} is still connected to {name}",
                 where=self.where,
                 advice=f"The guest may hold it: look at the VM's questions (vim-cmd vmsvc/message {vm._moId})",
             )
 
-    def _rewrite(self, vm: Any, path: str, changes: dict[str, str]) -> None:
+    def _is_gone(self, image: str) -> bool:
+        return self.files.file_size(*vms.split_path(image)) is None
+
+    def _empty(self, vm: Any, path: str, drives: list[Any], seconds: float, progress: Progress) -> None:
+        """Take the images out of drives of a VM that is off."""
+        if drives:
+            self._rewrite(
+                vm, path, {key: value for one in drives for key, value in _emptied(one).items()}, seconds, progress
+            )
+
+    def _rewrite(self, vm: Any, path: str, changes: dict[str, str], seconds: float, progress: Progress) -> None:
         """Another .vmx in the place of the one of a VM that is off: one that runs writes its own over it."""
         if vm.runtime.powerState != "poweredOff":
             raise Refused(
@@ -154,8 +168,7 @@ class ShellVmWriter:
                 where=self.where,
                 advice="Run again when it is off",
             )
-        datastore, file = path.removeprefix("[").split("] ", 1)
-        found = self.files.small_file(datastore, file)
+        found = self.files.small_file(*vms.split_path(path))
         if found is None:
             raise HostFault(
                 f"{path} cannot be read, and so nothing is written there",
@@ -168,7 +181,7 @@ class ShellVmWriter:
         place = commands.volume_path(path)
         self._remote.write(f"{place}~", io.BytesIO(made), len(made))
         self._remote.rename(f"{place}~", place)
-        self.shell.must(commands.of_vm("reload", vm._moId), writes=True)
+        self._typed.must(commands.of_vm("reload", vm._moId), seconds, progress)
 
 
 def _switched_on(typed: Typed, vm: Any, name: str, seconds: float, progress: Progress) -> Output:
@@ -184,11 +197,7 @@ def _switched_on(typed: Typed, vm: Any, name: str, seconds: float, progress: Pro
         question = vm.runtime.question if typed.shell.alive else None
         if question is None:
             raise
-        raise HostFault(
-            f"the VM {name} asks before it comes on: {question.text}",
-            where=typed.shell.login.where,
-            advice="Answer it in the host's web page, or with vim-cmd vmsvc/message; then run again",
-        ) from error
+        raise vms.asks(typed.shell.login.where, name, question) from error
 
 
 def _answer(typed: Typed, vm: Any, progress: Progress) -> None:
@@ -207,20 +216,9 @@ def _place(session: Session, vm: Any, name: str, mac: str) -> int:
     return int(vms.nic_of(session, vm, name, mac).key) - 4000
 
 
-def _is_gone(session: Session, image: str) -> bool:
-    datastore, path = image.removeprefix("[").split("] ", 1)
-    return storage.file_size(session, datastore, path) is None
-
-
-def _drives(vm: Any) -> list[Any]:
-    """The CD-ROM drives of a VM that name an image."""
-    iso = vim.vm.device.VirtualCdrom.IsoBackingInfo
-    devices = vm.config.hardware.device
-    return [
-        one
-        for one in devices
-        if isinstance(one, vim.vm.device.VirtualCdrom) and isinstance(one.backing, iso) and one.backing.fileName
-    ]
+def _seeds(vm: Any, path: str) -> list[Any]:
+    """The drives with the VM's own seed: any other image is its owner's, whether it is there or not."""
+    return [one for one in image_drives(vm.config.hardware.device) if own_seed(path, [one.backing.fileName])]
 
 
 def _emptied(drive: Any) -> dict[str, str]:

@@ -24,8 +24,7 @@ class ApiDatastoreWriter(DatastoreReads):
         self, datastore: str, path: str, *, seconds: float, progress: Progress, beside: Folder | None = None
     ) -> None:
         """DeleteDatastoreFile_Task, after a look that it is no folder."""
-        if path.endswith(".vmx"):
-            vms.check_not_registered(self.session, f"[{datastore}] {path}")
+        vms.check_not_registered(self.session, f"[{datastore}] {path}")
         folders.delete_file(self.session, datastore, path, seconds=seconds, progress=progress, beside=beside)
 
     def withdraw(self, datastore: str, path: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from homelab.errors import Starting
+from homelab.ports.vsphere.drives import image_drives, is_connected
 from homelab.ports.vsphere.host_look import (
     AutostartLook,
     HostLook,
@@ -77,6 +78,7 @@ def _look(session: Session) -> HostLook:
     modules = host["configManager"].kernelModuleSystem.QueryModules()
     services = host["config.service.service"]
     ntp = getattr(host.get("config.dateTimeInfo"), "ntpConfig", None)
+    vms = tuple(_vm(ref, row) for ref, row in rows if isinstance(ref, vim.VirtualMachine))
     known = [one for found in licences for one in found]
     licence, api_writes = _licence(known)
     return HostLook(
@@ -95,7 +97,7 @@ def _look(session: Session) -> HostLook:
             host.get("config.storageDevice.hostBusAdapter"),
             host.get("config.storageDevice.scsiTopology"),
         ),
-        vms=tuple(_vm(ref, row) for ref, row in rows if isinstance(ref, vim.VirtualMachine)),
+        vms=vms,
         network=_network(host["config.network"], str(session.host.address)),
         options={option.key: option.value for option in host.get("config.option") or []},
         ntp_servers=tuple(ntp.server or ()) if ntp else (),
@@ -106,7 +108,7 @@ def _look(session: Session) -> HostLook:
         licence=licence,
         api_writes=api_writes,
         most_cpus=_most_cpus(known),
-        autostart=_autostart(host.get("config.autoStart"), rows),
+        autostart=_autostart(host.get("config.autoStart"), vms),
     )
 
 
@@ -271,15 +273,15 @@ def _caches(caches: Sequence[Any], rows: Sequence[tuple[Any, Mapping[str, Any]]]
     return {names.get(cache.key._moId, cache.key._moId): int(cache.swapSize) for cache in caches if cache.swapSize}
 
 
-def _autostart(config: Any, rows: Sequence[tuple[Any, Mapping[str, Any]]]) -> AutostartLook | None:
+def _autostart(config: Any, vms: Sequence[VmLook]) -> AutostartLook | None:
     """A VM that is not registered any more may still have an entry, which is passed over."""
     if config is None:
         return None
-    vms = {ref._moId: _vm(ref, row) for ref, row in rows if isinstance(ref, vim.VirtualMachine)}
+    known = {vm.moid: vm for vm in vms}
     entries = [
-        StartLook(vms[moid].path or moid, vms[moid].name, info.startOrder, info.startAction.lower() == "poweron")
+        StartLook(known[moid].path or moid, known[moid].name, info.startOrder, info.startAction.lower() == "poweron")
         for info in config.powerInfo or []
-        if (moid := info.key._moId) in vms
+        if (moid := info.key._moId) in known
     ]
     return AutostartLook(bool(config.defaults and config.defaults.enabled), tuple(entries))
 
@@ -290,7 +292,7 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
     backings = [device.backing for device in devices if getattr(getattr(device, "backing", None), "fileName", None)]
     disks = [device for device in devices if isinstance(device, vim.vm.device.VirtualDisk)]
     nics = [device for device in devices if isinstance(device, vim.vm.device.VirtualEthernetCard)]
-    images = _images(devices)
+    images = {drive.backing.fileName: is_connected(drive) for drive in image_drives(devices)}
     path = row.get("config.files.vmPathName") or row.get("summary.config.vmPathName") or ""
     return VmLook(
         moid=ref._moId,
@@ -309,13 +311,6 @@ def _vm(ref: Any, row: Mapping[str, Any]) -> VmLook:
         disks=tuple(VmDisk(getattr(disk.backing, "fileName", None) or "", _size(disk)) for disk in disks),
         booted=row.get("runtime.bootTime"),
     )
-
-
-def _images(devices: Sequence[Any]) -> dict[str, bool]:
-    """The images in a VM's CD-ROM drives, and whether they are connected."""
-    iso = vim.vm.device.VirtualCdrom.IsoBackingInfo
-    drives = [one for one in devices if isinstance(getattr(one, "backing", None), iso) and one.backing.fileName]
-    return {one.backing.fileName: bool(one.connectable is None or one.connectable.connected) for one in drives}
 
 
 def _size(disk: Any) -> int:

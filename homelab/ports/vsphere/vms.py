@@ -7,13 +7,16 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.errors import DeadlinePassed, HostFault, Refused
+from homelab.errors import DeadlinePassed, HostFault, Interrupted, Refused
 from homelab.ports.vsphere.autostart import end_autostart
+from homelab.ports.vsphere.drives import image_drives
 from homelab.ports.vsphere.session import DATACENTER, Session
 from homelab.ports.vsphere.tasks import Progress, Watch, wait_for
 
 CONTROLLER = 1000
 MOVED_OR_COPIED = "msg.uuid.altered"
+# How often a VM that comes on by itself is looked at.
+AWAIT_SECONDS = 0.25
 # Every VM is born with two IDE controllers, 200 and 201.
 CDROM_CONTROLLER = 200
 
@@ -55,6 +58,12 @@ class VmEdit:
 def vmx_path(datastore: str, name: str) -> str:
     """The datastore path of the .vmx of a VM that we make."""
     return f"[{datastore}] {name}/{name}.vmx"
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """The datastore of a datastore path, and the path in it."""
+    datastore, _, relative = path.removeprefix("[").partition("]")
+    return datastore, relative.removeprefix(" ")
 
 
 def create_vm(session: Session, spec: VmSpec, *, seconds: float, progress: Progress) -> Any:
@@ -144,28 +153,55 @@ def power_on(session: Session, path: str, name: str, *, seconds: float, progress
     task = vm.PowerOnVM_Task()
     try:
         wait_for(session, task, f"switching the VM {name} on", seconds=seconds, progress=progress, watch=watch)
+    except DeadlinePassed as error:
+        if question := vm.runtime.question:
+            raise asks(session.where, name, question) from error
+        raise
     except HostFault as error:
         # It is on: the host started it itself since it was looked at.
         if isinstance(error.__cause__, vim.fault.InvalidPowerState):
             return
         # A run that switched it on was ended while it asked: that start goes on once it is answered.
         if isinstance(error.__cause__, vim.fault.InvalidState) and (question := vm.runtime.question):
+            if moved_choice(question) is None:
+                raise asks(session.where, name, question) from error
             answer(question)
         if not answered:
             raise
-        await_on(session, vm, name, seconds)
+        await_on(session, vm, name, seconds, progress)
 
 
-def await_on(session: Session, vm: Any, name: str, seconds: float) -> None:
-    """Wait until a VM is on that somebody else switches on. Raises DeadlinePassed."""
+def await_on(session: Session, vm: Any, name: str, seconds: float, progress: Progress) -> None:
+    """Wait until a VM is on that somebody else switches on. Raises DeadlinePassed, Interrupted, HostFault if it asks.
+
+    `progress` gets how it is meanwhile.
+    """
     end = time.monotonic() + seconds
-    while vm.runtime.powerState != "poweredOn":
-        if time.monotonic() > end or session.stop.wait(0.25):
+    while (state := vm.runtime.powerState) != "poweredOn":
+        progress(f"its question was answered; {state}")
+        if session.stop.wait(AWAIT_SECONDS):
+            raise Interrupted(
+                f"interrupted, and the host goes on with switching {name} on by itself",
+                where=session.where,
+                advice="Run again; it goes on where it stopped",
+            )
+        if time.monotonic() > end:
+            if question := vm.runtime.question:
+                raise asks(session.where, name, question)
             raise DeadlinePassed(
                 f"the VM {name} is not on after {seconds:g} s, though its question was answered",
                 where=session.where,
                 advice="Look at it in the host's web page, and run again",
             )
+
+
+def asks(where: str, name: str, question: Any) -> HostFault:
+    """What is told of a VM that asks something else than whether it was moved: that is for a person to answer."""
+    return HostFault(
+        f"the VM {name} asks before it comes on: {question.text}",
+        where=where,
+        advice="Answer it in the host's web page, or with vim-cmd vmsvc/message; then run again",
+    )
 
 
 def moved_choice(question: Any) -> str | None:
@@ -195,13 +231,12 @@ def detach_image(session: Session, path: str, name: str, image: str, *, seconds:
     vm = registered(session, path, name)
     device = vim.vm.device
     changes = []
-    for drive in vm.config.hardware.device:
-        if isinstance(drive, device.VirtualCdrom) and getattr(drive.backing, "fileName", None) == image:
-            drive.backing = device.VirtualCdrom.RemotePassthroughBackingInfo(deviceName="", exclusive=False)
-            drive.connectable = device.VirtualDevice.ConnectInfo(
-                startConnected=False, connected=False, allowGuestControl=True
-            )
-            changes.append(vim.vm.device.VirtualDeviceSpec(operation="edit", device=drive))
+    for drive in image_drives(vm.config.hardware.device, image):
+        drive.backing = device.VirtualCdrom.RemotePassthroughBackingInfo(deviceName="", exclusive=False)
+        drive.connectable = device.VirtualDevice.ConnectInfo(
+            startConnected=False, connected=False, allowGuestControl=True
+        )
+        changes.append(device.VirtualDeviceSpec(operation="edit", device=drive))
     if changes:
         task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=changes))
         wait_for(session, task, f"taking {image} out of {name}", seconds=seconds, progress=progress)
@@ -290,7 +325,9 @@ def surely_registered(session: Session, path: str, name: str, instance_uuid: str
 
 
 def check_not_registered(session: Session, path: str) -> None:
-    """Refused when the host has the VM of a .vmx that is about to be deleted."""
+    """Refused when a file that is about to be deleted is the .vmx of a VM that the host has."""
+    if not path.endswith(".vmx"):
+        return
     vm = session.content.searchIndex.FindByDatastorePath(session.managed(vim.Datacenter, DATACENTER), path)
     if vm is not None:
         raise Refused(
@@ -305,27 +342,3 @@ def networks(session: Session) -> tuple[str, ...]:
     info = session.managers.networkSystem.networkInfo
     taken = {nic.portgroup for nic in info.vnic or []}
     return tuple(group.spec.name for group in info.portgroup or [] if group.spec.name not in taken)
-
-
-def destroy_vm(session: Session, path: str, name: str, *, seconds: float, progress: Progress) -> None:
-    """Remove the VM of a .vmx, which is off, with its files.
-
-    Raises Refused when it has a disk in another folder than its own, or one that sits on another disk: a host deletes
-    those as well, whoever uses them too (vsphere-facts, linked clones).
-    """
-    vm = registered(session, path, name)
-    shared = _not_only_its_own(vm.config.hardware.device, f"{path.rpartition('/')[0]}/")
-    if shared:
-        raise Refused(
-            f"{name} cannot be destroyed without disks that are not its own: {', '.join(shared)}",
-            where=session.where,
-            advice="Take those disks out of the VM in the host's web page (without deleting them), and run again",
-        )
-    wait_for(session, vm.Destroy_Task(), f"destroying the VM {name}", seconds=seconds, progress=progress)
-
-
-def _not_only_its_own(devices: Any, folder: str) -> list[str]:
-    """The disks among the devices that lie in another folder, and those that they sit on."""
-    backings: list[Any] = [device.backing for device in devices if isinstance(device, vim.vm.device.VirtualDisk)]
-    parents = [backing.parent.fileName for backing in backings if getattr(backing, "parent", None)]
-    return [backing.fileName for backing in backings if not backing.fileName.startswith(folder)] + parents

@@ -5,7 +5,7 @@ from pathlib import Path
 from homelab.errors import HomelabError, Refused
 from homelab.ports.vsphere.folders import delete_file, list_folder
 from homelab.ports.vsphere.storage import picture
-from homelab.ports.vsphere.vms import console_picture
+from homelab.ports.vsphere.vms import console_picture, split_path
 from homelab.ports.world import World
 
 SECONDS = 60.0
@@ -26,7 +26,7 @@ def kept_picture(world: World, host: str, vmx: str, vm: str) -> Path | None:
 
 
 def _taken(world: World, host: str, vmx: str, vm: str) -> bytes:
-    datastore, _, path = vmx.removeprefix("[").partition("] ")
+    datastore, path = split_path(vmx)
     folder = path.rpartition("/")[0]
     progress = world.progress(f"a picture of the console of {vm}", SECONDS)
     with world.session(host) as session:

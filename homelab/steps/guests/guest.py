@@ -8,6 +8,7 @@ from homelab.errors import DeadlinePassed, HostFault
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.vsphere import VmLook
+from homelab.ports.vsphere.vms import split_path
 from homelab.ports.world import World
 from homelab.steps.guests.console import kept_picture
 
@@ -121,7 +122,7 @@ def _seed_of(world: World, host: str, vm: VmLook) -> str | None:
     """The seed, if it is still there: over SSH a drive that was emptied while the VM runs keeps the image's name."""
     if vm.seed is None or vm.seed_connected:
         return vm.seed
-    datastore, path = vm.seed.removeprefix("[").split("] ", 1)
+    datastore, path = split_path(vm.seed)
     return vm.seed if world.reader(host).has_file(datastore, path) else None
 
 
@@ -159,7 +160,7 @@ def _await(world: World, change: AwaitGuest) -> None:
 
 def _remove_seed(world: World, change: RemoveSeed) -> None:
     progress = world.progress(f"the seed of {change.target} is gone", TASK_SECONDS)
-    datastore, path = change.path.removeprefix("[").split("] ", 1)
+    datastore, path = split_path(change.path)
     with world.vm_writer(change.host) as writer:
         writer.eject(change.vmx, change.target, change.path, seconds=TASK_SECONDS, progress=progress)
         writer.files.delete_file(datastore, path, seconds=TASK_SECONDS, progress=progress)
