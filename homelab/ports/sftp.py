@@ -77,8 +77,11 @@ class RemoteFiles:
     ) -> None:
         done = 0
         while block := file.read(BLOCK):
-            target.write(block)
             done += len(block)
+            if done >= size:
+                # paramiko throws the answers away that come while a file is closed. So the last block waits for all.
+                target.set_pipelined(False)
+            target.write(block)
             if self._stop.is_set() and done < size:
                 raise Interrupted(
                     f"interrupted in the middle of an upload: {path} is half a file, {done} of {size} bytes were sent",
