@@ -9,7 +9,6 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event
-from types import TracebackType
 from typing import BinaryIO
 
 import paramiko
@@ -26,19 +25,10 @@ ADVICE = "For an NFS datastore, check that the export is writable for this host,
 
 
 class RemoteFiles:
-    """One SFTP channel of a connection, opened with the first call, closed with the context."""
+    """Files over a connection. Each call has an SFTP session of its own, and keeps none from others in between."""
 
     def __init__(self, shell: Shell, stop: Event) -> None:
         self._shell, self._stop = shell, stop
-        self._open: paramiko.SFTPClient | None = None
-
-    def __enter__(self) -> "RemoteFiles":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._open is not None:
-            with suppress(OSError, EOFError, paramiko.SSHException):
-                self._open.close()
 
     def write(
         self,
@@ -134,24 +124,32 @@ class RemoteFiles:
 
     @contextmanager
     def _doing(self, verb: str, what: str) -> Iterator[paramiko.SFTPClient]:
-        login = self._shell.login
-        with recorded(self._shell.files, "sftp", login.name, f"{verb} {what}", writes=True):
+        login, doing = self._shell.login, f"{verb} {what}"
+        with (
+            self._shell.sessions.place(doing, self._stop),
+            recorded(self._shell.files, "sftp", login.name, doing, writes=True),
+        ):
             try:
-                yield self._client()
+                with self._client() as client:
+                    yield client
             except (EOFError, ConnectionError, TimeoutError, paramiko.SSHException) as error:
-                raise self._broken(f"{verb} {what}", error) from error
+                raise self._broken(doing, error) from error
             except OSError as error:
                 if self._shell.alive:
-                    raise self._fault(f"{verb} {what}: {_words(error)}") from error
-                raise self._broken(f"{verb} {what}", error) from error
+                    raise self._fault(f"{doing}: {_words(error)}") from error
+                raise self._broken(doing, error) from error
 
-    def _client(self) -> paramiko.SFTPClient:
-        if self._open is None:
-            self._open = self._opened()
-            channel = self._open.get_channel()
+    @contextmanager
+    def _client(self) -> Iterator[paramiko.SFTPClient]:
+        client = self._opened()
+        try:
+            channel = client.get_channel()
             if channel is not None:
                 channel.settimeout(self._shell.login.timeout)
-        return self._open
+            yield client
+        finally:
+            with suppress(OSError, EOFError, paramiko.SSHException):
+                client.close()
 
     def _opened(self) -> paramiko.SFTPClient:
         try:

@@ -19,6 +19,7 @@ from homelab.formats.trust.known_hosts import known_host_name
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.files.record import recorded
 from homelab.ports.files.trust_files import host_key_changed
+from homelab.ports.ssh_sessions import Sessions
 
 # Without a handler of ours, paramiko's threads would write to a person's terminal by themselves.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -148,6 +149,7 @@ class Shell:
         self._client = client
         self._files = files
         self.login = login
+        self.sessions = Sessions(login.where)
 
     @property
     def alive(self) -> bool:
@@ -182,10 +184,13 @@ class Shell:
         """Run one command, within `seconds` (the login's timeout unless told). Raises Unreachable, HostFault.
 
         Unreachable when the line breaks or the time is up: the command itself may still be running there. Interrupted
-        where it is watched, and did not end in the moment that it was given.
+        where it is watched, and did not end in the moment that it was given. The time runs once it has a session.
         """
-        limit = self.login.timeout if seconds is None else seconds
-        with recorded(self._files, "ssh", self.login.name, shlex.join(argv), writes=writes):
+        limit, line = self.login.timeout if seconds is None else seconds, shlex.join(argv)
+        with (
+            self.sessions.place(line, watch.stop if watch else None, long=watch is not None),
+            recorded(self._files, "ssh", self.login.name, line, writes=writes),
+        ):
             return self._run(argv, stdin, limit, watch)
 
     def _run(self, argv: Sequence[str], stdin: str, seconds: float, watch: Watch | None = None) -> Output:

@@ -187,8 +187,8 @@ class World:
             with self.session(host) as session:
                 yield ApiVmWriter(session)
         else:
-            with self.shell(host) as shell, self.session(host) as session, RemoteFiles(shell, self.run.stop) as files:
-                yield ShellVmWriter(session, shell, files, self.run.stop)
+            with self.shell(host) as shell, self.session(host) as session:
+                yield ShellVmWriter(session, shell, RemoteFiles(shell, self.run.stop), self.run.stop)
 
     def _api_writes(self, host: str) -> bool:
         """Whether the licence lets the API write; where it does not, that is told once."""

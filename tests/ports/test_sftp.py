@@ -26,8 +26,6 @@ def test_a_refused_piece_in_the_middle_is_noticed(tmp_path: Path, size: int) -> 
         with (volume.path / "full").open("wb") as file:
             file.truncate(served.host.datastores.volumes.space(volume)[1] - PIECE - 8192)
         kept = KeptShells(HomeFiles(tmp_path / "home"), lambda _: None, threading.Event())
-        with (
-            RemoteFiles(kept.get(lab.esxi[0]), threading.Event()) as files,
-            pytest.raises(HostFault, match="PUT /vmfs/volumes/ssd/image: Failure"),
-        ):
+        files = RemoteFiles(kept.get(lab.esxi[0]), threading.Event())
+        with pytest.raises(HostFault, match="PUT /vmfs/volumes/ssd/image: Failure"):
             files.write("/vmfs/volumes/ssd/image", io.BytesIO(b"x" * size), size)

@@ -106,8 +106,7 @@ class ShellWriter:
             self._esxcli("system", "ntp", "set", *(f"--server={server}" for server in servers), "--enabled=true")
         else:
             text = with_servers(self.shell.must(["cat", NTP_CONF]), servers).encode()
-            with RemoteFiles(self.shell, Event()) as files:
-                files.write(NTP_CONF, io.BytesIO(text), len(text), mode=None)
+            RemoteFiles(self.shell, Event()).write(NTP_CONF, io.BytesIO(text), len(text), mode=None)
             self.shell.must(["chkconfig", "ntpd", "on"], writes=True)
             self.shell.must(["/etc/init.d/ntpd", "restart"], writes=True)
         keep_configuration(self.shell)

@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from paramiko.common import (
     AUTH_SUCCESSFUL,
     MSG_CHANNEL_REQUEST,
     OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_FAILED_CONNECT_FAILED,
     OPEN_SUCCEEDED,
 )
 from paramiko.server import InteractiveQuery
@@ -36,6 +37,8 @@ LOG = "homelab.rehearsal.shell"
 BACKLOG = 32
 CHUNK = 4096
 SOFTWARE_ERROR = 70
+# Of sessions on one connection (sshd_config(5), MaxSessions).
+MOST_SESSIONS = 10
 
 logging.getLogger(LOG).addHandler(logging.NullHandler())
 
@@ -67,6 +70,12 @@ class ShellFace:
         """The host's line for a known_hosts file."""
         name = self.address if self.port == 22 else f"[{self.address}]:{self.port}"
         return f"{name} {self.host_key.get_name()} {self.host_key.get_base64()}\n"
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are open, on all connections."""
+        with self._lock:
+            return sum(map(_sessions, self._connections))
 
     @property
     def listening(self) -> bool:
@@ -125,7 +134,7 @@ class ShellFace:
                 return
             self._connections.add(transport)
         try:
-            transport.start_server(server=_Session(self, transport.close))
+            transport.start_server(server=_Session(self, transport))
             channels: list[paramiko.Channel] = []
             while transport.is_active():
                 # The transport holds channels weakly: one that nobody keeps would close before its request comes.
@@ -142,8 +151,8 @@ class ShellFace:
 class _Session(paramiko.ServerInterface):
     """One connection: its logins, and what its channels ask for."""
 
-    def __init__(self, face: ShellFace, cut: Callable[[], None]) -> None:
-        self.face, self.cut = face, cut
+    def __init__(self, face: ShellFace, transport: paramiko.Transport) -> None:
+        self.face, self.transport, self.cut = face, transport, transport.close
         self.host = face.host
         self.ready: dict[int, threading.Thread] = {}
         self._user = ""
@@ -168,7 +177,10 @@ class _Session(paramiko.ServerInterface):
         return AUTH_SUCCESSFUL if right else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        if kind != "session":
+            return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        # The reason that OpenSSH gives (serverloop.c, server_input_channel_open).
+        return OPEN_SUCCEEDED if _sessions(self.transport) < MOST_SESSIONS else OPEN_FAILED_CONNECT_FAILED
 
     def check_channel_pty_request(self, channel: paramiko.Channel, *_: Any) -> bool:
         self._terminals.add(channel.chanid)
@@ -231,6 +243,11 @@ class _Session(paramiko.ServerInterface):
             return
         channel.sendall(out)
         channel.sendall_stderr(err)
+
+
+def _sessions(transport: paramiko.Transport) -> int:
+    channels = transport._channels.values()  # type: ignore[attr-defined]
+    return sum(not channel.closed for channel in channels)
 
 
 def _lines(channel: paramiko.Channel, *, echo: bool) -> Iterator[str]:

@@ -125,6 +125,21 @@ def test_many_sessions_on_one_connection_and_many_connections(face: ShellFace) -
         client.close()
 
 
+def test_an_eleventh_session_on_one_connection_is_refused(face: ShellFace) -> None:
+    """sshd_config(5): MaxSessions is 10 unless told; serverloop.c: the reason is that the connect failed."""
+    with connect(face) as client, connect(face) as other:
+        transport = client.get_transport()
+        assert transport
+        opened = [transport.open_session() for _ in range(10)]
+        with pytest.raises(paramiko.ChannelException) as caught:
+            transport.open_session()
+        assert caught.value.code == 2
+        assert ask(other, "echo one")[0] == "one\n"
+        opened[0].close()
+        wait_for(lambda: face.sessions == 9)
+        assert ask(client, "echo two")[0] == "two\n"
+
+
 def test_the_password_method_is_off(face: ShellFace) -> None:
     with paramiko.Transport((ADDRESS, face.port)) as transport:
         transport.start_client(timeout=DEADLINE)
