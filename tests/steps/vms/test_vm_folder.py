@@ -5,6 +5,8 @@ import json
 import pytest
 
 from homelab.errors import Refused
+from homelab.ports.vsphere.vm_look import identity
+from homelab.steps.vms.vm_files import is_vmx_of
 from homelab.steps.vms.vm_folder import NOTE, OLD_NOTE, FolderLook, Making, is_ours, leftovers
 
 OURS = Making("homelab", "cp1", "0b5f2f43-61a4-5c3e-9f0e-0c1a2b3c4d5e", "nas")
@@ -94,3 +96,12 @@ def test_a_note_beside_a_finished_vm_is_ours_in_this_version_and_in_earlier_ones
 
 def test_a_long_list_is_cut() -> None:
     assert "and 88 more" in refused(FolderLook(tuple(f"file{n:03}" for n in range(100))))
+
+
+def test_a_vmx_is_ours_however_its_keys_are_written() -> None:
+    """Keys are the same in capitals and without (libvirt, src/vmx/vmx.c), and quotes are optional."""
+    made_as = identity(OURS.instance_uuid, "[nas] cp1/cp1.vmx")
+    marks = f'HomeLab.Lab = "homelab"\nhomelab.name = cp1\nhomelab.id = "{made_as}"\n'
+    text = f'note = "a\x85b"\n{marks}VC.UUID = "0b 5f 2f 43 61 a4 5c 3e-9f 0e 0c 1a 2b 3c 4d 5e"\n'
+    assert is_vmx_of(OURS, text.encode())
+    assert not is_vmx_of(OURS, text.replace("cp1.vmx", "cp2.vmx").encode())
