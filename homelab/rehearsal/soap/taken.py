@@ -18,7 +18,13 @@ def refuse_rest(
 ) -> None:
     """NotSupported for the first property that is set and not taken: see `rest_of`."""
     for path in rest_of(spec, taken, now=now, harmless=harmless):
-        raise fault("NotSupported", f"{path} is not part of the rehearsal")
+        raise not_simulated(path)
+
+
+def not_simulated(path: str, value: Any = None) -> Any:
+    """The refusal of a property that the rehearsal does not have, or not with that value."""
+    shown = f" = {value}" if isinstance(value, bool | int | str) else ""
+    return fault("NotSupported", f"{path}{shown} is not part of the rehearsal")
 
 
 def rest_of(
@@ -30,28 +36,33 @@ def rest_of(
     What says what `now` says, a specification of the same kind, changes nothing; nor do the `harmless` values of a
     path, which clients send unasked.
     """
-    found = ((path, value) for path, value, before in _set(spec, now, "", taken) if value != before)
+    found = ((path, value) for path, value, before in said(spec, taken, now) if value != before and path not in taken)
     kind = VmomiSupport.GetWsdlName(type(spec))
     return [f"{kind}.{path}" for path, value in found if value not in harmless.get(path, ())]
 
 
-def _set(spec: Any, now: Any, prefix: str, taken: Collection[str]) -> Iterator[tuple[str, Any, Any]]:
-    """The path, the value, and the value of now, of every property that is set and not taken."""
+def said(spec: Any, whole: Collection[str] = (), now: Any = None, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The path, the value, and the value of now, of every property that is set; those of `whole` in one piece."""
     for info in spec._GetPropertyList():
         value, path = getattr(spec, info.name), prefix + info.name
         several = isinstance(value, list)
-        if value is None or (several and not value) or path in taken:
+        if value is None or (several and not value):
             continue
         before = getattr(now, info.name, None)
         items, olds = (value, before or []) if several else ([value], [before])
-        if not isinstance(items[0], vmodl.DynamicData):
+        if path in whole or not isinstance(items[0], vmodl.DynamicData):
             yield path, value, before
             continue
         for number, item in enumerate(items):
-            # An object that says nothing but its kind says something all the same.
-            if type(item) is not (info.type.Item if several else info.type) and not kept(item):
+            # An object that says nothing but its kind, or that it is one more, says something all the same.
+            if (several or type(item) is not info.type or not has_fields(info.type)) and not kept(item):
                 yield path, item, None
-            yield from _set(item, olds[number] if number < len(olds) else None, f"{path}.", taken)
+            yield from said(item, whole, olds[number] if number < len(olds) else None, f"{path}.")
+
+
+def has_fields(kind: Any) -> bool:
+    """Whether a type has more than what all types have."""
+    return any(info.name not in ("dynamicType", "dynamicProperty") for info in kind._GetPropertyList())
 
 
 def kept(data: Any) -> dict[str, Any]:

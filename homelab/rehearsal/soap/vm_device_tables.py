@@ -5,7 +5,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from homelab.rehearsal.soap.set_properties import not_simulated, set_properties
+from homelab.rehearsal.soap.taken import not_simulated, refuse_rest
 from homelab.rehearsal.soap.vm_shown import DRIVES
 
 KINDS = vim.vm.device
@@ -31,10 +31,10 @@ class Table:
     backings: tuple[Any, ...] = ()
 
 
-_IO = frozenset({"storageIOAllocation.limit", "storageIOAllocation.shares", "shares"})
+IO = frozenset({"storageIOAllocation.limit", "storageIOAllocation.shares", "shares"})
 TABLES = {
     KINDS.VirtualDisk: Table(
-        frozenset({"capacityInKB", "capacityInBytes", *_IO}),
+        frozenset({"capacityInKB", "capacityInBytes", *IO}),
         PLACE
         | {f"backing.{name}" for name in ("fileName", "thinProvisioned", "eagerlyScrub", "diskMode")}
         | {"backing.parent.fileName"},
@@ -59,7 +59,8 @@ TABLES = {
             "backing.inPassthroughMode": (False,),
             "resourceAllocation.reservation": (0,),
             "resourceAllocation.limit": (-1,),
-            "resourceAllocation.share": ("normal", "50"),
+            "resourceAllocation.share.level": ("normal",),
+            "resourceAllocation.share.shares": (0, 50),
         },
         (KINDS.VirtualEthernetCard.NetworkBackingInfo,),
     ),
@@ -84,18 +85,12 @@ TABLES = {
 def check(item: Any, shown: Any) -> None:
     """NotSupported for a change of a device with something that is not taken; `shown` is the device as it is told."""
     device = item.device
-    kind = type(device)._wsdlName
     table = next((one for base, one in TABLES.items() if isinstance(device, base)), Table())
     if shown is None and table == Table():
-        raise not_simulated(kind, None)
-    for path, value in set_properties(item):
-        if path.partition(".")[0] not in ("operation", "fileOperation", "device"):
-            raise not_simulated(f"deviceChange.{path}", value)
+        raise not_simulated(type(device)._wsdlName)
+    refuse_rest(item, ("operation", "fileOperation", "device"))
     backing = device.backing
     if table.backings and backing is not None and not isinstance(backing, table.backings):
-        raise not_simulated(type(backing)._wsdlName, None)
-    told = dict(set_properties(shown)) if shown is not None else {}
+        raise not_simulated(type(backing)._wsdlName)
     taken = table.taken | TOLD_ONLY | (table.at_birth if shown is None else frozenset())
-    for path, value in set_properties(device):
-        if path not in taken and told.get(path) != value and value not in table.same.get(path, ()):
-            raise not_simulated(f"{kind}.{path}", value)
+    refuse_rest(device, taken, now=shown, harmless=table.same)

@@ -4,8 +4,9 @@ from typing import Any
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap import vm_device_tables, vm_nics
+from homelab.rehearsal.soap.boot_order import in_words
 from homelab.rehearsal.soap.device_faults import bad, bad_operation
-from homelab.rehearsal.soap.set_properties import not_simulated, set_properties
+from homelab.rehearsal.soap.taken import not_simulated, said
 from homelab.rehearsal.soap.vm_shown import IDE, KIB, KINDS, SATA, SCSI, devices
 from homelab.rehearsal.soap.wire import fault, is_fault
 from homelab.rehearsal.state.refusals import FileNotFound
@@ -184,9 +185,9 @@ def _edit_disk(host: Host, vm: Vm, disk: VmDisk, device: Any) -> None:
 
 
 def _take_io(disk: VmDisk, device: Any) -> None:
-    said = dict(set_properties(device))
-    disk.io_limit = int(said.get("storageIOAllocation.limit", disk.io_limit))
-    told = [said[path] for path in ("shares", "storageIOAllocation.shares") if path in said]
+    found = {path: in_words(value) for path, value, _ in said(device, vm_device_tables.IO)}
+    disk.io_limit = int(found.get("storageIOAllocation.limit", disk.io_limit))
+    told = [found[path] for path in ("shares", "storageIOAllocation.shares") if path in found]
     # A client that read both and changed one of them means that one.
     disk.io_shares = next((one for one in told if one != disk.io_shares), disk.io_shares)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim
 
-from homelab.rehearsal.soap.set_properties import boot_order, not_simulated, set_properties
+from homelab.rehearsal.soap.boot_order import BOOTED, boot_order, in_words
+from homelab.rehearsal.soap.taken import not_simulated, said
 from homelab.rehearsal.soap.wire import fault
 from homelab.rehearsal.state.refusals import InvalidArgument
 from homelab.rehearsal.state.vm import Vm
@@ -45,7 +46,7 @@ def take(vm: Vm, spec: Any, told: Any, carried_out: frozenset[str] = CARRIED_OUT
 
     `told` is the VM's `config` before.
     """
-    for path, value in set_properties(spec):
+    for path, value, _ in said(spec, (*SETTINGS, *carried_out)):
         if path in carried_out:
             continue
         if path in SETTINGS:
@@ -68,7 +69,9 @@ def cores_per_socket(vm: Vm) -> int:
 
 
 def _keep(vm: Vm, path: str, setting: Setting, value: Any) -> None:
-    plain = _plain(path, setting, value)
+    if isinstance(value, list) and any(type(one) not in BOOTED for one in value):
+        raise not_simulated(path)
+    plain = _plain(path, setting, in_words(value))
     if plain == vm.settings.get(path, setting.default):
         return
     if setting.cold:

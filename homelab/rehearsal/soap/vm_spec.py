@@ -9,7 +9,7 @@ from pyVmomi import vim
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap import hardware_versions, vm_devices, vm_kept
-from homelab.rehearsal.soap.set_properties import not_simulated
+from homelab.rehearsal.soap.taken import not_simulated
 from homelab.rehearsal.soap.vm_config import config_of
 from homelab.rehearsal.soap.wire import fault
 from homelab.rehearsal.state.guest_names import is_too_new
@@ -115,7 +115,7 @@ def _size(vm: Vm, spec: Any) -> None:
     ):
         raise fault("MemoryHotPlugNotSupported", "Memory hot plug is not supported for this virtual machine.")
     if vm.powered_on and (cpus, memory) != (vm.cpus, vm.memory_mib):
-        raise not_simulated("Adding CPUs or memory to a VM that runs", None)
+        raise not_simulated("Adding CPUs or memory to a VM that runs")
     vm.cpus, vm.memory_mib = cpus, int(memory)
 
 
