@@ -1,8 +1,6 @@
 """Licences: what the host tells of them, and how another one is put in force."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +10,6 @@ from homelab.rehearsal.host.licences import KEYS
 from homelab.rehearsal.shell.call import Call
 from homelab.rehearsal.shell.vimcmd import vim_cmd
 from tests.helpers.soap_host import SoapHost
-
-
-@pytest.fixture
-def soap(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

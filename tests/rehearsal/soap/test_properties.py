@@ -1,7 +1,6 @@
 """What is read of managed objects: unset or a fault, of the type that vSphere declares, and safe on the wire."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,11 +25,9 @@ UNSET = [
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    made.make_vm("a", controller(), disk(1 << 20))
-    yield made
-    made.close()
+def host(soap: SoapHost) -> SoapHost:
+    soap.make_vm("a", controller(), disk(1 << 20))
+    return soap
 
 
 def everything(host: SoapHost) -> list[Managed]:

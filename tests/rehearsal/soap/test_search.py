@@ -1,19 +1,8 @@
 """SearchIndex: finding VMs and the host by what is known of them."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from pyVmomi import vim
 
 from tests.helpers.soap_host import SoapHost
-
-
-@pytest.fixture
-def soap(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    yield made
-    made.close()
 
 
 def test_vms_are_found_by_both_uuids(soap: SoapHost) -> None:

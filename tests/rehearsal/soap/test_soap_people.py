@@ -2,9 +2,7 @@
 
 import tarfile
 import urllib.request
-from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from pyVim.connect import Disconnect, SmartConnect
@@ -16,34 +14,27 @@ from tests.helpers.soap_host import SoapHost, config, controller, disk
 GUEST = vim.host.LocalAccountManager.AccountSpecification(id="guest", password="Secret-1234")
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    yield made
-    made.close()
-
-
 def permission(principal: str, role: int) -> vim.AuthorizationManager.Permission:
     return vim.AuthorizationManager.Permission(principal=principal, group=False, roleId=role, propagate=True)
 
 
-def test_an_account_logs_in_once_it_has_a_permission(host: SoapHost) -> None:
-    host.content.accountManager.CreateUser(GUEST)
-    place = {"host": host.address, "port": host.face.port, "sslContext": host.tls}
+def test_an_account_logs_in_once_it_has_a_permission(soap: SoapHost) -> None:
+    soap.content.accountManager.CreateUser(GUEST)
+    place = {"host": soap.address, "port": soap.face.port, "sslContext": soap.tls}
     with pytest.raises(vim.fault.InvalidLogin):
         SmartConnect(user="guest", pwd="Secret-1234", **place)
-    manager = host.content.authorizationManager
-    manager.SetEntityPermissions(host.content.rootFolder, [permission("guest", -2)])
+    manager = soap.content.authorizationManager
+    manager.SetEntityPermissions(soap.content.rootFolder, [permission("guest", -2)])
     Disconnect(SmartConnect(user="guest", pwd="Secret-1234", **place))
     assert [(one.principal, one.roleId) for one in manager.RetrieveAllPermissions()] == [("root", -1), ("guest", -2)]
-    host.content.accountManager.RemoveUser("guest")
+    soap.content.accountManager.RemoveUser("guest")
     assert [one.principal for one in manager.RetrieveAllPermissions()] == ["root"]
     with pytest.raises(vim.fault.UserNotFound):
-        manager.SetEntityPermissions(host.content.rootFolder, [permission("guest", -2)])
+        manager.SetEntityPermissions(soap.content.rootFolder, [permission("guest", -2)])
 
 
-def test_roles(host: SoapHost) -> None:
-    manager = host.content.authorizationManager
+def test_roles(soap: SoapHost) -> None:
+    manager = soap.content.authorizationManager
     role = manager.AddRole("watcher", ["System.View"])
     with pytest.raises(vim.fault.AlreadyExists):
         manager.AddRole("watcher", [])
@@ -51,49 +42,49 @@ def test_roles(host: SoapHost) -> None:
     assert [(one.name, list(one.privilege)) for one in manager.roleList if not one.system] == [
         ("reader", ["System.Read"])
     ]
-    host.content.accountManager.CreateUser(GUEST)
-    manager.SetEntityPermissions(host.folder, [permission("guest", role)])
+    soap.content.accountManager.CreateUser(GUEST)
+    manager.SetEntityPermissions(soap.folder, [permission("guest", role)])
     with pytest.raises(vim.fault.RemoveFailed):
         manager.RemoveRole(role, True)
     manager.RemoveRole(role, False)
-    assert manager.RetrieveEntityPermissions(host.folder, False) == []
+    assert manager.RetrieveEntityPermissions(soap.folder, False) == []
     with pytest.raises(vmodl.fault.InvalidArgument):
         manager.RemoveRole(-1, False)
 
 
-def test_a_vm_is_in_the_pool_that_it_was_made_in(host: SoapHost) -> None:
+def test_a_vm_is_in_the_pool_that_it_was_made_in(soap: SoapHost) -> None:
     none = vim.ResourceConfigSpec(cpuAllocation=vim.ResourceAllocationInfo(limit=1000))
     none.memoryAllocation = vim.ResourceAllocationInfo()
-    small = host.pool.CreateResourcePool("small", none)
+    small = soap.pool.CreateResourcePool("small", none)
     with pytest.raises(vim.fault.DuplicateName):
-        host.pool.CreateResourcePool("small", none)
-    assert (small.name, small.parent, small.config.cpuAllocation.limit) == ("small", host.pool, 1000)
-    vm = host.result(host.folder.CreateVM_Task(config("a"), small))
-    assert (vm.resourcePool, list(small.vm), list(host.pool.vm)) == (small, [vm], [])
-    host.result(small.Destroy_Task())
-    assert (vm.resourcePool, list(host.pool.resourcePool)) == (host.pool, [])
+        soap.pool.CreateResourcePool("small", none)
+    assert (small.name, small.parent, small.config.cpuAllocation.limit) == ("small", soap.pool, 1000)
+    vm = soap.result(soap.folder.CreateVM_Task(config("a"), small))
+    assert (vm.resourcePool, list(small.vm), list(soap.pool.vm)) == (small, [vm], [])
+    soap.result(small.Destroy_Task())
+    assert (vm.resourcePool, list(soap.pool.resourcePool)) == (soap.pool, [])
 
 
-def test_the_log_is_the_events(host: SoapHost) -> None:
-    manager = host.content.diagnosticManager
+def test_the_log_is_the_events(soap: SoapHost) -> None:
+    manager = soap.content.diagnosticManager
     [log] = manager.QueryDescriptions()
     found = manager.BrowseDiagnosticLog(None, log.key, None, None)
     assert "logged in as" in found.lineText[-1]
     assert manager.BrowseDiagnosticLog(None, log.key, found.lineEnd, 10).lineText == []
     with pytest.raises(vmodl.fault.InvalidArgument):
         manager.BrowseDiagnosticLog(None, "vmkernel", None, None)
-    [bundle] = host.result(manager.GenerateLogBundles_Task(True, None))
-    with urllib.request.urlopen(bundle.url.replace("*", host.address), context=host.tls) as answer:
+    [bundle] = soap.result(manager.GenerateLogBundles_Task(True, None))
+    with urllib.request.urlopen(bundle.url.replace("*", soap.address), context=soap.tls) as answer:
         content = BytesIO(answer.read())
     with tarfile.open(fileobj=content) as archive:
         assert archive.getnames() == ["var/log/hostd.log"]
 
 
-def test_counters_tell_what_is_known(host: SoapHost) -> None:
-    manager = host.content.perfManager
-    vm = host.make_vm("a", controller(), disk(1 << 20))
+def test_counters_tell_what_is_known(soap: SoapHost) -> None:
+    manager = soap.content.perfManager
+    vm = soap.make_vm("a", controller(), disk(1 << 20))
     assert manager.QueryAvailablePerfMetric(vm) == []
-    host.result(vm.PowerOnVM_Task())
+    soap.result(vm.PowerOnVM_Task())
     names = {counter.key: f"{counter.groupInfo.key}.{counter.nameInfo.key}" for counter in manager.perfCounter}
     [found] = manager.QueryPerf([vim.PerformanceManager.QuerySpec(entity=vm)])
     values = {names[series.id.counterId]: series.value[0] for series in found.value}
@@ -101,8 +92,8 @@ def test_counters_tell_what_is_known(host: SoapHost) -> None:
     assert values["sys.uptime"] < 60
 
 
-def test_another_certificate_of_the_hosts_key(host: SoapHost) -> None:
-    manager = vim.HostSystem("ha-host", host.stub).configManager.certificateManager
+def test_another_certificate_of_the_hosts_key(soap: SoapHost) -> None:
+    manager = vim.HostSystem("ha-host", soap.stub).configManager.certificateManager
     assert "CN=127.0.0.74" in manager.certificateInfo.subject
     assert "BEGIN CERTIFICATE REQUEST" in manager.GenerateCertificateSigningRequest(True, None)
     with pytest.raises(vmodl.fault.InvalidArgument):
@@ -111,23 +102,23 @@ def test_another_certificate_of_the_hosts_key(host: SoapHost) -> None:
         manager.InstallServerCertificate("nonsense")
 
 
-def test_a_disk_of_no_vm(host: SoapHost) -> None:
-    manager = host.content.vStorageObjectManager
-    [store] = host.datacenter.datastore
+def test_a_disk_of_no_vm(soap: SoapHost) -> None:
+    manager = soap.content.vStorageObjectManager
+    [store] = soap.datacenter.datastore
     backing = vim.vslm.CreateSpec.DiskFileBackingSpec(datastore=store, provisioningType="thin")
-    made = host.result(manager.HostCreateDisk_Task(vim.vslm.CreateSpec(name="a", capacityInMB=4, backingSpec=backing)))
+    made = soap.result(manager.HostCreateDisk_Task(vim.vslm.CreateSpec(name="a", capacityInMB=4, backingSpec=backing)))
     assert [one.id for one in manager.HostListVStorageObject(store)] == [made.config.id.id]
     assert manager.HostRetrieveVStorageObject(made.config.id, store, None).config.capacityInMB == 4
-    path = host.host.datastores.path_of(made.config.backing.filePath)
+    path = soap.host.datastores.path_of(made.config.backing.filePath)
     assert path.exists()
-    host.result(manager.HostDeleteVStorageObject_Task(made.config.id, store, None))
+    soap.result(manager.HostDeleteVStorageObject_Task(made.config.id, store, None))
     assert not path.exists()
     with pytest.raises(vim.fault.NotFound):
         manager.HostRetrieveVStorageObject(made.config.id, store, None)
 
 
-def test_what_vms_can_be_made(host: SoapHost) -> None:
-    [place] = vim.Folder("ha-folder-host", host.stub).childEntity
+def test_what_vms_can_be_made(soap: SoapHost) -> None:
+    [place] = vim.Folder("ha-folder-host", soap.stub).childEntity
     browser = place.environmentBrowser
     assert [one.key for one in browser.QueryConfigOptionDescriptor() if one.defaultConfigOption] == ["vmx-14"]
     [guest] = browser.QueryConfigOptionEx(

@@ -1,7 +1,5 @@
 """Child disks: VMs on a shared base, what they lock, and what is lost with them."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +13,12 @@ GOLDEN = "[NAS] golden/golden.vmdk"
 
 
 @pytest.fixture
-def soap(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    made.file("golden").mkdir()
-    made.host.datastores.volumes.create_disk(made.file("golden/golden.vmdk"), 8 * MIB, label=GOLDEN)
-    with made.file("golden/golden-flat.vmdk").open("r+b") as data:
+def soap(soap: SoapHost) -> SoapHost:
+    soap.file("golden").mkdir()
+    soap.host.datastores.volumes.create_disk(soap.file("golden/golden.vmdk"), 8 * MIB, label=GOLDEN)
+    with soap.file("golden/golden-flat.vmdk").open("r+b") as data:
         data.write(MARK + b"0123456789abcdef\n")
-    yield made
-    made.close()
+    return soap
 
 
 def linked(soap: SoapHost, name: str, parent: str = GOLDEN, size: int = 0) -> Any:

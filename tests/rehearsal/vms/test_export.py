@@ -4,8 +4,6 @@ import hashlib
 import io
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +15,6 @@ from tests.helpers.soap_host import MIB, SoapHost, controller, disk, until
 # Holes and data on both sides of a grain table's 32 MiB.
 PLACES = {0: b"first", 3 * MIB + 70_000: b"second", 33 * MIB: b"third", 40 * MIB - 512: b"last"}
 SIZE = 40 * MIB
-
-
-@pytest.fixture
-def soap(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    yield made
-    made.close()
 
 
 def content() -> bytes:

@@ -1,8 +1,6 @@
 """Imports: a lease, a streamOptimized VMDK sent to it, and what comes of it."""
 
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,13 +12,6 @@ from tests.helpers.soap_host import MIB, SoapHost, config, controller, disk, unt
 from tests.helpers.vmdk_writer import stream_vmdk
 
 CONTENT = (MARK + b"0123456789abcdef\n").ljust(512, b"\0") + bytes(5 * MIB - 512) + b"end".ljust(3 * MIB, b"\0")
-
-
-@pytest.fixture
-def soap(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    yield made
-    made.close()
 
 
 def lease_of(soap: SoapHost, size: int = len(CONTENT)) -> Any:

@@ -1,7 +1,5 @@
 """OvfManager: a descriptor becomes a specification that ImportVApp takes."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,13 +31,6 @@ OVF = """<?xml version="1.0"?>
 <Item><rasd:ResourceType>15</rasd:ResourceType></Item>
 </VirtualHardwareSection></VirtualSystem></Envelope>
 """
-
-
-@pytest.fixture
-def soap(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    yield made
-    made.close()
 
 
 def create_spec(soap: SoapHost, text: str) -> Any:

@@ -1,8 +1,6 @@
 """Moved or copied: the question that a VM asks when its folder is not the one that its .vmx was written for."""
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +10,6 @@ from homelab.formats.vmx import spaced_uuid
 from homelab.rehearsal.shell.call import Call
 from homelab.rehearsal.shell.vimcmd import vim_cmd
 from tests.helpers.soap_host import SoapHost, until
-
-
-@pytest.fixture
-def soap(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    yield made
-    made.close()
 
 
 def nic() -> Any:

@@ -1,7 +1,5 @@
 """Snapshots of VMs: the tree that is told, the files that lie there, and what guests wrote coming back."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +11,6 @@ from homelab.rehearsal.storage.image import MARK
 from tests.helpers.soap_host import MIB, SoapHost, controller, disk
 
 KINDS = vim.vm.device
-
-
-@pytest.fixture
-def soap(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

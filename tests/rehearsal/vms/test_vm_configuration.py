@@ -2,7 +2,6 @@
 
 import re
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from homelab.rehearsal.shell.vimcmd import vim_cmd
 from tests.helpers.soap_host import SoapHost
 
 CHOSEN = "0B5F2F43-61A4-5C3E-9F0E-0C1A2B3C4D5E"
-
-
-@pytest.fixture
-def soap(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    yield made
-    made.close()
 
 
 def test_a_client_may_choose_the_instance_uuid(soap: SoapHost) -> None:

@@ -1,7 +1,5 @@
 """What people do to VMs every day: plugs, networks, sizes, names, power, newer hardware."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +11,9 @@ KINDS = vim.vm.device
 
 
 @pytest.fixture
-def soap(tmp_path: Path) -> Iterator[SoapHost]:
-    made = SoapHost(tmp_path)
-    made.host.network.port_groups["lab"] = 7
-    yield made
-    made.close()
+def soap(soap: SoapHost) -> SoapHost:
+    soap.host.network.port_groups["lab"] = 7
+    return soap
 
 
 @pytest.fixture
