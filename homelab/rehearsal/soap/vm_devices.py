@@ -7,6 +7,7 @@ from homelab.rehearsal.soap import vm_device_tables, vm_nics
 from homelab.rehearsal.soap.boot_order import in_words
 from homelab.rehearsal.soap.device_faults import bad, bad_operation
 from homelab.rehearsal.soap.taken import not_simulated, said
+from homelab.rehearsal.soap.vm_disk_acts import DiskActs
 from homelab.rehearsal.soap.vm_shown import IDE, KIB, KINDS, SATA, SCSI, devices
 from homelab.rehearsal.soap.wire import fault, is_fault
 from homelab.rehearsal.state.refusals import FileNotFound
@@ -19,16 +20,19 @@ from homelab.rehearsal.vms.states import must_be
 MODES = ("persistent", "independent_persistent")
 
 
-def change(host: Host, vm: Vm, changes: Any) -> None:
-    """Carry out the device changes of a ConfigSpec, in order; a fault names the change by its index."""
+def change(host: Host, vm: Vm, changes: Any, acts: DiskActs) -> None:
+    """Carry out the device changes of a ConfigSpec, in order; a fault names the change by its index.
+
+    What is done to disks besides is kept or taken back by whoever has `acts`.
+    """
     new_keys: dict[int, int] = {}
     for index, item in enumerate(changes or ()):
         try:
             if item.operation == "add":
                 vm_device_tables.check(item, None)
-                _add(host, vm, item, new_keys)
+                _add(host, vm, item, new_keys, acts)
             else:
-                _edit_or_remove(host, vm, item)
+                _edit_or_remove(host, vm, item, acts)
         except Exception as error:
             raise _of_change(error, index) from None
 
@@ -41,7 +45,7 @@ def _of_change(error: Any, index: int) -> Any:
     return error
 
 
-def _add(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
+def _add(host: Host, vm: Vm, item: Any, new_keys: dict[int, int], acts: DiskActs) -> None:
     device = item.device
     if isinstance(device, KINDS.VirtualSCSIController | KINDS.VirtualSATAController):
         _add_controller(vm, device, new_keys)
@@ -51,7 +55,7 @@ def _add(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
             raise bad("InvalidDeviceSpec", "busNumber")
         new_keys[device.key] = IDE + device.busNumber
     elif isinstance(device, KINDS.VirtualDisk):
-        _add_disk(host, vm, item, new_keys)
+        _add_disk(host, vm, item, new_keys, acts)
     elif isinstance(device, KINDS.VirtualEthernetCard):
         vm_nics.add(host, vm, device)
     elif isinstance(device, KINDS.VirtualCdrom):
@@ -64,14 +68,14 @@ def _add(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
         raise fault("NotSupported", f"{type(device)._wsdlName} is not part of the rehearsal")
 
 
-def _edit_or_remove(host: Host, vm: Vm, item: Any) -> None:
+def _edit_or_remove(host: Host, vm: Vm, item: Any, acts: DiskActs) -> None:
     shown = next((one for one in devices(host, vm) if one.key == item.device.key), None)
     if shown is None or not isinstance(item.device, type(shown)):
         raise bad("InvalidDeviceSpec", "key")
     key = item.device.key
     found = next((one for of in (vm.disks, vm.nics, vm.cdroms) for one in of if one.key == key), None)
     if item.operation == "remove":
-        _remove(host, vm, item, found)
+        _remove(vm, item, found, acts)
         return
     vm_device_tables.check(item, shown)
     if item.fileOperation:
@@ -79,12 +83,12 @@ def _edit_or_remove(host: Host, vm: Vm, item: Any) -> None:
     if isinstance(found, VmCdRom):
         _fill_cdrom(host, vm, found, item.device)
     elif isinstance(found, VmNic):
-        vm_nics.edit(host, vm, found, item.device)
+        vm_nics.edit(host, vm, found, item.device, acts)
     elif isinstance(found, VmDisk):
-        _edit_disk(host, vm, found, item.device)
+        _edit_disk(vm, found, item.device, acts)
 
 
-def _remove(host: Host, vm: Vm, item: Any, found: Any) -> None:
+def _remove(vm: Vm, item: Any, found: Any, acts: DiskActs) -> None:
     if found is None:
         _remove_controller(vm, item.device)
         return
@@ -94,7 +98,7 @@ def _remove(host: Host, vm: Vm, item: Any, found: Any) -> None:
         raise bad_operation("remove")
     next(of for of in (vm.disks, vm.nics, vm.cdroms) if found in of).remove(found)
     if isinstance(found, VmDisk) and item.fileOperation == "destroy":
-        host.datastores.delete_chain(found.path)
+        acts.doom(found.path)
 
 
 def _add_controller(vm: Vm, device: Any, new_keys: dict[int, int]) -> None:
@@ -115,28 +119,20 @@ def _remove_controller(vm: Vm, device: Any) -> None:
     del vm.controllers[device.key]
 
 
-def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
+def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int], acts: DiskActs) -> None:
     device = item.device
     controller = _controller_of(vm, device, new_keys)
     unit = _unit(vm, device, controller)
-    path = _disk_path(host, vm, device)
-    file = host.datastores.path_of(path)
-    thin, parent = bool(getattr(device.backing, "thinProvisioned", False)), getattr(device.backing, "parent", None)
+    path = _disk_path(host, vm, device, acts)
     mode = getattr(device.backing, "diskMode", None) or "persistent"
     if mode not in MODES:
         raise not_simulated("VirtualDisk.backing.diskMode", mode)
-    if item.fileOperation == "create" and parent is not None:
-        capacity = _make_child(host, device, path, parent.fileName)
-    elif item.fileOperation == "create":
-        capacity = device.capacityInBytes or (device.capacityInKB or 0) * KIB
-        if capacity <= 0:
-            raise bad("InvalidDeviceSpec", "capacityInKB")
-        host.datastores.volumes.create_disk(file, capacity, thin=thin, label=path)
+    if item.fileOperation == "create":
+        capacity, thin = _make_disk(host, device, path, acts)
     elif item.fileOperation:
         raise bad("InvalidDeviceSpec", "fileOperation")
     else:
-        capacity = host.datastores.volumes.capacity(file, label=path)
-        thin = is_thin(file)
+        capacity, thin = _attach(host, device, path, acts)
     parents = host.datastores.parents_of(path)
     disk = VmDisk(_key(controller, unit), path, capacity, unit, thin, controller, parents, mode)
     disk.eager = bool(getattr(device.backing, "eagerlyScrub", False)) and not thin
@@ -144,7 +140,31 @@ def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int]) -> None:
     vm.disks.append(disk)
 
 
-def _disk_path(host: Host, vm: Vm, device: Any) -> str:
+def _make_disk(host: Host, device: Any, path: str, acts: DiskActs) -> tuple[int, bool]:
+    """The size of a new disk, and whether it is thin."""
+    if acts.is_doomed(path):
+        raise not_simulated("A new disk under the name of one that goes with the same change")
+    thin, parent = bool(getattr(device.backing, "thinProvisioned", False)), getattr(device.backing, "parent", None)
+    if parent is not None:
+        capacity = _make_child(host, device, path, parent.fileName)
+    else:
+        capacity = device.capacityInBytes or (device.capacityInKB or 0) * KIB
+        if capacity <= 0:
+            raise bad("InvalidDeviceSpec", "capacityInKB")
+        host.datastores.volumes.create_disk(host.datastores.path_of(path), capacity, thin=thin, label=path)
+    acts.made(path)
+    return capacity, thin
+
+
+def _attach(host: Host, device: Any, path: str, acts: DiskActs) -> tuple[int, bool]:
+    """The size of a disk that is there, and whether it is thin."""
+    if acts.is_doomed(path):
+        raise FileNotFound(f"File {path} was not found", file=path)
+    file = host.datastores.path_of(path)
+    return host.datastores.volumes.capacity(file, label=path), is_thin(file)
+
+
+def _disk_path(host: Host, vm: Vm, device: Any, acts: DiskActs) -> str:
     """Where a new disk lies: as it says, or under the VM's name, in its folder or on the datastore that it names."""
     path = device.backing.fileName if device.backing else ""
     if path and split(path)[1]:
@@ -153,7 +173,7 @@ def _disk_path(host: Host, vm: Vm, device: Any) -> str:
     folder = vm.folder
     if path and split(path)[0] != vm.datastore:
         folder = join(split(path)[0], split(vm.folder)[1])
-        host.datastores.path_of(folder).mkdir(parents=True, exist_ok=True)
+        acts.make_folder(host.datastores.path_of(folder))
     return f"{folder}/{vm.name}{suffix}.vmdk"
 
 
@@ -170,7 +190,7 @@ def _make_child(host: Host, device: Any, path: str, parent: str) -> int:
     return capacity
 
 
-def _edit_disk(host: Host, vm: Vm, disk: VmDisk, device: Any) -> None:
+def _edit_disk(vm: Vm, disk: VmDisk, device: Any, acts: DiskActs) -> None:
     """Grow a disk; as a real host says no to one that would shrink, and to one with a parent (snapshots, clones)."""
     same = device.capacityInKB in (None, 0, disk.capacity // KIB)
     sizes = {device.capacityInBytes or disk.capacity, disk.capacity if same else device.capacityInKB * KIB}
@@ -180,7 +200,7 @@ def _edit_disk(host: Host, vm: Vm, disk: VmDisk, device: Any) -> None:
     if wanted > disk.capacity and disk.parents:
         raise bad_operation("edit", " Disks with parents cannot be expanded.")
     if wanted > disk.capacity:
-        host.vms.extend_disk(disk.path, wanted, owner=vm)
+        acts.extend(vm, disk.path, wanted)
     _take_io(disk, device)
 
 

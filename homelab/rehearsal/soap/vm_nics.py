@@ -1,9 +1,11 @@
 """A VM's NICs, and how devices are plugged in."""
 
+from functools import partial
 from typing import Any
 
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.device_faults import bad
+from homelab.rehearsal.soap.vm_disk_acts import DiskActs
 from homelab.rehearsal.soap.wire import fault
 from homelab.rehearsal.state.vm import Vm, VmCdRom, VmNic
 from homelab.rehearsal.vms.states import must_be
@@ -28,7 +30,7 @@ def add(host: Host, vm: Vm, device: Any) -> None:
     vm.nics.append(nic)
 
 
-def edit(host: Host, vm: Vm, nic: VmNic, device: Any) -> None:
+def edit(host: Host, vm: Vm, nic: VmNic, device: Any, acts: DiskActs) -> None:
     """Another network, address or plug; a VM that runs keeps its addresses."""
     if device.backing is not None:
         nic.network = _network(host, device)
@@ -40,7 +42,7 @@ def edit(host: Host, vm: Vm, nic: VmNic, device: Any) -> None:
         nic.mac, nic.address_type = (mac, "manual") if manual else ("", "generated")
     connect(vm, nic, device)
     if vm.powered_on and nic is vm.nics[0]:
-        host.vm_power.machines.plug(vm.machine_name, connected=nic.connected)
+        acts.later(partial(host.vm_power.machines.plug, vm.machine_name, connected=nic.connected))
 
 
 def _is_manual(device: Any, usual: str) -> bool:

@@ -11,6 +11,7 @@ from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap import hardware_versions, vm_devices, vm_kept
 from homelab.rehearsal.soap.taken import not_simulated
 from homelab.rehearsal.soap.vm_config import config_of
+from homelab.rehearsal.soap.vm_disk_acts import DiskActs
 from homelab.rehearsal.soap.wire import fault
 from homelab.rehearsal.state.guest_names import is_too_new
 from homelab.rehearsal.state.vm import Vm
@@ -37,35 +38,40 @@ def create(host: Host, spec: Any) -> Vm:
     vm.vmx_path = _own_folder(host, vm)
     vm.datastore = split(vm.vmx_path)[0]
     folder = host.datastores.path_of(vm.folder)
-    fresh = not folder.exists()
+    fresh, acts = not folder.exists(), DiskActs(host)
     try:
         host.datastores.volumes.check_space(folder, label=vm.vmx_path)
         folder.mkdir(parents=True, exist_ok=True)
-        _apply(host, vm, spec, vm_kept.CARRIED_OUT | AT_BIRTH)
-        return host.vms.create(vm)
+        _apply(host, vm, spec, vm_kept.CARRIED_OUT | AT_BIRTH, acts)
+        made = host.vms.create(vm)
     except Exception:
+        acts.take_back()
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
         raise
+    acts.keep()
+    return made
 
 
 def reconfigure(host: Host, vm: Vm, spec: Any) -> None:
     """Change a VM; when one part is refused, nothing changes."""
     if spec.changeVersion and spec.changeVersion != vm.change_version:
         raise fault("ConcurrentAccess", "The object has been modified since it was read.")
-    before = copy.deepcopy(vm)
+    before, acts = copy.deepcopy(vm), DiskActs(host)
     try:
         if spec.name and spec.name != vm.name:
             host.vms.check_new(Vm("", spec.name, vm.datastore, vm.vmx_path))
             vm.name = spec.name
-        _apply(host, vm, spec, vm_kept.CARRIED_OUT)
+        _apply(host, vm, spec, vm_kept.CARRIED_OUT, acts)
         host.vms.update(vm)
     except Exception:
         vars(vm).update(vars(before))
+        acts.take_back()
         raise
+    acts.keep()
 
 
-def _apply(host: Host, vm: Vm, spec: Any, carried_out: frozenset[str]) -> None:
+def _apply(host: Host, vm: Vm, spec: Any, carried_out: frozenset[str], acts: DiskActs) -> None:
     vm_kept.take(vm, spec, config_of(host, vm), carried_out)
     _identify(host, vm, spec)
     _size(vm, spec)
@@ -82,7 +88,7 @@ def _apply(host: Host, vm: Vm, spec: Any, carried_out: frozenset[str]) -> None:
             vm.extra_config.pop(option.key, None)
         else:
             vm.extra_config[option.key] = str(option.value)
-    vm_devices.change(host, vm, spec.deviceChange)
+    vm_devices.change(host, vm, spec.deviceChange, acts)
 
 
 def _identify(host: Host, vm: Vm, spec: Any) -> None:

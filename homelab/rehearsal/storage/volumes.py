@@ -235,6 +235,14 @@ class Volumes:
 
     def extend_disk(self, path: Path, capacity: int, *, label: str, owner: str = "") -> None:
         """Grow a disk; InvalidArgument when it would shrink. Who holds its lock may do so."""
+        self.check_extend(path, capacity, label=label, owner=owner)
+        with flat_of(path).open("r+b") as file:
+            file.truncate(capacity)
+        text = path.read_text()
+        path.write_text(re.sub(r"(?m)^RW \d+ ", f"RW {capacity // SECTOR} ", text, count=1))
+
+    def check_extend(self, path: Path, capacity: int, *, label: str, owner: str = "") -> None:
+        """What speaks against growing a disk: see `extend_disk`."""
         self.must_exist(path, label=label)
         self.check_unlocked(path, label=label, but=owner)
         self.check_writable(path, label=label)
@@ -244,10 +252,6 @@ class Volumes:
         if more < 0:
             raise InvalidArgument("A specified parameter was not correct: capacity", invalidProperty="newCapacityKb")
         self.check_space(path, label=label, size=0 if is_thin(path) else more)
-        with flat_of(path).open("r+b") as file:
-            file.truncate(capacity)
-        text = path.read_text()
-        path.write_text(re.sub(r"(?m)^RW \d+ ", f"RW {capacity // SECTOR} ", text, count=1))
 
     def delete_disk(self, path: Path, *, label: str) -> None:
         """Delete descriptor, data and the guest's writes; CannotDelete for a folder."""

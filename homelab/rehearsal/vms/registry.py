@@ -143,6 +143,12 @@ class VmRegistry:
             self._write_vmx(vm)
             self._state.touch()
 
+    def check_extend(self, path: str, capacity: int, *, owner: Vm) -> None:
+        """What `extend_disk` would raise."""
+        with self._state.lock:
+            file, holder = self._datastores.path_of(path), owner_of(self._state, owner)
+            self._datastores.volumes.check_extend(file, capacity, label=path, owner=holder)
+
     def extend_disk(self, path: str, capacity: int, *, owner: Vm | None = None) -> None:
         """Grow a disk, and what VMs that use it know of its size; `owner` is the VM that may hold its lock."""
         with self._state.lock:
