@@ -12,6 +12,8 @@ from homelab.rehearsal.soap.wire import fault
 # The newest of a release, and all that the rehearsal names.
 NEWEST = {"6.5": 13, "6.7": 14, "7.0.0": 17, "7.0.1": 18, "7.0": 19, "8.0.0": 20, "8.0.1": 20, "8.0": 21}
 VERSIONS = (8, 9, 10, 11, 13, 14, 15, 17, 18, 19, 20, 21)
+# Those that a host still runs, and offers no more. No host has 12 or 16: they are of VMware's programs for desktops.
+OLD = (4, 7)
 MIB_OF_GIB = 1024
 # From a version on: the most CPUs, the most memory in MiB.
 MOST = {
@@ -36,7 +38,7 @@ def chosen(host: Host, wanted: str | None) -> str:
     if not wanted:
         return f"vmx-{newest_hardware(host):02}"
     number = number_of(wanted)
-    if number is None or number > newest_hardware(host) or number < min(MOST):
+    if number not in (*OLD, *VERSIONS) or number > newest_hardware(host):
         text = f"Virtual machine hardware version '{wanted}' is not supported by the host '{host.name}'."
         where = ref("HostSystem", "ha-host")
         raise fault("VirtualHardwareVersionNotSupported", text, hostName=host.name, host=where)

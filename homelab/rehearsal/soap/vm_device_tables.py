@@ -6,7 +6,7 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.rehearsal.soap.taken import not_simulated, refuse_rest
-from homelab.rehearsal.soap.vm_shown import DRIVES
+from homelab.rehearsal.state.places import DRIVES
 
 KINDS = vim.vm.device
 CONNECTION = frozenset(f"connectable.{name}" for name in ("startConnected", "connected", "allowGuestControl"))

@@ -8,10 +8,12 @@ from homelab.rehearsal.soap.boot_order import in_words
 from homelab.rehearsal.soap.device_faults import bad, bad_operation
 from homelab.rehearsal.soap.taken import not_simulated, said
 from homelab.rehearsal.soap.vm_disk_acts import DiskActs
-from homelab.rehearsal.soap.vm_shown import IDE, KIB, KINDS, SATA, SCSI, devices
+from homelab.rehearsal.soap.vm_shown import KIB, KINDS, devices
 from homelab.rehearsal.soap.wire import fault, is_fault
+from homelab.rehearsal.state.places import IDE, SATA, SCSI, key_of
 from homelab.rehearsal.state.refusals import FileNotFound
 from homelab.rehearsal.state.vm import Vm, VmCdRom, VmDisk, VmNic
+from homelab.rehearsal.storage.deltas import ancestors
 from homelab.rehearsal.storage.disk_files import is_thin
 from homelab.rehearsal.storage.paths import join, split
 from homelab.rehearsal.vms.states import must_be
@@ -61,7 +63,7 @@ def _add(host: Host, vm: Vm, item: Any, new_keys: dict[int, int], acts: DiskActs
     elif isinstance(device, KINDS.VirtualCdrom):
         controller = _controller_of(vm, device, new_keys)
         unit = _unit(vm, device, controller)
-        drive = VmCdRom(_key(controller, unit), None, unit=unit, controller=controller)
+        drive = VmCdRom(key_of(controller, unit), None, unit=unit, controller=controller)
         _fill_cdrom(host, vm, drive, device)
         vm.cdroms.append(drive)
     else:
@@ -134,7 +136,7 @@ def _add_disk(host: Host, vm: Vm, item: Any, new_keys: dict[int, int], acts: Dis
     else:
         capacity, thin = _attach(host, device, path, acts)
     parents = host.datastores.parents_of(path)
-    disk = VmDisk(_key(controller, unit), path, capacity, unit, thin, controller, parents, mode)
+    disk = VmDisk(key_of(controller, unit), path, capacity, unit, thin, controller, parents, mode)
     disk.eager = bool(getattr(device.backing, "eagerlyScrub", False)) and not thin
     _take_io(disk, device)
     vm.disks.append(disk)
@@ -157,11 +159,26 @@ def _make_disk(host: Host, device: Any, path: str, acts: DiskActs) -> tuple[int,
 
 
 def _attach(host: Host, device: Any, path: str, acts: DiskActs) -> tuple[int, bool]:
-    """The size of a disk that is there, and whether it is thin."""
+    """The size of a disk that is there, and whether it is thin; what a client wants to be otherwise is refused.
+
+    Clients say unasked that a disk is thin (`CreateDisk` of govmomi's object/virtual_device_list.go).
+    """
     if acts.is_doomed(path):
         raise FileNotFound(f"File {path} was not found", file=path)
     file = host.datastores.path_of(path)
-    return host.datastores.volumes.capacity(file, label=path), is_thin(file)
+    capacity, thin = host.datastores.volumes.capacity(file, label=path), is_thin(file)
+    parents = [host.datastores.label_of(parent) for parent in ancestors(file)]
+    asked = {
+        "capacityInBytes": (0, capacity),
+        "capacityInKB": (0, capacity // KIB),
+        "backing.thinProvisioned": (True, thin),
+        "backing.eagerlyScrub": (False,),
+        "backing.parent.fileName": parents[:1],
+    }
+    for name, value, _ in said(device):
+        if value not in asked.get(name, (value,)):
+            raise not_simulated(f"Attaching a disk with VirtualDisk.{name}", value)
+    return capacity, thin
 
 
 def _disk_path(host: Host, vm: Vm, device: Any, acts: DiskActs) -> str:
@@ -247,10 +264,3 @@ def _unit(vm: Vm, device: Any, controller: int) -> int:
 
 def _places(controller: int) -> int:
     return 2 if controller < SCSI else 16 if controller < SATA else 30
-
-
-def _key(controller: int, unit: int) -> int:
-    """The key that ESXi gives a disk or a drive, from its place."""
-    if controller >= SATA:
-        return 16000 + 30 * (controller - SATA) + unit
-    return 2000 + 16 * (controller - SCSI) + unit if controller >= SCSI else 3000 + 2 * (controller - IDE) + unit

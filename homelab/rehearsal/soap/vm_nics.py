@@ -57,7 +57,8 @@ def connect(vm: Vm, device: VmNic | VmCdRom, said: Any) -> None:
     """What a client says of a device's plug; it is in only while the VM runs."""
     if isinstance(device, VmNic):
         device.wake_on_lan = device.wake_on_lan if said.wakeOnLanEnabled is None else said.wakeOnLanEnabled
-        device.direct_path = said.uptCompatibilityEnabled if hasattr(said, "uptCompatibilityEnabled") else None
+        direct = said.uptCompatibilityEnabled
+        device.direct_path = device.direct_path if direct is None else direct
     plug = said.connectable
     if plug is not None:
         device.start_connected = plug.startConnected

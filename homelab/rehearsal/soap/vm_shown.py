@@ -7,17 +7,14 @@ from pyVmomi import VmomiSupport, vim
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.managed import ref
 from homelab.rehearsal.soap.vm_fixed import fixed_devices, ide_controllers, labelled
+from homelab.rehearsal.state.places import SATA, SCSI
 from homelab.rehearsal.state.vm import Vm, VmCdRom, VmDisk, VmNic
 from homelab.rehearsal.state.vm_settings import shares
 from homelab.rehearsal.storage.paths import split
 
 KINDS = vim.vm.device
 KIB = 1024
-# The key of the first controller of each kind.
-IDE, SCSI, SATA = 200, 1000, 15000
 DISK_SHARES = {"low": 500, "normal": 1000, "high": 2000}
-# What a CD-ROM drive can be beside an image.
-DRIVES = ("RemotePassthrough", "RemoteAtapi", "Atapi", "Passthrough")
 
 
 def devices(host: Host, vm: Vm) -> list[Any]:

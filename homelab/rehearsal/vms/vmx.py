@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from homelab.rehearsal.state.guest_names import guest_id_of, vmx_name
+from homelab.rehearsal.state.places import DRIVES, FIRST, key_of
 from homelab.rehearsal.state.refusals import InvalidVmConfig
 from homelab.rehearsal.state.vm import Vm, VmCdRom, VmDisk, VmNic
 from homelab.rehearsal.state.vm_settings import SETTINGS, Value
@@ -22,14 +23,6 @@ DEVS = {
     "VirtualBusLogicController": "buslogic",
     "VirtualAHCIController": "ahci",
 }
-# What a CD-ROM drive without an image is, by the name of vSphere's backing: its type, and whether it is a client's.
-DRIVES = {
-    "RemotePassthrough": ("atapi-cdrom", True),
-    "RemoteAtapi": ("cdrom-raw", True),
-    "Atapi": ("atapi-cdrom", False),
-    "Passthrough": ("cdrom-raw", False),
-}
-BASES = {"ide": 200, "scsi": 1000, "sata": 15000}
 NICS = {"e1000": "E1000", "e1000e": "E1000e", "vmxnet3": "Vmxnet3"}
 NO_ISO = "emptyBackingString"
 LINE = re.compile(r'([^\s=#"]+)\s*=\s*(?:"([^"]*)"|([^\s"]*))\s*(?:#.*)?')
@@ -161,7 +154,7 @@ class Values:
 def _parse_drive(vm: Vm, prefix: str, part: dict[str, str], datastore_path: Place) -> None:
     bus, _, unit = prefix.partition(":")
     controller, file = _key(bus), part.get("filename", "")
-    key = _device_key(controller, int(unit))
+    key = key_of(controller, int(unit))
     kind = part.get("devicetype", "disk").lower()
     if "cdrom" in kind:
         iso = _long(vm, file, datastore_path) if kind == "cdrom-image" and file else None
@@ -188,25 +181,16 @@ def _beside_usual(disk: VmDisk) -> dict[str, str]:
     return {name: value for name, value in said.items() if value != usual[name]} | eager
 
 
-def _device_key(controller: int, unit: int) -> int:
-    """The key that ESXi gives a disk or a drive, from its place."""
-    if controller >= BASES["sata"]:
-        return 16000 + 30 * (controller - BASES["sata"]) + unit
-    if controller >= BASES["scsi"]:
-        return 2000 + 16 * (controller - BASES["scsi"]) + unit
-    return 3000 + 2 * (controller - BASES["ide"]) + unit
-
-
 def _bus(key: int) -> str:
     """A controller's name in a .vmx, from its key."""
-    for name, base in BASES.items():
+    for name, base in FIRST.items():
         if base <= key < base + 10:
             return f"{name}{key - base}"
     raise ValueError(f"no controller has the key {key}")
 
 
 def _key(bus: str) -> int:
-    return BASES[bus[:-1]] + int(bus[-1])
+    return FIRST[bus[:-1]] + int(bus[-1])
 
 
 def _nic(prefix: str, nic: VmNic) -> dict[str, str]:

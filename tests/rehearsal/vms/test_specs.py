@@ -288,10 +288,17 @@ def test_a_newer_release_knows_newer_guests_and_hardware(newest: SoapHost) -> No
     assert (vm.config.version, newest.make_vm("c").config.version) == ("vmx-20", "vmx-21")
 
 
-@pytest.mark.parametrize("version", ["vmx-15", "vmx-3", "14", "vmx-99"])
+@pytest.mark.parametrize("version", ["vmx-15", "vmx-3", "14", "vmx-99", "vmx-12"])
 def test_hardware_that_a_release_does_not_know_is_refused(version: str, soap: SoapHost) -> None:
     with pytest.raises(vim.fault.VirtualHardwareVersionNotSupported):
         soap.make_vm("hardware", version=version)
+
+
+@pytest.mark.parametrize("version", ["vmx-12", "vmx-16"])
+def test_hardware_of_programs_for_desktops_is_refused(version: str, newest: SoapHost) -> None:
+    """VMware's KB 1003746 has both for Workstation alone."""
+    with pytest.raises(vim.fault.VirtualHardwareVersionNotSupported):
+        newest.make_vm("desktop", version=version)
 
 
 def test_more_cpus_than_the_host_has_are_told_when_it_starts(soap: SoapHost) -> None:

@@ -49,6 +49,14 @@ def test_a_nic_gets_another_network_and_address(soap: SoapHost, vm: Any) -> None
         change(soap, vm, now)
 
 
+def test_what_an_edit_of_a_nic_does_not_name_stays(soap: SoapHost, vm: Any) -> None:
+    nic = nic_of(vm)
+    nic.uptCompatibilityEnabled = True
+    change(soap, vm, nic)
+    change(soap, vm, KINDS.VirtualVmxnet3(key=nic.key, wakeOnLanEnabled=False))
+    assert (nic_of(vm).uptCompatibilityEnabled, nic_of(vm).wakeOnLanEnabled) == (True, False)
+
+
 def test_a_generated_address_is_not_chosen(soap: SoapHost, vm: Any) -> None:
     nic = nic_of(vm)
     nic.macAddress = "00:50:56:00:00:11"
@@ -93,6 +101,30 @@ def test_a_disk_may_lie_on_another_datastore(soap: SoapHost, vm: Any) -> None:
     soap.result(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[add])))
     paths = [one.backing.fileName for one in vm.config.hardware.device if isinstance(one, KINDS.VirtualDisk)]
     assert paths == ["[NAS] a/a.vmdk", "[MORE] a/a_1.vmdk"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("capacityInKB", 4096),
+        ("capacityInBytes", 4 * MIB),
+        ("backing.thinProvisioned", False),
+        ("backing.eagerlyScrub", True),
+        ("backing.parent", KINDS.VirtualDisk.FlatVer2BackingInfo(fileName="[NAS] b", diskMode="persistent")),
+    ],
+)
+def test_a_disk_that_is_there_is_attached_as_it_is(soap: SoapHost, vm: Any, name: str, value: Any) -> None:
+    """Govmomi says unasked that it is thin, and no size (object/virtual_device_list.go, CreateDisk)."""
+    detached = device(vm, KINDS.VirtualDisk)
+    change(soap, vm, detached, "remove")
+    again = disk(path="[NAS] a/a.vmdk", create=False).device
+    again.controllerKey = 1000
+    where, _, field = name.rpartition(".")
+    setattr(again.backing if where else again, field, value)
+    with pytest.raises(vmodl.fault.NotSupported, match=name):
+        change(soap, vm, again, "add")
+    change(soap, vm, detached, "add")
+    assert device(vm, KINDS.VirtualDisk).capacityInBytes == 8 * MIB
 
 
 @pytest.mark.parametrize("mode", ["independent_nonpersistent", "append", "undoable"])
