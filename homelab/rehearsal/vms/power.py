@@ -46,6 +46,8 @@ class VmPower:
         self.machines = machines
         # The machines of suspended VMs while the host is down.
         self._asleep: dict[str, str] = {}
+        # How often the host went down: who waits to start a VM then waits in vain.
+        self._cuts = 0
 
     def on(self, vm: Vm) -> None:
         """Lock the disks and start the guest; a disk without a known root leaves a VM that runs nothing.
@@ -53,43 +55,73 @@ class VmPower:
         A VM that was moved or copied asks first: then this waits for the answer.
         """
         # Meanwhile the host answers others, and starts other VMs.
+        cuts = self._cuts
         time.sleep(self._state.timing.power_on_seconds)
         with self._state.lock:
-            if vm.suspended:
-                self._resume(vm)
-                return
-            must_be(vm, on=False, wanted="poweredOn")
-            self._questions.settle(vm)
-            must_be(vm, on=False, wanted="poweredOn")
-            if self._state.in_maintenance:
-                raise InvalidState("The operation is not allowed in the current state.")
-            if self._state.harm.power_on_refused:
-                text = "Module 'MonitorLoop' power on failed."
-                raise PowerOnRefused(text, reason=text)
-            check_cpus(self._state, vm)
-            check_start(self._state, vm)
-            self._open_disks(vm)
-            if not vm.location:
-                self._vms.rewrite_vmx(vm)
-            for nic in vm.nics:
-                nic.connected = nic.start_connected
-            for drive in vm.cdroms:
-                drive.connected = drive.start_connected and self._is_there(drive)
-            vm.powered_on, vm.boot_time = True, datetime.now(UTC)
-            vm.machine = self._machine_name(vm)
-            spec = self._guest(vm)
-            if spec:
-                self.machines.power_on(spec)
-                self._start_watch(vm)
+            if not vm.suspended:
+                must_be(vm, on=False, wanted="poweredOn")
+                self._questions.settle(vm)
+                must_be(vm, on=False, wanted="poweredOn")
+            self._check_host(vm, cuts)
+            try:
+                self._open_disks(vm)
+                (self._wake if vm.suspended else self._start)(vm)
+            except Exception:
+                self._give_up(vm)
+                raise
             note(self._state, "VmPoweredOnEvent", vm, "{vm} is powered on")
             self._state.touch(dirty=False)
 
+    def _check_host(self, vm: Vm, cuts: int) -> None:
+        """Whether the host lets a VM run now: one that starts, or one that wakes."""
+        if self._state.in_maintenance or cuts != self._cuts:
+            raise InvalidState("The operation is not allowed in the current state.")
+        if self._state.harm.power_on_refused:
+            text = "Module 'MonitorLoop' power on failed."
+            raise PowerOnRefused(text, reason=text)
+        check_cpus(self._state, vm)
+        check_start(self._state, vm)
+
+    def _start(self, vm: Vm) -> None:
+        if not vm.location:
+            self._vms.rewrite_vmx(vm)
+        for nic in vm.nics:
+            nic.connected = nic.start_connected
+        for drive in vm.cdroms:
+            drive.connected = drive.start_connected and self._is_there(drive)
+        vm.machine = self._machine_name(vm)
+        spec = self._guest(vm)
+        if spec:
+            self.machines.power_on(spec)
+        vm.powered_on, vm.boot_time = True, datetime.now(UTC)
+        if spec:
+            self._start_watch(vm)
+
+    def _wake(self, vm: Vm) -> None:
+        """Go on where the VM was suspended; its disks must not have been written to since."""
+        self.machines.freeze(vm.machine_name, frozen=False)
+        vm.powered_on, vm.suspended, vm.boot_time = True, False, datetime.now(UTC)
+        if self.machines.is_running(vm.machine_name):
+            self._start_watch(vm)
+
+    def _give_up(self, vm: Vm) -> None:
+        """A VM did not come on: it holds nothing."""
+        self._datastores.volumes.unlock_files(owner=owner_of(self._state, vm))
+        for device in vm.pluggable:
+            device.connected = device.connected and vm.suspended
+
     def start_with_host(self) -> None:
-        """Switch on the VMs that start with the host, in their order; one that cannot is left off."""
+        """Switch on the VMs that start with the host, in their order; one that cannot is left off.
+
+        The host answers others meanwhile, and may go down again.
+        """
         with self._state.lock:
-            for moid, item in self._order.entries.items() if self._order.defaults.enabled else ():
-                if item.start_action.lower() == "poweron":
-                    self._start_alone(self._state.registered_vms[moid])
+            cuts, entries = self._cuts, self._order.entries if self._order.defaults.enabled else {}
+            chosen = [moid for moid, item in entries.items() if item.start_action.lower() == "poweron"]
+        for moid in chosen:
+            vm = self._state.registered_vms.get(moid)
+            if vm and cuts == self._cuts:
+                self._start_alone(vm)
 
     def _start_alone(self, vm: Vm) -> None:
         """Switch a VM on; one that asks a question waits by itself."""
@@ -121,16 +153,6 @@ class VmPower:
             self._datastores.volumes.unlock_files(owner=owner_of(self._state, vm))
             note(self._state, "VmSuspendedEvent", vm, "{vm} is suspended")
             self._state.touch(dirty=False)
-
-    def _resume(self, vm: Vm) -> None:
-        """Go on where the VM was suspended; its disks must not have been written to since."""
-        self._open_disks(vm)
-        self.machines.freeze(vm.machine_name, frozen=False)
-        vm.powered_on, vm.suspended, vm.boot_time = True, False, datetime.now(UTC)
-        if self.machines.is_running(vm.machine_name):
-            self._start_watch(vm)
-        note(self._state, "VmPoweredOnEvent", vm, "{vm} is powered on")
-        self._state.touch(dirty=False)
 
     def _machine_name(self, vm: Vm) -> str:
         """The VM's name, unless a VM that was called so runs under it."""
@@ -169,6 +191,7 @@ class VmPower:
 
     def cut_all(self) -> None:
         """The host goes down: pull every VM's plug, and let nobody wait for an answer. Who sleeps sleeps on."""
+        self._cuts += 1
         vms = self._state.registered_vms.values()
         self._asleep = {vm.moid: vm.machine_name for vm in vms if vm.suspended}
         for vm in self._state.registered_vms.values():

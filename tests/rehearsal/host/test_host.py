@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from homelab.rehearsal.state.refusals import (
     Timedout,
     UnknownModule,
 )
+from homelab.rehearsal.state.settings import AutoStart
 from homelab.rehearsal.state.vm import Vm, VmDisk, VmNic
 from homelab.rehearsal.storage.disk_files import flat_of, writes_of
 from homelab.rehearsal.storage.volumes import Volumes
@@ -287,6 +289,23 @@ def test_reboot_switches_vms_off_and_keeps_them(host: Host) -> None:
     booted(host, 2)
     assert [vm.name for vm in host.registered_vms.values()] == ["cp1"]
     assert not host.registered_vms["1"].powered_on and not host.vm_power.machines.is_running("cp1")
+
+
+def test_a_host_answers_while_its_vms_start_and_may_go_down_again(host: Host) -> None:
+    host.datastores.mount_nas(NAS, SHARE, "NAS")
+    host.timing = replace(host.timing, power_on_seconds=1.0)
+    first, second = new_vm(host, "cp1"), new_vm(host, "cp2")
+    for order, vm in enumerate((first, second), start=1):
+        host.start_order.put(vm.moid, AutoStart(order))
+    host.start_order.set_defaults(enabled=True)
+    starts = threading.Thread(target=host.vm_power.start_with_host)
+    starts.start()
+    until(lambda: first.powered_on)
+    with host.lock:
+        assert not second.powered_on
+        host.vm_power.cut_all()
+    starts.join()
+    assert not (first.powered_on or second.powered_on)
 
 
 def test_maintenance_waits_for_running_vms(host: Host) -> None:

@@ -104,6 +104,20 @@ def test_no_new_disk_takes_the_name_of_one_that_goes(soap: SoapHost, vm: Any) ->
     soap.result(vm.PowerOnVM_Task())
 
 
+def test_a_vm_that_does_not_come_on_holds_nothing(soap: SoapHost, vm: Any) -> None:
+    """A VM without a place of its own gets one at its start, which has to be written down."""
+    vm.UnregisterVM()
+    file = soap.file("a/a.vmx")
+    file.write_text("".join(line for line in file.open() if not line.startswith("uuid.location")))
+    again = soap.result(soap.folder.RegisterVM_Task("[NAS] a/a.vmx", None, False, soap.pool))
+    soap.host.datastores.volumes.nas.full = True
+    with pytest.raises(vim.fault.NoDiskSpace):
+        soap.result(again.PowerOnVM_Task())
+    soap.host.datastores.volumes.nas.full = False
+    assert again.runtime.powerState == "poweredOff"
+    soap.result(soap.content.virtualDiskManager.DeleteVirtualDisk_Task("[NAS] a/a.vmdk", soap.datacenter))
+
+
 def test_a_refused_change_leaves_no_new_folder(soap: SoapHost, vm: Any) -> None:
     soap.host.datastores.volumes.nas.exports.add(f"{SHARE}2")
     soap.host.datastores.mount_nas(NAS, f"{SHARE}2", "other")

@@ -185,6 +185,23 @@ def test_a_vm_sleeps_and_wakes(soap: SoapHost, vm: Any) -> None:
     assert vm.runtime.powerState == "poweredOff"
 
 
+def test_a_vm_wakes_only_where_one_would_start(soap: SoapHost, vm: Any) -> None:
+    soap.result(vm.PowerOnVM_Task())
+    soap.result(vm.SuspendVM_Task())
+    host = vm.runtime.host
+    soap.result(host.EnterMaintenanceMode_Task(0))
+    with pytest.raises(vim.fault.InvalidState):
+        soap.result(vm.PowerOnVM_Task())
+    soap.result(host.ExitMaintenanceMode_Task(0))
+    soap.host.harm.power_on_refused = True
+    with pytest.raises(vim.fault.GenericVmConfigFault):
+        soap.result(vm.PowerOnVM_Task())
+    soap.host.harm.power_on_refused = False
+    assert vm.runtime.powerState == "suspended"
+    soap.result(vm.PowerOnVM_Task())
+    assert vm.runtime.powerState == "poweredOn"
+
+
 def test_a_vm_that_sleeps_sleeps_through_a_reboot_of_its_host(soap: SoapHost, vm: Any) -> None:
     soap.result(vm.PowerOnVM_Task())
     soap.host.auto_backup.keep()
