@@ -16,14 +16,14 @@ import paramiko
 from paramiko import sftp as codes
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.shell import files
+from homelab.rehearsal.shell import files, sftp_acts
+from homelab.rehearsal.shell.sftp_acts import ABSENT, FAILED, OK
 from homelab.rehearsal.shell.time_programs import NTP_CONF, edit, is_text
-from homelab.rehearsal.state.refusals import Refusal, RootSquashed
+from homelab.rehearsal.state.refusals import FileNotFound, Refusal, RootSquashed
 
 if TYPE_CHECKING:
     from homelab.rehearsal.shell.server import _Session
 
-OK, FAILED, ABSENT = int(codes.SFTP_OK), int(codes.SFTP_FAILURE), int(codes.SFTP_NO_SUCH_FILE)
 DENIED, UNSUPPORTED = int(codes.SFTP_PERMISSION_DENIED), int(codes.SFTP_OP_UNSUPPORTED)
 FOLDER = stat.S_IFDIR | 0o755
 TEXT = stat.S_IFREG | 0o644
@@ -109,12 +109,11 @@ class SftpFiles(paramiko.SFTPServerInterface):
         """Rename a file, over one of that name."""
 
         def act(file: Path, label: str) -> int:
-            target = files.real(self.host, newpath)
-            if target is None or not file.exists():
-                return ABSENT
-            self.host.datastores.volumes.check_writable(file, label=label)
-            file.replace(target)
-            return OK
+            target, target_label = files.real(self.host, newpath), files.datastore_path(self.host, newpath)
+            if target is None or target_label is None:
+                return UNSUPPORTED
+            volumes = self.host.datastores.volumes
+            return sftp_acts.rename(volumes, file, target, label=label, target_label=target_label)
 
         return self._write(oldpath, act, "sftp mv")
 
@@ -151,7 +150,8 @@ class SftpFiles(paramiko.SFTPServerInterface):
 
     def chattr(self, path: str, attr: paramiko.SFTPAttributes) -> int:
         """Change a file's mode; nothing else is simulated."""
-        return self._write(path, lambda file, label: change(file, attr))
+        volumes = self.host.datastores.volumes
+        return self._write(path, lambda file, label: sftp_acts.change(volumes, file, attr, label=label))
 
     def wrote(self, label: str) -> None:
         """Something was written."""
@@ -189,7 +189,7 @@ class SftpFiles(paramiko.SFTPServerInterface):
                 return act(file, where)
         except RootSquashed:
             return DENIED
-        except FileNotFoundError:
+        except (FileNotFoundError, FileNotFound):
             return ABSENT
         except (Refusal, OSError):
             return FAILED
@@ -246,15 +246,14 @@ class _Writing(paramiko.SFTPHandle):
 
     def __init__(self, server: SftpFiles, file: Path, flags: int) -> None:
         super().__init__(flags)
-        self._server, self._path = server, file
+        self._server, self._path, self._label = server, file, server.host.datastores.label_of(file)
         self._file = file.open("r+b" if file.exists() and not flags & os.O_TRUNC else "wb")
         self._append = bool(flags & os.O_APPEND)
 
     def write(self, offset: int, data: bytes) -> int:  # type: ignore[override]
         host = self._server.host
-        label = host.datastores.label_of(self._path)
         try:
-            host.datastores.volumes.check_space(self._path, label=label, size=len(data))
+            host.datastores.volumes.check_space(self._path, label=self._label, size=len(data))
         except Refusal:
             return FAILED
         if host.harm.upload_cut:
@@ -278,19 +277,11 @@ class _Writing(paramiko.SFTPHandle):
         return paramiko.SFTPAttributes.from_stat(os.fstat(self._file.fileno()))
 
     def chattr(self, attr: paramiko.SFTPAttributes) -> int:
-        return change(self._path, attr)
+        try:
+            return sftp_acts.change(self._server.host.datastores.volumes, self._path, attr, label=self._label)
+        except Refusal:
+            return FAILED
 
     def close(self) -> None:
         self._file.close()
         self._server.wrote("sftp PUT")
-
-
-def change(file: Path, attr: paramiko.SFTPAttributes) -> int:
-    """A file's new mode and length; owner and times are taken and not kept."""
-    if not file.exists():
-        return ABSENT
-    if attr.st_mode is not None:
-        file.chmod(stat.S_IMODE(attr.st_mode))
-    if attr.st_size is not None:
-        os.truncate(file, attr.st_size)
-    return OK

@@ -13,7 +13,16 @@ from homelab.rehearsal.state.refusals import (
     NotSimulated,
 )
 from homelab.rehearsal.storage.deltas import ancestors, parent_of
-from homelab.rehearsal.storage.disk_files import SECTOR, copy_folder, copy_sparse, flat_of, is_thin, used, writes_of
+from homelab.rehearsal.storage.disk_files import (
+    SECTOR,
+    copy_folder,
+    copy_sparse,
+    flat_of,
+    is_thin,
+    size_of,
+    used,
+    writes_of,
+)
 from homelab.rehearsal.storage.volumes import Volumes, is_root
 
 EXTENT = re.compile(r'(?m)^((?:RW|RDONLY|NOACCESS) \d+ \w+ )"([^"/]+)"')
@@ -41,6 +50,9 @@ def move_file(volumes: Volumes, source: Path, target: Path, *, force: bool, labe
     _check(volumes, source, target, force=force, label=label, target_label=target_label)
     volumes.check_writable(source, label=label)
     volumes.check_writable(target, label=target_label)
+    _check_room(volumes, [source], target, label=target_label)
+    if target.is_file():
+        volumes.forget_writes(target)
     source.rename(target)
 
 
@@ -53,6 +65,12 @@ def _check(volumes: Volumes, source: Path, target: Path, *, force: bool, label: 
     if source.name.endswith(FLAT) and writes_of(source.with_name(source.name.replace(FLAT, ".vmdk"))).exists():
         raise NotSimulated("Data of a disk that a guest wrote to, without the disk, is not part of the rehearsal")
     _check_target(target, force=force and target.is_file() and source.is_file(), label=target_label)
+
+
+def _check_room(volumes: Volumes, files: list[Path], target: Path, *, label: str) -> None:
+    """What moves to another volume is copied there."""
+    if not volumes.are_together(files[0], target):
+        volumes.check_space(target, label=label, size=sum(map(size_of, files)))
 
 
 def _check_target(target: Path, *, force: bool, label: str) -> None:
@@ -75,6 +93,7 @@ def move_disk(volumes: Volumes, source: Path, target: Path, *, force: bool, labe
     names = {name: _renamed(name, source, target) for _, name in EXTENT.findall(text)}
     for name in names:
         volumes.must_exist(source.with_name(name), label=label)
+    _check_room(volumes, [source, *map(source.with_name, names)], target, label=target_label)
     parent = parent_of(source)
     if target.exists():
         volumes.delete_disk(target, label=target_label)

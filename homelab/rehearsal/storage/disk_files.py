@@ -51,14 +51,17 @@ def used(folder: Path) -> int:
     for entry in os.scandir(folder):
         # What a guest wrote beside its disk lives in the rehearsal's memory, not on the datastore.
         if not entry.name.endswith(".vmdk.d"):
-            total += used(Path(entry.path)) if entry.is_dir() else _size(entry)
+            total += size_of(Path(entry.path))
     return total
 
 
-def _size(entry: "os.DirEntry[str]") -> int:
-    name = entry.path.removesuffix("-flat.vmdk")
-    thin = entry.name.endswith("-delta.vmdk") or (name != entry.path and is_thin(Path(f"{name}.vmdk")))
-    return entry.stat().st_blocks * SECTOR if thin else entry.stat().st_size
+def size_of(path: Path) -> int:
+    """The bytes that a file takes, or a folder with all in it."""
+    if path.is_dir():
+        return used(path)
+    name = str(path).removesuffix("-flat.vmdk")
+    thin = path.name.endswith("-delta.vmdk") or (name != str(path) and is_thin(Path(f"{name}.vmdk")))
+    return path.stat().st_blocks * SECTOR if thin else path.stat().st_size
 
 
 def copy_sparse(source: Path, target: Path) -> None:

@@ -107,6 +107,14 @@ class Volumes:
             name = split(label)[0]
             raise NoDiskSpace(f"Insufficient disk space on datastore '{name}'.", datastore=name, file=label)
 
+    def are_together(self, path: Path, other: Path) -> bool:
+        """Whether two files lie on one volume."""
+        return self._volume_of(path) == self._volume_of(other)
+
+    def _volume_of(self, path: Path) -> tuple[str, ...]:
+        parts = path.relative_to(self.root).parts
+        return parts[: 3 if parts[0] == LOCAL else 1]
+
     def _on_nas(self, path: Path) -> bool:
         return path.is_relative_to(self.root) and not path.is_relative_to(self.root / LOCAL)
 

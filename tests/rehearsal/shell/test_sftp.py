@@ -1,5 +1,6 @@
 """SFTP of the simulated host, asked by OpenSSH's own clients, and by paramiko for what those do not tell."""
 
+import io
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -122,6 +123,13 @@ def test_disks_of_a_running_vm_are_held(lab: Lab, files: paramiko.SFTPClient) ->
             files.remove(f"{STORE}/cp1/{name}")
         with pytest.raises(OSError, match="Failure"):
             files.open(f"{STORE}/cp1/{name}", "wb")
+        with pytest.raises(OSError, match="Failure"):
+            files.posix_rename(f"{STORE}/cp1/{name}", f"{STORE}/other")
+        files.putfo(io.BytesIO(b"mine"), f"{STORE}/mine")
+        with pytest.raises(OSError, match="Failure"):
+            files.posix_rename(f"{STORE}/mine", f"{STORE}/cp1/{name}")
+        with pytest.raises(OSError, match="Failure"):
+            files.truncate(f"{STORE}/cp1/{name}", 10)
 
 
 def test_the_nas_has_the_last_word(lab: Lab, files: paramiko.SFTPClient) -> None:
@@ -130,12 +138,33 @@ def test_the_nas_has_the_last_word(lab: Lab, files: paramiko.SFTPClient) -> None
     with pytest.raises(PermissionError):
         files.mkdir(f"{STORE}/a")
     nas.squashed.clear()
+    (lab.store / "mine").write_bytes(b"mine")
+    nas.read_only_to.add(lab.host.datastores.volumes.client)
+    for act in (lambda: files.chmod(f"{STORE}/mine", 0o600), lambda: files.truncate(f"{STORE}/mine", 1)):
+        with pytest.raises(OSError, match="Failure"):
+            act()
+    assert (lab.store / "mine").read_bytes() == b"mine"
+    nas.read_only_to.clear()
     nas.full = True
+    with pytest.raises(OSError, match="Failure"):
+        files.truncate(f"{STORE}/mine", 100)
     with pytest.raises(OSError, match="Failure"):
         files.open(f"{STORE}/a", "wb")
     nas.full, nas.away = False, True
     with pytest.raises(FileNotFoundError):
         files.listdir(STORE)
+
+
+def test_no_file_is_renamed_to_another_volume(lab: Lab, files: paramiko.SFTPClient) -> None:
+    """EXDEV of rename(2); clients copy then."""
+    lab.host.datastores.leave_vmfs(next(iter(lab.host.disks.values())), "local")
+    (lab.store / "mine").write_bytes(b"mine")
+    with pytest.raises(OSError, match="Failure"):
+        files.posix_rename(f"{STORE}/mine", "/vmfs/volumes/local/mine")
+    with pytest.raises(OSError, match="unsupported"):
+        files.posix_rename(f"{STORE}/mine", "/tmp/mine")
+    files.posix_rename(f"{STORE}/mine", f"{STORE}/yours")
+    assert (lab.store / "yours").read_bytes() == b"mine"
 
 
 def test_an_upload_that_is_cut_leaves_what_arrived(lab: Lab, files: paramiko.SFTPClient) -> None:

@@ -28,6 +28,12 @@ def disk(soap: SoapHost, name: str, *, thin: bool = True, size: int = MIB) -> Pa
     return path
 
 
+def internal(soap: SoapHost) -> Any:
+    """The host's own disk."""
+    [found] = [one for one in soap.host.disks.values() if not one.boot]
+    return found
+
+
 def carry(act: Any, source: str, target: str, force: bool | None = None) -> Any:
     return act(f"[NAS] {source}", None, f"[NAS] {target}", None, force)
 
@@ -71,8 +77,7 @@ def test_files_and_folders_are_moved(soap: SoapHost, files: Any) -> None:
 def test_the_root_is_never_deleted(soap: SoapHost, files: Any, disks: Any) -> None:
     """`govc datastore.rm ''`, with and without -t=false."""
     soap.file("keep").write_bytes(b"x")
-    [disk] = [one for one in soap.host.disks.values() if not one.boot]
-    local = soap.host.datastores.leave_vmfs(disk, "local")
+    local = soap.host.datastores.leave_vmfs(internal(soap), "local")
     for act in (files.DeleteDatastoreFile_Task, disks.DeleteVirtualDisk_Task):
         for name in ("[NAS]", "[NAS] ", "[NAS] .", "[NAS] /", "[local]"):
             with pytest.raises(vim.fault.CannotDeleteFile):
@@ -135,6 +140,21 @@ def test_what_a_running_vm_holds_stays(soap: SoapHost, files: Any, disks: Any) -
     for act in (disks.InflateVirtualDisk_Task, disks.ShrinkVirtualDisk_Task):
         with pytest.raises(vim.fault.FileLocked):
             soap.result(act("[NAS] base.vmdk", None))
+
+
+def test_what_moves_to_another_volume_needs_room_there(soap: SoapHost, files: Any, disks: Any) -> None:
+    volumes, local = soap.host.datastores.volumes, soap.host.datastores.leave_vmfs(internal(soap), "local").volume
+    _, free = volumes.space(local)
+    disk(soap, "thick.vmdk", thin=False, size=free + MIB)
+    disk(soap, "thin.vmdk", size=free + MIB)
+    with pytest.raises(vim.fault.NoDiskSpace):
+        soap.result(disks.MoveVirtualDisk_Task("[NAS] thick.vmdk", None, "[local] thick.vmdk", None, None))
+    with pytest.raises(vim.fault.NoDiskSpace):
+        soap.result(files.MoveDatastoreFile_Task("[NAS] thick-flat.vmdk", None, "[local] thick-flat.vmdk", None, None))
+    assert soap.file("thick.vmdk").is_file()
+    assert soap.file("thick-flat.vmdk").is_file()
+    soap.result(disks.MoveVirtualDisk_Task("[NAS] thin.vmdk", None, "[local] thin.vmdk", None, None))
+    soap.result(carry(disks.MoveVirtualDisk_Task, "thick.vmdk", "other.vmdk"))
 
 
 def test_a_disk_becomes_thick_and_thin_again(soap: SoapHost, disks: Any) -> None:

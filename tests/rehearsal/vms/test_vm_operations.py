@@ -212,6 +212,15 @@ def test_a_vm_that_sleeps_sleeps_through_a_reboot_of_its_host(soap: SoapHost, vm
     assert vm.runtime.powerState == "suspended"
 
 
+def test_a_picture_of_the_console_needs_room(soap: SoapHost, vm: Any) -> None:
+    soap.result(vm.PowerOnVM_Task())
+    soap.host.datastores.volumes.nas.full = True
+    with pytest.raises(vim.fault.NoDiskSpace):
+        soap.result(vm.CreateScreenshot_Task())
+    soap.host.datastores.volumes.nas.full = False
+    assert soap.result(vm.CreateScreenshot_Task()) == "[NAS] a/a-1.png"
+
+
 def test_a_guest_without_tools_hears_nothing(soap: SoapHost, vm: Any) -> None:
     for ask in (vm.ShutdownGuest, vm.RebootGuest, vm.StandbyGuest):
         with pytest.raises(vim.fault.InvalidPowerState):

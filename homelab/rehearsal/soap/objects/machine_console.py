@@ -2,7 +2,7 @@
 
 from homelab.rehearsal.soap.managed import writes
 from homelab.rehearsal.soap.objects.machine_parts import MachinePart
-from homelab.rehearsal.vms.screens import lay_picture
+from homelab.rehearsal.vms.screens import dark, lay_picture
 from homelab.rehearsal.vms.states import must_be
 
 
@@ -15,4 +15,5 @@ class MachineConsole(MachinePart):
         vm = self._vm
         must_be(vm, on=True, wanted="poweredOn")
         folder = self._host.datastores.path_of(vm.folder)
+        self._host.datastores.volumes.check_space(folder, label=vm.vmx_path, size=len(dark()))
         return f"{vm.folder}/{lay_picture(folder, vm.name).name}"
