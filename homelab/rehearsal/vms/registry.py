@@ -21,6 +21,7 @@ from homelab.rehearsal.storage.datastores import Datastores
 from homelab.rehearsal.storage.disk_files import is_thin
 from homelab.rehearsal.storage.paths import join, split
 from homelab.rehearsal.vms.snapshot_files import render_vmsd, take_vmsd, vmsd_of, vmsn_of
+from homelab.rehearsal.vms.start_order import StartOrder
 from homelab.rehearsal.vms.states import must_be, note, owner_of
 from homelab.rehearsal.vms.vmx import parse_vmx, render_vmx
 
@@ -28,8 +29,8 @@ from homelab.rehearsal.vms.vmx import parse_vmx, render_vmx
 class VmRegistry:
     """Registers VMs and writes what they are configured to be. Every method takes the host's lock."""
 
-    def __init__(self, state: HostState, datastores: Datastores) -> None:
-        self._state, self._datastores = state, datastores
+    def __init__(self, state: HostState, datastores: Datastores, order: StartOrder) -> None:
+        self._state, self._datastores, self._order = state, datastores, order
         self._last_moid = 0
 
     def next_moid(self) -> str:
@@ -95,9 +96,7 @@ class VmRegistry:
         """Forget the VM; its files stay."""
         with self._state.lock:
             must_be(vm, on=False, wanted="poweredOff")
-            del self._state.registered_vms[vm.moid]
-            note(self._state, "VmRemovedEvent", vm, "Removed {vm}")
-            self._state.touch()
+            self._forget(vm)
 
     def destroy(self, vm: Vm) -> None:
         """Forget the VM and delete its disks, the shared parents of them too, its own files, and an empty folder."""
@@ -112,9 +111,13 @@ class VmRegistry:
                     self._datastores.volumes.delete(self._datastores.path_of(path), label=path)
             with suppress(OSError):
                 own.parent.rmdir()
-            del self._state.registered_vms[vm.moid]
-            note(self._state, "VmRemovedEvent", vm, "Removed {vm}")
-            self._state.touch()
+            self._forget(vm)
+
+    def _forget(self, vm: Vm) -> None:
+        self._order.leave(vm.moid)
+        del self._state.registered_vms[vm.moid]
+        note(self._state, "VmRemovedEvent", vm, "Removed {vm}")
+        self._state.touch()
 
     def rename(self, vm: Vm, name: str) -> None:
         """Give a VM another name; its files keep theirs. InvalidName, DuplicateName."""

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from pyVmomi import VmomiSupport, vim, vmodl
 
+from homelab.rehearsal.shell.call import Call
+from homelab.rehearsal.shell.vimcmd import vim_cmd
 from homelab.rehearsal.soap.taken import refuse_rest
 from homelab.rehearsal.state.hardware import NicModel
 from homelab.rehearsal.state.vm import Vm
@@ -398,6 +400,39 @@ def test_a_vmfs_with_more_than_is_simulated(host: HostClients) -> None:
         system.CreateVmfsDatastore(spec)
     spec.partition.partitionFormat = "gpt"
     assert system.CreateVmfsDatastore(spec).name == "local"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("startAction", "explode"), ("startAction", "systemDefault"), ("stopAction", "explode")),
+        *(("startDelay", -2), ("startOrder", 3)),
+    ],
+)
+def test_rows_of_automatic_start_are_taken_all_or_none(host: HostClients, name: str, value: Any) -> None:
+    spec, send = autostart(host)
+    host.host.registered_vms["2"] = Vm("2", "beta", "NAS", "[NAS] beta/beta.vmx")
+    send(spec)
+    before = repr(host.managers.autoStartManager.config)
+    [moved], [wrong] = spec.powerInfo, autostart(host)[0].powerInfo
+    send(spec)
+    moved.startOrder, wrong.key = -1, vim.VirtualMachine("2", host.instance._stub)
+    setattr(wrong, name, value)
+    defaults = vim.host.AutoStartManager.SystemDefaults(startDelay=7)
+    with pytest.raises(vmodl.fault.InvalidArgument) as refused:
+        send(vim.host.AutoStartManager.Config(defaults=defaults, powerInfo=[moved, wrong]))
+    assert refused.value.invalidProperty == f"spec.powerInfo.{name}"
+    assert repr(host.managers.autoStartManager.config) == before
+
+
+def test_vim_cmd_takes_no_unknown_heartbeat(host: HostClients) -> None:
+    spec, send = autostart(host)
+    words = ("1", "powerOn", "1", "1", "systemDefault", "1", "sometimes")
+    call = Call(host.host, ("vim-cmd", "hostsvc/autostartmanager/update_autostartentry", *words))
+    assert vim_cmd(call).status != 0
+    assert host.host.settings.autostart == {}
+    send(spec)
+    assert host.host.settings.autostart
 
 
 def test_the_defaults_of_automatic_start_are_answered_back(host: HostClients) -> None:

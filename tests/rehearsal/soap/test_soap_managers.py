@@ -19,6 +19,7 @@ from homelab.rehearsal.soap import SoapFace
 from homelab.rehearsal.state.hardware import MODELS
 from homelab.rehearsal.state.machines import NoMachines
 from homelab.rehearsal.state.parts import Timing
+from homelab.rehearsal.state.settings import AutoStart
 from homelab.rehearsal.storage.volumes import Volumes
 
 NAS, SHARE = "192.168.1.20", "/volume1/homelab"
@@ -240,6 +241,15 @@ def test_vms_start_with_the_host(managed: ManagedHost) -> None:
     managed.host.power.reboot()
     until(lambda: managed.host.power.boots == 2)
     until(lambda: managed.host.vms.named("a").powered_on)
+
+
+def test_a_vm_that_leaves_the_inventory_leaves_its_place(managed: ManagedHost) -> None:
+    first, second, third = (managed.create(name) for name in "abc")
+    for order, vm in enumerate((first, second, third), start=1):
+        managed.host.start_order.put(vm._moId, AutoStart(order))
+    first.UnregisterVM()
+    managed.result(second.Destroy_Task())
+    assert managed.host.settings.autostart == {third._moId: AutoStart(1)}
 
 
 def test_waiting_for_maintenance_can_be_stopped(managed: ManagedHost) -> None:

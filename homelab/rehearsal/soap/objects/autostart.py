@@ -1,5 +1,6 @@
 """VMs that start and stop with the host."""
 
+from dataclasses import replace
 from typing import Any
 
 from pyVmomi import vim
@@ -7,11 +8,8 @@ from pyVmomi import vim
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.soap.managed import Managed, ref, writes
 from homelab.rehearsal.soap.taken import refuse_rest
-from homelab.rehearsal.state.refusals import InvalidArgument
-from homelab.rehearsal.state.settings import AutoStart, AutoStartDefaults
+from homelab.rehearsal.state.settings import AutoStart
 
-START_ACTIONS = ("none", "poweron")
-STOP_ACTIONS = ("none", "systemdefault", "poweroff", "suspend", "guestshutdown")
 # What is taken of a HostAutoStartManagerConfig: all that it has now.
 DEFAULTS = ("enabled", "startDelay", "stopDelay", "waitForHeartbeat", "stopAction")
 ROW = ("key", "startOrder", "startDelay", "waitForHeartbeat", "startAction", "stopDelay", "stopAction")
@@ -32,54 +30,29 @@ class HostAutoStartManager(Managed):
     def ReconfigureAutostart(self, spec: Any) -> None:
         """Change what is named: the rows one after another."""
         refuse_rest(spec, TAKEN)
+        order, said = self._host.start_order, spec.defaults
         with self._host.lock:
-            settings = self._host.settings
-            defaults = _defaults(spec.defaults, settings.autostart_defaults)
-            rows = {row.key._moId: _row(row) for row in spec.powerInfo or ()}
-            if not rows.keys() <= self._host.registered_vms.keys():
-                raise _wrong("powerInfo.key")
-            for moid, row in rows.items():
-                self._host.start_order.put(moid, row)
-            settings.autostart_defaults = defaults
-            self._host.touch()
-
-
-def _defaults(said: Any, now: AutoStartDefaults) -> AutoStartDefaults:
-    """The defaults where a client said some over those of now."""
-    if said is None:
-        return now
-    _check_stop(said.stopAction or now.stop_action, "defaults.stopAction")
-    return AutoStartDefaults(
-        enabled=now.enabled if said.enabled is None else said.enabled,
-        start_delay=_delay(said.startDelay, now.start_delay, "defaults.startDelay"),
-        stop_delay=_delay(said.stopDelay, now.stop_delay, "defaults.stopDelay"),
-        heartbeat=now.heartbeat if said.waitForHeartbeat is None else said.waitForHeartbeat,
-        stop_action=said.stopAction or now.stop_action,
-    )
+            # Whatever of both is refused, none of it is taken.
+            before = replace(order.defaults)
+            if said is not None:
+                order.set_defaults(
+                    enabled=said.enabled,
+                    start_delay=said.startDelay,
+                    stop_delay=said.stopDelay,
+                    heartbeat=said.waitForHeartbeat,
+                    stop_action=said.stopAction,
+                )
+            try:
+                order.put_all((row.key._moId, _row(row)) for row in spec.powerInfo or ())
+            except Exception:
+                self._host.settings.autostart_defaults = before
+                raise
 
 
 def _row(row: Any) -> AutoStart:
-    if row.startAction.lower() not in START_ACTIONS:
-        raise _wrong("powerInfo.startAction")
-    _check_stop(row.stopAction, "powerInfo.stopAction")
     return AutoStart(
         row.startOrder, row.startDelay, row.stopDelay, row.startAction, row.stopAction, str(row.waitForHeartbeat)
     )
-
-
-def _delay(said: int | None, now: int, name: str) -> int:
-    if said is not None and said < 0:
-        raise _wrong(name)
-    return now if said is None else said
-
-
-def _check_stop(action: str, name: str) -> None:
-    if action.lower() not in STOP_ACTIONS:
-        raise _wrong(name)
-
-
-def _wrong(name: str) -> InvalidArgument:
-    return InvalidArgument(f"A specified parameter was not correct: {name}", invalidProperty=name)
 
 
 def config(host: Host) -> Any:
