@@ -36,7 +36,7 @@ class SimulatedLab:
     certificates: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     host_keys: dict[str, paramiko.PKey] = field(default_factory=dict)
     licences: dict[str, str] = field(default_factory=dict)
-    opened: set[str] = field(default_factory=set)
+    ssh_before: dict[str, tuple[bool, str]] = field(default_factory=dict)
     balancers: set[str] = field(default_factory=set)
 
 
@@ -153,17 +153,16 @@ def free_licence(lab: SimulatedLab, served: ServedHost) -> None:
     """Assign the free licence, and have SSH on: its owner switched it on at the console, for the API cannot."""
     lab.licences.setdefault(served.host.name, served.host.licence)
     served.host.licence = "free"
-    if not served.host.services["TSM-SSH"].running:
-        lab.opened.add(served.host.name)
+    ssh = served.host.services["TSM-SSH"]
+    lab.ssh_before.setdefault(served.host.name, (ssh.running, ssh.policy))
     served.host.services.set("TSM-SSH", running=True, policy="on")
 
 
 def old_licence(lab: SimulatedLab, served: ServedHost) -> None:
-    """Assign the licence from before; SSH is off again where it was."""
+    """Assign the licence from before; SSH runs and starts as it did."""
     served.host.licence = lab.licences.pop(served.host.name)
-    if served.host.name in lab.opened:
-        lab.opened.discard(served.host.name)
-        served.host.services.set("TSM-SSH", running=False, policy="off")
+    running, policy = lab.ssh_before.pop(served.host.name)
+    served.host.services.set("TSM-SSH", running=running, policy=policy)
 
 
 def skew(lab: SimulatedLab, served: ServedHost) -> None:

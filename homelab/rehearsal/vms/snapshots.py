@@ -43,8 +43,7 @@ class VmSnapshots:
                 raise NotSimulated("A snapshot of a suspended VM is not part of the rehearsal")
             if len(self._line(vm)) >= LEVELS:
                 raise TooManySnapshots("Snapshot hierarchy is too deep.")
-            # Whatever there is no room for must be known before the first disk is frozen.
-            self._datastores.volumes.check_space(self._datastores.path_of(vm.folder), label=vm.vmx_path)
+            self._check_room(vm)
             made = Snapshot(
                 vm.last_snapshot + 1, name, description, self._state.now(), self._vms.text_of(vm), vm.current_snapshot
             )
@@ -58,14 +57,13 @@ class VmSnapshots:
 
     def revert(self, vm: Vm, uid: int) -> None:
         """Make a VM what it was; a VM that runs is switched off, for no snapshot knows its memory."""
-        wanted = self._of(vm, uid)
+        with self._state.lock:
+            self._to_revert_to(vm, uid)
         if vm.power_state != "poweredOff":
             self._power.off(vm)
         with self._state.lock:
             must_be(vm, on=False, wanted="poweredOff")
-            then = self._vms.as_it_was(vm, wanted.uid)
-            for disk in then.disks:
-                self._must_be_there(disk.path)
+            then = self._to_revert_to(vm, uid)
             self._leave(vm)
             kept = {name: getattr(vm, name) for name in NOT_REVERTED}
             vars(vm).update(vars(then) | kept)
@@ -86,6 +84,7 @@ class VmSnapshots:
         """Forget a snapshot, with those taken on it if wanted; the VM stays what it is."""
         with self._state.lock:
             gone = [self._of(vm, uid).uid]
+            self._check_room(vm)
             for one in gone:
                 gone += [child.uid for child in vm.snapshots.values() if children and child.parent == one]
             for one in reversed(gone):
@@ -95,6 +94,7 @@ class VmSnapshots:
     def remove_all(self, vm: Vm) -> None:
         """Forget all snapshots of a VM."""
         with self._state.lock:
+            self._check_room(vm)
             for uid in sorted(vm.snapshots, reverse=True):
                 self._forget(vm, uid)
             self._vms.update(vm)
@@ -113,6 +113,22 @@ class VmSnapshots:
         if uid not in vm.snapshots:
             raise NotFound(f"Unable to find a snapshot corresponding to {uid}")
         return vm.snapshots[uid]
+
+    def _check_room(self, vm: Vm) -> None:
+        """Whatever there is no room for must be known before the first disk is frozen, merged or deleted."""
+        self._datastores.volumes.check_space(self._datastores.path_of(vm.folder), label=vm.vmx_path)
+        for disk in vm.disks:
+            self._datastores.volumes.check_writable(self._datastores.path_of(disk.path), label=disk.path)
+
+    def _to_revert_to(self, vm: Vm, uid: int) -> Vm:
+        """What a VM was when a snapshot was taken, and whether it can be that again."""
+        then, owner = self._vms.as_it_was(vm, self._of(vm, uid).uid), owner_of(self._state, vm)
+        self._check_room(vm)
+        for disk in then.disks:
+            file = self._datastores.path_of(disk.path)
+            self._datastores.volumes.must_exist(file, label=disk.path)
+            self._datastores.volumes.check_unlocked(file, label=disk.path, but=owner, reading=True)
+        return then
 
     def _line(self, vm: Vm) -> list[int]:
         """The snapshots that a VM sits on."""
@@ -208,10 +224,6 @@ class VmSnapshots:
     def _delete(self, file: Path) -> None:
         with suppress(FileNotFound):
             self._datastores.volumes.delete_disk(file, label=self._datastores.label_of(file))
-
-    def _must_be_there(self, path: str) -> None:
-        if not self._datastores.path_of(path).is_file():
-            raise FileNotFound(f"File {path} was not found", file=path)
 
 
 def _check_name(name: str) -> None:

@@ -428,6 +428,17 @@ def test_free_licence(faulty: FaultyHosts) -> None:
     assert not faulty.hosts["a1"].host.services["TSM-SSH"].running
 
 
+@pytest.mark.parametrize("running", [False, True])
+@pytest.mark.parametrize("policy", ["off", "on"])
+def test_ssh_is_after_the_free_licence_as_it_was_before(faulty: FaultyHosts, running: bool, policy: str) -> None:
+    services = faulty.hosts["a1"].host.services
+    services.set("TSM-SSH", running=running, policy=policy)
+    faulty.fault("free-licence@a1")
+    assert services["TSM-SSH"].running
+    faulty.faults.clear()
+    assert (services["TSM-SSH"].running, services["TSM-SSH"].policy) == (running, policy)
+
+
 def test_a_task_fails(faulty: FaultyHosts) -> None:
     faulty.mount()
     with faulty.session() as session:

@@ -257,6 +257,20 @@ def test_there_are_at_most_thirty_two_on_each_other(soap: SoapHost, vm: Any) -> 
         take(soap, vm, "one more")
 
 
+@pytest.mark.parametrize("method", ["RevertToSnapshot_Task", "RemoveSnapshot_Task"])
+def test_without_room_a_snapshot_takes_nothing_away(soap: SoapHost, vm: Any, method: str) -> None:
+    made = take(soap, vm, "first")
+    soap.result(vm.PowerOnVM_Task())
+    before = names(soap)
+    soap.host.datastores.volumes.nas.full = True
+    with pytest.raises(vim.fault.NoDiskSpace):
+        soap.result(made.RevertToSnapshot_Task() if "Revert" in method else made.RemoveSnapshot_Task(False))
+    soap.host.datastores.volumes.nas.full = False
+    assert (vm.runtime.powerState, names(soap), leaf(vm)) == ("poweredOn", before, "a/a-000001.vmdk")
+    assert vm.snapshot.currentSnapshot == made
+    soap.result(made.RevertToSnapshot_Task())
+
+
 def test_a_snapshot_on_a_full_datastore_changes_nothing(soap: SoapHost, vm: Any) -> None:
     soap.host.datastores.volumes.nas.full = True
     with pytest.raises(vim.fault.NoDiskSpace):
