@@ -50,7 +50,7 @@ def take(vm: Vm, spec: Any, told: Any, carried_out: frozenset[str] = CARRIED_OUT
         if path in carried_out:
             continue
         if path in SETTINGS:
-            _keep(vm, path, SETTINGS[path], value)
+            keep(vm, path, value)
         elif not _is_told(told, path, value):
             raise not_simulated(path, value)
 
@@ -68,7 +68,9 @@ def cores_per_socket(vm: Vm) -> int:
     return int(vm.settings.get("numCoresPerSocket", 1))
 
 
-def _keep(vm: Vm, path: str, setting: Setting, value: Any) -> None:
+def keep(vm: Vm, path: str, value: Any) -> None:
+    """Keep one setting; InvalidArgument, or InvalidPowerState for one that changes only while the VM is off."""
+    setting = SETTINGS[path]
     if isinstance(value, list) and any(type(one) not in BOOTED for one in value):
         raise not_simulated(path)
     plain = _plain(path, setting, in_words(value))

@@ -8,7 +8,7 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.soap import hardware_versions, vm_devices, vm_kept
+from homelab.rehearsal.soap import hardware_versions, vm_devices, vm_extra, vm_kept
 from homelab.rehearsal.soap.taken import not_simulated
 from homelab.rehearsal.soap.vm_config import config_of
 from homelab.rehearsal.soap.vm_disk_acts import DiskActs
@@ -80,14 +80,10 @@ def _apply(host: Host, vm: Vm, spec: Any, carried_out: frozenset[str], acts: Dis
             raise _wrong("firmware")
         must_be(vm, on=False, wanted="poweredOff")
         vm.firmware = spec.firmware
-    vm_kept.secure_boot_needs_efi(vm)
     if spec.annotation is not None:
         vm.annotation = spec.annotation
-    for option in spec.extraConfig or ():
-        if option.value in ("", None):
-            vm.extra_config.pop(option.key, None)
-        else:
-            vm.extra_config[option.key] = str(option.value)
+    vm_extra.take(vm, spec.extraConfig)
+    vm_kept.secure_boot_needs_efi(vm)
     vm_devices.change(host, vm, spec.deviceChange, acts)
 
 

@@ -24,8 +24,17 @@ DEVS = {
     "VirtualAHCIController": "ahci",
 }
 NICS = {"e1000": "E1000", "e1000e": "E1000e", "vmxnet3": "Vmxnet3"}
+# What a VM is and has, in small letters, but for its devices and settings.
+OWN = frozenset(
+    {
+        *(".encoding", "config.version", "virtualhw.version", "displayname", "guestos", "numvcpus", "memsize"),
+        *("firmware", "uuid.bios", "uuid.location", "vc.uuid", "annotation"),
+    }
+)
+DEVICE = re.compile(r"((scsi|sata|ide)\d+(:\d+)?|ethernet\d+)\..*")
 NO_ISO = "emptyBackingString"
-LINE = re.compile(r'([^\s=#"]+)\s*=\s*(?:"([^"]*)"|([^\s"]*))\s*(?:#.*)?')
+KEY = r'[^\s=#"]+'
+LINE = re.compile(rf'({KEY})\s*=\s*(?:"([^"]*)"|([^\s"]*))\s*(?:#.*)?')
 
 Place = Callable[[str], str]
 
@@ -70,7 +79,8 @@ def render_vmx(vm: Vm, shell_path: Place = str) -> str:
             f"{prefix}.startConnected": _bool(drive.start_connected),
             f"{prefix}.allowGuestConnectionControl": _bool(drive.guest_control),
         }
-    values |= vm.extra_config
+    own = {key.casefold() for key in values}
+    values |= {key: value for key, value in vm.extra_config.items() if key.casefold() not in own}
     return "".join(f"{key} = {quote(value)}\n" for key, value in values.items())
 
 
@@ -104,9 +114,14 @@ def parse_vmx(text: str, vmx_path: str, moid: str, datastore_path: Place = str) 
         vm.nics.append(_parse_nic(values.take(prefix), int(prefix.removeprefix("ethernet"))))
     for path, setting in SETTINGS.items():
         if text := values.pop(setting.key):
-            vm.settings[path] = _value(text, setting.default)
+            vm.settings[path] = setting_of(text, setting.default)
     vm.extra_config = values.rest()
     return vm
+
+
+def is_own(key: str) -> bool:
+    """Whether a key of a .vmx tells what a VM is, or one of its devices; capitals do not count."""
+    return key.casefold() in OWN or DEVICE.fullmatch(key.casefold()) is not None
 
 
 class Values:
@@ -258,7 +273,7 @@ def _text(value: Value) -> str:
     return _bool(value) if isinstance(value, bool) else str(value)
 
 
-def _value(text: str, usual: Value) -> Value:
+def setting_of(text: str, usual: Value) -> Value:
     """A setting of a .vmx, of the kind that it usually is."""
     return text.upper() == "TRUE" if isinstance(usual, bool) else int(text) if isinstance(usual, int) else text
 

@@ -10,6 +10,8 @@ import pytest
 from pyVmomi import VmomiSupport, vim, vmodl
 
 from homelab.rehearsal.soap.versions import NAMES
+from homelab.rehearsal.state.vm_settings import SETTINGS
+from homelab.rehearsal.vms.vmx import is_own
 from tests.helpers.soap_host import MIB, SoapHost, controller, disk
 
 KINDS = vim.vm.device
@@ -343,3 +345,55 @@ def test_who_read_an_older_configuration_is_told(soap: SoapHost, vm: Any) -> Non
     soap.result(vm.ReconfigVM_Task(vim.vm.ConfigSpec(changeVersion=read, annotation="two")))
     with pytest.raises(vim.fault.ConcurrentAccess):
         soap.result(vm.ReconfigVM_Task(vim.vm.ConfigSpec(changeVersion=read, annotation="three")))
+
+
+@pytest.mark.parametrize(
+    "key", ["memSize", "MEMSIZE", "displayName", "uuid.bios", "bios.bootOrder", "scsi0:1.fileName", "Ethernet0.address"]
+)
+def test_no_additional_option_is_what_the_api_has_a_word_for(key: str, soap: SoapHost, vm: Any) -> None:
+    """The vSphere API's ovf.ExtraConfig: "you cannot set values that could otherwise be set with other properties"."""
+    before = soap.file("a/a.vmx").read_text()
+    with pytest.raises(vmodl.fault.NotSupported, match=f"extraConfig with the key {key} is not part of the rehearsal"):
+        soap.result(vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[vim.option.OptionValue(key=key, value="4")])))
+    assert soap.file("a/a.vmx").read_text() == before
+
+
+def test_a_setting_s_own_key_is_the_setting(soap: SoapHost) -> None:
+    """As people switch on disk.EnableUUID for Kubernetes (`govc vm.change -e disk.enableUUID=TRUE`)."""
+    vm = soap.make_vm("uuids", extraConfig=[vim.option.OptionValue(key="disk.enableUUID", value="TRUE")])
+    assert vm.config.flags.diskUuidEnabled
+    assert soap.file("uuids/uuids.vmx").read_text().count('disk.EnableUUID = "TRUE"') == 1
+    soap.result(vm.ReconfigVM_Task(vim.vm.ConfigSpec(flags=vim.vm.FlagInfo(diskUuidEnabled=False))))
+    assert "enableuuid" not in soap.file("uuids/uuids.vmx").read_text().casefold()
+    with pytest.raises(vmodl.fault.InvalidArgument):
+        number = vim.option.OptionValue(key="bios.bootDelay", value="soon")
+        soap.result(vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[number])))
+
+
+def test_additional_options_are_the_same_in_capitals(soap: SoapHost) -> None:
+    vm = soap.make_vm("capitals", extraConfig=[vim.option.OptionValue(key="guestinfo.Name", value="one")])
+    for value, kept in (("two", {"guestinfo.Name": "two"}), ("", {})):
+        option = vim.option.OptionValue(key="GUESTINFO.name", value=value)
+        soap.result(vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[option])))
+        assert {one.key: one.value for one in vm.config.extraConfig} == kept
+
+
+def test_every_key_of_a_vmx_is_known_as_the_vm_s_own(soap: SoapHost, vm: Any) -> None:
+    keys = [line.partition(" = ")[0] for line in soap.file("a/a.vmx").read_text().splitlines()]
+    settings = {setting.key for setting in SETTINGS.values()}
+    assert [key for key in keys if not is_own(key) and key not in settings] == []
+    assert keys
+
+
+def test_what_a_device_has_is_not_covered_by_what_was_left_of_another(soap: SoapHost) -> None:
+    """As in a .vmx that a person wrote: a disk that is not `present`, under a key in small letters."""
+    soap.make_vm("left", controller(), disk(4 * MIB)).UnregisterVM()
+    file = soap.file("left/left.vmx")
+    file.write_text(file.read_text() + 'scsi0:1.present = "FALSE"\nscsi0:1.filename = "gone.vmdk"\n')
+    vm = soap.result(soap.folder.RegisterVM_Task("[NAS] left/left.vmx", None, False, soap.pool))
+    one_more = disk(4 * MIB, unit=1)
+    one_more.device.controllerKey = 1000
+    soap.result(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[one_more])))
+    vm.Reload()
+    paths = [one.backing.fileName for one in vm.config.hardware.device if isinstance(one, KINDS.VirtualDisk)]
+    assert paths == ["[NAS] left/left.vmdk", "[NAS] left/left_1.vmdk"]
