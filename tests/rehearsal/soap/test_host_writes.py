@@ -46,7 +46,8 @@ def leaves(version: str, kind: Any, prefix: str = "", above: tuple[Any, ...] = (
         if info.name in SKIPPED or inner in above or not known:
             continue
         if issubclass(inner, vmodl.DynamicData):
-            yield from leaves(version, inner, f"{prefix}{info.name}.", (*above, inner))
+            # What has no fields is said by being there.
+            yield from list(leaves(version, inner, f"{prefix}{info.name}.", (*above, inner))) or [prefix + info.name]
         else:
             yield prefix + info.name
 
