@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyVmomi import vim
 
@@ -38,6 +38,9 @@ from homelab.steps.vms.vm_move import MoveVms
 from tests.helpers.one_host import FAST, Ended, bring, kill_at, plan
 from tests.helpers.sample import sample_lab
 from tests.helpers.soap_host import until
+
+if TYPE_CHECKING:
+    import pytest
 
 VM_STEPS = ("image", "vm")
 SERVER, EXPORT = "192.168.2.5", "/volume1/homelab"
@@ -178,6 +181,20 @@ def hosts_on_nas(
             served.start()
             stack.callback(served.stop)
         yield HostsOnNas(lab, served_hosts, folder / "volumes", folder / "home")
+
+
+@contextmanager
+def vms_on_nas(
+    lab: Lab, folder: Path, monkeypatch: "pytest.MonkeyPatch", *, made: bool = True, free: bool = False
+) -> Iterator[HostsOnNas]:
+    """The same with the image on the NAS and a cache of their own; the lab's VMs are `made` by a first run."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    with hosts_on_nas(lab, folder, free=free) as at:
+        at.lay_image()
+        if made:
+            ended = at.bring()
+            assert not ended.counts.failed, ended.events
+        yield at
 
 
 def tree(top: Path, *left_out: str) -> dict[str, str]:

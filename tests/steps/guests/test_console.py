@@ -7,15 +7,12 @@ import pytest
 
 from homelab.lab import Lab
 from homelab.rehearsal.state.vm import Vm
-from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, tree, vm_lab
+from tests.helpers.vm_lab import HostsOnNas, tree, vm_lab, vms_on_nas
 
 
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path), tmp_path) as made:
-        made.lay_image()
-        assert not made.bring().counts.failed
+    with vms_on_nas(vm_lab(tmp_path), tmp_path, monkeypatch) as made:
         yield made
 
 

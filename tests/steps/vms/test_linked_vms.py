@@ -18,7 +18,7 @@ from homelab.steps.vms.image import RemoveImage
 from homelab.steps.vms.old_images import OldImages
 from homelab.steps.vms.vm_changes import CreateVm
 from tests.helpers.one_host import bring, plan
-from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, hosts_on_nas, tree, vm_lab
+from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, tree, vm_lab, vms_on_nas
 
 IMAGES = "homelab/homelab/images"
 GIB = 1 << 30
@@ -27,10 +27,8 @@ GIB = 1 << 30
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
     """Two hosts, the image on the NAS, and two linked VMs of one size to be made."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     lab = vm_lab(tmp_path, hosts=("brix3", "brix4"), vms=("cp1", "cp2"), clone="linked", host="brix3")
-    with hosts_on_nas(lab, tmp_path) as made:
-        made.lay_image()
+    with vms_on_nas(lab, tmp_path, monkeypatch, made=False) as made:
         yield made
 
 
@@ -241,9 +239,7 @@ def test_where_the_api_only_reads_a_base_is_made_and_no_disk_is_linked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The shell copies, grows and renames a disk; it has no command that makes a child."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path, clone="linked"), tmp_path, free=True) as at:
-        at.lay_image()
+    with vms_on_nas(vm_lab(tmp_path, clone="linked"), tmp_path, monkeypatch, made=False, free=True) as at:
         assert not at.bring("image").counts.failed
         assert (at.nas / base(at)).with_name(f"{at.lab.image.sha256}-1g-flat.vmdk").stat().st_size == GIB
         [failed] = at.bring().said("failed", "vm")

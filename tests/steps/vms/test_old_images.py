@@ -13,7 +13,7 @@ from homelab.rehearsal.state.vm import Vm
 from homelab.steps.vms.old_images import OldImages
 from homelab.steps.vms.sitters import check_nobody_at
 from tests.helpers.one_host import Ended, bring, plan
-from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, tree, vm_lab
+from tests.helpers.vm_lab import HostsOnNas, tree, vm_lab, vms_on_nas
 
 OLD, HALF = "a" * 64, "b" * 64
 FOLDER = "homelab/homelab/images"
@@ -22,10 +22,7 @@ FOLDER = "homelab/homelab/images"
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
     """Two hosts, a VM, its image, and beside it an old image, the data of half of one, and what others laid there."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path, hosts=("brix3", "brix4")), tmp_path) as made:
-        made.lay_image()
-        assert not made.bring().counts.failed
+    with vms_on_nas(vm_lab(tmp_path, hosts=("brix3", "brix4")), tmp_path, monkeypatch) as made:
         current = made.nas / FOLDER / made.lab.image.sha256
         for end in (".vmdk", "-flat.vmdk"):
             shutil.copy(f"{current}{end}", made.nas / FOLDER / f"{OLD}{end}")

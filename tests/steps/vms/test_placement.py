@@ -16,7 +16,7 @@ from homelab.steps.vms.placement import HostRoom, Rooms, place_of, placement, pl
 from homelab.steps.vms.vm import VmState, VmStep
 from homelab.steps.vms.vm_changes import CreateVm
 from tests.helpers.sample import host_look, sample_lab, vm_look
-from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, vm_lab
+from tests.helpers.vm_lab import HostsOnNas, vm_lab, vms_on_nas
 
 LAB = sample_lab()
 GIB = 1024
@@ -161,10 +161,8 @@ def test_a_machine_that_exists_elsewhere_takes_no_memory() -> None:
 def test_two_hosts_decide_by_what_they_have_and_a_second_run_moves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     lab = vm_lab(tmp_path, hosts=("brix3", "brix4"), vms=("cp1", "cp2", "cp3"))
-    with hosts_on_nas(lab, tmp_path) as at:
-        at.lay_image()
+    with vms_on_nas(lab, tmp_path, monkeypatch, made=False) as at:
         half = at.host("brix3").model.memory_mib - 2048 - 700
         busy(at, half)
         ended = at.bring()

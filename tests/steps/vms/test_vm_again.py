@@ -10,15 +10,12 @@ from homelab.engine.step import Change
 from homelab.steps.vms.vm import VmStep
 from homelab.steps.vms.vm_changes import DestroyVm, ShutDownVm
 from tests.helpers.one_host import bring, plan
-from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, make_free, tree, vm_lab
+from tests.helpers.vm_lab import HostsOnNas, make_free, tree, vm_lab, vms_on_nas
 
 
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path), tmp_path) as made:
-        made.lay_image()
-        assert not made.bring().counts.failed
+    with vms_on_nas(vm_lab(tmp_path), tmp_path, monkeypatch) as made:
         yield made
 
 

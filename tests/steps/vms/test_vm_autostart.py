@@ -22,7 +22,7 @@ from homelab.steps.vms.vm_state import VmState
 from tests.helpers.one_host import bring
 from tests.helpers.sample import host_look, sample_lab, vm_look
 from tests.helpers.soap_host import until
-from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, vm_lab
+from tests.helpers.vm_lab import HostsOnNas, vm_lab, vms_on_nas
 
 LAB = sample_lab(workers=[{"name": "w1", "address": "192.168.2.41"}])
 
@@ -191,9 +191,7 @@ def small_lab(folder: Path) -> Lab:
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
     """A host whose owner has a VM `db` that starts with it, were its autostart on."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(small_lab(tmp_path), tmp_path) as made:
-        made.lay_image()
+    with vms_on_nas(small_lab(tmp_path), tmp_path, monkeypatch, made=False) as made:
         yield made
 
 
@@ -301,10 +299,7 @@ def test_a_vm_that_is_destroyed_leaves_no_entry_and_the_others_stay(at: HostsOnN
 def test_a_vm_that_is_moved_starts_with_its_new_host_and_no_more_with_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path, hosts=("brix3", "brix4")), tmp_path) as at:
-        at.lay_image()
-        assert not at.bring().counts.failed
+    with vms_on_nas(vm_lab(tmp_path, hosts=("brix3", "brix4")), tmp_path, monkeypatch) as at:
         assert in_order(at.host()) == ["cp1"]
         ended = bring(at.lab, at.home, (MoveVms("brix4"),))
         assert not ended.counts.failed, ended.events

@@ -13,7 +13,7 @@ from homelab.ports.files.home import HomeFiles
 from homelab.rehearsal.state.refusals import FileLocked
 from homelab.rehearsal.state.vm import Vm
 from homelab.steps.vms.vm_changes import DestroyVm, ShutDownVm
-from tests.helpers.vm_lab import NOTE, HostsOnNas, hosts_on_nas, tree, vm_lab
+from tests.helpers.vm_lab import NOTE, HostsOnNas, tree, vm_lab, vms_on_nas
 
 MADE = ("cp1.nvram", "cp1.vmsd", "cp1.vmxf", "vmware.log", "vmware-3.log", "cp1-5f3a9c01.vswp")
 
@@ -21,11 +21,7 @@ MADE = ("cp1.nvram", "cp1.vmsd", "cp1.vmxf", "vmware.log", "vmware-3.log", "cp1-
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
     """Two hosts, and cp1 made on the first of them."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path, hosts=("brix3", "brix4")), tmp_path) as made:
-        made.lay_image()
-        ended = made.bring()
-        assert not ended.counts.failed, ended.events
+    with vms_on_nas(vm_lab(tmp_path, hosts=("brix3", "brix4")), tmp_path, monkeypatch) as made:
         yield made
 
 

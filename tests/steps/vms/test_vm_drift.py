@@ -20,7 +20,7 @@ from homelab.steps.vms.vm_drift import GIB, drift_of, left_as_it_is, reconfigure
 from homelab.steps.vms.vm_power import reconfigure
 from homelab.steps.vms.vm_rows import row_of
 from tests.helpers.sample import SHA, sample_lab, vm_look
-from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, vm_lab
+from tests.helpers.vm_lab import HostsOnNas, vm_lab, vms_on_nas
 
 CP1 = sample_lab().vm("cp1")
 DISK, MAC = "[nas] cp1/cp1.vmdk", "00:50:56:00:00:01"
@@ -152,10 +152,7 @@ def test_a_row_tells_the_age_by_the_mark_or_else_by_the_boot() -> None:
 
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path), tmp_path) as made:
-        made.lay_image()
-        assert not made.bring().counts.failed
+    with vms_on_nas(vm_lab(tmp_path), tmp_path, monkeypatch) as made:
         yield made
 
 

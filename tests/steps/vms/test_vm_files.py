@@ -14,16 +14,14 @@ from homelab.ports.ansible.inventory import Vault
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.open_world import open_world
 from homelab.steps.guests.guest import Guest, RemoveSeed
-from tests.helpers.vm_lab import NOTE, HostsOnNas, hosts_on_nas, tree, vm_lab
+from tests.helpers.vm_lab import NOTE, HostsOnNas, tree, vm_lab, vms_on_nas
 
 NOWHERE = {"network": "No Such Network"}
 
 
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path), tmp_path) as made:
-        made.lay_image()
+    with vms_on_nas(vm_lab(tmp_path), tmp_path, monkeypatch, made=False) as made:
         yield made
 
 

@@ -11,7 +11,7 @@ from homelab.engine.step import Blocked
 from homelab.lab import Lab
 from homelab.output.documents import plan_document
 from homelab.rehearsal.state.vm import Vm
-from tests.helpers.vm_lab import EXPORT, SERVER, HostsOnNas, hosts_on_nas, tree, vm_lab
+from tests.helpers.vm_lab import EXPORT, SERVER, HostsOnNas, tree, vm_lab, vms_on_nas
 
 BOTH = ("brix3", "brix4")
 
@@ -19,11 +19,7 @@ BOTH = ("brix3", "brix4")
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
     """Two hosts, and cp1 made on the first of them."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path, hosts=BOTH), tmp_path) as made:
-        made.lay_image()
-        ended = made.bring()
-        assert not ended.counts.failed, ended.events
+    with vms_on_nas(vm_lab(tmp_path, hosts=BOTH), tmp_path, monkeypatch) as made:
         yield made
 
 

@@ -16,16 +16,15 @@ from homelab.rehearsal.state.vm import Vm
 from homelab.steps.vms.vm_move import MoveVm, MoveVms
 from tests.helpers.one_host import Ended, bring, plan
 from tests.helpers.soap_host import until
-from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, tree, vm_lab
+from tests.helpers.vm_lab import HostsOnNas, tree, vm_lab, vms_on_nas
 
 
 @pytest.fixture(params=["api", pytest.param("ssh", marks=pytest.mark.thorough)])
 def at(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostsOnNas]:
     """Two hosts, and cp1 on the first of them; the API of the `ssh` ones only reads."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with hosts_on_nas(vm_lab(tmp_path, hosts=("brix3", "brix4")), tmp_path, free=request.param == "ssh") as made:
-        made.lay_image()
-        assert not made.bring().counts.failed
+    with vms_on_nas(
+        vm_lab(tmp_path, hosts=("brix3", "brix4")), tmp_path, monkeypatch, free=request.param == "ssh"
+    ) as made:
         yield made
 
 
