@@ -8,7 +8,7 @@ import paramiko
 from paramiko import sftp as codes
 
 from homelab.rehearsal.storage.disk_changes import move_file
-from homelab.rehearsal.storage.volumes import Volumes
+from homelab.rehearsal.storage.volumes import Volumes, are_together
 
 OK, FAILED, ABSENT = int(codes.SFTP_OK), int(codes.SFTP_FAILURE), int(codes.SFTP_NO_SUCH_FILE)
 
@@ -17,7 +17,7 @@ def rename(volumes: Volumes, file: Path, target: Path, *, label: str, target_lab
     """A file under another name, over one of that name; between two file systems a failure (EXDEV)."""
     if not file.exists():
         return ABSENT
-    if not volumes.are_together(file, target):
+    if not are_together(volumes, file, target):
         return FAILED
     move_file(volumes, file, target, force=True, label=label, target_label=target_label)
     return OK

@@ -8,6 +8,8 @@ from pathlib import Path
 from homelab.rehearsal.host.host import Host
 from homelab.rehearsal.state.refusals import Refusal
 from homelab.rehearsal.state.vm import Vm
+from homelab.rehearsal.storage.disk_changes import check_extend
+from homelab.rehearsal.vms.states import owner_of
 
 
 class DiskActs:
@@ -45,7 +47,8 @@ class DiskActs:
 
     def extend(self, vm: Vm, path: str, capacity: int) -> None:
         """Grow a disk once the change holds; what speaks against it is told now."""
-        self._host.vms.check_extend(path, capacity, owner=vm)
+        file, volumes = self._host.datastores.path_of(path), self._host.datastores.volumes
+        check_extend(volumes, file, capacity, label=path, owner=owner_of(self._host, vm))
         self._later.append(partial(self._host.vms.extend_disk, path, capacity, owner=vm))
 
     def later(self, act: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ from homelab.rehearsal.state.refusals import (
     DiskHasParent,
     FileAlreadyExists,
     FileNotFound,
+    InvalidArgument,
     InvalidDatastorePath,
     NotSimulated,
 )
@@ -23,7 +24,7 @@ from homelab.rehearsal.storage.disk_files import (
     used,
     writes_of,
 )
-from homelab.rehearsal.storage.volumes import Volumes, is_root
+from homelab.rehearsal.storage.volumes import Volumes, are_together, is_root
 
 EXTENT = re.compile(r'(?m)^((?:RW|RDONLY|NOACCESS) \d+ \w+ )"([^"/]+)"')
 WRITES = "*.vmdk.d"
@@ -69,7 +70,7 @@ def _check(volumes: Volumes, source: Path, target: Path, *, force: bool, label: 
 
 def _check_room(volumes: Volumes, files: list[Path], target: Path, *, label: str) -> None:
     """What moves to another volume is copied there."""
-    if not volumes.are_together(files[0], target):
+    if not are_together(volumes, files[0], target):
         volumes.check_space(target, label=label, size=sum(map(size_of, files)))
 
 
@@ -127,6 +128,28 @@ def chain(volumes: Volumes, path: Path, *, label: str) -> list[Path]:
     """A disk and the disks that it sits on, nearest first; FileNotFound."""
     volumes.must_exist(path, label=label)
     return [path, *ancestors(path)]
+
+
+def extend(volumes: Volumes, path: Path, capacity: int, *, label: str, owner: str = "") -> None:
+    """Grow a disk; InvalidArgument when it would shrink. Who holds its lock may do so."""
+    check_extend(volumes, path, capacity, label=label, owner=owner)
+    with flat_of(path).open("r+b") as file:
+        file.truncate(capacity)
+    text = path.read_text()
+    path.write_text(re.sub(r"(?m)^RW \d+ ", f"RW {capacity // SECTOR} ", text, count=1))
+
+
+def check_extend(volumes: Volumes, path: Path, capacity: int, *, label: str, owner: str = "") -> None:
+    """What speaks against growing a disk: see `extend`."""
+    volumes.must_exist(path, label=label)
+    volumes.check_unlocked(path, label=label, but=owner)
+    volumes.check_writable(path, label=label)
+    if parent_of(path):
+        raise DiskHasParent(f"The disk {label} has a parent and cannot be extended")
+    more = capacity - flat_of(path).stat().st_size
+    if more < 0:
+        raise InvalidArgument("A specified parameter was not correct: capacity", invalidProperty="newCapacityKb")
+    volumes.check_space(path, label=label, size=0 if is_thin(path) else more)
 
 
 def inflate(volumes: Volumes, path: Path, *, label: str) -> None:

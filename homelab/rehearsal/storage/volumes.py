@@ -16,11 +16,9 @@ from homelab.rehearsal.nas.nas import Nas
 from homelab.rehearsal.state.mounts import Volume
 from homelab.rehearsal.state.refusals import (
     CannotDelete,
-    DiskHasParent,
     FileAlreadyExists,
     FileLocked,
     FileNotFound,
-    InvalidArgument,
     InvalidDatastorePath,
     NoDiskSpace,
 )
@@ -31,7 +29,6 @@ from homelab.rehearsal.storage.disk_files import (
     copy_sparse,
     descriptor,
     flat_of,
-    is_thin,
     used,
     writes_of,
 )
@@ -106,14 +103,6 @@ class Volumes:
         if full:
             name = split(label)[0]
             raise NoDiskSpace(f"Insufficient disk space on datastore '{name}'.", datastore=name, file=label)
-
-    def are_together(self, path: Path, other: Path) -> bool:
-        """Whether two files lie on one volume."""
-        return self._volume_of(path) == self._volume_of(other)
-
-    def _volume_of(self, path: Path) -> tuple[str, ...]:
-        parts = path.relative_to(self.root).parts
-        return parts[: 3 if parts[0] == LOCAL else 1]
 
     def _on_nas(self, path: Path) -> bool:
         return path.is_relative_to(self.root) and not path.is_relative_to(self.root / LOCAL)
@@ -241,26 +230,6 @@ class Volumes:
                 copy_folder(layer, writes_of(target) / name)
         target.write_text(descriptor(target.stem, flat_of(target).stat().st_size, thin=thin))
 
-    def extend_disk(self, path: Path, capacity: int, *, label: str, owner: str = "") -> None:
-        """Grow a disk; InvalidArgument when it would shrink. Who holds its lock may do so."""
-        self.check_extend(path, capacity, label=label, owner=owner)
-        with flat_of(path).open("r+b") as file:
-            file.truncate(capacity)
-        text = path.read_text()
-        path.write_text(re.sub(r"(?m)^RW \d+ ", f"RW {capacity // SECTOR} ", text, count=1))
-
-    def check_extend(self, path: Path, capacity: int, *, label: str, owner: str = "") -> None:
-        """What speaks against growing a disk: see `extend_disk`."""
-        self.must_exist(path, label=label)
-        self.check_unlocked(path, label=label, but=owner)
-        self.check_writable(path, label=label)
-        if parent_of(path):
-            raise DiskHasParent(f"The disk {label} has a parent and cannot be extended")
-        more = capacity - flat_of(path).stat().st_size
-        if more < 0:
-            raise InvalidArgument("A specified parameter was not correct: capacity", invalidProperty="newCapacityKb")
-        self.check_space(path, label=label, size=0 if is_thin(path) else more)
-
     def delete_disk(self, path: Path, *, label: str) -> None:
         """Delete descriptor, data and the guest's writes; CannotDelete for a folder."""
         self.must_exist(path, label=label)
@@ -289,6 +258,16 @@ class Volumes:
 def is_root(volumes: Volumes, path: Path) -> bool:
     """Whether a path is the root of a volume."""
     return path.parent == volumes.root or path.parent == volumes.root / LOCAL / volumes.client
+
+
+def are_together(volumes: Volumes, path: Path, other: Path) -> bool:
+    """Whether two files lie on one volume."""
+    return _volume_of(volumes, path) == _volume_of(volumes, other)
+
+
+def _volume_of(volumes: Volumes, path: Path) -> tuple[str, ...]:
+    parts = path.relative_to(volumes.root).parts
+    return parts[: 3 if parts[0] == LOCAL else 1]
 
 
 def _forget(writes: Path) -> None:

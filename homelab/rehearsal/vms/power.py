@@ -24,7 +24,7 @@ from homelab.rehearsal.vms.admission import check_start
 from homelab.rehearsal.vms.questions import MoveQuestions
 from homelab.rehearsal.vms.registry import VmRegistry
 from homelab.rehearsal.vms.start_order import StartOrder
-from homelab.rehearsal.vms.states import check_cpus, must_be, note, owner_of
+from homelab.rehearsal.vms.states import must_be, note, owner_of
 
 TICK = 0.1
 
@@ -62,7 +62,9 @@ class VmPower:
                 must_be(vm, on=False, wanted="poweredOn")
                 self._questions.settle(vm)
                 must_be(vm, on=False, wanted="poweredOn")
-            self._check_host(vm, cuts)
+            check_start(self._state, vm)
+            if cuts != self._cuts:
+                raise InvalidState("The operation is not allowed in the current state.")
             try:
                 self._open_disks(vm)
                 (self._wake if vm.suspended else self._start)(vm)
@@ -71,16 +73,6 @@ class VmPower:
                 raise
             note(self._state, "VmPoweredOnEvent", vm, "{vm} is powered on")
             self._state.touch(dirty=False)
-
-    def _check_host(self, vm: Vm, cuts: int) -> None:
-        """Whether the host lets a VM run now: one that starts, or one that wakes."""
-        if self._state.in_maintenance or cuts != self._cuts:
-            raise InvalidState("The operation is not allowed in the current state.")
-        if self._state.harm.power_on_refused:
-            text = "Module 'MonitorLoop' power on failed."
-            raise PowerOnRefused(text, reason=text)
-        check_cpus(self._state, vm)
-        check_start(self._state, vm)
 
     def _start(self, vm: Vm) -> None:
         if not vm.location:

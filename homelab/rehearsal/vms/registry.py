@@ -18,6 +18,7 @@ from homelab.rehearsal.state.refusals import (
 )
 from homelab.rehearsal.state.vm import Vm
 from homelab.rehearsal.storage.datastores import Datastores
+from homelab.rehearsal.storage.disk_changes import extend
 from homelab.rehearsal.storage.disk_files import is_thin
 from homelab.rehearsal.storage.paths import join, split
 from homelab.rehearsal.vms.snapshot_files import render_vmsd, take_vmsd, vmsd_of, vmsn_of
@@ -146,17 +147,11 @@ class VmRegistry:
             self._write_vmx(vm)
             self._state.touch()
 
-    def check_extend(self, path: str, capacity: int, *, owner: Vm) -> None:
-        """What `extend_disk` would raise."""
-        with self._state.lock:
-            file, holder = self._datastores.path_of(path), owner_of(self._state, owner)
-            self._datastores.volumes.check_extend(file, capacity, label=path, owner=holder)
-
     def extend_disk(self, path: str, capacity: int, *, owner: Vm | None = None) -> None:
         """Grow a disk, and what VMs that use it know of its size; `owner` is the VM that may hold its lock."""
         with self._state.lock:
             holder = owner_of(self._state, owner) if owner else ""
-            self._datastores.volumes.extend_disk(self._datastores.path_of(path), capacity, label=path, owner=holder)
+            extend(self._datastores.volumes, self._datastores.path_of(path), capacity, label=path, owner=holder)
             for disk in (disk for vm in self._state.registered_vms.values() for disk in vm.disks if disk.path == path):
                 disk.capacity = capacity
             self._state.touch(dirty=False)

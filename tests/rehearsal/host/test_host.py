@@ -28,6 +28,7 @@ from homelab.rehearsal.state.refusals import (
 )
 from homelab.rehearsal.state.settings import AutoStart
 from homelab.rehearsal.state.vm import Vm, VmDisk, VmNic
+from homelab.rehearsal.storage.disk_changes import extend
 from homelab.rehearsal.storage.disk_files import flat_of, writes_of
 from homelab.rehearsal.storage.volumes import Volumes
 
@@ -335,7 +336,7 @@ def test_a_copy_takes_the_guests_writes_along(host: Host, volumes: Volumes) -> N
     volumes.copy_disk(source, target, force=False, thin=True, label="s", target_label="t")
     assert (writes_of(target) / "upper" / "file").read_text() == "kept"
     assert flat_of(target).stat().st_blocks * 512 < 1 << 20
-    volumes.extend_disk(target, 128 << 20, label="t")
+    extend(volumes, target, 128 << 20, label="t")
     assert volumes.capacity(target, label="t") == 128 << 20 == flat_of(target).stat().st_size
     volumes.delete_disk(target, label="t")
     assert sorted(path.name for path in target.parent.iterdir()) == ["golden-flat.vmdk", "golden.vmdk", "golden.vmdk.d"]
