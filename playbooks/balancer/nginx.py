@@ -1,0 +1,109 @@
+"""What goes into the role nginx, and the text of its nginx.conf: an nginx of our own, beside the machine's."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from re import sub
+from string import Template
+from typing import ClassVar
+
+from .pools import Pool, Server, checked_port
+
+PATH = "/etc/homelab-nginx/nginx.conf"
+USER = "www-data"
+TEXT = Template("""\
+# Managed by homelab. nginx 1.22 and later take it. The checker marks servers that take no connections as `down` in a
+# copy of this file, which nginx runs on.
+load_module $modules/ngx_stream_module.so;
+error_log stderr notice;
+worker_processes auto;
+# After a reload the old processes keep their sessions for so long at most.
+worker_shutdown_timeout 4h;
+
+events {
+    worker_connections 8192;
+}
+
+stream {
+    log_format homelab '$$remote_addr:$$remote_port -> $$upstream_addr $$status $$session_time s '
+                       'in $$bytes_received out $$bytes_sent';
+    access_log syslog:server=unix:/dev/log,nohostname,tag=homelab_nginx homelab;
+
+    # A server that refuses is asked no second time: the next one is, so a crash loses no request.
+    proxy_connect_timeout 1s;
+    proxy_next_upstream on;
+    proxy_next_upstream_tries 3;
+    # Logs, exec and watches are silent for long.
+    proxy_timeout 4h;
+    proxy_socket_keepalive on;
+
+$pools
+    # The checker asks here whether nginx itself is well.
+    server {
+        listen 127.0.0.1:$ready_port;
+        access_log off;
+        return "ready\\n";
+    }
+}
+""")
+POOL = Template("""\
+    upstream $name {
+        zone $name 64k;
+$balance$servers
+    }
+    server {
+        listen $address:$port so_keepalive=on;
+        proxy_pass $name;
+    }
+""")
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """What goes into the role: each field is the role's variable nginx_FIELD. Raises ValueError.
+
+    `ready_port` is the port of loopback on which nginx itself answers that it is well.
+    """
+
+    role: ClassVar[str] = "nginx"
+    pools: tuple[Pool, ...]
+    ready_port: int
+
+    def __post_init__(self) -> None:
+        checked_port(self.ready_port)
+
+
+def nginx_conf(wanted: Nginx, modules: str = "/usr/lib/nginx/modules") -> str:
+    """The whole nginx.conf; all servers take connections until the checker knows better."""
+    pools = "\n".join(_pool(pool) for pool in wanted.pools)
+    return TEXT.substitute(pools=pools, ready_port=wanted.ready_port, modules=modules)
+
+
+def changed_conf(text: str, away: Mapping[str, Collection[tuple[str, int]]]) -> str:
+    """The nginx.conf with those servers marked as `down` that take no connections: pool -> (address, port)."""
+    lines, upstream = [], ""
+    for line in text.splitlines(keepends=True):
+        words = line.split()
+        if words[:1] == ["upstream"]:
+            upstream = words[1]
+        elif words[:1] == ["server"] and words[1] in {f"{host}:{port}" for host, port in away.get(upstream, ())}:
+            line = sub(";", " down;", line, count=1)
+        elif words == ["}"]:
+            upstream = ""
+        lines.append(line)
+    return "".join(lines)
+
+
+def _pool(pool: Pool) -> str:
+    return POOL.substitute(
+        name=pool.name,
+        address=pool.address,
+        port=pool.port,
+        balance="        least_conn;\n" if pool.algorithm == "leastconn" else "",
+        servers="\n".join(_server(pool, server) for server in pool.servers if pool.weight_of(server)),
+    )
+
+
+def _server(pool: Pool, server: Server) -> str:
+    """One that refuses is left out for a second; the checker says by then whether it is to be left out for longer."""
+    weight = f" weight={server.weight}" if pool.algorithm == "weighted" else ""
+    return f"        server {server.address}:{server.port}{weight} max_fails=1 fail_timeout=1s; # {server.name}"

@@ -1,0 +1,108 @@
+"""Has the kernel and nginx do what the picture says: by one transaction, by one tested file and a reload."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from balancer.checker import Configuration, Places
+from balancer.nftables import TABLE, changed_rules
+from balancer.nginx import changed_conf
+from judge import Picture
+
+# A program that takes longer hangs.
+PATIENCE = 5
+
+
+class Refused(Exception):
+    """A program refused what it was given, in its own words."""
+
+
+def run(words: list[str], text: str = "") -> str:
+    """Runs a program on `text`, and gives its output. Raises Refused."""
+    try:
+        done = subprocess.run(words, input=text, capture_output=True, text=True, timeout=PATIENCE)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Refused(f"{words[0]} cannot be run: {error}") from None
+    if done.returncode:
+        raise Refused(f"{' '.join(words[:2])} refuses: {' '.join((done.stderr + done.stdout).split())}")
+    return done.stdout
+
+
+def put(path: Path, text: str) -> None:
+    """Puts a file in its place in one go."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.chmod(0o644)
+    draft.replace(path)
+
+
+class Kernel:
+    """The rules: laid down whole once, then changed by transactions; laid down again when somebody took them away."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._nft = configuration.places.nft
+        self._frame = Path(configuration.places.rules)
+        self._balances = configuration.kind == "nftables"
+        self._listed = ""
+
+    def apply(self, wanted: Picture) -> None:
+        """Raises Refused; then all is as it was."""
+        whole = "" if self._listed else self._frame.read_text(encoding="utf-8")
+        chosen = wanted.chosen if self._balances else ()
+        try:
+            run([self._nft, "-f", "-"], whole + changed_rules(chosen, wanted.dead, wanted.dead_hosts))
+            self._listed = self._list()
+        except Refused:
+            self._listed = ""
+            raise
+
+    def is_intact(self) -> bool:
+        """Whether the rules are as they were laid down; else the next `apply` lays all of them down."""
+        try:
+            intact = bool(self._listed) and self._list() == self._listed
+        except Refused:
+            intact = False
+        self._listed = self._listed if intact else ""
+        return intact
+
+    def _list(self) -> str:
+        return run([self._nft, "--stateless", "list", "table", *TABLE.split()])
+
+
+class Proxy:
+    """nginx, which runs on a copy of its configuration in the checker's own folder."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._places = configuration.places
+        self._live = Path(configuration.places.folder) / "nginx.conf"
+
+    def apply(self, wanted: Picture) -> None:
+        """Raises Refused; then the old file is still in place."""
+        text = changed_conf(Path(self._places.nginx_conf).read_text(encoding="utf-8"), wanted.away())
+        if self._live.exists() and self._live.read_text(encoding="utf-8") == text:
+            return
+        draft = self._live.with_name("nginx.conf.draft")
+        draft.write_text(text, encoding="utf-8")
+        try:
+            test_nginx(self._places, draft)
+        except Refused:
+            draft.unlink()
+            raise
+        draft.replace(self._live)
+        reload_nginx(self._places)
+
+
+def test_nginx(places: Places, file: Path) -> None:
+    """Has nginx read a configuration. Raises Refused."""
+    run([places.nginx, "-t", "-q", "-e", "stderr", "-g", "pid /dev/null;", "-c", str(file)])
+
+
+def reload_nginx(places: Places) -> None:
+    """Has nginx read its configuration again; one that does not run reads it when it starts."""
+    try:
+        os.kill(int(Path(places.nginx_pid).read_text(encoding="ascii")), signal.SIGHUP)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return
+    except PermissionError as error:
+        raise Refused(f"nginx cannot be told to read its configuration again: {error}") from None
