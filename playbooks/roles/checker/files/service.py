@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -40,6 +42,7 @@ class Service:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         folder = Path(configuration.places.folder)
+        folder.mkdir(parents=True, exist_ok=True)
         self._state_file, self._wanted_file = folder / "state.json", folder / "wanted.json"
         self._kernel = Kernel(configuration)
         self._proxy = Proxy(configuration) if configuration.kind == "nginx" else None
@@ -67,7 +70,9 @@ class Service:
         return found
 
     async def serve(self) -> None:
-        """Runs until it is ended."""
+        """Runs until it is ended; SIGHUP begins it anew, with a configuration that was read afresh."""
+        words = [sys.executable, *sys.argv]
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, os.execv, sys.executable, words)
         await telling.Door(self._configuration, self.state, self.problem).open()
         watched = [(pool, server) for pool in self._configuration.pools for server in pool.servers]
         asked = {key: health.asked for key, health in self._health.items()}

@@ -1,0 +1,1 @@
+../../../playbooks/balancer/nftables.py
