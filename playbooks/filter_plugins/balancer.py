@@ -30,7 +30,16 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by name."""
-        return {"balancer_pools": balancer_pools, "haproxy_cfg": haproxy_cfg, "keepalived_conf": keepalived_conf}
+        filters = (
+            balancer_pools,
+            haproxy_cfg,
+            keepalived_conf,
+            nginx_conf,
+            nginx_rules,
+            nftables_rules,
+            checker_json,
+        )
+        return {function.__name__: function for function in filters}
 
 
 def balancer_pools(
@@ -44,14 +53,40 @@ def balancer_pools(
 def haproxy_cfg(fields: Mapping[str, Any], ca_file: str) -> str:
     """The text of haproxy.cfg."""
     haproxy = renderer("haproxy")
-    pools = renderer("pools").read_pools
-    return _told(lambda: haproxy.haproxy_cfg(haproxy.Haproxy(**{**fields, "pools": pools(fields["pools"])}), ca_file))
+    return _told(lambda: haproxy.haproxy_cfg(haproxy.Haproxy(**_typed(fields)), ca_file))
 
 
 def keepalived_conf(fields: Mapping[str, Any], check: str) -> str:
     """The text of keepalived.conf."""
     keepalived = renderer("keepalived")
     return _told(lambda: keepalived.keepalived_conf(keepalived.Keepalived(**fields), check))
+
+
+def nginx_conf(fields: Mapping[str, Any]) -> str:
+    """The text of the balancer's own nginx.conf."""
+    nginx = renderer("nginx")
+    return _told(lambda: nginx.nginx_conf(nginx.Nginx(**_typed(fields))))
+
+
+def nginx_rules(fields: Mapping[str, Any]) -> str:
+    """The rules of the kernel beside nginx; they are the same for all pools."""
+    return _told(lambda: renderer("nftables").proxy_rules(renderer("nginx").USER))
+
+
+def nftables_rules(fields: Mapping[str, Any]) -> str:
+    """The rules of a balancer in the kernel."""
+    nftables = renderer("nftables")
+    return _told(lambda: nftables.nftables_rules(nftables.Nftables(**_typed(fields))))
+
+
+def checker_json(fields: Mapping[str, Any]) -> str:
+    """The text of the checker's configuration."""
+    checker = renderer("checker")
+    return _told(lambda: checker.checker_json(checker.Checker(**_typed(fields))))
+
+
+def _typed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {**fields, "pools": renderer("pools").read_pools(fields["pools"])}
 
 
 def _told(render: Callable[[], Any]) -> Any:

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Keeps an nginx or nftables balancer's pools to the servers that are well.
 
 `serve` runs as homelab-checker.service; `drain`, `ready` and `status` are for people and for homelab.
@@ -31,6 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--configuration", type=Path, default=Path(PATH))
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="ask the servers and keep the balancer's pools, until ended")
+    commands.add_parser("test", help="read the configuration, and do nothing else")
     commands.add_parser("status", help="print the state of every server as JSON")
     for command, what in (("drain", "give a server no new connections"), ("ready", "give it connections again")):
         commands.add_parser(command, help=what).add_argument("name")
@@ -87,7 +88,7 @@ def main() -> int:
             asyncio.run(Service(found).serve())
         elif asked.command == "status":
             print(json.dumps(status(found), indent=2))
-        else:
+        elif asked.command != "test":
             wish(found, asked.name, asked.command == "drain")
     except (Mistake, OSError) as error:
         print(error, file=sys.stderr)

@@ -70,10 +70,10 @@ class Service:
         return found
 
     async def serve(self) -> None:
-        """Runs until it is ended; SIGHUP begins it anew, with a configuration that was read afresh."""
-        words = [sys.executable, *sys.argv]
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, os.execv, sys.executable, words)
-        await telling.Door(self._configuration, self.state, self.problem).open()
+        """Runs until it is ended; SIGHUP begins it anew: the program and its configuration are read afresh."""
+        door = telling.Door(self._configuration, self.state, self.problem)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _begin_anew, door)
+        await door.open()
         watched = [(pool, server) for pool in self._configuration.pools for server in pool.servers]
         asked = {key: health.asked for key, health in self._health.items()}
         tasks = [asyncio.ensure_future(self._watch(pool, server)) for pool, server in watched]
@@ -182,6 +182,11 @@ class Service:
             servers[server.name] = told | {"checked": health.state}
         front = {"address": pool.address, "port": pool.port, "layer": pool.layer, "algorithm": pool.algorithm}
         return front | {"servers": servers}
+
+
+def _begin_anew(door: telling.Door) -> None:
+    door.hand_over()
+    os.execv(sys.executable, [sys.executable, "-B", *sys.argv])
 
 
 async def _told(apply: Callable[[Picture], None], wanted: Picture) -> str:

@@ -12,6 +12,7 @@ from judge import DOWN, DRAIN, UP
 
 State = dict[str, Any]
 IP_FREEBIND = 15
+HANDED = "HOMELAB_CHECKER_LISTENS"
 STATES = (UP, DRAIN, DOWN)
 
 
@@ -50,15 +51,25 @@ class Door:
         self._networks = [ip_network("127.0.0.0/8"), ip_network(configuration.network)]
         self._state = state
         self._problem = ready
+        self._listeners: list[socket.socket] = []
 
     async def open(self) -> None:
-        """Opens the port on every address, whether the machine has it yet or not."""
+        """Opens the port on every address, whether the machine has it yet or not, or goes on with what is open."""
+        handed = [socket.socket(fileno=int(number)) for number in os.environ.pop(HANDED, "").split()]
+        known = {listener.getsockname(): listener for listener in handed}
         for address in self._configuration.listen:
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
-            listener.bind((address, self._configuration.status_port))
+            place = (address, self._configuration.status_port)
+            listener = known.pop(place, None) or _listener(place)
+            self._listeners.append(listener)
             await asyncio.start_server(self._caller, sock=listener)
+        for listener in known.values():
+            listener.close()
+
+    def hand_over(self) -> None:
+        """Keeps the port open for the program that takes this process: who asks meanwhile waits, keepalived too."""
+        for listener in self._listeners:
+            os.set_inheritable(listener.fileno(), True)
+        os.environ[HANDED] = " ".join(str(listener.fileno()) for listener in self._listeners)
 
     async def _caller(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -86,6 +97,14 @@ class Door:
         if path == "/metrics":
             return "200 OK", metrics(self._state(), not await self._problem())
         return "404 Not Found", "there are /ready, /api_ready and /metrics\n"
+
+
+def _listener(place: tuple[str, int]) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+    listener.bind(place)
+    return listener
 
 
 async def nginx_problem(port: int) -> str:
