@@ -20,7 +20,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Health:
-    """What is thought of a server. `since` is Unix time; `against` counts the latest answers that speak against `state`.
+    """What is thought of a server: `state` since a Unix time; `against` counts the latest answers that contradict it.
 
     Nothing is known of a new one: it takes connections, and its first answer decides.
     """
