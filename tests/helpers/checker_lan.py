@@ -67,6 +67,9 @@ class Lan:
             call("ip", "-n", name, "-batch", "-", text=lines)
         call("ip", "-n", "lb", "address", "add", f"{VIP}/24", "dev", "eth0")
         self.on("lb", "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+
+    def begin(self) -> None:
+        """Everything runs, and is well."""
         for name in SERVERS:
             self.start_server(name)
         self.lay_down()
@@ -91,15 +94,16 @@ class Lan:
         """What the roles lay down, and the services that they start."""
         self.weigh({})
         self.start("checker", "lb", *self.checker("serve"))
+        until("a state", self.servers, 15)
         if self.kind == "nginx":
-            until("the checker's copy", (self.work / "run/nginx.conf").exists, 10)
             self.work.chmod(0o755)
             (self.work / "nginx").mkdir()
             os.chown(self.work / "nginx", 33, 33)
             user = ["setpriv", f"--reuid={PROXY_USER}", f"--regid={PROXY_USER}", "--clear-groups"]
             options = ["-g", f"daemon off; pid {self.work}/nginx/pid;"]
             self.start("nginx", "lb", *user, "nginx", "-e", "stderr", "-c", f"{self.work}/run/nginx.conf", *options)
-        until("all servers are up", lambda: self.states() == ["up"] * 3 and self.status("/ready")[0] == 200, 15)
+        until("all servers were asked", lambda: all(server["asked"] for server in self.servers().values()), 15)
+        until("all are well", lambda: self.states() == ["up"] * 3 and self.status("/ready")[0] == 200, 15)
 
     def weigh(self, weights: dict[str, int]) -> None:
         """The files, with the API servers' weights."""
@@ -141,7 +145,7 @@ class Lan:
 
     def told(self) -> str:
         """The last words of everything that runs."""
-        return "\n".join(f"{log.name}: {log.read_text()[-1500:]}" for log in self.work.glob("*.log"))
+        return f"{self.state()}\n" + "\n".join(f"{log.name}: {log.read_text()[-1500:]}" for log in self.work.glob("*.log"))
 
     def status(self, path: str) -> tuple[int, str]:
         """What the checker's own port answers to a machine of the network."""

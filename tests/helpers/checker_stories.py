@@ -136,7 +136,7 @@ def refused(lan: Lan) -> None:
     (lan.work / "nginx.conf").write_text(good)
     until("the problem is over", lambda: lan.state()["problem"] == "", 4)
     assert "192.0.2.1:6443 max_fails=1 fail_timeout=1s down;" in live.read_text()
-    lan.signal("nginx", signal.SIGKILL)
+    lan.signal("nginx", signal.SIGTERM)
     until("nginx is missed", lambda: lan.status("/ready")[0] == 503, 2)
 
 
@@ -157,6 +157,7 @@ STORIES = {story.__name__: story for story in (dead, drained, all_down, hands, r
 def main() -> None:
     lan = Lan(sys.argv[2], Path(sys.argv[3]))
     try:
+        lan.begin()
         STORIES[sys.argv[1]](lan)
     except BaseException:
         print(lan.told())

@@ -47,7 +47,7 @@ class Service:
         self._kernel = Kernel(configuration)
         self._proxy = Proxy(configuration) if configuration.kind == "nginx" else None
         self._health = self._remembered()
-        self._drained: list[str] = []
+        self._drained = self._wished()
         self._applied: Picture | None = None
         # What keeps it from balancing, and what else did not work: only the first moves the virtual address.
         self._unready = "the rules are not laid down yet"
@@ -69,10 +69,16 @@ class Service:
                 found[pool.name, server.name] = health
         return found
 
+    def _wished(self) -> list[str]:
+        """Whom a person wants to drain."""
+        return sorted(map(str, read_json(self._wanted_file).get("drained", ())))
+
     async def serve(self) -> None:
         """Runs until it is ended; SIGHUP begins it anew: the program and its configuration are read afresh."""
         door = telling.Door(self._configuration, self.state, self.problem)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _begin_anew, door)
+        # First, so that whoever asks hears of rules that are in place.
+        await self._apply(picture(self._configuration.pools, self._states()))
         await door.open()
         watched = [(pool, server) for pool in self._configuration.pools for server in pool.servers]
         asked = {key: health.asked for key, health in self._health.items()}
@@ -103,8 +109,8 @@ class Service:
         look_at = ask_at = 0.0
         while True:
             now = time.monotonic()
-            drained = sorted(map(str, read_json(self._wanted_file).get("drained", ())))
-            changed, self._drained = drained != self._drained, drained
+            wished = self._wished()
+            changed, self._drained = wished != self._drained, wished
             wanted = picture(self._configuration.pools, self._states())
             looks = now >= look_at
             if looks and self._applied is not None and not await asyncio.to_thread(self._kernel.is_intact):
