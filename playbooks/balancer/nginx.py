@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from re import sub
+from hashlib import sha256
+from re import search, sub
 from string import Template
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ from .pools import Pool, Server, checked_port
 
 PATH = "/etc/homelab-nginx/nginx.conf"
 USER = "www-data"
+READY = "ready"
 TEXT = Template("""\
 # Managed by homelab. nginx 1.22 and later take it. The checker marks servers that take no connections as `down` in a
 # copy of this file, which nginx runs on.
@@ -79,7 +81,10 @@ def nginx_conf(wanted: Nginx, modules: str = "/usr/lib/nginx/modules") -> str:
 
 
 def changed_conf(text: str, away: Mapping[str, Collection[tuple[str, int]]]) -> str:
-    """The nginx.conf with those servers marked as `down` that take no connections: pool -> (address, port)."""
+    """The nginx.conf with those servers marked as `down` that take no connections: pool -> (address, port).
+
+    By what nginx answers on its own port it is told from every other: ready_line is that answer.
+    """
     lines, upstream = [], ""
     for line in text.splitlines(keepends=True):
         words = line.split()
@@ -90,7 +95,18 @@ def changed_conf(text: str, away: Mapping[str, Collection[tuple[str, int]]]) -> 
         elif words == ["}"]:
             upstream = ""
         lines.append(line)
-    return "".join(lines)
+    changed = "".join(lines)
+    return changed.replace(f'"{READY}\\n"', f'"{READY} {_digest(changed)}\\n"')
+
+
+def ready_line(text: str) -> str:
+    """What an nginx answers that runs on this nginx.conf."""
+    found = search(f'return "({READY}.*)\\\\n"', text)
+    return found[1] if found else READY
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def _pool(pool: Pool) -> str:

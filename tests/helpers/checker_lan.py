@@ -145,7 +145,9 @@ class Lan:
 
     def told(self) -> str:
         """The last words of everything that runs."""
-        return f"{self.state()}\n" + "\n".join(f"{log.name}: {log.read_text()[-1500:]}" for log in self.work.glob("*.log"))
+        return f"{self.state()}\n" + "\n".join(
+            f"{log.name}: {log.read_text()[-1500:]}" for log in self.work.glob("*.log")
+        )
 
     def status(self, path: str) -> tuple[int, str]:
         """What the checker's own port answers to a machine of the network."""

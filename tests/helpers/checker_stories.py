@@ -136,6 +136,12 @@ def refused(lan: Lan) -> None:
     (lan.work / "nginx.conf").write_text(good)
     until("the problem is over", lambda: lan.state()["problem"] == "", 4)
     assert "192.0.2.1:6443 max_fails=1 fail_timeout=1s down;" in live.read_text()
+    # A file that nginx cannot read.
+    (lan.work / "run").chmod(0o700)
+    lan.start_server("s1")
+    until("nginx has not taken it over", lambda: "did not take" in lan.state()["problem"], 5)
+    (lan.work / "run").chmod(0o755)
+    until("it has by now", lambda: lan.state()["problem"] == "" and "s1" in {lan.answers() for _ in range(6)}, 5)
     lan.signal("nginx", signal.SIGTERM)
     until("nginx is missed", lambda: lan.status("/ready")[0] == 503, 2)
 

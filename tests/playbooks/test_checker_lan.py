@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,8 +20,16 @@ STORIES = {
 }
 
 
+@pytest.fixture
+def work() -> Iterator[Path]:
+    """A folder that nginx's processes can read, which are not root; pytest shuts its own to everybody else."""
+    with TemporaryDirectory(prefix="homelab-checker-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.parametrize(("kind", "story"), [(kind, story) for kind, stories in STORIES.items() for story in stories])
-def test_a_story(tmp_path: Path, kind: str, story: str) -> None:
+def test_a_story(work: Path, kind: str, story: str) -> None:
     needed = ["unshare", "setpriv", "ip", "nft", *(["nginx"] if kind == "nginx" else [])]
     if missing := [name for name in needed if shutil.which(name, path=PATH) is None]:
         pytest.skip(f"not installed here: {', '.join(missing)}")
@@ -27,11 +37,7 @@ def test_a_story(tmp_path: Path, kind: str, story: str) -> None:
         pytest.skip("network namespaces with rules of their own need root")
     if kind == "nginx" and not Path("/usr/lib/nginx/modules/ngx_stream_module.so").exists():
         pytest.skip("not installed here: libnginx-mod-stream")
-    # nginx's processes, which are not root, read their configuration there.
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == "root" and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
     command = [*NAMESPACES, "--mount-proc", "--kill-child", sys.executable, "-m", "tests.helpers.checker_stories"]
-    done = subprocess.run([*command, story, kind, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=55)
+    done = subprocess.run([*command, story, kind, str(work)], cwd=ROOT, capture_output=True, text=True, timeout=55)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout)

@@ -10,7 +10,7 @@ import pytest
 
 from homelab.formats.balancer.checker import Checker, checker_json, read_configuration, ready_port
 from homelab.formats.balancer.nftables import Nftables, changed_rules, nftables_rules, proxy_rules
-from homelab.formats.balancer.nginx import Nginx, changed_conf, nginx_conf
+from homelab.formats.balancer.nginx import Nginx, changed_conf, nginx_conf, ready_line
 from homelab.formats.balancer.pools import CONNECT, PING, READYZ, Pool, Server
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -71,8 +71,16 @@ def test_who_takes_no_connections_is_marked_in_its_own_pool_alone() -> None:
     changed = changed_conf(text, {"twin": {("192.168.2.21", 6443)}})
     assert marked(changed) == ["192.168.2.21:6443"]
     assert changed.index("upstream twin") < changed.index("down;")
-    assert changed_conf(text, {"api": set(), "twin": set()}) == text
+    assert marked(changed_conf(text, {"api": set(), "twin": set()})) == []
     assert len(marked(changed_conf(text, {"api": {("192.168.2.2", 6443)}}))) == 0
+
+
+def test_nginx_tells_by_its_answer_what_it_runs_on() -> None:
+    text = nginx_conf(Nginx(SAMPLE, 8405))
+    assert ready_line(text) == "ready"
+    one, other = changed_conf(text, {}), changed_conf(text, {"api": {("192.168.2.21", 6443)}})
+    assert len({"ready", ready_line(one), ready_line(other)}) == 3
+    assert ready_line(one).startswith("ready ")
 
 
 def test_a_server_without_weight_takes_nothing() -> None:

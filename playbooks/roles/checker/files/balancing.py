@@ -2,16 +2,20 @@
 
 import os
 import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 from balancer.checker import Configuration, Places
 from balancer.nftables import TABLE, changed_rules
-from balancer.nginx import changed_conf
+from balancer.nginx import changed_conf, ready_line
 from judge import Picture
 
 # A program that takes longer hangs.
 PATIENCE = 5
+# By then nginx runs on a new configuration.
+TAKE_OVER = 2.0
 
 
 class Refused(Exception):
@@ -75,13 +79,18 @@ class Proxy:
 
     def __init__(self, configuration: Configuration) -> None:
         self._places = configuration.places
+        self._door = ("127.0.0.1", configuration.ready_port)
         self._live = Path(configuration.places.folder) / "nginx.conf"
 
     def apply(self, wanted: Picture) -> None:
         """Raises Refused; then the old file is still in place."""
         text = changed_conf(Path(self._places.nginx_conf).read_text(encoding="utf-8"), wanted.away())
-        if self._live.exists() and self._live.read_text(encoding="utf-8") == text:
-            return
+        if not self._live.exists() or self._live.read_text(encoding="utf-8") != text:
+            self._lay_down(text)
+        if self._answer() != ready_line(text) and reload_nginx(self._places):
+            self._wait_for(ready_line(text))
+
+    def _lay_down(self, text: str) -> None:
         draft = self._live.with_name("nginx.conf.draft")
         draft.write_text(text, encoding="utf-8")
         try:
@@ -90,7 +99,22 @@ class Proxy:
             draft.unlink()
             raise
         draft.replace(self._live)
-        reload_nginx(self._places)
+
+    def _wait_for(self, line: str) -> None:
+        deadline = time.monotonic() + TAKE_OVER
+        while self._answer() != line:
+            if time.monotonic() > deadline:
+                told = "`journalctl --unit=homelab-nginx` tells why"
+                raise Refused(f"nginx did not take {self._live} over within {TAKE_OVER} s; {told}")
+            time.sleep(0.02)
+
+    def _answer(self) -> str:
+        """What nginx says of itself; empty when it does not answer."""
+        try:
+            with socket.create_connection(self._door, 0.5) as door:
+                return door.recv(64).decode("ascii", "replace").strip()
+        except OSError:
+            return ""
 
 
 def test_nginx(places: Places, file: Path) -> None:
@@ -98,11 +122,16 @@ def test_nginx(places: Places, file: Path) -> None:
     run([places.nginx, "-t", "-q", "-e", "stderr", "-g", "pid /dev/null;", "-c", str(file)])
 
 
-def reload_nginx(places: Places) -> None:
-    """Has nginx read its configuration again; one that does not run reads it when it starts."""
+def reload_nginx(places: Places) -> bool:
+    """Has nginx read its configuration again; whether it runs, for else it reads it when it starts."""
     try:
-        os.kill(int(Path(places.nginx_pid).read_text(encoding="ascii")), signal.SIGHUP)
+        pid = int(Path(places.nginx_pid).read_text(encoding="ascii"))
+        # A number that was left behind may be somebody else's by now.
+        if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() != "nginx":
+            return False
+        os.kill(pid, signal.SIGHUP)
     except (FileNotFoundError, ProcessLookupError, ValueError):
-        return
+        return False
     except PermissionError as error:
         raise Refused(f"nginx cannot be told to read its configuration again: {error}") from None
+    return True

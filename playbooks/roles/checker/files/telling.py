@@ -119,4 +119,4 @@ async def nginx_problem(port: int) -> str:
         return "nginx does not answer"
     except OSError as error:
         return f"nginx does not answer: {error.strerror or error}"
-    return "" if answer.strip() == b"ready" else "somebody else answers on nginx's port"
+    return "" if answer.startswith(b"ready") else "somebody else answers on nginx's port"
