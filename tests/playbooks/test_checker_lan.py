@@ -41,3 +41,22 @@ def test_a_story(work: Path, kind: str, story: str) -> None:
     done = subprocess.run([*command, story, kind, str(work)], cwd=ROOT, capture_output=True, text=True, timeout=55)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout)
+
+
+# A root of its own makes this one slow.
+@pytest.mark.guests
+@pytest.mark.thorough
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", STORIES)
+def test_a_debian_host_becomes_a_balancer(tmp_path: Path, kind: str) -> None:
+    if os.geteuid() != 0 or not all(map(shutil.which, ("mmdebstrap", "systemd-nspawn", "ssh"))):
+        pytest.skip("real guests need root, mmdebstrap, systemd-nspawn and ssh")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homelab"
+    # Here, because inside there is no way to Debian's mirror.
+    code = "import sys, pathlib; from tests.helpers import checker_guest as it; it.make_root(pathlib.Path(sys.argv[1]))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code, str(cache)], env=environment, check=True)
+    words = ["-m", "tests.helpers.checker_guest", str(tmp_path), str(cache), kind]
+    command = [*NAMESPACES, "--mount-proc", "--kill-child", sys.executable, *words]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

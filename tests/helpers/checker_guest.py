@@ -1,0 +1,176 @@
+"""What the test of the roles nginx, nftables and checker does inside namespaces of its own: `WORK CACHE KIND`.
+
+The guest is a Debian of its own kind, with an nginx that its owner uses. API servers and clients are this machine.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from homelab.rehearsal.guests import roots
+from homelab.rehearsal.soap.certificate import self_signed
+from tests.helpers import checker_server
+from tests.helpers.checker_client import NAME, asked
+from tests.helpers.checkout import ROOT
+from tests.helpers.guest_bodies import GuestLan, until
+
+PACKAGES = (
+    *("systemd", "systemd-sysv", "dbus", "openssh-server", "cloud-init", "sudo", "python3", "python3-apt"),
+    *("iproute2", "procps", "kmod", "curl", "nftables", "nginx", "libnginx-mod-stream"),
+)
+# Services that the small root does not have.
+MISSING = {"haproxy.service", "keepalived.service", "containerd.service"}
+VIP, PORT = "192.0.2.10", 6443
+SERVERS = {"cp1": "192.0.2.21", "cp2": "192.0.2.22"}
+PROGRAM = "/usr/local/lib/homelab-checker/checker.py"
+PLAY = """
+- name: Balance
+  hosts: lb
+  become: true
+  gather_facts: false
+  roles: [{kind}, checker]
+"""
+
+
+def make_root(cache: Path) -> Path:
+    """The guest's root, made once; from now on this process knows no other."""
+    roots.PACKAGES = PACKAGES
+    roots.DISABLED = tuple(unit for unit in roots.DISABLED if unit not in MISSING)
+    return roots.ensure_root(cache, lambda _: None).path
+
+
+class Balancer(GuestLan):
+    """The guest as a balancer that has the address, and API servers on this side."""
+
+    def __init__(self, work: Path, cache: Path, kind: str) -> None:
+        make_root(cache)
+        super().__init__(work, cache)
+        self.kind = kind
+        certificate, key = self_signed(NAME, VIP)
+        self.ca_file, self.pair = work / "ca.crt", work / "pair.pem"
+        self.ca_file.write_bytes(certificate)
+        self.pair.write_bytes(certificate + key)
+        shutil.copytree(ROOT / "playbooks", work / "playbooks")
+        (work / "playbooks" / "balance.yml").write_text(PLAY.format(kind=kind))
+        self.servers: dict[str, subprocess.Popen[bytes]] = {}
+        for name, address in SERVERS.items():
+            self.network.add_address(IPv4Address(address))
+            self.start(name)
+        self.guests.power_on(self.spec)
+        self.answer("sudo", "ip", "address", "add", f"{VIP}/24", "dev", self.interface())
+
+    def start(self, name: str) -> None:
+        """One API server."""
+        words = [checker_server.__name__, name, SERVERS[name], str(PORT), str(self.pair)]
+        self.servers[name] = subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT)
+
+    def interface(self) -> str:
+        found = json.loads(self.answer("ip", "-json", "-4", "address"))
+        mine = [link for link in found if any(one["local"] == str(self.vm.address) for one in link["addr_info"])]
+        return str(mine[0]["ifname"])
+
+    def play(self, weights: tuple[int, int], *more: str) -> tuple[int, str]:
+        """Run the roles; how many tasks changed something, and the output."""
+        keys = f"-o UserKnownHostsFile={self.work}/known_hosts -o StrictHostKeyChecking=yes"
+        host = {"ansible_host": str(self.vm.address), "ansible_user": "homelab", "ansible_ssh_common_args": keys}
+        host["ansible_ssh_private_key_file"] = str(self.work / "id")
+        inventory = self.work / "hosts.yml"
+        inventory.write_text(yaml.safe_dump({"all": {"hosts": {"lb": {**host, **self.values(weights)}}}}))
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), "balance.yml", *more]
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000"}
+        done = subprocess.run(
+            command, cwd=self.work / "playbooks", env=environment, capture_output=True, text=True, check=False
+        )
+        recap = re.search(r"^lb\s+:.*changed=(\d+).*failed=0", done.stdout, re.MULTILINE)
+        assert done.returncode == 0, done.stdout + done.stderr + self.journal()
+        assert recap is not None, done.stdout
+        return int(recap[1]), done.stdout
+
+    def values(self, weights: tuple[int, int]) -> dict[str, Any]:
+        """What goes into the roles."""
+        named = zip(SERVERS.items(), weights, strict=True)
+        servers = [{"name": name, "address": it, "port": PORT, "weight": weight} for (name, it), weight in named]
+        pool = {"name": "api", "address": VIP, "port": PORT, "servers": servers, "layer": 4, "check": "readyz"}
+        pools = [{**pool, "algorithm": "weighted"}]
+        ours = {"checker_kind": self.kind, "checker_ca": self.ca_file.read_text()}
+        return {**ours, "checker_pools": pools, f"{self.kind}_pools": pools}
+
+    def journal(self) -> str:
+        """The services' last words."""
+        units = ("--unit=homelab-checker", "--unit=homelab-nginx")
+        return self.ssh("sudo", "journalctl", "--no-pager", "--lines=60", *units).stdout
+
+    def state(self) -> dict[str, Any]:
+        """What the checker tells."""
+        told = json.loads(self.answer("sudo", PROGRAM, "status"))
+        assert isinstance(told, dict)
+        return told
+
+    def told(self) -> dict[str, str]:
+        """The servers' states."""
+        return {name: server["state"] for name, server in self.state()["pools"]["api"]["servers"].items()}
+
+    def answers(self, count: int = 10) -> list[str]:
+        """Who answers so many requests."""
+        return [asked(VIP, PORT, self.ca_file) for _ in range(count)]
+
+
+def main(lan: Balancer) -> None:
+    """Laid down, balancing, run again without a change, changed without loss, and sound after kills."""
+    lan.answer("sudo", "nft", "add table ip owner")
+    changed, said = lan.play((1, 1))
+    assert changed > 0, said
+    until(lambda: lan.told() == {"cp1": "up", "cp2": "up"})
+    assert sorted(set(lan.answers())) == ["cp1", "cp2"], lan.journal()
+    assert lan.play((1, 1))[0] == 0
+    receipt = json.loads(lan.answer("cat", "/var/lib/homelab/checker.json"))
+    assert receipt["units"] == ["homelab-checker.service"]
+
+    # Told beforehand, and then done.
+    changed, said = lan.play((1, 9), "--check", "--diff")
+    assert changed > 0, said
+    assert '"weight": 9' in said
+    assert lan.answers(20).count("cp1") == 10
+    assert lan.play((1, 9))[0] > 0
+    assert lan.answers(20).count("cp1") == 2, lan.journal()
+    assert lan.play((1, 9))[0] == 0
+
+    # Drained by a person; dead; nginx and the checker killed.
+    lan.answer("sudo", PROGRAM, "drain", "cp2")
+    assert lan.told() == {"cp1": "up", "cp2": "drain"}
+    until(lambda: set(lan.answers()) == {"cp1"}, 5)
+    lan.answer("sudo", PROGRAM, "ready", "cp2")
+    lan.servers["cp1"].kill()
+    until(lambda: lan.told() == {"cp1": "down", "cp2": "up"}, 5)
+    assert set(lan.answers()) == {"cp2"}
+    for unit in ("homelab-checker", *(["homelab-nginx"] if lan.kind == "nginx" else [])):
+        lan.answer("sudo", "systemctl", "kill", "--signal=KILL", unit)
+        until(lambda: lan.ssh("curl", "-fsm1", "http://127.0.0.1:8404/ready").stdout == "ready\n", 5)
+    assert set(lan.answers()) == {"cp2"}
+    assert lan.told() == {"cp1": "down", "cp2": "up"}
+    lan.start("cp1")
+    until(lambda: lan.told()["cp1"] == "up", 5)
+
+    # What is the owner's is as it was.
+    assert lan.answer("sudo", "nft", "list", "tables").splitlines() == ["table ip owner", "table ip homelab_balancer"]
+    assert lan.answer("systemctl", "is-active", "nginx") == "active"
+    assert "Welcome to nginx" in lan.answer("curl", "-s", "http://127.0.0.1/")
+    assert lan.answer("systemctl", "show", "-P", "StatusText,NRestarts", "homelab-checker").split()[-1] == "1"
+    # A restart of the guest brings all of it back.
+    lan.ssh("sudo", "systemctl", "reboot")
+    until(lambda: not lan.is_on() or lan.ssh("true").returncode != 0)
+    lan.answer("sudo", "ip", "address", "replace", f"{VIP}/24", "dev", lan.interface())
+    until(lambda: sorted(set(lan.answers(20))) == ["cp1", "cp2"], 20)
+    lan.guests.close()
+
+
+if __name__ == "__main__":
+    main(Balancer(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
