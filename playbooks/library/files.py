@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The module `files`: all files of a role in one round trip."""
 
+import base64
 import difflib
 import hashlib
 import json
@@ -23,6 +24,8 @@ description:
     itself wrote is known by the digests in C(/var/lib/homelab/written/ROLE.json) and in the receipts; what a package
     brought, by dpkg's digests. One of its own files that somebody edited is kept beside the new one, as
     C(PATH.before-homelab).
+  - What was in the place of changed files is kept in C(/var/lib/homelab/previous/ROLE.json) until the receipt is left.
+    With C(put_back) it is put back, for a role whose service does not work with the new files.
   - Also reports changed when a file differs from the role's receipt, so that the handler runs. A run that was cut off
     between a file and its reload leaves no other trace.
   - For the same files, ansible.builtin.copy and template take two to five round trips each.
@@ -31,11 +34,15 @@ options:
     description: The role whose receipt is compared.
     type: str
     required: true
+  put_back:
+    description: Put back what was in the place of the files that the last call laid down, and do nothing else.
+    type: bool
+    default: false
   files:
     description: The files, in the order in which they go live.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       path:
         description: The absolute path.
@@ -83,6 +90,11 @@ changed_files:
 kept_files:
   description: Where files were kept that somebody had edited.
   returned: always
+  type: list
+  elements: str
+put_back_files:
+  description: The paths that were put back.
+  returned: with put_back
   type: list
   elements: str
 unfinished_files:
@@ -143,6 +155,43 @@ def digests(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8"))["files"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return {}
+
+
+class Previous:
+    """What was in the place of files before they were laid down, until the role's receipt is left."""
+
+    def __init__(self, role: str) -> None:
+        self._path = RECEIPTS / "previous" / f"{role}.json"
+
+    def keep(self, paths: list[Path]) -> None:
+        """Keep what is there now; what an earlier call kept stays, for its files never came to a receipt."""
+        kept = digests(self._path)
+        for path in paths:
+            kept.setdefault(str(path), self._now(path))
+        if paths:
+            put(self._path, json.dumps({"files": kept}).encode(), 0o600)
+
+    def put_back(self, written: "Written") -> list[str]:
+        """Put it back where what the role wrote still stands; the paths."""
+        done = []
+        for name, before in digests(self._path).items():
+            path = Path(name)
+            if not path.is_file() or path.is_symlink() or not written.has(path, path.read_bytes()):
+                continue
+            if before is None:
+                path.unlink()
+            else:
+                put(path, base64.b64decode(before["content"]), int(before["mode"], 8))
+            done.append(name)
+        self._path.unlink(missing_ok=True)
+        return done
+
+    @staticmethod
+    def _now(path: Path) -> "dict[str, str] | None":
+        if path.is_symlink() or not path.is_file():
+            return None
+        mode = oct(path.stat().st_mode & 0o7777)[2:]
+        return {"content": base64.b64encode(path.read_bytes()).decode(), "mode": mode}
 
 
 class Written:
@@ -259,6 +308,8 @@ def run(module: AnsibleModule) -> None:
     ]
     found = {file["path"]: whose(module, Path(file["path"]), content, written) for file, content in differing}
     refuse_foreign([Path(path) for path, owner in found.items() if owner == "foreign"])
+    if not module.check_mode:
+        Previous(module.params["role"]).keep([Path(path) for path in found])
     answer: dict[str, list[Any]] = {"changed_files": [], "kept_files": [], "diff": []}
     for file, content in differing:
         path = Path(file["path"])
@@ -283,6 +334,13 @@ def run(module: AnsibleModule) -> None:
     )
 
 
+def put_back(module: AnsibleModule) -> None:
+    """Puts back what the last call took the place of."""
+    role = module.params["role"]
+    done = [] if module.check_mode else Previous(role).put_back(Written(role))
+    module.exit_json(changed=bool(done), put_back_files=done)
+
+
 def main() -> None:
     """The module's entry."""
     suboptions = {
@@ -293,12 +351,13 @@ def main() -> None:
     }
     options = {
         "role": {"type": "str", "required": True},
-        "files": {"type": "list", "elements": "dict", "required": True, "options": suboptions},
+        "put_back": {"type": "bool", "default": False},
+        "files": {"type": "list", "elements": "dict", "default": [], "options": suboptions},
     }
     # no_log: whole files do not belong into the guest's journal.
     module = AnsibleModule(argument_spec=options, supports_check_mode=True, no_log=True)
     try:
-        run(module)
+        (put_back if module.params["put_back"] else run)(module)
     except Unfit as unfit:
         module.fail_json(msg=str(unfit))
     except OSError as error:

@@ -119,6 +119,9 @@ def run(module: AnsibleModule) -> None:
     changed = earlier_receipt(path) != wanted or not has_mode(path, RECEIPT_MODE) or not has_mode(FOLDER, FOLDER_MODE)
     if changed and not module.check_mode:
         write(path, json.dumps(wanted, indent=2) + "\n")
+    if not module.check_mode:
+        # What the module `files` kept, in case that the role's service would not work.
+        (FOLDER / "previous" / path.name).unlink(missing_ok=True)
     module.exit_json(changed=changed, path=str(path))
 
 

@@ -186,3 +186,45 @@ def test_check_mode_tells_and_writes_nothing(lay: Lay, tmp_path: Path) -> None:
     assert answer["changed_files"] == [str(path)]
     assert "+a" in answer["diff"][0]["prepared"]
     assert not path.parent.exists()
+
+
+@pytest.fixture
+def put_back(files: ModuleType) -> Callable[[], dict[str, Any]]:
+    def done() -> dict[str, Any]:
+        module = FakeModule(False, role="haproxy", files=[], put_back=True)
+        files.put_back(module)
+        return module.answer
+
+    return done
+
+
+def test_what_did_not_work_gives_way_to_what_was_there_before(
+    lay: Lay, put_back: Callable[[], dict[str, Any]], tmp_path: Path, finish: Callable[[Path], None]
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    lay({"path": str(old), "content": "works", "mode": "0600"})
+    finish(old)
+    (tmp_path / "receipts" / "previous" / "haproxy.json").unlink()
+    # Two calls that came to no receipt: what worked is what was there before both.
+    lay({"path": str(old), "content": "worse"})
+    lay({"path": str(old), "content": "worst"}, {"path": str(new), "content": "new"})
+    answer = put_back()
+    assert answer == {"changed": True, "put_back_files": [str(old), str(new)]}
+    assert (old.read_text(), old.stat().st_mode & 0o777) == ("works", 0o600)
+    assert not new.exists()
+    assert put_back() == {"changed": False, "put_back_files": []}
+
+
+def test_what_somebody_wrote_since_is_not_taken_back(
+    lay: Lay, put_back: Callable[[], dict[str, Any]], tmp_path: Path
+) -> None:
+    path = tmp_path / "a"
+    lay({"path": str(path), "content": "ours"})
+    path.write_text("somebody's")
+    assert not put_back()["changed"]
+    assert path.read_text() == "somebody's"
+
+
+def test_what_is_kept_to_be_put_back_is_nobody_s_to_read(lay: Lay, tmp_path: Path) -> None:
+    lay({"path": str(tmp_path / "a"), "content": "a"})
+    assert (tmp_path / "receipts" / "previous" / "haproxy.json").stat().st_mode & 0o777 == 0o600

@@ -99,3 +99,13 @@ def test_wrong_permissions_are_put_right(leave: Leave, file: Path) -> None:
     assert leave(files=[str(file)])["changed"]
     assert path.stat().st_mode & 0o7777 == 0o644
     assert path.parent.stat().st_mode & 0o7777 == 0o755
+
+
+def test_what_was_kept_to_be_put_back_goes_when_all_is_well(leave: Leave, file: Path, receipt: ModuleType) -> None:
+    kept = receipt.FOLDER / "previous" / "haproxy.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    leave(files=[str(file)], check_mode=True)
+    assert kept.exists()
+    leave(files=[str(file)])
+    assert not kept.exists()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from homelab.engine.step import Blocked, Node, Planned, Step
+from homelab.engine.step import Blocked, Node, Planned, Row, Step
 from homelab.lab import Lab, LoadBalancer
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World
@@ -18,6 +18,8 @@ class LoadBalancerStep(Step[RolesState, RunPlaybook]):
     """One node for each balancer."""
 
     name = "load-balancer"
+    # The one that is not being changed serves; one that was left half changed keeps the others as they are.
+    row = Row("balancers")
 
     def targets(self, lab: Lab) -> Sequence[str]:
         """Every balancer."""
