@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """The module `port_holders`: which programs of this machine listen where a balancer is to listen."""
 
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -79,7 +78,7 @@ def owners(inodes: "set[str]") -> "dict[str, Path]":
     found: dict[str, Path] = {}
     for path in PROC.glob("[0-9]*/fd/*"):
         with suppress(OSError):
-            target = os.readlink(path)
+            target = str(path.readlink())
             if target in wanted:
                 found[wanted[target]] = path.parent.parent
     return found
