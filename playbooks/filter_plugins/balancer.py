@@ -38,6 +38,7 @@ class FilterModule:
             nginx_rules,
             nftables_rules,
             checker_json,
+            balancer_ready_port,
         )
         return {function.__name__: function for function in filters}
 
@@ -83,6 +84,11 @@ def checker_json(fields: Mapping[str, Any]) -> str:
     """The text of the checker's configuration."""
     checker = renderer("checker")
     return _told(lambda: checker.checker_json(checker.Checker(**_typed(fields))))
+
+
+def balancer_ready_port(status_port: int) -> int:
+    """The port of loopback on which nginx itself answers."""
+    return int(renderer("checker").ready_port(status_port))
 
 
 def _typed(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Step `load-balancer`: HAProxy checks the API servers, keepalived holds the VIP."""
+"""Step `load-balancer`: a balancer checks the API servers, keepalived holds the VIP."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,11 +7,10 @@ from homelab.engine.step import Blocked, Node, Planned, Row, Step
 from homelab.lab import Lab, LoadBalancer
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World
-from homelab.steps.guests.role_values import haproxy, keepalived
+from homelab.steps.guests.balancer_kinds import KINDS, roles_of, values_of
 from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
 PLAYBOOK = "load_balancer.yml"
-ROLES = ("haproxy", "keepalived")
 
 
 class LoadBalancerStep(Step[RolesState, RunPlaybook]):
@@ -31,7 +30,7 @@ class LoadBalancerStep(Step[RolesState, RunPlaybook]):
 
     def observe(self, world: World, lab: Lab, target: str) -> RolesState:
         """The guest's receipts, and the CA."""
-        return replace(observe_roles(world, lab, target, ROLES), ca=_ca(world, lab, target))
+        return replace(observe_roles(world, lab, target, roles_of(_balancer(lab, target))), ca=_ca(world, lab, target))
 
     def plan(self, lab: Lab, target: str, observed: RolesState) -> Sequence[Planned[RunPlaybook]]:
         """Lay the balancer down when a receipt says so."""
@@ -40,8 +39,8 @@ class LoadBalancerStep(Step[RolesState, RunPlaybook]):
             return [Blocked(target, observed.guest.reason)]
         if observed.ca is None:
             return [Blocked(target, "the cluster's CA exists (cluster-ca)")]
-        values = (haproxy(lab, balancer, observed.ca), keepalived(lab, balancer))
-        return plan_roles(target, observed, PLAYBOOK, "lay HAProxy and keepalived down", values)
+        brings = f"lay {KINDS[balancer.kind].called} and keepalived down"
+        return plan_roles(target, observed, PLAYBOOK, brings, values_of(lab, balancer, observed.ca))
 
     def apply(self, world: World, change: RunPlaybook) -> None:
         """Run the playbook."""

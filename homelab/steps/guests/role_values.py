@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeAlias
 
+from homelab.formats.balancer.checker import Checker, ready_port
 from homelab.formats.balancer.haproxy import Haproxy
 from homelab.formats.balancer.keepalived import Keepalived
+from homelab.formats.balancer.nftables import Nftables
+from homelab.formats.balancer.nginx import Nginx
 from homelab.formats.balancer.pools import Pool, wanted_pools
 from homelab.lab import Lab, LoadBalancer, Vm
 
@@ -65,7 +68,9 @@ class Member:
     ignored_preflight_errors: tuple[str, ...]
 
 
-RoleValues: TypeAlias = NfsServerRole | Haproxy | Keepalived | KubernetesNode | ClusterAuthority | Member
+RoleValues: TypeAlias = (
+    NfsServerRole | Haproxy | Nginx | Nftables | Checker | Keepalived | KubernetesNode | ClusterAuthority | Member
+)
 
 
 def variables(values: RoleValues) -> dict[str, Any]:
@@ -98,6 +103,28 @@ def pools(lab: Lab, balancer: LoadBalancer) -> tuple[Pool, ...]:
 def haproxy(lab: Lab, balancer: LoadBalancer, ca: str) -> Haproxy:
     """HAProxy on one balancer; `ca` is the API servers' CA in PEM form."""
     return Haproxy(
+        pools=pools(lab, balancer),
+        ca=ca,
+        status_port=balancer.status_port,
+        status_address=str(balancer.address),
+        stats_network=str(balancer.stats_network),
+    )
+
+
+def nginx(lab: Lab, balancer: LoadBalancer) -> Nginx:
+    """One balancer's nginx."""
+    return Nginx(pools(lab, balancer), ready_port(balancer.status_port))
+
+
+def nftables(lab: Lab, balancer: LoadBalancer) -> Nftables:
+    """The kernel's rules on one balancer."""
+    return Nftables(pools(lab, balancer))
+
+
+def checker(lab: Lab, balancer: LoadBalancer, ca: str) -> Checker:
+    """The checker beside nginx or the kernel's rules; `ca` is the API servers' CA in PEM form."""
+    return Checker(
+        kind=balancer.kind,
         pools=pools(lab, balancer),
         ca=ca,
         status_port=balancer.status_port,
