@@ -55,14 +55,23 @@ def test_it_leaves_nothing_behind_and_needs_no_writable_folder(tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hosts.yml"]
 
 
-def test_a_kind_that_is_not_laid_down_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "algorithm", "paths"),
+    [
+        ("nginx", "roundrobin", {"/etc/homelab-nginx/nginx.conf", "/etc/homelab-nginx/rules.nft"}),
+        ("nftables", "weighted", {"/etc/homelab-nftables/rules.nft"}),
+    ],
+)
+def test_every_kind_is_printed_with_what_watches_it(tmp_path: Path, kind: str, algorithm: str, paths: set[str]) -> None:
     inventory = tmp_path / "hosts.yml"
-    text = DIFFERENT.read_text().replace("haproxy_server_port: 7443", "load_balancer_kind: nginx")
-    inventory.write_text(text)
-    done = lb_config("-i", str(inventory))
-    assert done.returncode == 2
-    assert "b2 wants nginx at layer 4" in done.stderr
-    assert done.stdout == ""
+    text = DIFFERENT.read_text().replace("haproxy_server_port: 7443", f"load_balancer_kind: {kind}")
+    inventory.write_text(text.replace("load_balancer_algorithm: roundrobin", f"load_balancer_algorithm: {algorithm}"))
+    done = lb_config("-i", str(inventory), "-o", "json")
+    assert done.returncode == 0, done.stderr
+    beside = {"/etc/homelab-checker/checker.json", "/etc/keepalived/keepalived.conf"}
+    for balancer in json.loads(done.stdout)["balancers"]:
+        assert set(balancer["files"]) == paths | beside
+        assert "10.7.0.11" in balancer["files"][min(paths)]
 
 
 def test_a_selection_without_a_balancer_is_told() -> None:

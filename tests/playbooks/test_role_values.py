@@ -6,18 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from homelab.formats.balancer.haproxy import haproxy_cfg
-from homelab.formats.balancer.keepalived import keepalived_conf
 from homelab.inventory import read_lab
 from homelab.lab import Lab, LoadBalancer
 from homelab.ports.ansible.play import plain
+from homelab.steps.guests.balancer_kinds import KINDS, roles_of, texts_of, values_of
 from homelab.steps.guests.role_values import (
     RoleValues,
     cluster_ca,
@@ -32,11 +31,14 @@ from tests.helpers.checkout import INVENTORIES, ROOT
 
 from .conftest import PLAYBOOKS
 
-ROLES = ("nfs_server", "haproxy", "keepalived", "kubernetes_node", "cluster_ca", "control_plane")
+BALANCERS = ("haproxy", "nginx", "nftables", "checker", "keepalived")
+ROLES = ("nfs_server", *BALANCERS, "kubernetes_node", "cluster_ca", "control_plane")
 DIFFERENT = INVENTORIES / "different" / "hosts.yml"
 WHOLE_NAMES = INVENTORIES / "whole_names" / "hosts.yml"
 PEM = "-----BEGIN CERTIFICATE-----\nOurs\n-----END CERTIFICATE-----\n"
 SLURPED = {"load_balancer_slurped": {"content": base64.b64encode(PEM.encode()).decode()}}
+# The first balancer has one priority everywhere; both labs are read with every kind.
+SAME = ("keepalived_priority", "checker_kind")
 # Found on a guest where nothing is said.
 INTERFACE = {"keepalived_interface": ""}
 
@@ -60,7 +62,7 @@ def only_told(folder: Path) -> Path:
     for tasks in copy.glob("roles/*/tasks/main.yml"):
         role = tasks.parts[-3]
         names = [name for name in options_of(role) if not name.endswith("_receipt_inputs")]
-        names += [f"{role}_files"] if role in ("haproxy", "keepalived") else []
+        names += [f"{role}_files"] if role in BALANCERS else []
         names += [f"{role}_node"] if role in ("cluster_ca", "control_plane") else []
         told = "{{ {" + ", ".join(f"'{name}': {name}" for name in names) + "} | to_json }}"
         path = f"{folder}/told/{role} {{{{ inventory_hostname }}}}.json"
@@ -99,8 +101,8 @@ def wanted(lab: Lab, ca: str) -> Iterator[tuple[str, RoleValues]]:
     """Every host with what homelab hands over to each of its roles."""
     yield lab.nfs[0].name, nfs_server(lab)
     for balancer in lab.load_balancers:
-        yield balancer.name, haproxy(lab, balancer, ca)
-        yield balancer.name, keepalived(lab, balancer)
+        for values in values_of(lab, balancer, ca):
+            yield balancer.name, values
     yield lab.control_plane[0].name, cluster_ca(lab)
     for vm in lab.control_plane:
         yield vm.name, kubernetes_node(lab)
@@ -108,7 +110,12 @@ def wanted(lab: Lab, ca: str) -> Iterator[tuple[str, RoleValues]]:
 
 
 @pytest.fixture(
-    params=["whole names", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("sample", "different"))]
+    params=[
+        "whole names",
+        "nginx",
+        "nftables",
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("sample", "different")),
+    ]
 )
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Lab, str]:
     """An inventory, the lab of it, and the CA that its balancers verify servers by."""
@@ -117,7 +124,17 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Lab, str]
     if request.param == "whole names":
         return WHOLE_NAMES, read_lab([WHOLE_NAMES]).lab, PEM
     folder = sample(tmp_path)
+    if request.param in KINDS:
+        as_kind(folder, request.param)
     return folder, read_lab([folder]).lab, PEM
+
+
+def as_kind(folder: Path, kind: str) -> None:
+    """The balancers of an inventory are of another kind, with a further pool."""
+    pool = {"name": "ingress", "port": 80, "members": ["cp1", "cp2"], "server_port": 30080, "weights": [10, 90]}
+    wanted = {"load_balancer_kind": kind, "load_balancer_algorithm": "roundrobin", "load_balancer_pools": [pool]}
+    file = folder / "group_vars" / "load_balancers.yml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | wanted))
 
 
 def sample(folder: Path) -> Path:
@@ -147,16 +164,17 @@ def test_a_play_by_itself_computes_what_homelab_hands_over(lab: tuple[Path, Lab,
 
 
 def assert_files(told: Mapping[tuple[str, str], Any], read: Lab, balancer: LoadBalancer, ca: str) -> None:
-    """The files that the roles would lay down are those that homelab prints."""
+    """The files that the roles would lay down are those that homelab prints, and the CA."""
     texts = {
         file["path"]: file["content"]
-        for role in ("haproxy", "keepalived")
+        for role in roles_of(balancer)
         for file in told[role, balancer.name][f"{role}_files"]
     }
-    assert texts["/etc/haproxy/haproxy.cfg"] == haproxy_cfg(haproxy(read, balancer, ca))
-    assert texts["/etc/haproxy/cluster-ca.crt"] == ca
+    printed = texts_of(read, balancer)
     # Nobody was asked for an interface here, so the renderer was given none either.
-    assert texts["/etc/keepalived/keepalived.conf"] == keepalived_conf(keepalived(read, balancer))
+    assert {path: texts[path] for path in printed} == printed
+    authority = {"haproxy": "/etc/haproxy/cluster-ca.crt"}.get(balancer.kind, "/etc/homelab-checker/cluster-ca.crt")
+    assert texts[authority] == ca
 
 
 @pytest.mark.timeout(180)
@@ -173,8 +191,7 @@ def test_what_homelab_hands_over_wins_and_is_never_a_template(tmp_path: Path) ->
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_option_of_a_role_is_a_value_and_every_value_an_option(role: str) -> None:
-    read = read_lab([DIFFERENT]).lab
-    values = next(each for _, each in wanted(read, PEM) if each.role == role)
+    values = first(read_lab([DIFFERENT]).lab, role)
     assert set(options_of(role)) - {f"{role}_receipt_inputs"} == set(variables(values))
 
 
@@ -182,9 +199,14 @@ def test_the_other_lab_leaves_no_value_as_the_sample_has_it(tmp_path: Path) -> N
     other, ours = read_lab([DIFFERENT]).lab, read_lab([sample(tmp_path)]).lab
     for role in ROLES:
         one, two = (variables(first(lab, role)) for lab in (other, ours))
-        assert [name for name in one if one[name] == two.get(name) and name != "keepalived_priority"] == []
+        assert [name for name in one if one[name] == two.get(name) and name not in SAME] == []
 
 
 def first(lab: Lab, role: str) -> RoleValues:
-    found: Sequence[RoleValues] = [values for _, values in wanted(lab, lab.name) if values.role == role]
-    return found[0]
+    """What goes into a role somewhere, with balancers of whichever kind has it."""
+    labs = [lab.model_copy(update={"load_balancers": of_kind(lab, kind)}) for kind in KINDS]
+    return next(values for each in labs for _, values in wanted(each, lab.name) if values.role == role)
+
+
+def of_kind(lab: Lab, kind: str) -> tuple[LoadBalancer, ...]:
+    return tuple(vm.model_copy(update={"kind": kind}) for vm in lab.load_balancers)

@@ -12,6 +12,7 @@ from homelab.lab import Lab
 from homelab.ports.ansible.sources import role_digest
 from homelab.ports.guest.look import GuestLook, Receipt
 from homelab.steps.guests import cluster_ca, kubernetes, load_balancer
+from homelab.steps.guests.balancer_kinds import roles_of
 from homelab.steps.guests.cluster_ca import ClusterCa, ClusterCaState
 from homelab.steps.guests.kubernetes import KubernetesState, KubernetesStep
 from homelab.steps.guests.load_balancer import LoadBalancerStep
@@ -24,7 +25,7 @@ from tests.helpers.sample import sample_lab
 LAB = sample_lab()
 ROLES = {
     cluster_ca.PLAYBOOK: cluster_ca.ROLES,
-    load_balancer.PLAYBOOK: load_balancer.ROLES,
+    load_balancer.PLAYBOOK: roles_of(LAB.load_balancers[0]),
     kubernetes.PLAYBOOK: kubernetes.ROLES,
     nfs_datastore.PLAYBOOK: (nfs_datastore.ROLE,),
 }
@@ -97,7 +98,8 @@ def test_what_was_laid_down_is_not_planned_again(planned: Planned) -> None:
         ("vars/kubernetes.yml", ALL),
         ("library/files.py", ALL),
         ("module_utils/shared.py", ALL),
-        ("filter_plugins/haproxy.py", ALL),
+        ("filter_plugins/balancer.py", ALL),
+        ("balancer/pools.py", ALL),
         ("group_vars/all.yml", ALL),
         ("roles/another/tasks/main.yml", set()),
         ("another.yml", set()),
