@@ -21,7 +21,7 @@ SUITE = "trixie"
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "cloud-init", "sudo", "python3", "python3-apt"),
     *("iproute2", "iputils-ping", "procps", "kmod", "ca-certificates", "openssl", "curl", "socat"),
-    *("haproxy", "keepalived", "nftables", "iptables", "ebtables", "conntrack", "ethtool"),
+    *("haproxy", "nginx", "libnginx-mod-stream", "keepalived", "nftables", "iptables", "ebtables", "conntrack", "ethtool"),
     *("containerd", "runc", "containernetworking-plugins"),
 )
 OPTIONS = (
@@ -35,7 +35,7 @@ OPTIONS = (
 )
 ENABLED = ("systemd-networkd.service", "ssh.service")
 DISABLED = (
-    *("haproxy.service", "keepalived.service", "containerd.service", "systemd-pstore.service"),
+    *("haproxy.service", "nginx.service", "keepalived.service", "containerd.service", "systemd-pstore.service"),
     *("getty@tty1.service", "remote-fs.target"),
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer"),
 )
