@@ -26,6 +26,8 @@ KernelModule = Literal["ne1000"]
 Wanted = Literal["on", "off", "absent"]
 # The mainboards that we know facts about; homelab.formats.boot.installer has them.
 Board = Literal["GB-XM11-3337", "GB-BRi7-8550"]
+# How a guest is told what it is: by an ISO image in a drive, or by its VM's own configuration.
+Seed = Literal["nocloud", "guestinfo"]
 
 
 class Model(BaseModel):
@@ -67,7 +69,7 @@ class Guests(Model):
     authorized_keys: tuple[str, ...] = Field((), alias="guest_authorized_keys")
     authorized_key_files: tuple[str, ...] = Field((), alias="guest_authorized_key_files")
     timeout: int = Field(600, alias="guest_timeout", gt=0)
-    seed: Literal["nocloud", "guestinfo"] = Field("nocloud", alias="guest_seed")
+    seed: Seed = Field("nocloud", alias="guest_seed")
 
 
 class Kubernetes(Model):

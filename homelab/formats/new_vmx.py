@@ -20,13 +20,15 @@ def vmx_of(
     cpus: int,
     memory_mib: int,
     disk: str,
-    seed: str,
+    seed: str | None,
     network: str,
     mac: str | None,
-    marks: Mapping[str, str],
+    settings: Mapping[str, str],
     instance_uuid: str | None,
 ) -> str:
-    """The text for a new VM; `disk` and `seed` are names of files beside it.
+    """The text for a new VM; `disk` and `seed` are names of files beside it; without a seed there is no drive.
+
+    `settings` are marks and whatever else the VM's configuration is to say.
 
     It has neither `uuid.bios` nor `uuid.location`: the host writes them at the first start, and so asks nobody whether
     the VM was moved or copied.
@@ -47,10 +49,7 @@ def vmx_of(
         "scsi0:0.present": "TRUE",
         "scsi0:0.deviceType": "scsi-hardDisk",
         "scsi0:0.fileName": disk,
-        f"{DRIVE}.present": "TRUE",
-        f"{DRIVE}.deviceType": "cdrom-image",
-        f"{DRIVE}.fileName": seed,
-        f"{DRIVE}.startConnected": "TRUE",
+        **_drive(seed),
         "ethernet0.present": "TRUE",
         "ethernet0.virtualDev": "vmxnet3",
         **nic_on(network),
@@ -59,7 +58,7 @@ def vmx_of(
     }
     if instance_uuid:
         values["vc.uuid"] = spaced_uuid(instance_uuid)
-    return render_vmx({**values, **marks})
+    return render_vmx({**values, **settings})
 
 
 def nic_on(network: str, number: int = 0) -> dict[str, str]:
@@ -82,6 +81,13 @@ def emptied(drive: str) -> dict[str, str]:
         f"{drive}.clientDevice": "TRUE",
         f"{drive}.startConnected": "FALSE",
     }
+
+
+def _drive(seed: str | None) -> dict[str, str]:
+    if seed is None:
+        return {}
+    values = {"present": "TRUE", "deviceType": "cdrom-image", "fileName": seed, "startConnected": "TRUE"}
+    return {f"{DRIVE}.{key}": value for key, value in values.items()}
 
 
 def _address(mac: str | None) -> dict[str, str]:

@@ -18,18 +18,18 @@ def render_vmx(values: Mapping[str, str]) -> str:
     return '.encoding = "UTF-8"\n' + "".join(_line(key, value) for key, value in values.items())
 
 
-def changed_vmx(text: str, changes: Mapping[str, str]) -> str:
-    """The text with other values; a key that is not there is added, all else stays letter by letter."""
+def changed_vmx(text: str, changes: Mapping[str, str | None]) -> str:
+    """The text with other values, None for none; a key that is not there is added, all else stays letter by letter."""
     left = {key.lower(): (key, value) for key, value in changes.items()}
     lines = []
     for line in _lines(text):
         found = _read(line)
         key = found[0].lower() if found else ""
         if key in left:
-            lines.append(_line(*left.pop(key)))
+            lines.append(_changed(*left.pop(key)))
         elif not any(key == name.lower() for name in changes):
             lines.append(line if line.endswith("\n") else f"{line}\n")
-    return "".join([*lines, *(_line(key, value) for key, value in left.values())])
+    return "".join([*lines, *(_changed(key, value) for key, value in left.values())])
 
 
 def vmx_values(text: str) -> dict[str, str]:
@@ -48,6 +48,10 @@ def spaced_uuid(uuid: str) -> str:
 def _lines(text: str) -> list[str]:
     """The lines with their ends: a value may hold what Python takes for one too, such as U+2028."""
     return [line for line in re.split(r"(?<=\n)", text) if line]
+
+
+def _changed(key: str, value: str | None) -> str:
+    return "" if value is None else _line(key, value)
 
 
 def _line(key: str, value: str) -> str:

@@ -128,9 +128,9 @@ def _look_at_guest(world: World, lab: Lab, name: str) -> GuestLook | GuestAway:
         if found is None:
             return GuestAway(f"VM {name} exists", untouched=_is_nowhere(world, lab, name))
         if not found[1].powered_on:
-            return GuestAway(f"VM {name} is switched on", untouched=bool(found[1].seed))
+            return GuestAway(f"VM {name} is switched on", untouched=found[1].seeded)
         # Its seed is taken away at the end of its first boot.
-        untouched = bool(found[1].seed)
+        untouched = found[1].seeded
         if mark := found[1].marks.get(HOST_KEY):
             _trust_mark(world.files, name, address, mark, host=found[0])
     key_file = None if lab.guests.authorized_keys or server else world.files.trust.key

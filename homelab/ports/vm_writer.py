@@ -4,6 +4,7 @@
 licence allows. A `path` is the datastore path of the VM's .vmx.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 from homelab.ports.datastore_writer import DatastoreWriter
@@ -62,3 +63,8 @@ class VmWriter(Protocol):
 
     def eject(self, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
         """Take one image out of its CD-ROM drives; any other stays where it is."""
+
+    def clear_settings(
+        self, path: str, name: str, keys: Collection[str], *, seconds: float, progress: Progress
+    ) -> None:
+        """Take keys out of its configuration. Refused of a VM that is on where the API only reads."""

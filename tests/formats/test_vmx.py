@@ -27,7 +27,7 @@ def made(**more: object) -> str:
         "seed": "seed.iso",
         "network": "VM Network",
         "mac": "00:50:56:01:02:03",
-        "marks": {"homelab.lab": "homelab"},
+        "settings": {"homelab.lab": "homelab"},
         "instance_uuid": "0B5F2F43-61A4-5C3E-9F0E-0C1A2B3C4D5E",
     }
     return vmx_of(**{**values, **more})  # type: ignore[arg-type]
@@ -47,7 +47,9 @@ def test_a_key_that_would_be_read_as_something_else_is_refused(key: str) -> None
 
 
 def test_a_mark_cannot_bring_a_line_of_its_own() -> None:
-    values = vmx_values(made(marks={"homelab.host_key": 'ssh-ed25519 AAAA"\nscsi0:1.fileName = "/vmfs/volumes/x.vmdk'}))
+    values = vmx_values(
+        made(settings={"homelab.host_key": 'ssh-ed25519 AAAA"\nscsi0:1.fileName = "/vmfs/volumes/x.vmdk'})
+    )
     assert values["homelab.host_key"].startswith('ssh-ed25519 AAAA"\n')
     assert "scsi0:1.filename" not in values
 

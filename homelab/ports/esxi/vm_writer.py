@@ -5,6 +5,7 @@ there, and the text of `getallvms` may hold whatever somebody wrote into an anno
 """
 
 import io
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from threading import Event
@@ -150,6 +151,12 @@ class ShellVmWriter:
                 advice=f"The guest may hold it: look at the VM's questions (vim-cmd vmsvc/message {vm._moId})",
             )
 
+    def clear_settings(
+        self, path: str, name: str, keys: Collection[str], *, seconds: float, progress: Progress
+    ) -> None:
+        """Another .vmx for a VM that is off, and `vmsvc/reload`."""
+        self._rewrite(vms.registered(self.session, path, name), path, dict.fromkeys(keys), seconds, progress)
+
     def _is_gone(self, image: str) -> bool:
         return self.files.file_size(*vms.split_path(image)) is None
 
@@ -160,7 +167,9 @@ class ShellVmWriter:
                 vm, path, {key: value for one in drives for key, value in _emptied(one).items()}, seconds, progress
             )
 
-    def _rewrite(self, vm: Any, path: str, changes: dict[str, str], seconds: float, progress: Progress) -> None:
+    def _rewrite(
+        self, vm: Any, path: str, changes: Mapping[str, str | None], seconds: float, progress: Progress
+    ) -> None:
         """Another .vmx in the place of the one of a VM that is off: one that runs writes its own over it."""
         if vm.runtime.powerState != "poweredOff":
             raise Refused(
@@ -236,9 +245,9 @@ def _text_of(spec: VmSpec) -> str:
         cpus=spec.cpus,
         memory_mib=spec.memory_mib,
         disk=spec.disk.removeprefix(folder),
-        seed=spec.seed.removeprefix(folder),
+        seed=spec.seed.removeprefix(folder) if spec.seed else None,
         network=spec.network,
         mac=spec.mac,
-        marks=spec.marks,
+        settings=spec.settings,
         instance_uuid=spec.instance_uuid,
     )

@@ -9,6 +9,8 @@ from homelab.errors import Refused
 SEED = "seed.iso"
 LAB, NAME, ID = "homelab.lab", "homelab.name", "homelab.id"
 IMAGE, HOST_KEY, MADE = "homelab.image", "homelab.host_key", "homelab.made"
+# Stands beside a seed of ours in the VM's configuration, and goes with it: then guestinfo is somebody else's.
+SEEDED, GUESTINFO = "homelab.seed", "guestinfo"
 
 
 def identity(instance_uuid: str, path: str) -> str:
@@ -61,6 +63,16 @@ class VmLook:
     disks: tuple[VmDisk, ...] = ()
     booted: datetime | None = None
     seed_connected: bool = True
+
+    @property
+    def guestinfo(self) -> bool:
+        """Whether our seed stands in its configuration."""
+        return self.marks.get(SEEDED) == GUESTINFO
+
+    @property
+    def seeded(self) -> bool:
+        """Whether it still has a seed of ours, in a drive or in its configuration."""
+        return bool(self.seed) or self.guestinfo
 
     def uses(self, datastore: str) -> bool:
         """Whether any of its files lies on a datastore."""

@@ -1,5 +1,6 @@
 """Writes to VMs over the vSphere API."""
 
+from collections.abc import Collection
 from typing import Any
 
 from homelab.ports.vsphere import vms
@@ -71,3 +72,9 @@ class ApiVmWriter:
     def eject(self, path: str, name: str, image: str, *, seconds: float, progress: Progress) -> None:
         """ReconfigVM_Task."""
         vms.detach_image(self.session, path, name, image, seconds=seconds, progress=progress)
+
+    def clear_settings(
+        self, path: str, name: str, keys: Collection[str], *, seconds: float, progress: Progress
+    ) -> None:
+        """ReconfigVM_Task."""
+        vms.clear_settings(self.session, path, name, keys, seconds=seconds, progress=progress)

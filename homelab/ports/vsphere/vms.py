@@ -1,8 +1,8 @@
 """Virtual machines: create, power, change, destroy."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyVmomi import vim
@@ -25,7 +25,8 @@ CDROM_CONTROLLER = 200
 class VmSpec:
     """What a VM is made of. `disk` and `seed` are datastore paths; `mac` is unset when ESXi may choose.
 
-    The disk is there already, unless it is to be made as a child of `parent`, as large as that.
+    The disk is there already, unless it is to be made as a child of `parent`, as large as that. Without a seed there is
+    no CD-ROM drive; `guestinfo` is what the VM's own configuration tells the guest instead, and holds secrets.
     """
 
     name: str
@@ -33,17 +34,23 @@ class VmSpec:
     cpus: int
     memory_mib: int
     disk: str
-    seed: str
+    seed: str | None
     network: str
     mac: str | None
     marks: Mapping[str, str]
     instance_uuid: str | None = None
     parent: str | None = None
+    guestinfo: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def path(self) -> str:
         """The datastore path of its .vmx."""
         return vmx_path(self.datastore, self.name)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What its configuration says beside the hardware."""
+        return {**self.marks, **self.guestinfo}
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def create_vm(session: Session, spec: VmSpec, *, seconds: float, progress: Progr
         version="vmx-13",
         instanceUuid=spec.instance_uuid,
         files=vim.vm.FileInfo(vmPathName=spec.path),
-        extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in spec.marks.items()],
+        extraConfig=[vim.option.OptionValue(key=key, value=value) for key, value in spec.settings.items()],
         deviceChange=[_add(device, create=bool(spec.parent)) for device in _devices(spec)],
     )
     folder = session.managed(vim.Folder, "ha-folder-vm")
@@ -114,15 +121,20 @@ def _devices(spec: VmSpec) -> list[Any]:
                 parent=flat(fileName=spec.parent, diskMode="persistent") if spec.parent else None,
             ),
         ),
-        device.VirtualCdrom(
-            key=3000,
-            controllerKey=CDROM_CONTROLLER,
-            unitNumber=0,
-            backing=device.VirtualCdrom.IsoBackingInfo(fileName=spec.seed),
-            connectable=device.VirtualDevice.ConnectInfo(startConnected=True, connected=True, allowGuestControl=True),
-        ),
+        *([_drive(spec.seed)] if spec.seed else []),
         nic,
     ]
+
+
+def _drive(seed: str) -> Any:
+    device = vim.vm.device
+    return device.VirtualCdrom(
+        key=3000,
+        controllerKey=CDROM_CONTROLLER,
+        unitNumber=0,
+        backing=device.VirtualCdrom.IsoBackingInfo(fileName=seed),
+        connectable=device.VirtualDevice.ConnectInfo(startConnected=True, connected=True, allowGuestControl=True),
+    )
 
 
 def registered(session: Session, path: str, name: str) -> Any:
@@ -240,6 +252,15 @@ def detach_image(session: Session, path: str, name: str, image: str, *, seconds:
     if changes:
         task = vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=changes))
         wait_for(session, task, f"taking {image} out of {name}", seconds=seconds, progress=progress)
+
+
+def clear_settings(
+    session: Session, path: str, name: str, keys: Collection[str], *, seconds: float, progress: Progress
+) -> None:
+    """Take keys out of the extraConfig of the VM of a .vmx: an empty value does (vim.vm.ConfigSpec, extraConfig)."""
+    gone = [vim.option.OptionValue(key=key, value="") for key in keys]
+    task = registered(session, path, name).ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=gone))
+    wait_for(session, task, f"taking the seed out of {name}", seconds=seconds, progress=progress)
 
 
 def reconfigure_vm(session: Session, path: str, name: str, edit: VmEdit, *, seconds: float, progress: Progress) -> None:

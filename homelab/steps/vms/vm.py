@@ -23,6 +23,7 @@ from homelab.steps.vms.vm_ends import destroyed, in_doubt, of_somebody_else, rem
 from homelab.steps.vms.vm_folder import NOTE, Making, is_ours, leftovers
 from homelab.steps.vms.vm_identity import mac_of, making_of
 from homelab.steps.vms.vm_power import reconfigure, shut_down, switch_on
+from homelab.steps.vms.vm_seed import check_seed
 from homelab.steps.vms.vm_state import VmState, made, vm_state
 
 TASK_SECONDS = 300.0
@@ -175,6 +176,7 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         )
     check_cpus(vm, host, observed.allowed)
     check_linked(vm, host, observed.allowed)
+    check_seed(lab, vm)
     left = leftovers(making, observed.folder)
     if making.vmx in left and observed.silent:
         waits_for = f"{' and '.join(observed.silent)} can be asked: one of them may have registered {making.vmx}"
@@ -191,6 +193,7 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         boot=first_boot(lab, vm, mac_of(lab, vm)),
         leftovers=left,
         autostart=autostart_of(lab, vm, observed.starts),
+        seed=lab.guests.seed,
     )
     return [create, PowerOnVm(target, host, vmx_path(making.datastore, making.vm))]
 

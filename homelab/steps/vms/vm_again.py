@@ -11,6 +11,7 @@ from homelab.steps.vms.image_paths import image_datastore, image_path
 from homelab.steps.vms.placement import places, rooms_of
 from homelab.steps.vms.vm_folder import Making
 from homelab.steps.vms.vm_identity import making_of
+from homelab.steps.vms.vm_seed import too_large_a_seed
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def check_again(lab: Lab, target: str, look: AgainLook, gone: Making, strangers:
         f"{host} has another VM of its name, {look.namesake}": look.namesake,
         look.allowed.too_many(vm): look.allowed.too_many(vm),
         look.no_room: look.no_room,
+        (seed := too_large_a_seed(lab, vm)): seed,
         f"{making.place} holds what is not ours: {', '.join(strangers)}": strangers and gone.place == making.place,
     }
     if found := [what for what, true in problems.items() if true]:

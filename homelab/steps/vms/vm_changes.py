@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from homelab.engine.step import Asking, Change, Words
 from homelab.formats.guest.cloud_init import FirstBoot
+from homelab.lab import Seed
 from homelab.ports.vsphere.autostart import Autostart
 from homelab.steps.vms.vm_folder import Making
 
@@ -34,7 +35,7 @@ class CreateVm(Change):
     `image` is the datastore path of the disk that its own is copied from, or that a linked one's sits on;
     `image_sha256` is the content of the image. `boot` is what the seed says; with no authorized keys in it, it gets the
     key of our own. `leftovers` are files of a half-made VM, which go first. `autostart` is how it starts with its host,
-    None where that is not ours to say; `why` says what put it there.
+    None where that is not ours to say; `why` says what put it there. `seed` is how the guest is told.
     """
 
     host: str
@@ -46,6 +47,7 @@ class CreateVm(Change):
     leftovers: tuple[str, ...] = ()
     autostart: Autostart | None = None
     why: str = ""
+    seed: Seed = "nocloud"
 
     def _words(self) -> Words:
         return Words(
@@ -60,7 +62,8 @@ class CreateVm(Change):
         first = f"remove the half-made VM {self.target} and " if self.leftovers else ""
         disk = f"linked to a base of {self.hardware.disk_gib} GiB" if self.making.linked else "a thin copy of the image"
         made = f"create the VM {self.target} on {self.host}, its disk {disk} on {self.making.datastore}"
-        return f"{first}{made}{started_by(self.host, self.autostart)}"
+        seed = ", its seed in its configuration" if self.seed == "guestinfo" else ""
+        return f"{first}{made}{seed}{started_by(self.host, self.autostart)}"
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,23 @@
 
 import io
 import secrets
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from homelab.errors import HomelabError
 from homelab.formats.guest.cloud_init import seed
+from homelab.formats.guest.guestinfo import guestinfo, too_large
 from homelab.formats.guest.seed_iso import seed_iso
 from homelab.formats.trust.ssh_key import HostKey, new_key
 from homelab.ports.vm_writer import VmWriter
-from homelab.ports.vsphere.vm_look import HOST_KEY, ID, IMAGE, LAB, MADE, NAME, SEED, identity
+from homelab.ports.vsphere.vm_look import GUESTINFO, HOST_KEY, ID, IMAGE, LAB, MADE, NAME, SEED, SEEDED, identity
 from homelab.ports.vsphere.vms import VmSpec, vmx_path
 from homelab.ports.world import World
 from homelab.steps.vms.vm_changes import CreateVm
 from homelab.steps.vms.vm_folder import NOTE, FolderLook, leftovers
+from homelab.steps.vms.vm_seed import seed_refused
 
 COPY_SECONDS = 3600.0
 TASK_SECONDS = 300.0
@@ -28,25 +31,28 @@ def create(world: World, change: CreateVm) -> None:
     """
     making = change.making
     key = new_key(making.vm)
+    boot = change.boot if change.boot.authorized_keys else replace(change.boot, authorized_keys=_own_key(world))
+    files = seed(boot, key, secrets.token_hex(4))
+    spec = _spec(change, key, files)
     with ExitStack() as place:
         if not making.linked:
             place.enter_context(world.copying(change.host, making.datastore))
-        _create(world, change, place, key)
+        _create(world, change, place, spec, files)
 
 
-def _create(world: World, change: CreateVm, place: ExitStack, key: HostKey) -> None:
+def _create(world: World, change: CreateVm, place: ExitStack, spec: VmSpec, files: Mapping[str, str]) -> None:
     making = change.making
     with world.vm_writer(change.host) as writer:
         _begin_folder(world, writer, change)
         if not making.linked:
             _copy_image(world, writer, change)
         place.close()
-        boot = change.boot if change.boot.authorized_keys else replace(change.boot, authorized_keys=_own_key(world))
-        iso = seed_iso(seed(boot, key, secrets.token_hex(4)))
-        writer.files.upload(making.datastore, f"{making.vm}/{SEED}", io.BytesIO(iso), len(iso))
+        if spec.seed:
+            iso = seed_iso(files)
+            writer.files.upload(making.datastore, f"{making.vm}/{SEED}", io.BytesIO(iso), len(iso))
         progress = world.progress(f"the VM {change.target} is created", TASK_SECONDS)
-        world.files.trust.forget_host_keys({boot.address})  # it gets a key of its own
-        writer.create_vm(_spec(change, key), seconds=TASK_SECONDS, progress=progress)
+        world.files.trust.forget_host_keys({change.boot.address})  # it gets a key of its own
+        writer.create_vm(spec, seconds=TASK_SECONDS, progress=progress)
         world.remember_vm(change.target, change.host)
         if change.autostart:
             path = f"{making.place}/{making.vmx}"
@@ -91,15 +97,18 @@ def _own_key(world: World) -> tuple[str, ...]:
     return (world.files.trust.own_key(),)
 
 
-def _spec(change: CreateVm, key: HostKey) -> VmSpec:
+def _spec(change: CreateVm, key: HostKey, files: Mapping[str, str]) -> VmSpec:
     making, hardware = change.making, change.hardware
+    told = guestinfo(files) if change.seed == GUESTINFO else {}
+    if why := too_large(told):
+        raise seed_refused(change.target, why)
     return VmSpec(
         name=making.vm,
         datastore=making.datastore,
         cpus=hardware.cpus,
         memory_mib=hardware.memory_mib,
         disk=f"{making.place}/{making.disk}",
-        seed=f"{making.place}/{SEED}",
+        seed=None if told else f"{making.place}/{SEED}",
         network=hardware.network,
         mac=hardware.mac,
         instance_uuid=making.instance_uuid,
@@ -111,5 +120,7 @@ def _spec(change: CreateVm, key: HostKey) -> VmSpec:
             IMAGE: change.image_sha256,
             HOST_KEY: key.public,
             MADE: datetime.now(UTC).isoformat(timespec="seconds"),
+            **({SEEDED: GUESTINFO} if told else {}),
         },
+        guestinfo=told,
     )

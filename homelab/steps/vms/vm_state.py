@@ -69,7 +69,7 @@ def _look_at(world: World, lab: Lab, target: str, host: str, vm: VmLook) -> VmSt
     """A VM that is to stay."""
     making = made(lab, vm, target)
     # Only between its creation and the end of its first boot a VM can have the note of an interrupted run.
-    fresh = making and (vm.seed or not vm.powered_on)
+    fresh = making and (vm.seeded or not vm.powered_on)
     note = world.reader(host).small_file(making.datastore, f"{making.vm}/{NOTE}") if making and fresh else None
     growing = making and not vm.powered_on and grows(lab.vm(target), vm)
     sitters = sitters_at(world, host, making.datastore, making.vm, (host, vm.path)) if making and growing else None
