@@ -11,21 +11,24 @@ from homelab.ports.vsphere import VmLook
 from homelab.ports.vsphere.vms import split_path
 from homelab.ports.world import World
 from homelab.steps.guests.console import kept_picture
+from homelab.steps.guests.guestinfo_seed import ClearGuestinfo, RestartWithoutGuestinfo, clear
 
 TASK_SECONDS = 120.0
+NEEDS_TOOLS = "; guest_seed: guestinfo is read by open-vm-tools only: without them in the image write nocloud"
 
 
 @dataclass(frozen=True)
 class AwaitGuest(Change):
     """Wait for the first boot of one guest, so many seconds at most.
 
-    `host` and `vmx` tell where its console is, when it is a VM of ours.
+    `host` and `vmx` tell where its console is, when it is a VM of ours; `guestinfo` that it is told what it is there.
     """
 
     address: str
     seconds: int
     host: str = ""
     vmx: str = ""
+    guestinfo: bool = False
 
     def _words(self) -> Words:
         return Words(
@@ -60,16 +63,22 @@ class RemoveSeed(Change):
 
 @dataclass(frozen=True)
 class GuestState:
-    """The guest, its VM's power, and its seed with the host and the .vmx of the VM."""
+    """The guest, its VM's power, and its seed with the host and the .vmx of the VM.
+
+    `seed` is an image in a drive; `guestinfo` tells of one in the VM's configuration, which a host whose API only reads
+    (not `api_writes`) changes of a VM that is off.
+    """
 
     powered_on: bool
     guest: GuestLook | GuestAway
     host: str = ""
     vmx: str = ""
     seed: str | None = None
+    guestinfo: bool = False
+    api_writes: bool = True
 
 
-Changes = AwaitGuest | RemoveSeed
+Changes = AwaitGuest | RemoveSeed | ClearGuestinfo | RestartWithoutGuestinfo
 
 
 class Guest(Step[GuestState, Changes]):
@@ -93,7 +102,8 @@ class Guest(Step[GuestState, Changes]):
         if found is None or not found[1].powered_on:
             return GuestState(False, GuestAway(f"VM {target} is on"))
         host, vm = found
-        return GuestState(True, world.guest(target), host, vm.path, _seed_of(world, host, vm))
+        writes = world.host(host).api_writes
+        return GuestState(True, world.guest(target), host, vm.path, _seed_of(world, host, vm), vm.guestinfo, writes)
 
     def plan(self, lab: Lab, target: str, observed: GuestState) -> Sequence[Planned[Changes]]:
         """Wait for what is not ready; then the seed goes."""
@@ -103,19 +113,32 @@ class Guest(Step[GuestState, Changes]):
         changes: list[Planned[Changes]] = []
         if isinstance(guest, GuestAway) or guest.cloud_init == "running":
             address, seconds = str(lab.vm(target).address), lab.guests.timeout
-            changes.append(AwaitGuest(target, address, seconds, observed.host, observed.vmx))
+            changes.append(AwaitGuest(target, address, seconds, observed.host, observed.vmx, observed.guestinfo))
         elif guest.cloud_init.startswith("error"):
             raise _failed(target, guest)
         if observed.seed:
             changes.append(RemoveSeed(target, observed.host, observed.vmx, observed.seed))
+        if observed.guestinfo:
+            changes.append(_cleared(lab, target, observed))
         return changes
 
     def apply(self, world: World, change: Changes) -> None:
         """Wait, or take the seed away."""
         if isinstance(change, AwaitGuest):
             _await(world, change)
-        else:
+        elif isinstance(change, RemoveSeed):
             _remove_seed(world, change)
+        else:
+            clear(world, change)
+        if isinstance(change, RestartWithoutGuestinfo):
+            _await(world, AwaitGuest(change.target, change.address, change.seconds, change.host, change.vmx))
+
+
+def _cleared(lab: Lab, target: str, observed: GuestState) -> ClearGuestinfo | RestartWithoutGuestinfo:
+    if observed.api_writes:
+        return ClearGuestinfo(target, observed.host, observed.vmx)
+    address = str(lab.vm(target).address)
+    return RestartWithoutGuestinfo(target, observed.host, observed.vmx, address, lab.guests.timeout)
 
 
 def _seed_of(world: World, host: str, vm: VmLook) -> str | None:
@@ -150,7 +173,7 @@ def _await(world: World, change: AwaitGuest) -> None:
             not_ready,
             seconds=change.seconds,
             where=f"{change.target} ({change.address})",
-            advice="check vm_network, the address and the gateway",
+            advice="check vm_network, the address and the gateway" + (NEEDS_TOOLS if change.guestinfo else ""),
         )
     except DeadlinePassed as error:
         kept = kept_picture(world, change.host, change.vmx, change.target) if change.vmx else None
