@@ -13,6 +13,7 @@ from pathlib import Path
 
 from homelab.errors import HomelabError
 from homelab.formats.guest.cloud_init import first_boot, seed
+from homelab.formats.guest.guestinfo import guestinfo
 from homelab.formats.guest.seed_iso import seed_iso
 from homelab.formats.trust.ssh_key import new_key
 from homelab.lab import Api, ControlPlane, Image, Kubernetes, Lab
@@ -66,7 +67,8 @@ class GuestLan:
         self._write("known_hosts", f"{self.vm.address} {host_key.public}\n")
         iso = work / "seed.iso"
         boot = first_boot(self.lab, self.vm, MAC)
-        iso.write_bytes(seed_iso(seed(boot, host_key, "a")))
+        self.files = seed(boot, host_key, "a")
+        iso.write_bytes(seed_iso(self.files))
         self.spec = GuestSpec("cp1", work / "disk.d", root_id(), MAC, iso, 2, 2048)
 
     def _write(self, name: str, text: str) -> None:
@@ -129,6 +131,29 @@ def seed_applied(lan: GuestLan) -> None:
     assert lan.ssh("sudo", "date", "--set", "@0").returncode != 0
     assert lan.answer("cat", "/proc/sys/kernel/hostname") == "cp1"
     lan.answer("sudo", "mkdir", f"{GROUPS}/pids/probe" if Path(GROUPS, "pids").exists() else f"{GROUPS}/probe")
+    lan.guests.close()
+
+
+def told_by_guestinfo(lan: GuestLan) -> None:
+    """cloud-init's own datasource VMware reads the seed through vmware-rpctool, and does without it from then on."""
+    told = guestinfo(lan.files)
+    lan.guests.power_on(replace(lan.spec, seed=None, guestinfo=told))
+    assert lan.answer("hostname", "--fqdn") == "cp1.lab.example"
+    assert lan.answer("cloud-init", "status", "--wait").endswith("status: done")
+    assert lan.answer("sudo", "cloud-init", "query", "platform") == "vmware"
+    assert lan.answer("sudo", "cloud-init", "query", "subplatform") == "guestinfo (guestinfo.metadata)"
+    assert lan.answer("ls", "/etc/ssh/*_key").split() == ["/etc/ssh/ssh_host_ed25519_key"]
+    assert lan.answer("ip", "-4", "route", "show", "default").startswith("default via 192.0.2.1 ")
+    assert lan.answer("systemctl", "is-system-running") == "running"
+    ask = ("sudo", "vmware-rpctool", "'info-get guestinfo.userdata'")
+    assert lan.answer(*ask) == told["guestinfo.userdata"]
+    lan.guests.tell("cp1", {})
+    gone = lan.ssh(*ask)
+    assert (gone.returncode, gone.stdout, gone.stderr) == (1, "", "No value found")
+    first = lan.answer("cat", "/proc/sys/kernel/random/boot_id")
+    lan.guests.reboot("cp1")
+    until(lambda: lan.ssh("cat", "/proc/sys/kernel/random/boot_id").stdout.strip() not in ("", first))
+    assert lan.answer("hostname", "--fqdn") == "cp1.lab.example"
     lan.guests.close()
 
 
@@ -353,7 +378,8 @@ def _routed_locally(address: IPv4Address) -> bool:
 
 
 BODIES = {
-    body.__name__: body for body in (seed_applied, power, disk_full, linked, handled, snapshots, no_root, unified, stay)
+    body.__name__: body
+    for body in (seed_applied, told_by_guestinfo, power, disk_full, linked, handled, snapshots, no_root, unified, stay)
 }
 
 if __name__ == "__main__":

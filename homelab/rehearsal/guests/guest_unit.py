@@ -33,6 +33,14 @@ mount -o remount,bind,rw /proc/sys/net
 sysctl -q net.ipv6.conf.eth0.accept_dad=0
 printf 'Filename\\t\\t\\t\\tType\\t\\tSize\\t\\tUsed\\t\\tPriority\\n' >$own/swaps
 mount --bind $own/swaps /proc/swaps
+# A guest with VMware Tools is a machine, as cloud-init sees it.
+if [ -e /usr/local/bin/vmware-rpctool ]; then
+    tr '\\0' '\\n' </proc/1/environ | grep -v ^container= | tr '\\n' '\\0' >$own/environ
+    mount --bind $own/environ /proc/1/environ
+    name=/sys/class/dmi/id/product_name
+    echo VMware7,1 >$own/product_name
+    [ ! -e $name ] || mount --bind $own/product_name $name
+fi
 mount --make-rshared /
 """
 UNIT_TEXT = f"""\

@@ -12,12 +12,13 @@ import shutil
 import signal
 import subprocess
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from homelab.errors import HomelabError
-from homelab.rehearsal.guests import guest_unit
+from homelab.rehearsal.guests import guest_unit, vmware_tools
 from homelab.rehearsal.guests.cgroups import ControlGroups
 from homelab.rehearsal.guests.network import Network
 from homelab.rehearsal.guests.seeds import read_seed
@@ -44,6 +45,12 @@ class _Guest:
     process: subprocess.Popen[bytes] | None = None
     plugged: bool = True
     space: Path | None = None
+    guestinfo: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def told(self) -> Path:
+        """Where the guest finds what its VM tells it."""
+        return self.folder / "guestinfo"
 
     @property
     def root(self) -> Path:
@@ -131,6 +138,13 @@ class Guests:
             if guest is not None and guest.process is not None:
                 self._network.set_plug(name, connected=connected)
 
+    def tell(self, name: str, guestinfo: Mapping[str, str]) -> None:
+        """What a running machine's VM tells it from now on."""
+        with self._lock:
+            guest = self._running.get(name)
+            if guest is not None and guest.process is not None:
+                self._tell(guest, guestinfo)
+
     def fill_disk(self, name: str) -> None:
         """Leave no room on the disk of a guest that is on; what it frees is taken as well when this is called again."""
         with self._lock:
@@ -200,6 +214,14 @@ class Guests:
                 (seed / name).touch(mode=0o600)
                 (seed / name).write_bytes(content)
         guest_unit.install(guest.root)
+        shutil.rmtree(guest.told, ignore_errors=True)
+        self._tell(guest, guest.spec.guestinfo)
+        if guest.guestinfo:
+            vmware_tools.install(guest.root)
+
+    def _tell(self, guest: _Guest, guestinfo: Mapping[str, str]) -> None:
+        vmware_tools.tell(guest.told, guestinfo, before=guest.guestinfo)
+        guest.guestinfo = guestinfo
 
     def _give_space(self, disk: Path) -> None:
         """Have a disk's writes lie on a file system of their own, so that one can be full and the others not."""
@@ -219,7 +241,7 @@ class Guests:
         namespace = self._network.add_guest(name, guest.spec.mac)
         try:
             groups = [str(group) for group in self._groups.add(name)]
-            command = ["sh", "-c", ENTER, "enter", *groups, "--", *_nspawn(guest.root, name, namespace)]
+            command = ["sh", "-c", ENTER, "enter", *groups, "--", *_nspawn(guest.root, name, namespace, guest.told)]
             with self._lock:
                 if guest.unplugged.is_set():
                     return 0
@@ -243,7 +265,7 @@ class Guests:
                 del self._running[guest.spec.name]
 
 
-def _nspawn(root: Path, name: str, namespace: Path) -> list[str]:
+def _nspawn(root: Path, name: str, namespace: Path, told: Path) -> list[str]:
     return [
         # Told by its own option, systemd-nspawn mounts the guest's /sys before it enters the network namespace, and
         # the guest would find the rehearsal's interfaces in /sys/class/net.
@@ -253,6 +275,7 @@ def _nspawn(root: Path, name: str, namespace: Path) -> list[str]:
         "--quiet",
         f"--directory={root}",
         f"--machine={name}",
+        f"--bind={told}:{vmware_tools.FOLDER}",
         "--capability=all",
         # The kernel's clock and modules are those of the machine that the rehearsal runs on.
         "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE",

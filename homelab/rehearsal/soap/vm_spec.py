@@ -69,6 +69,8 @@ def reconfigure(host: Host, vm: Vm, spec: Any) -> None:
         acts.take_back()
         raise
     acts.keep()
+    if spec.extraConfig and vm.powered_on:
+        host.vm_power.machines.tell(vm.machine_name, vm.guestinfo)
 
 
 def _apply(host: Host, vm: Vm, spec: Any, carried_out: frozenset[str], acts: DiskActs) -> None:

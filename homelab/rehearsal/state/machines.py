@@ -1,6 +1,7 @@
 """What a simulated host knows of the machines behind its VMs: a description, and what is done to them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ class GuestSpec:
     `disk` is the folder beside the VMDK that holds the guest's writes (upper/, work/), `root_id` names the cached
     root below it, `layers` are folders with writes between the two, the topmost first; `mac` is the first NIC's, `seed`
     the ISO image in the CD-ROM drive if there is one, `plugged` whether that NIC is plugged in. Memory in MiB.
+    `guestinfo` is what the VM's configuration says to the guest, by its keys.
     """
 
     name: str
@@ -23,6 +25,7 @@ class GuestSpec:
     memory_mib: int
     layers: tuple[Path, ...] = ()
     plugged: bool = True
+    guestinfo: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Machines(Protocol):
@@ -42,6 +45,10 @@ class Machines(Protocol):
 
     def plug(self, name: str, *, connected: bool) -> None:
         """Pull or put back the cable of a machine's first NIC."""
+        ...
+
+    def tell(self, name: str, guestinfo: Mapping[str, str]) -> None:
+        """Another configuration of its VM, while the machine runs."""
         ...
 
     def reboot(self, name: str) -> None:
@@ -77,6 +84,9 @@ class NoMachines:
 
     def plug(self, name: str, *, connected: bool) -> None:
         """There is no cable."""
+
+    def tell(self, name: str, guestinfo: Mapping[str, str]) -> None:
+        """There is nobody to tell."""
 
     def reboot(self, name: str) -> None:
         """It stays on."""

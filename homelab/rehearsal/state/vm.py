@@ -1,5 +1,6 @@
 """A simulated VM and its devices: plain state, no behaviour."""
 
+import re
 import uuid as uuids
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -152,6 +153,11 @@ class Vm:
     def pluggable(self) -> "list[VmCdRom | VmNic]":
         """What can be plugged in and pulled while the VM runs."""
         return [*self.cdroms, *self.nics]
+
+    @property
+    def guestinfo(self) -> dict[str, str]:
+        """What the guest can ask for by VMware Tools."""
+        return {key: value for key, value in self.extra_config.items() if re.fullmatch(r"guestinfo\.[\w.-]+", key)}
 
     @property
     def seed(self) -> str | None:

@@ -273,5 +273,6 @@ class VmPower:
                 folder = path.with_name(path.name + ".d")
                 layers = tuple(layers_of(path))
                 plugged = bool(vm.nics) and vm.nics[0].start_connected
-                return GuestSpec(vm.machine_name, folder, root_id, mac, seed, vm.cpus, vm.memory_mib, layers, plugged)
+                hardware = (folder, root_id, mac, seed, vm.cpus, vm.memory_mib, layers, plugged)
+                return GuestSpec(vm.machine_name, *hardware, guestinfo=vm.guestinfo)
         return None

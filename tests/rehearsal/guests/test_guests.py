@@ -77,7 +77,9 @@ def until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 @pytest.mark.guests
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("body", ["seed_applied", "power", "disk_full", "linked", "handled", "snapshots", "no_root"])
+@pytest.mark.parametrize(
+    "body", ["seed_applied", "told_by_guestinfo", "power", "disk_full", "linked", "handled", "snapshots", "no_root"]
+)
 def test_a_guest(run_body: Callable[[str], None], body: str) -> None:
     run_body(body)
 
@@ -171,7 +173,7 @@ def test_a_root_that_is_there_is_used(tmp_path: Path) -> None:
 
 
 def test_a_guest_is_asked_to_leave_in_its_own_way() -> None:
-    assert "--kill-signal=SIGRTMIN+4" in _nspawn(Path("/root"), "cp1", Path("/run/netns/cp1"))
+    assert "--kill-signal=SIGRTMIN+4" in _nspawn(Path("/root"), "cp1", Path("/run/netns/cp1"), Path("/told"))
 
 
 def test_without_guests_the_power_is_remembered(tmp_path: Path) -> None:
