@@ -38,9 +38,6 @@ def check(facts: Facts) -> list[Mistake]:
 def advise(facts: Facts) -> list[Mistake]:
     """What works, but hardly as it was meant."""
     found = [*outside(facts), *names.other_domain(facts)]
-    if facts.lab.get("guest_seed") == "guestinfo":
-        what = "guest_seed: guestinfo is not built yet: guests get a NoCloud image, which every cloud-init reads"
-        found.append(Mistake(facts.where(None, "guest_seed"), what, "leave it out"))
     count = len(facts.of("control_plane"))
     if count and count % 2 == 0:
         what = f"{count} control planes survive no more failures than {count - 1}"

@@ -235,10 +235,17 @@ def test_a_file_of_a_whole_name_needs_no_suffix_as_with_ansible(tmp_path: Path) 
     ]
 
 
-def test_a_seed_that_is_not_built_yet_is_a_warning(tmp_path: Path) -> None:
-    group = write(tmp_path, {"hosts.yml": "all: {vars: {guest_seed: guestinfo}}\n"})
-    [warning] = read_lab([SAMPLE, PASSWORD, group]).warnings
-    assert "guest_seed: guestinfo is not built yet" in warning.what
+@pytest.mark.parametrize("seed", ["nocloud", "guestinfo"])
+def test_a_seed_of_either_kind_is_taken_without_a_word(tmp_path: Path, seed: str) -> None:
+    group = write(tmp_path, {"hosts.yml": f"all: {{vars: {{guest_seed: {seed}}}}}\n"})
+    read = read_lab([SAMPLE, PASSWORD, group])
+    assert (read.lab.guests.seed, list(read.warnings)) == (seed, [])
+
+
+def test_a_seed_of_no_kind_is_a_mistake(tmp_path: Path) -> None:
+    group = write(tmp_path, {"hosts.yml": "all: {vars: {guest_seed: floppy}}\n"})
+    [mistake] = mistakes_of(SAMPLE, PASSWORD, group)
+    assert mistake.endswith("hosts.yml:1: guest_seed: floppy is not one of its values; choose from: nocloud, guestinfo")
 
 
 def test_a_whole_name_in_another_domain_is_a_warning(tmp_path: Path) -> None:
