@@ -6,7 +6,7 @@ Source: UEFI specification, 5.2 and 5.3. In what counts as a table it follows Li
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from homelab.formats.fat.volume import Read
 
@@ -25,10 +25,11 @@ class NoGpt(ValueError):
 
 @dataclass(frozen=True)
 class Gpt:
-    """`partitions` are {number: (offset, bytes)}; behind the byte `end` none may lie."""
+    """`partitions` are {number: (offset, bytes)}, `kinds` their types as on disk; behind byte `end` none may lie."""
 
     end: int
     partitions: dict[int, tuple[int, int]]
+    kinds: dict[int, bytes] = field(default_factory=dict)
 
 
 def read_gpt(read: Read, place: int = SECTOR) -> Gpt:
@@ -45,12 +46,13 @@ def read_gpt(read: Read, place: int = SECTOR) -> Gpt:
     raw = read(table * SECTOR, count * width)
     if zlib.crc32(raw) != table_sum:
         raise NoGpt("the table of its GPT is damaged")
-    found = {}
+    found, kinds = {}, {}
     for index in range(count):
         first, end = struct.unpack_from("<QQ", raw, index * width + 32)
         if any(raw[index * width : index * width + 16]) and end >= first:
             found[index + 1] = (first * SECTOR, (end - first + 1) * SECTOR)
-    return Gpt((last + 1) * SECTOR, found)
+            kinds[index + 1] = raw[index * width : index * width + 16]
+    return Gpt((last + 1) * SECTOR, found, kinds)
 
 
 def end_of(read: Read, size: int) -> int:
@@ -62,7 +64,7 @@ def end_of(read: Read, size: int) -> int:
     entries = list(_mbr(first))
     ends = [(start + count) * SECTOR for kind, start, count in entries if kind not in (UNUSED, PROTECTIVE)]
     if first[510:] != b"\x55\xaa" or any(kind == PROTECTIVE for kind, _, _ in entries):
-        gpt = _either(read, size)
+        gpt = either_gpt(read, size)
         ends += [gpt.end, *(start + length for start, length in gpt.partitions.values())]
     return max(ends, default=0)
 
@@ -75,8 +77,8 @@ def _mbr(first: bytes) -> Iterator[tuple[int, int, int]]:
             yield row[4], *struct.unpack("<II", row[8:])
 
 
-def _either(read: Read, size: int) -> Gpt:
-    """The GPT, or the copy of it in the last sector."""
+def either_gpt(read: Read, size: int) -> Gpt:
+    """The GPT, or the copy of it in the last sector; NoGpt when both are damaged or there is none."""
     try:
         return read_gpt(read)
     except NoGpt as error:

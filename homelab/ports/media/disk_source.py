@@ -31,6 +31,10 @@ FOREIGN = {
 QEMU_SECONDS = 3600.0
 CLOUD_IMAGE = "Name a cloud image of a distribution: qcow2, VMDK or OVA"
 JOIN = "join its pieces by their descriptor: `qemu-img convert -O qcow2 DESCRIPTOR.vmdk image.qcow2`"
+FOR_X86 = (
+    "Name the publisher's image for x86-64, which Debian and Ubuntu call amd64 "
+    "(debian-13-generic-amd64.qcow2, noble-server-cloudimg-amd64.img), and its SHA-256"
+)
 NAME_IT = "; then name image.qcow2 in image_source and its SHA-256 in image_sha256"
 
 Extents = Iterator[tuple[int, bytes]]
@@ -163,6 +167,8 @@ def _translated(path: Path | str) -> Iterator[None]:
         raise Unusable(str(error), f"Get the whole disk, or {JOIN}{NAME_IT}") from None
     except vmdk.VmdkError as error:
         raise Unusable(str(error), f"Get it again; or convert it with all its files{_convert(path)[10:]}") from None
+    except ova.OtherArchitecture as error:
+        raise Unusable(str(error), FOR_X86) from None
     except ova.SparseMember as error:
         advice = f"Unpack it: `tar -xf {path}`; then name its disk, and the disk's SHA-256, in their place"
         raise Unusable(str(error), advice) from None

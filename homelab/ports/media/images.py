@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from homelab.errors import DeadlinePassed, HomelabError
+from homelab.formats.disk.architecture import other_architecture
 from homelab.formats.disk.vmdk import descriptor
 from homelab.lab import Image
 from homelab.ports.files.locks import LockHeld, waited_lock
 from homelab.ports.files.whole import whole_file
-from homelab.ports.media.disk_source import Unusable, disk_in
+from homelab.ports.media.disk_source import FOR_X86, Unusable, disk_in
 from homelab.ports.media.download import Progress, download, is_url
 
 __all__ = ["PreparedImage", "Progress", "prepare_image"]
@@ -123,10 +124,22 @@ def _convert(file: BinaryIO, path: Path, source: str, flat: Path, text: Path, re
                     _write_sparsely(target, place, data)
                     report(place + len(data), size)
                 report(size, size)
+                _check_architecture(target, size)
     except Unusable as error:
         raise _unusable(str(error), source, error.advice) from None
     with _whole(text) as target:
         target.write(descriptor(text.stem, size).encode("ascii"))
+
+
+def _check_architecture(disk: BinaryIO, size: int) -> None:
+    """Raises Unusable for a disk that no host of ours could start."""
+
+    def read(place: int, length: int) -> bytes:
+        disk.seek(max(0, place))
+        return disk.read(length)
+
+    if found := other_architecture(read, size):
+        raise Unusable(f"its system is for {found}, and ESXi hosts are x86-64", FOR_X86)
 
 
 def _write_sparsely(target: BinaryIO, place: int, data: bytes) -> None:

@@ -18,6 +18,10 @@ class SparseMember(OvaError):
     """The disk is packed with holes, as `tar -S` does it: its bytes do not lie in one piece."""
 
 
+class OtherArchitecture(OvaError):
+    """The description names a guest that no x86-64 host can run."""
+
+
 @dataclass(frozen=True)
 class Member:
     """The one disk of an OVA: its name, and where its bytes lie in the archive."""
@@ -95,6 +99,7 @@ def _disk_name(text: bytes) -> str:
         root = ET.fromstring(text)
     except ET.ParseError as error:
         raise OvaError(f"its description (.ovf) is no XML ({error})") from None
+    _check_guest(root)
     files = {_of(one, "id"): one for one in root.iter() if _tag(one) == "File"}
     named = [_of(one, "fileRef") for one in root.iter() if _tag(one) == "Disk" and _of(one, "fileRef")]
     if len(named) != 1:
@@ -108,6 +113,17 @@ def _disk_name(text: bytes) -> str:
     if "/" in name or name in ("", ".", ".."):
         raise OvaError(f"its description names a file outside of it: {name or 'none'}")
     return name
+
+
+def _check_guest(root: ET.Element) -> None:
+    """VMware's word for the guest tells Arm (`armUbuntu64Guest`, `arm-debian-64`); DMTF's numbers tell no architecture.
+
+    Nor does the hardware section: `vmx-20` is Arm's and x86's.
+    """
+    for section in root.iter():
+        if _tag(section) == "OperatingSystemSection" and _of(section, "osType").lower().startswith("arm"):
+            guest = _of(section, "osType")
+            raise OtherArchitecture(f"its description is of a guest for Arm ({guest}), and ESXi hosts are x86-64")
 
 
 def _tag(element: ET.Element) -> str:
