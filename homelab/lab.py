@@ -252,6 +252,15 @@ class Lab(Model):
         """The datastore that holds a VM: its own choice, or the NFS datastore."""
         return vm.datastore or self.nfs[0].datastore
 
+    def is_local(self, vm: Vm) -> bool:
+        """Whether the datastore of a VM is a host's own."""
+        return self.datastore_of(vm) not in [nas.datastore for nas in self.nfs]
+
+    def hosts_for(self, vm: Vm) -> tuple[EsxiHost, ...]:
+        """The hosts that a VM may be made on: `vm_host`, else all that have its datastore."""
+        own = [host for host in self.esxi if vm.host in (None, host.name)]
+        return tuple(host for host in own if not self.is_local(vm) or host.local_datastore == vm.datastore)
+
 
 def lone_host(address: IPv4Address, user: str, password: str) -> Lab:
     """A lab of one ESXi host that no inventory knows, named by its address.

@@ -8,6 +8,7 @@ from homelab.commands.options import Options
 from homelab.commands.vm_names import named_vms
 from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.steps.vms.image import Image
+from homelab.steps.vms.image_paths import image_homes
 from homelab.steps.vms.vm import VmStep
 
 
@@ -16,6 +17,6 @@ def vm_rebuild(options: Options, names: Sequence[str]) -> int:
     lab = lab_of(options, vault_of(options))
     targets = named_vms(lab, names)
     run = open_run(options, (VmStep(anew=True),), lab=lab.wanting("absent", targets), targets=targets)
-    again = run.then(lab, (Image(), VmStep()), targets | {nas.name for nas in lab.nfs})
+    again = run.then(lab, (Image(), VmStep()), targets | image_homes(lab).keys())
     run.note(f"destroyed first, and then made anew from the image: {', '.join(names)}")
     return carry_out(run, " ".join(("vm rebuild", *names)), then=again)

@@ -1,4 +1,4 @@
-"""Step `image`: the disk that VMs are copied from lies once on the datastore, under its content hash.
+"""Step `image`: the disk that VMs are copied from lies once on each datastore that has such VMs, by its content hash.
 
 Beside it lie its bases, which linked VMs sit on: one for each size, made when the first VM wants it (bases).
 Where every VM of the lab is wanted absent they all go as well.
@@ -18,7 +18,8 @@ from homelab.ports.vm_writer import VmWriter
 from homelab.ports.world import World
 from homelab.steps.vms.base_making import look_at_all_bases, look_at_bases, make_base
 from homelab.steps.vms.bases import BasesLook, MakeBase, bases_among, missing_bases
-from homelab.steps.vms.image_paths import image_path
+from homelab.steps.vms.image_paths import image_homes, image_path
+from homelab.steps.vms.placement import places, rooms_of
 from homelab.steps.vms.sitters import Sitters, check_nobody_at, sitters_at_any
 
 TRANSFER_SECONDS = 3600
@@ -69,7 +70,8 @@ class ImageState:
     """`via` is the host to go through, None when none mounts the datastore; `whole` when the image is there.
 
     `rests` when its descriptor or its data is; `sitters` are the VMs whose disks sit on it, or on a base of it. `bases`
-    are looked at while VMs wait for one, and at the end.
+    are looked at while VMs wait for one, and at the end. It is not `needed` on a host's own datastore while no VM is
+    placed there.
     """
 
     via: str | None
@@ -77,19 +79,20 @@ class ImageState:
     rests: bool = False
     sitters: Sitters = field(default_factory=Sitters)
     bases: BasesLook = field(default_factory=BasesLook)
+    needed: bool = True
 
 
 Changes = UploadImage | MakeBase | RemoveImage
 
 
 class Image(Step[ImageState, Changes]):
-    """One node for each datastore, named after the NAS."""
+    """One node for each datastore, named after the NAS, or the host whose own it is."""
 
     name = "image"
 
     def targets(self, lab: Lab) -> Sequence[str]:
-        """The NAS, when there are VMs of ours."""
-        return [nas.name for nas in lab.nfs] if any(vm.managed for vm in lab.vms) else []
+        """The NAS, when VMs of ours lie there, and hosts whose own datastore such VMs may be made on."""
+        return list(image_homes(lab))
 
     def after(self, lab: Lab, target: str) -> Sequence[Node]:
         """It goes after the VMs."""
@@ -97,50 +100,58 @@ class Image(Step[ImageState, Changes]):
 
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
         """All mounts have been tried, and the host that the image goes through has rebooted if it had to."""
+        if _is_host(lab, target):
+            return [Node("local-datastore", target), Node("reboot", target)]
         return [*(Node("nfs-datastore", host.name) for host in lab.esxi), Node("reboot", lab.esxi[0].name)]
 
     def observe(self, world: World, lab: Lab, target: str) -> ImageState:
         """Look for the descriptor, which is written last, and its data, through the first host with the datastore."""
-        datastore = lab.nfs[0].datastore
-        via = host_with(world, datastore)
-        return self._look(world, lab, via, datastore) if via else ImageState(None, False)
+        datastore, local = image_homes(lab)[target], _is_host(lab, target)
+        if local and not _unwanted(lab) and not _is_placed_at(world, lab, target):
+            return ImageState(None, False, needed=False)
+        via = own_host(world, target, datastore) if local else host_with(world, datastore)
+        return self._look(world, lab, via, datastore, local=local) if via else ImageState(None, False)
 
-    def _look(self, world: World, lab: Lab, via: str, datastore: str) -> ImageState:
+    def _look(self, world: World, lab: Lab, via: str, datastore: str, *, local: bool) -> ImageState:
         reader, path = world.reader(via), image_path(lab)
         if not _unwanted(lab):
             whole = reader.disk_whole(datastore, path)
-            return ImageState(via, whole, bases=look_at_bases(world, lab, via, whole=whole))
+            return ImageState(via, whole, bases=BasesLook() if local else look_at_bases(world, lab, via, whole=whole))
         rests = any(reader.file_size(datastore, file) for file in (path, _flat(path)))
-        bases = look_at_all_bases(world, lab, via)
+        bases = BasesLook() if local else look_at_all_bases(world, lab, via)
         places = [path, *bases_among(path, bases.files)]
         return ImageState(via, False, rests, sitters_at_any(world, via, datastore, places), bases)
 
     def plan(self, lab: Lab, target: str, observed: ImageState) -> Sequence[Planned[Changes]]:
         """Upload what is missing, and make the bases that VMs wait for; delete what nobody is to be copied from."""
-        datastore = lab.nfs[0].datastore
+        datastore = image_homes(lab)[target]
+        if not observed.needed:
+            return []
         if observed.via is None:
-            return [Blocked(target, f"a host mounts the datastore {datastore}")]
+            who = f"{target} answers and has" if _is_host(lab, target) else "a host mounts"
+            return [Blocked(target, f"{who} the datastore {datastore}")]
         if _unwanted(lab):
-            return self._end(lab, observed.via, observed)
+            return self._end(lab, target, observed.via, observed)
         path = image_path(lab)
         upload = UploadImage(target, datastore, path, lab.image.source, lab.image.sha256, observed.via)
         bases = missing_bases(target, datastore, path, observed.via, observed.bases)
         return [*([] if observed.whole else [upload]), *bases]
 
-    def _end(self, lab: Lab, via: str, observed: ImageState) -> Sequence[Planned[RemoveImage]]:
+    def _end(self, lab: Lab, target: str, via: str, observed: ImageState) -> Sequence[Planned[RemoveImage]]:
+        datastore = image_homes(lab)[target]
         bases = bases_among(image_path(lab), observed.bases.files)
         if not observed.rests and not bases:
             return []
         if observed.sitters.users:
             raise Refused(
                 f"the disks of {', '.join(observed.sitters.users)} sit on the image, so it is not deleted",
-                where=f"[{lab.nfs[0].datastore}] {image_path(lab)}",
+                where=f"[{datastore}] {image_path(lab)}",
                 advice="Destroy those VMs first, or clone them so that their disks are whole",
             )
         if observed.sitters.doubt:
-            return [Blocked(lab.nfs[0].name, f"{observed.sitters.doubt}: a disk there may sit on the image")]
+            return [Blocked(target, f"{observed.sitters.doubt}: a disk there may sit on the image")]
         rests = [*bases, *([image_path(lab)] if observed.rests else [])]
-        return [RemoveImage(lab.nfs[0].name, lab.nfs[0].datastore, path, via) for path in rests]
+        return [RemoveImage(target, datastore, path, via) for path in rests]
 
     def apply(self, world: World, change: Changes) -> None:
         """Upload it, make a base of it, or delete one of them."""
@@ -175,6 +186,22 @@ def host_with(world: World, datastore: str) -> str | None:
     """The first host that answers and has that NFS datastore; None when there is none."""
     looks = world.reachable_hosts().items()
     return next((host for host, look in looks if (nas := look.nas_named(datastore)) and nas.accessible), None)
+
+
+def own_host(world: World, host: str, datastore: str) -> str | None:
+    """That host, if it answers and has the datastore as its own; None when not."""
+    look = world.reachable_hosts().get(host)
+    return host if look and look.directory_of(datastore) is not None and not look.nas_named(datastore) else None
+
+
+def _is_host(lab: Lab, target: str) -> bool:
+    return any(host.name == target for host in lab.esxi)
+
+
+def _is_placed_at(world: World, lab: Lab, host: str) -> bool:
+    """Whether a VM with a local datastore is to lie on that host."""
+    placed = places(lab, rooms_of(lab, world.reachable_hosts(first=True)))
+    return any(vm.managed and lab.is_local(vm) and placed[vm.name].host == host for vm in lab.vms)
 
 
 def _unwanted(lab: Lab) -> bool:

@@ -18,6 +18,12 @@ def image_path(lab: Lab) -> str:
     return f"{image_folder(lab)}/{lab.image.sha256}.vmdk"
 
 
-def image_datastore(lab: Lab, own: str) -> str:
-    """The datastore that the image of a VM lies on: the shared one, or the VM's own where there is none."""
-    return lab.nfs[0].datastore if lab.nfs else own
+def image_homes(lab: Lab) -> dict[str, str]:
+    """Where the image may be wanted, for a VM's disk is copied on its own datastore.
+
+    The name of the NAS with its datastore, and that of each host whose own datastore VMs may be made on.
+    """
+    managed = [vm for vm in lab.vms if vm.managed]
+    homes = {nas.name: nas.datastore for nas in lab.nfs if any(not lab.is_local(vm) for vm in managed)}
+    local = [(host.name, lab.datastore_of(vm)) for vm in managed if lab.is_local(vm) for host in lab.hosts_for(vm)]
+    return homes | dict(sorted(local, key=lambda one: [host.name for host in lab.esxi].index(one[0])))

@@ -119,7 +119,7 @@ class _Placing:
 
     def chosen(self, vm: Vm) -> Place:
         """Apart from its peers first, then with the fewest VMs; of equal hosts the first, as the inventory has them."""
-        hosts = [host.name for host in self.lab.esxi]
+        hosts = [host.name for host in self.lab.hosts_for(vm) or self.lab.esxi]
         able = [host for host in hosts if self._holds(vm, host) and self._left(host) >= _memory(vm)]
         placed = [(type(one), self.at[one.name]) for one in self.lab.vms if one.name in self.at]
         peers = Counter(host for kind, host in placed if kind is type(vm))

@@ -11,7 +11,7 @@ from homelab.ports.vsphere.vms import vmx_path
 from homelab.ports.world import World
 from homelab.steps.vms.allowed import check_cpus, check_linked
 from homelab.steps.vms.bases import base_path
-from homelab.steps.vms.image_paths import image_datastore, image_path
+from homelab.steps.vms.image_paths import image_path
 from homelab.steps.vms.placement import place_of, placement, places
 from homelab.steps.vms.vm_again import check_again
 from homelab.steps.vms.vm_autostart import SetAutostart, autostart_of, have_it_start, leaving, left_off, started
@@ -52,7 +52,9 @@ class VmStep(Step[VmState, Changes]):
         if lab.vm(target).wanted == "absent":
             return []
         host = placement(lab)[target]
-        return [Node("reboot", host), Node("nfs-datastore", host), *(Node("image", nas.name) for nas in lab.nfs)]
+        local = lab.is_local(lab.vm(target))
+        own = [Node("local-datastore", host)] if local else [Node("nfs-datastore", host)]
+        return [Node("reboot", host), *own, *(Node("image", home) for home in ([host] if local else _names(lab)))]
 
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
         """Every host has rebooted that had to: which one has room, or has the VM by now, nobody knows before.
@@ -61,7 +63,7 @@ class VmStep(Step[VmState, Changes]):
         """
         if not self.in_order:
             hosts = [host.name for host in lab.esxi] if lab.vm(target).wanted == "on" else []
-            return [Node(step, host) for host in hosts for step in ("reboot", "nfs-datastore")]
+            return [Node(step, host) for host in hosts for step in ("reboot", "nfs-datastore", "image")]
         groups = (lab.load_balancers, lab.control_plane, lab.workers)
         own = next(n for n, group in enumerate(groups) if any(vm.name == target for vm in group))
         before = groups[:own] if lab.vm(target).wanted == "on" else groups[own + 1 :]
@@ -133,6 +135,10 @@ class VmStep(Step[VmState, Changes]):
             _remove_note(world, change)
 
 
+def _names(lab: Lab) -> list[str]:
+    return [nas.name for nas in lab.nfs]
+
+
 def _plan_end(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Changes]]:
     vm, making = lab.vm(target), making_of(lab, lab.vm(target))
     if observed.vm and observed.host:
@@ -187,7 +193,7 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         host=host,
         why=place.why,
         making=making,
-        image=f"[{image_datastore(lab, making.datastore)}] {image}",
+        image=f"[{making.datastore}] {image}",
         image_sha256=lab.image.sha256,
         hardware=Hardware(vm.cpus, vm.memory_mib, vm.disk_gib, vm.network, mac_of(lab, vm)),
         boot=first_boot(lab, vm, mac_of(lab, vm)),

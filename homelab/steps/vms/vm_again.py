@@ -7,7 +7,7 @@ from homelab.formats.disk.vmdk import GIB, capacity
 from homelab.lab import Lab
 from homelab.ports.world import World
 from homelab.steps.vms.allowed import Allowed
-from homelab.steps.vms.image_paths import image_datastore, image_path
+from homelab.steps.vms.image_paths import image_path
 from homelab.steps.vms.placement import places, rooms_of
 from homelab.steps.vms.vm_folder import Making
 from homelab.steps.vms.vm_identity import making_of
@@ -38,7 +38,7 @@ def look_again(world: World, lab: Lab, target: str) -> AgainLook:
     place = places(lab, rooms_of(lab, world.reachable_hosts(first=True)))[target]
     host = place.host
     making = making_of(lab, lab.vm(target))
-    look, images = world.host(host), image_datastore(lab, making.datastore)
+    look, images = world.host(host), making.datastore
     whole = look.directory_of(images) is not None and world.reader(host).disk_whole(images, image_path(lab))
     text = world.reader(host).small_file(images, image_path(lab)) if whole else None
     others = [vm.path for vm in look.vms if vm.name == making.vm and not vm.carries(lab.name, making.vm)]
@@ -59,12 +59,11 @@ def check_again(lab: Lab, target: str, look: AgainLook, gone: Making, strangers:
     """Raises Refused, with everything that would keep the VM from being made once the one that is there is gone."""
     vm, host = lab.vm(target), look.host
     making = making_of(lab, vm)
-    images = image_datastore(lab, making.datastore)
     problems = {
         f"{host} is in maintenance mode": look.resting,
         f"{host} has no port group {vm.network}": vm.network not in look.port_groups,
         f"{host} has no datastore {making.datastore} that answers": not look.datastore,
-        f"the image is not whole at [{images}] {image_path(lab)}": not look.image,
+        f"the image is not whole at [{making.datastore}] {image_path(lab)}": not look.image,
         f"a disk of {vm.disk_gib} GiB cannot be made of an image of {look.image_bytes / GIB:.4g} GiB": (
             look.image_bytes > vm.disk_gib * GIB
         ),
