@@ -9,7 +9,7 @@ from homelab.lab import Lab
 from homelab.ports.vsphere.vm_look import IMAGE, LAB
 from homelab.ports.world import World
 from homelab.steps.vms.bases import linked_sizes
-from homelab.steps.vms.image import RemoveImage, host_with, remove_image
+from homelab.steps.vms.image import RemoveImage, host_with, own_host, remove_image
 from homelab.steps.vms.image_paths import image_folder
 from homelab.steps.vms.sitters import Sitters, sitters_at
 from homelab.steps.vms.unregistered import unregistered_children
@@ -24,7 +24,8 @@ class StoredImage:
     """An image on a datastore, a base of one, or half of either; `name` is its file's, without the end.
 
     `sha256` is that of the image; `vms` are the VMs that were copied from it and need it no more. `size` is that of its
-    data in bytes, None while that is not there; `sitters` are the VMs whose disks sit on it.
+    data in bytes, None while that is not there; `sitters` are the VMs whose disks sit on it. `host` is the one that has
+    the datastore for itself, empty for the shared one.
     """
 
     datastore: str
@@ -35,30 +36,39 @@ class StoredImage:
     current: bool
     vms: tuple[str, ...]
     sitters: Sitters
+    host: str = ""
 
 
 @dataclass(frozen=True)
 class OldImagesState:
-    """`via` is the host that was asked, None when none has the datastore."""
+    """`via` is the host that was asked, None when none has the datastore, or the host whose own it is is silent."""
 
     via: str | None
     images: tuple[StoredImage, ...] = ()
 
 
-def stored_images(world: World, lab: Lab) -> OldImagesState:
-    """Every image of this lab on its shared datastore, by the names that we give them."""
-    datastore, folder = lab.nfs[0].datastore, image_folder(lab)
-    via = host_with(world, datastore)
+def image_stores(lab: Lab) -> dict[str, str]:
+    """Where images of the lab may lie: the name of the NAS with its datastore, and those of hosts with their own."""
+    shared = {nas.name: nas.datastore for nas in lab.nfs}
+    return shared | {host.name: host.local_datastore for host in lab.esxi if host.local_datastore}
+
+
+def stored_images(world: World, lab: Lab, target: str) -> OldImagesState:
+    """Every image of this lab on one of its datastores, by the names that we give them."""
+    datastore, host = image_stores(lab)[target], target if _is_host(lab, target) else ""
+    via = own_host(world, host, datastore) if host else host_with(world, datastore)
     if via is None:
-        return OldImagesState(None)
-    found = world.reader(via).folder(datastore, folder)
+        # A host that answers and has no such datastore has no image on it.
+        return OldImagesState(host if host in world.reachable_hosts() else None)
+    found = world.reader(via).folder(datastore, image_folder(lab))
     names = {match[1] for name in (found.files if found else ()) if (match := OURS.fullmatch(name))}
-    children = unregistered_children(world, lab, via) if any(map(_is_base, names)) else ()
-    return OldImagesState(via, tuple(_stored(world, lab, via, name, children) for name in sorted(names)))
+    children = unregistered_children(world, lab, via) if not host and any(map(_is_base, names)) else ()
+    stored = (_stored(world, lab, via, datastore, name, children) for name in sorted(names))
+    return OldImagesState(via, tuple(replace(image, host=host) for image in stored))
 
 
-def _stored(world: World, lab: Lab, via: str, name: str, children: tuple[str, ...]) -> StoredImage:
-    datastore, sha256, path = lab.nfs[0].datastore, name[:DIGITS], f"{image_folder(lab)}/{name}.vmdk"
+def _stored(world: World, lab: Lab, via: str, datastore: str, name: str, children: tuple[str, ...]) -> StoredImage:
+    sha256, path = name[:DIGITS], f"{image_folder(lab)}/{name}.vmdk"
     looks, sitters = world.reachable_hosts().items(), sitters_at(world, via, datastore, path)
     return StoredImage(
         datastore=datastore,
@@ -82,6 +92,10 @@ def _why(lab: Lab, image: StoredImage) -> str:
     return "the inventory names another image" if another else "no linked VM of the inventory has that size"
 
 
+def _is_host(lab: Lab, target: str) -> bool:
+    return any(host.name == target for host in lab.esxi)
+
+
 def _is_base(name: str) -> bool:
     return len(name) > DIGITS
 
@@ -92,22 +106,24 @@ def _size_of(name: str) -> int:
 
 
 class OldImages(Step[OldImagesState, RemoveImage]):
-    """One node for each datastore, named after the NAS."""
+    """One node for each datastore, named after the NAS, or the host whose own it is."""
 
     name = "old-images"
 
     def targets(self, lab: Lab) -> Sequence[str]:
-        """The NAS."""
-        return [nas.name for nas in lab.nfs] if lab.esxi else []
+        """The NAS, and the hosts with a datastore of their own."""
+        return list(image_stores(lab)) if lab.esxi else []
 
     def observe(self, world: World, lab: Lab, target: str) -> OldImagesState:
         """Look into our own folder of images."""
-        return stored_images(world, lab)
+        return stored_images(world, lab, target)
 
     def plan(self, lab: Lab, target: str, observed: OldImagesState) -> Sequence[Planned[RemoveImage]]:
         """Delete all but the inventory's image and the bases that it wants VMs on; none that a disk may sit on."""
         if observed.via is None:
-            return [Blocked(target, f"a host mounts the datastore {lab.nfs[0].datastore}")]
+            datastore = image_stores(lab)[target]
+            own = f"{target} can be asked what lies on its datastore {datastore}"
+            return [Blocked(target, own if _is_host(lab, target) else f"a host mounts the datastore {datastore}")]
         old = [image for image in observed.images if not image.current and not image.sitters.users]
         if doubt := next((image.sitters.doubt for image in old if image.sitters.doubt), ""):
             return [Blocked(target, f"{doubt}: a disk there may sit on an old image")]

@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 
 from homelab.lab import Lab
+from homelab.ports.ansible.inventory import Vault
+from homelab.ports.files.home import HomeFiles
+from homelab.ports.open_world import open_world
 from homelab.steps.vms.image import Image, UploadImage
 from homelab.steps.vms.image_paths import image_homes
+from homelab.steps.vms.old_images import OldImages, stored_images
 from homelab.steps.vms.placement import placement
+from tests.helpers.one_host import bring
 from tests.helpers.vm_lab import VM_STEPS, HostsOnNas, hosts_on_nas, vm_lab
 
 SSD = "ssd"
@@ -122,3 +127,19 @@ def test_the_plan_names_the_host_and_its_datastore(tmp_path: Path) -> None:
         [change] = [change for _, change in at.plan("image").of(UploadImage)]
         assert str(change).endswith("to the datastore ssd through brix3")
         assert (change.target, change.via) == ("brix3", "brix3")
+
+
+def test_an_old_image_on_a_local_datastore_is_told_with_its_host_and_goes_when_asked_for(tmp_path: Path) -> None:
+    lab = local_lab(tmp_path, having=("brix3", "brix4"))
+    with hosts_with_ssds(lab, tmp_path) as at:
+        assert not at.bring(*VM_STEPS).counts.failed
+        folder = at.host("brix3").datastores.folder_of(SSD) / "homelab/homelab/images"
+        for end in (".vmdk", "-flat.vmdk"):
+            (folder / f"{'a' * 64}{end}").write_bytes(b"old")
+        world = open_world(lab, [at.home], Vault(None), HomeFiles(at.home), lambda _: None)
+        told = [(image.sha256, image.host, image.current) for image in stored_images(world, lab, "brix3").images]
+        assert sorted(told) == sorted([("a" * 64, "brix3", False), (lab.image.sha256, "brix3", True)])
+        at.served_hosts["brix4"].stop()
+        ended = bring(lab, at.home, (OldImages(),))
+        assert [event["target"] for event in ended.said("blocked", "old-images")] == ["brix4"]
+        assert images(at, "brix3") == pair(at)
