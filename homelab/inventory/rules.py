@@ -174,12 +174,12 @@ def datastores(facts: Facts) -> Iterator[Mistake]:
 
 
 def linked(facts: Facts) -> Iterator[Mistake]:
-    """A linked VM lies on the datastore of the image, beside which its base is."""
+    """A linked VM lies on the NFS datastore, where its base is."""
     shared = [host.values.get("nfs_datastore") for host in facts.of("nfs")]
     for vm in facts.of(*VMS):
         wanted = vm.values.get("vm_datastore")
         if vm.values.get("vm_clone") == "linked" and wanted is not None and wanted not in shared:
-            what = f"vm_clone: the disk of {vm.name} cannot be linked on {wanted}, for its base lies beside the image"
+            what = f"vm_clone: the disk of {vm.name} cannot be linked on {wanted}, for bases lie on the NFS datastore"
             fix = "delete vm_datastore, or write vm_clone: thin"
             yield Mistake(facts.where(vm.name, "vm_clone"), what, fix)
 

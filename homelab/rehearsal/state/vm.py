@@ -157,7 +157,8 @@ class Vm:
     @property
     def guestinfo(self) -> dict[str, str]:
         """What the guest can ask for by VMware Tools."""
-        return {key: value for key, value in self.extra_config.items() if re.fullmatch(r"guestinfo\.[\w.-]+", key)}
+        told = {key.lower(): value for key, value in self.extra_config.items()}
+        return {key: value for key, value in told.items() if re.fullmatch(r"guestinfo\.[\w.-]+", key)}
 
     @property
     def seed(self) -> str | None:
