@@ -12,17 +12,19 @@ from homelab.lab import Lab
 class Edges:
     """What one node waits for: `after` must be done, `settled` must only have ended, `unharmed` ended without harm.
 
+    Of `perhaps` some must be done, and which is not known yet: so all must have ended.
     A node that began to write and failed, or was handed to a person, may have left harm behind; a refused one has not.
     """
 
     after: frozenset[Node] = frozenset()
     settled: frozenset[Node] = frozenset()
     unharmed: frozenset[Node] = frozenset()
+    perhaps: frozenset[Node] = frozenset()
 
     @property
     def all(self) -> frozenset[Node]:
         """Every node that is waited for."""
-        return self.after | self.settled | self.unharmed
+        return self.after | self.settled | self.unharmed | self.perhaps
 
 
 Graph = Mapping[Node, Edges]
@@ -34,7 +36,9 @@ def full_graph(lab: Lab, steps: Sequence[AnyStep]) -> Graph:
     graph = {}
     for node, step in nodes.items():
         after = frozenset(step.after(lab, node.target)) & nodes.keys()
-        graph[node] = Edges(after, (frozenset(step.settled(lab, node.target)) & nodes.keys()) - after)
+        settled = (frozenset(step.settled(lab, node.target)) & nodes.keys()) - after
+        perhaps = (frozenset(step.perhaps(lab, node.target)) & nodes.keys()) - after
+        graph[node] = Edges(after, settled, perhaps=perhaps)
     return MappingProxyType(graph)
 
 
@@ -50,18 +54,31 @@ def chosen_graph(graph: Graph, chosen: Callable[[Node], bool]) -> Graph:
             for previous in graph[node].after:
                 through = Edges(frozenset({previous})) if chosen(previous) else before(previous)
                 after |= through.after
-                settled |= through.settled
+                settled |= through.settled | through.perhaps
             for previous in graph[node].settled:
                 settled |= {previous} if chosen(previous) else before(previous).all
-            memo[node] = Edges(frozenset(after), frozenset(settled - after))
+            perhaps = {one for one in graph[node].perhaps if chosen(one)} - after
+            for left_out in graph[node].perhaps - perhaps:
+                settled |= set() if chosen(left_out) else before(left_out).all
+            memo[node] = Edges(frozenset(after), frozenset(settled - after), perhaps=frozenset(perhaps))
         return memo[node]
 
     return MappingProxyType({node: before(node) for node in graph if chosen(node)})
 
 
+def narrowed(graph: Graph, needs: Mapping[Node, frozenset[Node]]) -> Graph:
+    """The same graph, in which those nodes wait for what they need, and no longer for all that they might have."""
+    result = dict(graph)
+    for node, found in needs.items():
+        edges = graph[node]
+        after = edges.after | (found & graph.keys())
+        result[node] = replace(edges, after=after, settled=edges.settled - after, perhaps=frozenset())
+    return MappingProxyType(result)
+
+
 def earlier(graph: Graph, node: Node) -> list[Node]:
-    """What a node waits for, and of its own target whatever that waits for in turn."""
-    found = dict.fromkeys(sorted(graph[node].after))
+    """What a node waits for, or might, and of its own target whatever that waits for in turn."""
+    found = dict.fromkeys(sorted(graph[node].after | graph[node].perhaps))
     waiting = [node]
     while waiting:
         for before in sorted(graph[waiting.pop()].all):

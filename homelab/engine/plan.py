@@ -11,11 +11,15 @@ Kind = TypeVar("Kind", Change, Blocked, HandOver)
 
 @dataclass
 class Plan:
-    """What every node would do: its planned items, or the error that kept it from being known; and what is remarked."""
+    """What every node would do: its planned items, or the error that kept it from being known; and what is remarked.
+
+    `needs` are the nodes that must be done before, of one for which a look tells that.
+    """
 
     items: dict[Node, tuple[Planned[Change], ...]] = field(default_factory=dict)
     failures: dict[Node, HomelabError] = field(default_factory=dict)
     remarks: dict[Node, tuple[str, ...]] = field(default_factory=dict)
+    needs: dict[Node, frozenset[Node]] = field(default_factory=dict)
 
     def of(self, kind: type[Kind]) -> list[tuple[Node, Kind]]:
         """All planned items of one kind with their nodes, in the graph's order."""

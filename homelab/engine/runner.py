@@ -3,13 +3,14 @@
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from typing import NamedTuple
 
 from homelab.engine.events import Changed, Counts, Event, Failed, HandedOver, HeldUp, Started, Unchanged, Waiting
-from homelab.engine.graph import Graph, chosen_graph, earlier, full_graph, in_rows, order
+from homelab.engine.graph import Graph, chosen_graph, earlier, full_graph, in_rows, narrowed, order
 from homelab.engine.plan import Plan
 from homelab.engine.step import AnyStep, Blocked, Change, HandOver, Node, Planned
 from homelab.engine.world import World
@@ -42,6 +43,19 @@ class Outcome:
     def harmful(self) -> bool:
         """Whether it may have left something half done behind."""
         return self.began and self.status != "done"
+
+
+class Seen(NamedTuple):
+    """What one look at a node tells: what is planned, what is remarked, which nodes must be done before."""
+
+    planned: tuple[Planned[Change], ...]
+    remarks: tuple[str, ...]
+    needs: frozenset[Node]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing has to come first before the plan is known."""
+        return all(isinstance(item, Change) for item in self.planned)
 
 
 def threads() -> Executor:
@@ -85,7 +99,10 @@ class Runner:
             futures = {node: pool.submit(self._look, node) for node in self.graph}
             for node, future in futures.items():
                 try:
-                    plan.items[node], plan.remarks[node] = future.result()
+                    seen = future.result()
+                    plan.items[node], plan.remarks[node] = seen.planned, seen.remarks
+                    if self.graph[node].perhaps and seen.settled:
+                        plan.needs[node] = seen.needs
                 except KeyboardInterrupt:
                     self.world.run.stop.set()
                     pool.shutdown(cancel_futures=True)
@@ -104,14 +121,15 @@ class Runner:
             held_by = [before for before in earlier(self.graph, node) if plan.items.get(before)]
             if held_by and isinstance(plan.failures.get(node), Unreachable):
                 del plan.failures[node]
-                plan.items[node] = (Blocked(node.target, f"{held_by[0]} is done"),)
+                unseen = [before for before in held_by if not isinstance(plan.items[before][0], Change)]
+                plan.items[node] = (Blocked(node.target, f"{(unseen or held_by)[0]} is done"),)
 
-    def _look(self, node: Node) -> tuple[tuple[Planned[Change], ...], tuple[str, ...]]:
-        """What is planned, and what is remarked."""
+    def _look(self, node: Node) -> Seen:
         step, lab, target = self._steps[node.step], self.lab, node.target
         with self.world.run.during(node.step):
             observed = step.observe(self._world_at(node), lab, target)
-        return tuple(step.plan(lab, target, observed)), tuple(step.remarks(lab, target, observed))
+        planned, remarks = tuple(step.plan(lab, target, observed)), tuple(step.remarks(lab, target, observed))
+        return Seen(planned, remarks, frozenset(step.needs(lab, target, observed)) & self.graph.keys())
 
     def _apply(self, node: Node, change: Change) -> None:
         self._began.add(node)
@@ -144,7 +162,8 @@ class Runner:
         `plan` tells which nodes have something to do; `agreed` is asked for each disruptive change. After Ctrl-C or
         SIGTERM nothing begins any more; what is under way comes to its end, and Interrupted tells what is left.
         """
-        self._waits = in_rows(self.graph, tuple(self._steps.values()), self.lab, plan.busy)
+        graph = narrowed(self.graph, plan.needs)
+        self._waits = in_rows(graph, tuple(self._steps.values()), self.lab, plan.busy)
         sorter = TopologicalSorter(order(self._waits))
         sorter.prepare()
         running: dict[Future[Outcome], Node] = {}
@@ -182,13 +201,15 @@ class Runner:
         if self.world.run.stop.is_set():
             return Outcome("interrupted")
         edges = self._waits[node]
-        held_by = [str(before) for before in sorted(edges.after) if self.outcomes[before].status != "done"]
-        held_by += [str(before) for before in sorted(edges.unharmed) if self.outcomes[before].harmful]
+        held_by = self._undone(edges.after) + [one for one in sorted(edges.unharmed) if self.outcomes[one].harmful]
         if held_by:
-            self.emit(HeldUp(node=node, until=f"{', '.join(held_by)} is done"))
-            return Outcome("blocked")
+            return self._held_up(node, held_by)
         try:
             return self._carry_out(node, agreed)
+        except Unreachable as error:
+            # What it would need is not known, and that is why.
+            undone = self._undone(edges.perhaps) if node not in self._began else []
+            return self._held_up(node, undone) if undone else self._ended(node, "failed", error)
         except PersonNeeded as error:
             self.emit(HandedOver(node=node, do=f"{error.where}: {error.what}. {error.advice}"))
             return Outcome("handed_over", node in self._began, error)
@@ -197,13 +218,23 @@ class Runner:
         except Exception as error:
             return self._ended(node, "failed", self._told(node, error))
 
+    def _undone(self, nodes: Iterable[Node]) -> list[Node]:
+        """Those that have not ended, or not well."""
+        return [one for one in sorted(nodes) if one not in self.outcomes or self.outcomes[one].status != "done"]
+
+    def _held_up(self, node: Node, before: Sequence[Node]) -> Outcome:
+        self.emit(HeldUp(node=node, until=f"{', '.join(map(str, before))} is done"))
+        return Outcome("blocked")
+
     def _ended(self, node: Node, status: str, error: HomelabError) -> Outcome:
         self.emit(Failed(node=node, what=error.what, where=error.where, advice=error.advice))
         return Outcome(status, node in self._began, error)
 
     def _carry_out(self, node: Node, agreed: Agreed) -> Outcome:
         self.emit(Started(node=node))
-        planned, remarks = self._look(node)
+        planned, remarks, needs = self._look(node)
+        if undone := self._undone(needs):
+            return self._held_up(node, undone)
         for item in planned:
             if isinstance(item, Blocked):
                 self.emit(HeldUp(node=node, until=item.until))
@@ -247,7 +278,7 @@ class Runner:
                 advice="The plan that was agreed to did not show it; run again and look at the plan",
             )
         with self.world.run.afresh():
-            now, _ = self._look(node)
+            now = self._look(node).planned
         if change not in now:
             raise Refused(
                 f"this was agreed to and is not planned any more, so it was not done: {_at_length(change)}. "
@@ -257,7 +288,7 @@ class Runner:
             )
 
     def _check_taken(self, node: Node) -> None:
-        left = [item for item in self._look(node)[0] if not isinstance(item, Blocked)]
+        left = [item for item in self._look(node).planned if not isinstance(item, Blocked)]
         if not left:
             return
         item = left[0]

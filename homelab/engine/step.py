@@ -156,6 +156,14 @@ class Step(ABC, Generic[Observed, C]):
         """The nodes that must have ended, well or not, before this one may begin."""
         return ()
 
+    def perhaps(self, lab: "Lab", target: str) -> Iterable[Node]:
+        """The nodes of which some must be done before: `needs` tells which, and until then all must have ended."""
+        return ()
+
+    def needs(self, lab: "Lab", target: str, observed: Observed) -> Iterable[Node]:
+        """Those of `perhaps` that must be done before anything is written, by what was seen. Pure."""
+        return ()
+
     @abstractmethod
     def observe(self, world: Any, lab: "Lab", target: str) -> Observed:
         """Ask the world how things stand; a small frozen dataclass. Reads only."""

@@ -16,6 +16,7 @@ from homelab.lab import EsxiHost, Lab, short_name
 from homelab.ports import ssh
 from homelab.ports.ansible import play as ansible
 from homelab.ports.ansible.inventory import Vault
+from homelab.ports.choices import Choices
 from homelab.ports.esxi.kept_shells import KeptShells
 from homelab.ports.esxi.shell import SERVICE as SSH
 from homelab.ports.esxi.shell import esxi_shell, switch_off
@@ -75,6 +76,8 @@ class World:
     _told: set[str]
     # What this run has put among the VMs that start with a host.
     starts: PutByUs = field(default_factory=PutByUs)
+    # Where this run has said that it makes VMs, and why.
+    places: Choices[Any] = field(default_factory=Choices)
 
     def at(self, report: Report) -> "World":
         """The same world, reporting its waits as one node's."""

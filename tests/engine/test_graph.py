@@ -2,7 +2,7 @@
 
 import pytest
 
-from homelab.engine.graph import chosen_graph, earlier, full_graph, in_rows
+from homelab.engine.graph import chosen_graph, earlier, full_graph, in_rows, narrowed
 from homelab.engine.step import Node
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.reboot import Reboot
@@ -13,12 +13,23 @@ LAB = sample_lab()
 GRAPH = full_graph(LAB, all_steps())
 
 
-def test_a_vm_waits_for_its_own_host_and_the_image_only() -> None:
-    assert GRAPH[Node("vm", "cp1")].after == {
-        Node("reboot", "brix1"),
-        Node("nfs-datastore", "brix1"),
-        Node("image", "nas"),
-    }
+def ready(*hosts: str) -> set[Node]:
+    return {Node(step, host) for host in hosts for step in ("reboot", "nfs-datastore")}
+
+
+def test_a_vm_waits_for_any_host_until_it_is_known_which_one_it_needs() -> None:
+    edges = GRAPH[Node("vm", "cp1")]
+    assert edges.after == {Node("image", "nas")}
+    assert edges.perhaps == ready(*(host.name for host in LAB.esxi))
+    known = narrowed(GRAPH, {Node("vm", "cp1"): frozenset(ready("brix3"))})[Node("vm", "cp1")]
+    assert known.all == {Node("image", "nas")} | ready("brix3")
+    assert known.after == known.all
+
+
+def test_a_vm_that_is_bound_to_a_host_waits_for_no_other() -> None:
+    bound = tuple(vm.model_copy(update={"host": "brix2"}) for vm in LAB.control_plane)
+    graph = full_graph(LAB.model_copy(update={"control_plane": bound}), all_steps())
+    assert graph[Node("vm", "cp1")].perhaps == ready("brix2")
 
 
 def test_the_balancer_stands_before_the_first_server() -> None:
@@ -30,9 +41,10 @@ def test_the_balancer_stands_before_the_first_server() -> None:
 def test_what_waited_for_a_left_out_node_waits_for_what_came_before_it() -> None:
     graph = chosen_graph(GRAPH, lambda node: node.step in ("nfs-datastore", "driver-fix", "vm"))
     edges = graph[Node("vm", "cp1")]
-    assert Node("driver-fix", "brix1") in edges.after
-    assert Node("nfs-datastore", "brix1") in edges.after
-    assert Node("nfs-datastore", "brix4") in edges.settled
+    assert Node("driver-fix", "brix1") in edges.settled
+    assert edges.perhaps == {Node("nfs-datastore", host.name) for host in LAB.esxi}
+    guests = chosen_graph(GRAPH, lambda node: node.step in ("reboot", "guest"))
+    assert Node("reboot", "brix4") in guests[Node("guest", "cp1")].settled
 
 
 def busy(*hosts: str) -> list[Node]:

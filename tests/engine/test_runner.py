@@ -16,7 +16,7 @@ from homelab.engine.plan import Plan
 from homelab.engine.runner import Runner
 from homelab.engine.step import Blocked, Change, HandOver, Node, Planned, Step, Words
 from homelab.engine.world import Report
-from homelab.errors import HomelabError, Interrupted
+from homelab.errors import HomelabError, Interrupted, Unreachable
 from homelab.output.documents import plan_document
 from homelab.ports.signals import stopping
 from tests.helpers.sample import sample_lab
@@ -206,6 +206,75 @@ def test_the_plan_reads_only_and_keeps_failures_apart() -> None:
         "undo": "undo it",
     }
     assert shelf.done == set()
+
+
+class Choosing(Doing):
+    """Needs what comes first at `a` or `b`: the shelf tells which; nobody knows before something is on it."""
+
+    def targets(self, lab: Any) -> Sequence[str]:
+        return ["c"]
+
+    def perhaps(self, lab: Any, target: str) -> Iterable[Node]:
+        return [Node("first", "a"), Node("first", "b")]
+
+    def needs(self, lab: Any, target: str, observed: bool) -> Iterable[Node]:
+        return [Node("first", "a")]
+
+
+def chosen(shelf: Shelf, blind: Callable[[Shelf], bool], *, ends: threading.Event | None = None) -> list[Event]:
+    """What becomes of one that needs `first a`: `first b` fails, and lasts until that ends, where it is told."""
+
+    def apply(world: Shelf, change: Do) -> None:
+        if change.target == "b":
+            assert ends is None or ends.wait(10)
+            raise HomelabError("it broke", where="b", advice="mend it")
+        world.done.add(change.name)
+
+    class Step(Choosing):
+        def observe(self, world: Shelf, lab: Any, target: str) -> bool:
+            if blind(world):
+                raise Unreachable("no answer", where="c", advice="look")
+            return super().observe(world, lab, target)
+
+        def apply(self, world: Shelf, change: Do) -> None:
+            super().apply(world, change)
+            if ends:
+                ends.set()
+
+    events: list[Event] = []
+    runner = Runner(LAB, (Doing("first", apply_as=apply), Step("second")), shelf, events.append)
+    runner.run(runner.plan(), lambda node, change: True)
+    return events
+
+
+def test_a_node_waits_for_what_it_needs_and_not_for_what_it_might_have_needed() -> None:
+    """What it might have needed ends only once it is done."""
+    events = chosen(shelf := Shelf(), lambda world: False, ends=threading.Event())
+    assert "second c" in shelf.done
+    assert [event.what for event in events if isinstance(event, Failed)] == ["it broke"]
+
+
+def test_while_it_is_not_known_what_a_node_needs_it_waits_for_all_and_goes_on_with_what_it_needs() -> None:
+    events = chosen(shelf := Shelf(), lambda world: "first a" not in world.done)
+    assert shelf.done == {"first a", "second c"}, events
+    kinds_of = [(event.kind, str(event.node)) for event in events]
+    assert kinds_of.index(("failed", "first b")) < kinds_of.index(("start", "second c"))
+
+
+def test_a_node_does_not_begin_on_what_it_needs_and_did_not_end_well() -> None:
+    class Needy(Choosing):
+        def needs(self, lab: Any, target: str, observed: bool) -> Iterable[Node]:
+            return [Node("first", "b")]
+
+    _, events, shelf = run(Doing("first", apply_as=fail_on("b")), Needy("second"))
+    assert shelf.done == {"first a"}
+    assert [event.until for event in events if isinstance(event, HeldUp)] == ["first b is done"]
+
+
+def test_what_cannot_be_seen_because_of_a_failure_is_blocked_by_it() -> None:
+    events = chosen(shelf := Shelf(), lambda world: True)
+    assert shelf.done == {"first a"}
+    assert [event.until for event in events if isinstance(event, HeldUp)] == ["first b is done"]
 
 
 def test_a_step_that_breaks_while_it_looks_costs_its_own_node_alone() -> None:

@@ -2,13 +2,15 @@
 
 Of hosts counts only what stays as it is while a run goes on: their memory and CPUs, what the VMs of others take, and
 which VMs of the inventory were there when the run first saw the host. All VMs of the inventory are reserved for, made
-or not. So every VM of a run comes to one result, whenever its own node is looked at; a VM that exists is never moved.
+or not, and what a run has chosen stays (`Chosen`). So every VM of a run comes to one result, whenever its own node is
+looked at, and whichever host comes up meanwhile; a VM that exists is never moved.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from types import MappingProxyType
 
 from homelab.errors import Refused
 from homelab.lab import ControlPlane, Lab, LoadBalancer, Vm
@@ -43,6 +45,11 @@ class Place:
     problem: tuple[str, str] | None = None
 
 
+# By the VM's name: where this run has said that it is made.
+Chosen = Mapping[str, Place]
+NOTHING: Chosen = MappingProxyType({})
+
+
 def rooms_of(lab: Lab, looks: Mapping[str, HostLook]) -> Rooms:
     """What the hosts have, by their first looks; one that does not tell its memory counts as not seen."""
     names = {vm.short_name: vm.name for vm in lab.vms}
@@ -61,32 +68,33 @@ def rooms_of(lab: Lab, looks: Mapping[str, HostLook]) -> Rooms:
     return rooms
 
 
-def placement(lab: Lab) -> Mapping[str, str]:
-    """VM -> host by the inventory alone: what the order of a run rests on, for it is known before any host is seen."""
-    return {name: place.host for name, place in places(lab, {}).items()}
-
-
-def place_of(lab: Lab, target: str, rooms: Rooms) -> Place:
+def place_of(lab: Lab, target: str, rooms: Rooms, chosen: Chosen = NOTHING) -> Place:
     """Where one VM is made. Raises Refused when no host can have it, or the hosts cannot have all VMs together.
 
     One that was there when the run began had its room, and has it again.
     """
-    place = places(lab, rooms)[target]
+    place = places(lab, rooms, chosen)[target]
     was_there = any(target in room.vms for room in rooms.values())
     if problem := None if was_there else place.problem or _all_together(lab, rooms):
         raise Refused(problem[0], where=target, advice=problem[1])
     return place
 
 
-def places(lab: Lab, rooms: Rooms) -> Mapping[str, Place]:
-    """VM -> its place: the inventory's choice, else where it is, else apart from its peers on a host with room.
+def places(lab: Lab, rooms: Rooms, chosen: Chosen = NOTHING) -> Mapping[str, Place]:
+    """VM -> its place: the inventory's choice, else where it is, else where this run said, else where it is best off.
 
     A VM that is elsewhere than the inventory says takes its room where it is.
     """
-    return _placing(lab, rooms).placed
+    return _placing(lab, rooms, chosen).placed
 
 
-def _placing(lab: Lab, rooms: Rooms) -> "_Placing":
+def to_keep(lab: Lab, rooms: Rooms, chosen: Chosen = NOTHING) -> Chosen:
+    """The places that stay for the rest of a run: those on hosts that were seen, with room."""
+    found = places(lab, rooms, chosen).items()
+    return {name: place for name, place in found if place.host in rooms and not place.problem}
+
+
+def _placing(lab: Lab, rooms: Rooms, chosen: Chosen = NOTHING) -> "_Placing":
     placing = _Placing(lab, rooms)
     for vm in lab.vms:
         there = next((host for host, room in rooms.items() if vm.name in room.vms), None)
@@ -94,6 +102,8 @@ def _placing(lab: Lab, rooms: Rooms) -> "_Placing":
             placing.put(vm, Place(vm.host, "vm_host says so", placing.too_large(vm, [vm.host])), there)
         elif there:
             placing.put(vm, Place(there, "it was there before", placing.too_large(vm, [there])))
+        elif vm.name in chosen:
+            placing.put(vm, chosen[vm.name])
     for vm in lab.vms if lab.esxi else ():
         if vm.name not in placing.placed:
             placing.put(vm, placing.chosen(vm))
@@ -112,23 +122,31 @@ class _Placing:
     placed: dict[str, Place] = field(default_factory=dict)
     at: dict[str, str] = field(default_factory=dict)
     taken: Counter[str] = field(default_factory=Counter)
+    cpus_taken: Counter[str] = field(default_factory=Counter)
 
     def put(self, vm: Vm, place: Place, there: str | None = None) -> None:
         self.placed[vm.name], self.at[vm.name] = place, there or place.host
         self.taken[self.at[vm.name]] += _memory(vm)
+        self.cpus_taken[self.at[vm.name]] += vm.cpus if vm.managed else 0
 
     def chosen(self, vm: Vm) -> Place:
-        """Apart from its peers first, then with the fewest VMs; of equal hosts the first, as the inventory has them."""
+        """Apart from its peers first, then with the most memory left, then CPUs; of equal hosts the inventory's first.
+
+        A host that was not seen comes behind those that were: nobody knows what it has.
+        """
         hosts = [host.name for host in self.lab.hosts_for(vm) or self.lab.esxi]
         able = [host for host in hosts if self._holds(vm, host) and self._left(host) >= _memory(vm)]
-        placed = [(type(one), self.at[one.name]) for one in self.lab.vms if one.name in self.at]
+        # A machine that exists elsewhere is on a host of ours only when the inventory says so.
+        there = [one for one in self.lab.vms if one.name in self.at and (one.managed or one.host)]
+        placed = [(type(one), self.at[one.name]) for one in there]
         peers = Counter(host for kind, host in placed if kind is type(vm))
-        all_vms = Counter(host for _, host in placed)
-        host = min(able or hosts, key=lambda h: (peers[h], all_vms[h], hosts.index(h)))
+        ranked = sorted(able or hosts, key=lambda h: (peers[h], *self._rank(h)))
+        host = ranked[0]
         if not able:
             problem = self.too_large(vm, hosts) or _all_together(self.lab, self.rooms) or self._no_room(vm, hosts)
             return Place(host, "", problem)
-        return Place(host, self._why(vm, host, peers[host], [h for h in hosts if h not in able]))
+        equal = [other for other in ranked[1:] if peers[other] == peers[host]]
+        return Place(host, self._why(vm, host, peers[host], equal, [h for h in hosts if h not in able]))
 
     def too_large(self, vm: Vm, hosts: list[str]) -> tuple[str, str] | None:
         """What is wrong when none of the hosts could have the VM if it were empty."""
@@ -157,12 +175,34 @@ class _Placing:
         """The memory beside what is placed there; without end on a host that was not seen."""
         return self.rooms[host].memory_mib - self.taken[host] if host in self.rooms else inf
 
-    def _why(self, vm: Vm, host: str, peers: int, full: list[str]) -> str:
-        kind, room = _kind(vm), self.rooms.get(host)
+    def _cpus_left(self, host: str) -> int:
+        """The CPUs beside what is placed there; they are shared, so fewer than none is no mistake."""
+        return (self.rooms[host].cpus if host in self.rooms else 0) - self.cpus_taken[host]
+
+    def _rank(self, host: str) -> tuple[bool, float, int]:
+        seen = host in self.rooms
+        return not seen, -self._left(host) if seen else self.taken[host], -self._cpus_left(host)
+
+    def _why(self, vm: Vm, host: str, peers: int, equal: list[str], full: list[str]) -> str:
+        """`equal` are the hosts with as few peers, `full` those without room."""
+        kind = _kind(vm)
         apart = f"as few {kind}s as possible are there ({peers})" if peers else f"no other {kind} is there"
-        left = f", {_gib(self._left(host))} of {_gib(room.memory_mib)} are left" if room else ""
+        if host not in self.rooms:
+            return f"{apart}, as far as the hosts were seen"
+        left = f"{_gib(self._left(host))} of {_gib(self.rooms[host].memory_mib)} are left"
+        others = "; ".join(self._told(host, other) for other in equal)
+        most = f"{left}, the most ({others})" if others else left
         passed = f", and {' and '.join(full)} {'has' if len(full) == 1 else 'have'} no room" if full else ""
-        return f"{apart}{left}{passed}"
+        return f"{apart}, {most}{passed}"
+
+    def _told(self, host: str, other: str) -> str:
+        """What another host has left; where that is as much, what else decided."""
+        if other not in self.rooms:
+            return f"{other} was not seen"
+        if self._left(other) != self._left(host):
+            return f"{other} {_gib(self._left(other))}"
+        fewer = self._cpus_left(other) != self._cpus_left(host)
+        return f"{other} as much, {'with fewer CPUs' if fewer else 'later in the inventory'}"
 
 
 def _all_together(lab: Lab, rooms: Rooms) -> tuple[str, str] | None:

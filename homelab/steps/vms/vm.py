@@ -12,7 +12,7 @@ from homelab.ports.world import World
 from homelab.steps.vms.allowed import check_cpus, check_linked
 from homelab.steps.vms.bases import base_path
 from homelab.steps.vms.image_paths import image_path
-from homelab.steps.vms.placement import place_of, placement, places
+from homelab.steps.vms.placement import place_of, places
 from homelab.steps.vms.vm_again import check_again
 from homelab.steps.vms.vm_autostart import SetAutostart, autostart_of, have_it_start, leaving, left_off, started
 from homelab.steps.vms.vm_changes import CreateVm, DestroyVm, Hardware, PowerOnVm, ReconfigureVm, RemoveNote, ShutDownVm
@@ -48,22 +48,26 @@ class VmStep(Step[VmState, Changes]):
         return [vm.name for vm in lab.vms if vm.managed] if lab.esxi else []
 
     def after(self, lab: Lab, target: str) -> Sequence[Node]:
-        """Its own host, by the inventory alone, is ready, and the image is there; nothing, for a VM that is to go."""
-        if lab.vm(target).wanted == "absent":
+        """The shared image is there; nothing, for a VM that is to go."""
+        vm = lab.vm(target)
+        return [] if vm.wanted == "absent" or lab.is_local(vm) else [Node("image", nas.name) for nas in lab.nfs]
+
+    def perhaps(self, lab: Lab, target: str) -> Sequence[Node]:
+        """Its host is ready: vm_host, or any, for which one has the VM or the most room, a look alone tells."""
+        vm = lab.vm(target)
+        hosts = [vm.host] if vm.host else [host.name for host in lab.hosts_for(vm)]
+        return _ready(lab, target, hosts) if vm.wanted == "on" else []
+
+    def needs(self, lab: Lab, target: str, observed: VmState) -> Sequence[Node]:
+        """The host that has it is ready, or the one that it is made on; no other is waited for."""
+        if lab.vm(target).wanted != "on":
             return []
-        host = placement(lab)[target]
-        local = lab.is_local(lab.vm(target))
-        own = [Node("local-datastore", host)] if local else [Node("nfs-datastore", host)]
-        return [Node("reboot", host), *own, *(Node("image", home) for home in ([host] if local else _names(lab)))]
+        return _ready(lab, target, [observed.host or places(lab, observed.rooms, observed.chosen)[target].host])
 
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
-        """Every host has rebooted that had to: which one has room, or has the VM by now, nobody knows before.
-
-        In order: balancers, control planes, workers are switched on, and the other way round switched off.
-        """
+        """In order: balancers, control planes, workers are switched on, and the other way round switched off."""
         if not self.in_order:
-            hosts = [host.name for host in lab.esxi] if lab.vm(target).wanted == "on" else []
-            return [Node(step, host) for host in hosts for step in ("reboot", "nfs-datastore", "image")]
+            return []
         groups = (lab.load_balancers, lab.control_plane, lab.workers)
         own = next(n for n, group in enumerate(groups) if any(vm.name == target for vm in group))
         before = groups[:own] if lab.vm(target).wanted == "on" else groups[own + 1 :]
@@ -81,7 +85,7 @@ class VmStep(Step[VmState, Changes]):
         if lab.vm(target).wanted != "on":
             return _check_made_again(lab, target, observed, _plan_end(lab, target, observed))
         if observed.resting and not (observed.vm and observed.vm.powered_on):
-            host = observed.host or places(lab, observed.rooms)[target].host
+            host = observed.host or places(lab, observed.rooms, observed.chosen)[target].host
             raise Refused(
                 f"{host} is in maintenance mode, so {target} cannot run there",
                 where=target,
@@ -135,8 +139,11 @@ class VmStep(Step[VmState, Changes]):
             _remove_note(world, change)
 
 
-def _names(lab: Lab) -> list[str]:
-    return [nas.name for nas in lab.nfs]
+def _ready(lab: Lab, target: str, hosts: Sequence[str]) -> list[Node]:
+    """What must be done on these hosts before the VM is made on one of them."""
+    local = lab.is_local(lab.vm(target))
+    steps = ("reboot", "local-datastore", "image") if local else ("reboot", "nfs-datastore")
+    return [Node(step, host) for host in hosts for step in steps]
 
 
 def _plan_end(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Changes]]:
@@ -148,7 +155,7 @@ def _plan_end(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
         return leaving(ends, observed.vm.path, observed.starts)
     if doubt := in_doubt(vm, observed.silent, observed.unread):
         return doubt
-    host = places(lab, observed.rooms)[target].host
+    host = places(lab, observed.rooms, observed.chosen)[target].host
     if vm.wanted == "off":
         return []
     if observed.namesake:
@@ -172,7 +179,7 @@ def _plan_new(lab: Lab, target: str, observed: VmState) -> Sequence[Planned[Chan
     making = replace(making_of(lab, vm), writes_vmx=not observed.allowed.api_writes)
     if doubt := _doubt(lab, target, making, observed):
         return [Blocked(target, doubt)]
-    place = place_of(lab, target, observed.rooms)
+    place = place_of(lab, target, observed.rooms, observed.chosen)
     host = place.host
     if observed.namesake:
         raise Refused(

@@ -7,7 +7,7 @@ from homelab.ports.vsphere import VmLook
 from homelab.ports.vsphere.vms import vmx_path
 from homelab.ports.world import World
 from homelab.steps.vms.allowed import Allowed
-from homelab.steps.vms.placement import Rooms, places, rooms_of
+from homelab.steps.vms.placement import Chosen, Rooms, places, rooms_of, to_keep
 from homelab.steps.vms.sitters import Sitters, sitters_at
 from homelab.steps.vms.vm_again import AgainLook, look_again
 from homelab.steps.vms.vm_autostart import HostStarts, starts_of
@@ -23,8 +23,9 @@ class VmState:
     `note` is what the note beside a VM holds that may have one, `sitters` who uses a disk that is to grow, `again` what
     a VM needs that is to be made anew after it was destroyed. The rest tells of a VM that was not found: what its
     folder holds, which hosts cannot be asked, which VMs cannot be read (`NAME on HOST`), which other VM has its name on
-    its host, how its address answers while a host is silent, and what the hosts have for VMs (`rooms`). `starts` tells
-    which VMs start with the host that has it, or that it belongs on, `allowed` what its licence allows.
+    its host, how its address answers while a host is silent, what the hosts have for VMs (`rooms`), and where this run
+    makes which (`chosen`). `starts` tells which VMs start with the host that has it, or that it belongs on, `allowed`
+    what its licence allows.
     """
 
     host: str | None
@@ -41,6 +42,7 @@ class VmState:
     answer: str | None = None
     allowed: Allowed = field(default_factory=Allowed)
     rooms: Rooms = field(default_factory=dict)
+    chosen: Chosen = field(default_factory=dict)
 
 
 def vm_state(world: World, lab: Lab, target: str, *, anew: bool = False) -> VmState:
@@ -52,7 +54,7 @@ def vm_state(world: World, lab: Lab, target: str, *, anew: bool = False) -> VmSt
         state = _look_at(world, lab, target, *found)
     else:
         state = _look_at_its_end(world, lab, target, *found)
-    host = found[0] if found else places(lab, state.rooms)[target].host
+    host = found[0] if found else places(lab, state.rooms, state.chosen)[target].host
     state = replace(state, starts=starts_of(lab, host, world.host(host)))
     return replace(state, again=look_again(world, lab, target)) if anew and wanted == "absent" else state
 
@@ -88,7 +90,8 @@ def _look_at_its_end(world: World, lab: Lab, target: str, host: str, vm: VmLook)
 def _look_around(world: World, lab: Lab, target: str) -> VmState:
     """What tells of a VM that no host has which answers. Raises when the very host it belongs on does not."""
     rooms, making = rooms_of(lab, world.reachable_hosts(first=True)), making_of(lab, lab.vm(target))
-    host = places(lab, rooms)[target].host
+    chosen = world.places.keep(lambda before: to_keep(lab, rooms, before))
+    host = places(lab, rooms, chosen)[target].host
     own, looks = world.host(host), world.reachable_hosts()
     silent, wanted = world.silent_hosts, lab.vm(target).wanted
     return VmState(
@@ -102,6 +105,7 @@ def _look_around(world: World, lab: Lab, target: str) -> VmState:
         answer=world.lan.somebody_at(str(lab.vm(target).address)) if silent and wanted == "on" else None,
         allowed=Allowed.at(own),
         rooms=rooms,
+        chosen=chosen,
     )
 
 

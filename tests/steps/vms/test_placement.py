@@ -1,18 +1,17 @@
 """Where VMs are put when it is known what the hosts have: by pure plans, and over the hosts' own wire."""
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from homelab.engine.step import Node
 from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.vsphere.vm_look import ID
 from homelab.rehearsal.state.vm import Vm
-from homelab.steps.vms.placement import HostRoom, Rooms, place_of, placement, places, reserved_mib, rooms_of
+from homelab.steps.vms.placement import Chosen, HostRoom, Rooms, place_of, places, reserved_mib, rooms_of, to_keep
 from homelab.steps.vms.vm import VmState, VmStep
 from homelab.steps.vms.vm_changes import CreateVm
 from tests.helpers.sample import host_look, sample_lab, vm_look
@@ -38,17 +37,41 @@ def with_vm(name: str, **fields: Any) -> Lab:
     return LAB.model_copy(update={"control_plane": vms})
 
 
-def test_with_room_everywhere_the_inventory_alone_decides() -> None:
-    """So the order of a run, which is known before any host is seen, is that of its VMs' hosts."""
-    assert hosts_of(LAB, BRIX) == placement(LAB)
-    assert hosts_of(LAB, {}) == placement(LAB)
+def test_peers_are_apart_and_each_is_where_the_most_memory_is_left() -> None:
+    assert hosts_of(LAB, BRIX) == {"cp1": "brix3", "cp2": "brix4", "cp3": "brix1", "lb1": "brix3", "lb2": "brix4"}
+    assert hosts_of(LAB, {}) == {"cp1": "brix1", "cp2": "brix2", "cp3": "brix3", "lb1": "brix4", "lb2": "brix1"}
+    assert places(LAB, BRIX)["lb2"].why == (
+        "no other balancer is there, 26 GiB of 30 GiB are left, the most (brix2 14 GiB; brix1 10 GiB)"
+    )
+
+
+def test_of_hosts_with_as_much_memory_the_cpus_decide_and_then_the_inventory() -> None:
+    rooms = {name: replace(ROOMY, cpus=cpus) for name, cpus in zip(BRIX, (4, 8, 8, 6), strict=True)}
+    place = places(LAB, rooms)["cp1"]
+    assert (place.host, place.why) == (
+        "brix2",
+        "no other control plane is there, 30 GiB of 30 GiB are left, the most (brix3 as much, later in the inventory; "
+        "brix4 as much, with fewer CPUs; brix1 as much, with fewer CPUs)",
+    )
+    # Two CPUs of it are reserved by now, so the next one in the inventory has more.
+    assert hosts_of(with_vm("cp2", memory_mib=4096), rooms)["cp2"] == "brix3"
+
+
+def test_what_the_inventory_asks_for_is_reserved_before_hosts_are_compared() -> None:
+    """A VM of vm_host counts, made or not, wherever it stands in the inventory."""
+    lab = with_vm("cp3", host="brix3", memory_mib=18 * GIB)
+    assert hosts_of(lab, BRIX)["cp1"] == "brix4"
+    assert "brix2 14 GiB" in places(lab, BRIX)["cp1"].why
 
 
 def test_a_host_without_room_is_passed_over_and_the_reason_says_so() -> None:
     lab = with_vm("cp1", memory_mib=20 * GIB)
     place = place_of(lab, "cp1", BRIX)
     assert place.host == "brix3"
-    assert place.why == "no other control plane is there, 30 GiB of 30 GiB are left, and brix1 and brix2 have no room"
+    assert place.why == (
+        "no other control plane is there, 30 GiB of 30 GiB are left, the most (brix4 as much, later in the inventory), "
+        "and brix1 and brix2 have no room"
+    )
     [create, _] = VmStep().plan(lab, "cp1", VmState(None, None, rooms=BRIX))
     assert isinstance(create, CreateVm)
     assert (create.host, create.words.reason) == (
@@ -85,17 +108,27 @@ def test_a_vm_that_is_not_where_vm_host_says_counts_where_it_is() -> None:
     """It is not moved; were it made anew, it would be made where the inventory says."""
     there = {**BRIX, "brix4": replace(BRIX["brix4"], vms=frozenset({"cp3"}))}
     placed = hosts_of(with_vm("cp3", host="brix1"), there)
-    assert (placed["cp3"], placed["cp1"], placed["cp2"]) == ("brix1", "brix1", "brix2")
+    assert (placed["cp3"], placed["cp1"], placed["cp2"]) == ("brix1", "brix3", "brix1")
 
 
-def test_what_is_made_during_a_run_changes_nothing_for_the_rest() -> None:
-    """The rooms are those of the first look; each of them comes to the plan that was shown, whatever exists by now."""
-    full = {name: replace(room, memory_mib=9 * GIB) for name, room in BRIX.items()}
-    first = hosts_of(LAB, full)
-    for n in range(len(full) + 1):
-        for seen in combinations(full, n):
-            # Hosts with room for all that is put there: not to have seen one is no other answer.
-            assert hosts_of(LAB, {name: full[name] for name in seen}) == first
+def test_what_a_run_has_chosen_stays_whichever_host_comes_up_and_peers_stay_apart() -> None:
+    """Hosts are seen one after another, in any order; the VMs of those that were not seen are placed later."""
+    for seen in permutations(BRIX):
+        chosen: Chosen = {}
+        for n in range(len(seen) + 1):
+            rooms = {name: BRIX[name] for name in seen[:n]}
+            before, chosen = chosen, to_keep(LAB, rooms, chosen)
+            assert {name: chosen[name] for name in before} == before
+            assert all(place.host in rooms for place in chosen.values())
+        assert len({chosen[vm.name].host for vm in LAB.control_plane}) == 3
+        assert len({chosen[vm.name].host for vm in LAB.load_balancers}) == 2
+
+
+def test_a_host_that_was_not_seen_comes_last_and_still_keeps_peers_apart() -> None:
+    rooms = {name: BRIX[name] for name in ("brix1", "brix2")}
+    placed = hosts_of(LAB, rooms)
+    assert placed == {"cp1": "brix1", "cp2": "brix2", "cp3": "brix3", "lb1": "brix1", "lb2": "brix2"}
+    assert "was not seen" in places(LAB, rooms)["lb1"].why
 
 
 def test_vm_host_wins_also_where_the_memory_is_taken() -> None:
@@ -155,7 +188,8 @@ def test_while_a_host_was_not_seen_it_may_have_room() -> None:
 
 def test_a_machine_that_exists_elsewhere_takes_no_memory() -> None:
     lab = with_vm("cp1", managed=False, memory_mib=900 * GIB)
-    assert hosts_of(lab, BRIX) == placement(lab)
+    assert hosts_of(lab, BRIX)["cp2"] == "brix3"
+    assert "30 GiB of 30 GiB are left" in places(lab, BRIX)["cp2"].why
 
 
 def test_two_hosts_decide_by_what_they_have_and_a_second_run_moves_nothing(
@@ -168,11 +202,11 @@ def test_two_hosts_decide_by_what_they_have_and_a_second_run_moves_nothing(
         ended = at.bring()
         assert not ended.counts.failed, ended.events
         on = {name: {vm.name for vm in at.host(name).registered_vms.values()} - {"busy"} for name in ("brix3", "brix4")}
-        assert on == {"brix3": {"cp1"}, "brix4": {"cp2", "cp3"}}
+        assert on == {"brix3": {"cp2"}, "brix4": {"cp1", "cp3"}}
         reasons = {
             event["target"]: event["reason"] for event in ended.said("changed", "vm") if "create" in event["sentence"]
         }
-        assert "0.6836 GiB of 0.6836 GiB are left" in reasons["cp1"]
+        assert "0.6836 GiB of 0.6836 GiB are left" in reasons["cp2"]
         assert reasons["cp3"].endswith("and brix3 has no room")
         larger = lab.model_copy(update={"esxi": tuple(reversed(lab.esxi))})
         assert at.plan(lab=larger).empty
@@ -184,10 +218,3 @@ def busy(at: HostsOnNas, memory_mib: int) -> None:
     """A VM of somebody's that is on."""
     vm = Vm("99", "busy", "nas", "[nas] busy/busy.vmx", powered_on=True, memory_mib=memory_mib)
     at.host("brix3").registered_vms[vm.moid] = vm
-
-
-def test_a_vm_waits_until_no_host_is_about_to_reboot() -> None:
-    """Which host has room is known by its look alone, so the edges cannot name the one that it goes to."""
-    settled = VmStep().settled(LAB, "cp1")
-    assert {Node("reboot", host.name) for host in LAB.esxi} <= {*settled}
-    assert VmStep().settled(LAB.wanting("absent", ["cp1"]), "cp1") == []

@@ -7,11 +7,12 @@ import pytest
 
 from homelab.engine.step import Blocked
 from homelab.errors import HostFault, Refused
+from homelab.lab import Lab
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.steps.guests.guest import AwaitGuest, Guest, GuestState, RemoveSeed
 from homelab.steps.vms.image import Image, ImageState, UploadImage
 from homelab.steps.vms.image_paths import image_path
-from homelab.steps.vms.placement import placement
+from homelab.steps.vms.placement import places
 from homelab.steps.vms.vm import VmStep
 from homelab.steps.vms.vm_changes import CreateVm, Hardware, PowerOnVm
 from homelab.steps.vms.vm_folder import FolderLook
@@ -21,6 +22,11 @@ from tests.helpers.sample import SHA, sample_lab, vm_look
 
 LAB = sample_lab()
 READY = GuestLook("done", {}, None)
+
+
+def placement(lab: Lab) -> dict[str, str]:
+    """VM -> host while no host was seen."""
+    return {name: place.host for name, place in places(lab, {}).items()}
 
 
 def test_peers_do_not_share_a_host() -> None:
