@@ -30,22 +30,30 @@ def carry_out(run: LabRun, command: str, *, verify_seconds: float = 0.0, then: L
 
 
 def _carry_out(run: LabRun, verify_seconds: float, then: LabRun | None) -> int:
-    plan = _planned(run)
-    consent = agreed(plan, run.ui, yes=run.yes)
-    if consent is None:
-        run.ui.warn("nothing was touched")
-        return USAGE
-    counts = Counts()
     try:
-        counts += run.runner.run(plan, consent.covers)
-        if then and counts.well:
-            plan = _planned(then)
-            counts += then.runner.run(plan, Consent(plan, run.ui).covers)
+        with run.world.run.connected():
+            counts = _brought(run, then)
     except Interrupted:
         _sum_up(run, run.runner.counts() + (then.runner.counts() if then else Counts()))
         raise
+    if counts is None:
+        run.ui.warn("nothing was touched")
+        return USAGE
     unmet = _verify(run, verify_seconds) if verify_seconds and counts.well else 0
     return _sum_up(run, counts, unmet).counts.exit_code
+
+
+def _brought(run: LabRun, then: LabRun | None) -> Counts | None:
+    """Both runs as planned and agreed to; None when the plan was declined."""
+    plan = _planned(run)
+    consent = agreed(plan, run.ui, yes=run.yes)
+    if consent is None:
+        return None
+    counts = run.runner.run(plan, consent.covers)
+    if then and counts.well:
+        plan = _planned(then)
+        counts += then.runner.run(plan, Consent(plan, run.ui).covers)
+    return counts
 
 
 def _planned(run: LabRun) -> Plan:

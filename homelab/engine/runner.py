@@ -95,7 +95,7 @@ class Runner:
     def plan(self) -> Plan:
         """Look at every node, all at once, and decide; nothing is written."""
         plan = Plan()
-        with self._pool() as pool:
+        with self.world.run.connected(), self._pool() as pool:
             futures = {node: pool.submit(self._look, node) for node in self.graph}
             for node, future in futures.items():
                 try:
@@ -167,7 +167,7 @@ class Runner:
         sorter = TopologicalSorter(order(self._waits))
         sorter.prepare()
         running: dict[Future[Outcome], Node] = {}
-        with self.world.run.interruptible(), self._pool() as pool:
+        with self.world.run.interruptible(), self.world.run.connected(), self._pool() as pool:
             try:
                 while sorter.is_active() and not self.world.run.stop.is_set():
                     for node in sorter.get_ready():
@@ -277,7 +277,7 @@ class Runner:
                 where=str(node),
                 advice="The plan that was agreed to did not show it; run again and look at the plan",
             )
-        with self.world.run.afresh():
+        with self.world.run.afresh(change.harms):
             now = self._look(node).planned
         if change not in now:
             raise Refused(

@@ -74,6 +74,14 @@ class Change:
     anew: ClassVar[bool] = False
 
     @property
+    def harms(self) -> frozenset[str] | None:
+        """The machines that a disruptive one may harm, which are looked at afresh before; None: whatever is looked at.
+
+        Only for one that costs nothing of anybody else's: who uses a disk is known by every host's look.
+        """
+        return None
+
+    @property
     def words(self) -> Words:
         """What people are told of it."""
         return self._words()

@@ -1,6 +1,6 @@
 """What the engine wants of the world; steps know the rest of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import Event
@@ -31,8 +31,11 @@ class Run(Protocol):
     def during(self, step: str) -> AbstractContextManager[None]:
         """In this context what is recorded belongs to a step."""
 
-    def afresh(self) -> AbstractContextManager[None]:
-        """In this context no look counts that was asked for before it began."""
+    def afresh(self, names: Collection[str] | None) -> AbstractContextManager[None]:
+        """In this context no look counts that was asked for before it began; with `names`, at those machines alone."""
+
+    def connected(self) -> AbstractContextManager[None]:
+        """In this context what is connected may stay so; at its end nothing is."""
 
     def interruptible(self) -> AbstractContextManager[None]:
         """In this context Ctrl-C and SIGTERM set `stop`, and raise nothing; or end at once what can be ended so."""

@@ -5,6 +5,7 @@ Both read over the API, which every licence allows. Datastore paths are `[DATAST
 is `a/b`.
 """
 
+from collections.abc import Sequence
 from typing import BinaryIO, Protocol
 
 from homelab.ports.vsphere.folders import Folder
@@ -44,6 +45,18 @@ class DatastoreWriter(Protocol):
 
         Also Refused for the .vmx of a VM that the host has. `beside` is what was just seen in the file's folder.
         """
+
+    def delete_files(
+        self,
+        datastore: str,
+        folder: str,
+        names: Sequence[str],
+        *,
+        seconds: float,
+        progress: Progress,
+        beside: Folder | None = None,
+    ) -> None:
+        """The same for several files of one folder, all at once where that can be."""
 
     def withdraw(self, datastore: str, path: str) -> None:
         """Delete a small file that we laid there, and that is known to be a file; nothing happens when it is gone."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, TypeVar
 
 from homelab.errors import Unreachable
 from homelab.lab import EsxiHost
@@ -12,16 +13,19 @@ from homelab.ports.esxi.shell import SERVICE as SSH
 from homelab.ports.esxi.shell import BootLook, esxi_shell, look_at_boot
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.files.ssh_notes import ssh_left_on
+from homelab.ports.looks import Looks
 from homelab.ports.ssh import Shell
-from homelab.ports.vsphere import DiskLook, HostLook, open_session
+from homelab.ports.vsphere import DiskLook, HostLook
 from homelab.ports.vsphere.coredump import dump_file
 from homelab.ports.vsphere.folders import Folder, list_folder
 from homelab.ports.vsphere.hosts import HostEvent, installation_id, installed_vibs, maintenance_events
+from homelab.ports.vsphere.kept_sessions import KeptSessions
 from homelab.ports.vsphere.local_storage import DiskContents, boot_disks, contents_of
 from homelab.ports.vsphere.session import Session
 from homelab.ports.vsphere.storage import disk_whole, file_size, small_file
 
 FOLDER_SECONDS = 60.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,11 @@ class HostReader:
     note: Callable[[str], None]
     progress: Callable[[str, float], Callable[[str], None]]
     look: Callable[[], HostLook]
+    sessions: KeptSessions
+    lying: Looks[Any]
 
     def _session(self) -> AbstractContextManager[Session]:
-        return open_session(self.host, self.files, self.note)
+        return self.sessions.use(self.host)
 
     def _shell(self) -> AbstractContextManager[Shell]:
         return esxi_shell(self.host, True, self.files, self.note)
@@ -95,26 +101,32 @@ class HostReader:
 
     def file_size(self, datastore: str, path: str) -> int | None:
         """The size in bytes of a file of a datastore, seen through the host; None when there is none."""
-        with self._session() as session:
-            return file_size(session, datastore, path)
+        return self._lies("size", datastore, path, lambda session: file_size(session, datastore, path))
 
     def has_file(self, datastore: str, path: str) -> bool:
         """Whether a datastore, seen through the host, has a file with something in it."""
-        with self._session() as session:
-            return bool(file_size(session, datastore, path))
+        return bool(self.file_size(datastore, path))
 
     def disk_whole(self, datastore: str, path: str) -> bool:
         """Whether a disk lies on a datastore, with all its data."""
-        with self._session() as session:
-            return disk_whole(session, datastore, path)
+        return self._lies("disk", datastore, path, lambda session: disk_whole(session, datastore, path))
 
     def folder(self, datastore: str, path: str) -> Folder | None:
         """What lies in a folder of a datastore, seen through the host; None when there is no such folder."""
         progress = self.progress(f"[{datastore}] {path} is looked into", FOLDER_SECONDS)
-        with self._session() as session:
+
+        def ask(session: Session) -> Folder | None:
             return list_folder(session, datastore, path, seconds=FOLDER_SECONDS, progress=progress)
+
+        return self._lies("folder", datastore, path, ask)
 
     def small_file(self, datastore: str, path: str) -> bytes | None:
         """What a small file of a datastore holds, seen through the host; None when there is none."""
-        with self._session() as session:
-            return small_file(session, datastore, path)
+        return self._lies("file", datastore, path, lambda session: small_file(session, datastore, path))
+
+    def _lies(self, what: str, datastore: str, path: str, question: Callable[[Session], T]) -> T:
+        """What lies on a datastore is asked for once, until anything is written anywhere."""
+        name = f"{what} {self.host.name} [{datastore}] {path}"
+        # In a tuple, for None is an answer too.
+        found: tuple[T] = self.lying.get(name, lambda: (self.sessions.ask(self.host, question),))
+        return found[0]

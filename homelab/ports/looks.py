@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -11,13 +11,17 @@ from typing import Generic, TypeVar
 from homelab.errors import HomelabError, LoginRefused
 
 T = TypeVar("T")
-_NOT_BEFORE: ContextVar[float] = ContextVar("not_before", default=0.0)
+# Since when a look counts, and at which names; None are all.
+_NOT_BEFORE: ContextVar[tuple[float, Collection[str] | None]] = ContextVar("not_before", default=(0.0, None))
 
 
 @contextmanager
-def afresh() -> Iterator[None]:
-    """In this context and thread no look counts that was asked for before it began; each is asked for once more."""
-    token = _NOT_BEFORE.set(time.monotonic())
+def afresh(names: Collection[str] | None = None) -> Iterator[None]:
+    """In this context and thread no look counts that was asked for before it began; each is asked for once more.
+
+    With `names` that holds for looks at those alone.
+    """
+    token = _NOT_BEFORE.set((time.monotonic(), names))
     try:
         yield
     finally:
@@ -31,17 +35,19 @@ class Looks(Generic[T]):
         self._ask = ask
         self._answers: dict[str, T | HomelabError] = {}
         self._first: dict[str, T] = {}
+        self._last: dict[str, T] = {}
+        self._since = 0.0
         self._asked: dict[str, float] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
-    def get(self, name: str) -> T:
-        """The answer for a name; raises the HomelabError that asking raised."""
+    def get(self, name: str, ask: Callable[[], T] | None = None) -> T:
+        """The answer for a name; raises the HomelabError that asking raised. `ask` is how this name is asked for."""
         with self._lock(name):
             if self._is_due(name):
                 self._asked[name] = time.monotonic()
                 try:
-                    self._answers[name] = answer = self._ask(name)
+                    self._answers[name] = self._last[name] = answer = ask() if ask else self._ask(name)
                     self._first.setdefault(name, answer)
                 except HomelabError as error:
                     self._answers[name] = error
@@ -63,6 +69,10 @@ class Looks(Generic[T]):
         self.answered(names)
         return {name: self._first[name] for name in names if name in self._first}
 
+    def last(self, name: str) -> T:
+        """The last answer that there ever was, whatever was written since: for what no write of ours changes."""
+        return self._last[name] if name in self._last else self.get(name)
+
     def _try(self, name: str) -> list[T]:
         """The answer, or nothing."""
         try:
@@ -74,12 +84,17 @@ class Looks(Generic[T]):
         answer = self._answers.get(name)
         if answer is None or isinstance(answer, LoginRefused):
             return answer is None
-        return self._asked[name] < _NOT_BEFORE.get()
+        since, names = _NOT_BEFORE.get()
+        return self._asked[name] < (max(since, self._since) if names is None or name in names else self._since)
 
     def forget(self, name: str) -> None:
         """Ask anew the next time."""
         with self._lock(name):
             self._answers.pop(name, None)
+
+    def forget_all(self) -> None:
+        """Ask anew for every name; what is being asked for just now too."""
+        self._since = time.monotonic()
 
     def _lock(self, name: str) -> threading.Lock:
         with self._guard:

@@ -26,8 +26,9 @@ from homelab.ports.lan import Lan
 from homelab.ports.looks import Looks
 from homelab.ports.net.nfs import look_at_export
 from homelab.ports.run_context import RunContext
-from homelab.ports.vsphere import HostLook, look, open_session
+from homelab.ports.vsphere import HostLook, look
 from homelab.ports.vsphere.hosts import configuration_backup
+from homelab.ports.vsphere.kept_sessions import KeptSessions
 from homelab.ports.vsphere.storage import download
 from homelab.ports.vsphere.vm_look import HOST_KEY
 from homelab.ports.world import GUEST_SSH_PORT, GUEST_SSH_TIMEOUT, PLAYS, Copies, World
@@ -40,7 +41,8 @@ def open_world(
 ) -> World:
     """The world of one run. Nothing is asked before a step asks."""
     stop = threading.Event()
-    hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, note, stop))
+    sessions = KeptSessions(files, note, stop)
+    hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, sessions, stop))
     shells = KeptShells(files, note, stop)
     exports = Looks(lambda _: look_at_export(lab.nfs[0], [host.address for host in lab.esxi], files))
     world: World
@@ -54,13 +56,14 @@ def open_world(
         files=files,
         note=note,
         waiting=lambda *_: None,
-        run=RunContext(files, stop),
+        run=RunContext(files, stop, sessions),
         lan=Lan(lab, files, exports),
         _vault=vault,
         _vm_hosts={},
         _hosts=hosts,
+        _lying=Looks(_unasked),
         _guests=Looks(look_at_guest),
-        _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts, shells)),
+        _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts, shells, sessions)),
         _role_digests=Looks(functools.partial(role_digest, data_folder("playbooks"))),
         _file_digests=Looks(lambda path: sha256_of(named_file(inventories[0], path))),
         _file_texts=Looks(lambda path: text_of(named_file(inventories[0], path))),
@@ -72,34 +75,41 @@ def open_world(
     return world
 
 
+def _unasked(name: str) -> None:
+    raise AssertionError(f"nobody said how {name} is asked for")
+
+
 def _keep_backup(
-    lab: Lab, files: HomeFiles, note: Callable[[str], None], hosts: Looks[HostLook], shells: KeptShells, name: str
+    lab: Lab,
+    files: HomeFiles,
+    note: Callable[[str], None],
+    hosts: Looks[HostLook],
+    shells: KeptShells,
+    sessions: KeptSessions,
+    name: str,
 ) -> Path:
     """Before the first write ever to a host its configuration is kept here: sticks die."""
     if kept := files.backups_of(name):
         return kept[-1]
     host, found = lab.host(name), hosts.get(name)
     if found.api_writes:
-        with open_session(host, files, note) as session:
+        with sessions.use(host) as session:
             path = files.keep_backup(name, configuration_backup(session))
     else:
         made = backup_path(shells.get(host))
-        with open_session(host, files, note) as session:
+        with sessions.use(host) as session:
             path = files.keep_backup(name, download(session, made))
     note(f"{name} is about to be changed for the first time; its configuration is kept in {path}")
     return path
 
 
-def _look_at_host(
-    lab: Lab, files: HomeFiles, note: Callable[[str], None], stop: threading.Event, name: str
-) -> HostLook:
+def _look_at_host(lab: Lab, files: HomeFiles, sessions: KeptSessions, stop: threading.Event, name: str) -> HostLook:
     """One look; a host that is just starting is given its API's deadline to know itself."""
     host: EsxiHost = lab.host(name)
     end = time.monotonic() + host.api_timeout
     while True:
         try:
-            with open_session(host, files, note) as session:
-                found = look(session)
+            found = sessions.ask(host, look)
             break
         except Starting:
             if time.monotonic() > end or stop.wait(STARTING_PAUSE):

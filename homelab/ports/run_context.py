@@ -1,5 +1,6 @@
 """What a run is to whatever works in it: its log, its interruption, and which of its looks still count."""
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from homelab.ports.files.home import HomeFiles
 from homelab.ports.files.record import during
 from homelab.ports.looks import afresh
 from homelab.ports.signals import stopping
+from homelab.ports.vsphere.kept_sessions import KeptSessions
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class RunContext:
 
     files: HomeFiles
     stop: Event
+    sessions: KeptSessions
 
     def log(self, text: str) -> None:
         """Add a line to the full log."""
@@ -36,9 +39,13 @@ class RunContext:
         """In this context what is recorded belongs to a step."""
         return during(step)
 
-    def afresh(self) -> AbstractContextManager[None]:
-        """In this context no look counts that was asked for before it began."""
-        return afresh()
+    def afresh(self, names: Collection[str] | None) -> AbstractContextManager[None]:
+        """In this context no look counts that was asked for before it began; with `names`, at those machines alone."""
+        return afresh(names)
+
+    def connected(self) -> AbstractContextManager[None]:
+        """In this context logins at hosts are kept and used again."""
+        return self.sessions.held()
 
     def interruptible(self) -> AbstractContextManager[None]:
         """In this context the first Ctrl-C or SIGTERM sets `stop`, and raises nothing."""

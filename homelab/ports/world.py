@@ -65,6 +65,8 @@ class World:
     _vault: Vault
     _vm_hosts: dict[str, str]
     _hosts: Looks[HostLook]
+    # What lies on datastores, kept until anything is written anywhere.
+    _lying: Looks[Any]
     _guests: Looks[GuestLook | GuestAway]
     _backups: Looks[Path]
     _role_digests: Looks[str]
@@ -132,13 +134,25 @@ class World:
         return self._guests.get(name)
 
     def forget(self, name: str) -> None:
-        """Look at a host or guest anew the next time."""
-        self._hosts.forget(name)
+        """Look at a host or guest anew the next time, and at what lies on datastores."""
+        self._written_to(name)
         self._guests.forget(name)
+
+    def _written_to(self, host: str) -> None:
+        self._hosts.forget(host)
+        self._lying.forget_all()
 
     def reader(self, host: str) -> HostReader:
         """What is asked of a host only when it matters, beside its look."""
-        return HostReader(self._known.host(host), self.files, self.note, self.progress, lambda: self.host(host))
+        return HostReader(
+            self._known.host(host),
+            self.files,
+            self.note,
+            self.progress,
+            lambda: self.host(host),
+            self.run.sessions,
+            self._lying,
+        )
 
     def role_digest(self, role: str) -> str:
         """The digest of all that a role is made of."""
@@ -159,10 +173,10 @@ class World:
         """A vSphere session at a host."""
         self._backups.get(host)
         try:
-            with open_session(self._known.host(host), self.files, self.note, self.run.stop) as session:
+            with self.run.sessions.use(self._known.host(host)) as session:
                 yield session
         finally:
-            self._hosts.forget(host)
+            self._written_to(host)
 
     @contextmanager
     def session_at(self, host: str, address: str) -> Iterator[Session]:
@@ -171,7 +185,7 @@ class World:
             with open_session(_at(self._known.host(host), address), self.files, self.note, self.run.stop) as session:
                 yield session
         finally:
-            self._hosts.forget(host)
+            self._written_to(host)
 
     @contextmanager
     def writer(self, host: str) -> Iterator[HostWriter]:
@@ -195,7 +209,7 @@ class World:
 
     def _api_writes(self, host: str) -> bool:
         """Whether the licence lets the API write; where it does not, that is told once."""
-        look = self.host(host)
+        look = self._hosts.last(host)
         if not look.api_writes and host not in self._told:
             self._told.add(host)
             self.note(f"{host}: the API only reads ({look.licence}); changes go over SSH")
@@ -234,7 +248,7 @@ class World:
             ) as shell:
                 yield shell
         finally:
-            self._hosts.forget(host)
+            self._written_to(host)
 
     @contextmanager
     def guest_shell(self, name: str) -> Iterator[ssh.Shell]:
@@ -253,7 +267,7 @@ class World:
         try:
             switch_off(self._known.host(host), self.files, self.note)
         finally:
-            self._hosts.forget(host)
+            self._written_to(host)
 
     def play(self, playbook: str, target: str, variables: Mapping[str, Any], *, skip: Sequence[str] = ()) -> int:
         """Run one of our playbooks for one guest, without some of its roles; how many tasks changed something."""
@@ -279,6 +293,7 @@ class World:
                 )
         finally:
             self._guests.forget(target)
+            self._lying.forget_all()
             self.lan.exports.forget(target)
 
     # -- waiting

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,7 +39,10 @@ class ShelfRun:
     def during(self, step: str) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def afresh(self) -> AbstractContextManager[None]:
+    def afresh(self, names: Collection[str] | None) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def connected(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def interruptible(self) -> AbstractContextManager[None]:

@@ -1,5 +1,6 @@
 """Writes to datastores in a host's own shell and by SFTP, where no licence forbids them; read is over the API."""
 
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from homelab.ports.esxi import vm_commands as commands
@@ -34,6 +35,20 @@ class ShellDatastoreWriter(DatastoreReads):
         """SFTP, which takes no folder for a file."""
         vms.check_not_registered(self.session, f"[{datastore}] {path}")
         self.remote.remove(commands.volume_path(f"[{datastore}] {path}"))
+
+    def delete_files(
+        self,
+        datastore: str,
+        folder: str,
+        names: Sequence[str],
+        *,
+        seconds: float,
+        progress: Progress,
+        beside: Folder | None = None,
+    ) -> None:
+        """SFTP, one after another, in their order."""
+        for name in names:
+            self.delete_file(datastore, f"{folder}/{name}", seconds=seconds, progress=progress, beside=beside)
 
     def withdraw(self, datastore: str, path: str) -> None:
         """SFTP."""

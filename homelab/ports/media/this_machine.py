@@ -1,7 +1,7 @@
 """The world of the steps that work on this machine's own sticks and images: no host, no lab, no log."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -58,8 +58,12 @@ class ShortRun:
         """Nothing is recorded here."""
         return nullcontext()
 
-    def afresh(self) -> AbstractContextManager[None]:
+    def afresh(self, names: Collection[str] | None) -> AbstractContextManager[None]:
         """No look is kept, so each is a fresh one."""
+        return nullcontext()
+
+    def connected(self) -> AbstractContextManager[None]:
+        """Nothing is connected."""
         return nullcontext()
 
     def interruptible(self) -> AbstractContextManager[None]:

@@ -1,5 +1,6 @@
 """Writes to datastores over the vSphere API."""
 
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from homelab.ports.vsphere import folders, storage, vms
@@ -24,8 +25,23 @@ class ApiDatastoreWriter(DatastoreReads):
         self, datastore: str, path: str, *, seconds: float, progress: Progress, beside: Folder | None = None
     ) -> None:
         """DeleteDatastoreFile_Task, after a look that it is no folder."""
-        vms.check_not_registered(self.session, f"[{datastore}] {path}")
-        folders.delete_file(self.session, datastore, path, seconds=seconds, progress=progress, beside=beside)
+        folder, _, name = path.rpartition("/")
+        self.delete_files(datastore, folder, [name], seconds=seconds, progress=progress, beside=beside)
+
+    def delete_files(
+        self,
+        datastore: str,
+        folder: str,
+        names: Sequence[str],
+        *,
+        seconds: float,
+        progress: Progress,
+        beside: Folder | None = None,
+    ) -> None:
+        """One DeleteDatastoreFile_Task each, and one wait."""
+        for name in names:
+            vms.check_not_registered(self.session, f"[{datastore}] {folder}/{name}")
+        folders.delete_files(self.session, datastore, folder, names, seconds=seconds, progress=progress, beside=beside)
 
     def withdraw(self, datastore: str, path: str) -> None:
         """DELETE below /folder."""

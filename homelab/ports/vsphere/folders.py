@@ -1,5 +1,7 @@
 """What lies in a folder of a datastore, and the only deletions: a file, a disk, an empty folder, by its name."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +9,7 @@ from pyVmomi import vim, vmodl
 
 from homelab.errors import HostFault, Refused
 from homelab.ports.vsphere.session import DATACENTER, Session
-from homelab.ports.vsphere.tasks import Progress, wait_for
+from homelab.ports.vsphere.tasks import Progress, wait_for, wait_for_all
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ def list_folder(session: Session, datastore: str, path: str, *, seconds: float, 
     browser = vim.host.DatastoreBrowser
     # Without this flag a host need not tell a folder from a file (FileQueryFlags).
     details = browser.FileInfo.Details(fileType=True, fileSize=False, modification=False, fileOwner=False)
-    task = _browser(session, datastore).SearchDatastore_Task(place, browser.SearchSpec(details=details))
+    task = _searching(session, datastore, place, browser.SearchSpec(details=details))
     try:
         found = wait_for(session, task, f"looking into {place}", seconds=seconds, progress=progress)
     except HostFault as error:
@@ -41,6 +43,15 @@ def list_folder(session: Session, datastore: str, path: str, *, seconds: float, 
         tuple(sorted(name for name, folder in items if not folder)),
         tuple(sorted(name for name, folder in items if folder)),
     )
+
+
+def _searching(session: Session, datastore: str, place: str, spec: Any) -> Any:
+    """The task; what a session knows of a datastore is asked anew where it was mounted anew."""
+    if browser := session.browsers.get(datastore):
+        with suppress(vmodl.fault.ManagedObjectNotFound):
+            return browser.SearchDatastore_Task(place, spec)
+    session.browsers[datastore] = browser = _browser(session, datastore)
+    return browser.SearchDatastore_Task(place, spec)
 
 
 def _browser(session: Session, datastore: str) -> Any:
@@ -63,23 +74,40 @@ def _browser(session: Session, datastore: str) -> Any:
     )
 
 
-def delete_file(
-    session: Session, datastore: str, path: str, *, seconds: float, progress: Progress, beside: Folder | None = None
-) -> None:
-    """Delete one file; nothing happens when it is not there. Raises Refused for a folder: others put things there too.
+def delete_file(session: Session, datastore: str, path: str, *, seconds: float, progress: Progress) -> None:
+    """Delete one file; nothing happens when it is not there. Raises Refused for a folder."""
+    folder, _, name = path.rpartition("/")
+    delete_files(session, datastore, folder, [name], seconds=seconds, progress=progress)
 
-    DeleteDatastoreFile_Task takes a folder as well, with all in it, without asking. `beside` is what was just seen in
-    the file's folder, when somebody looked.
+
+def delete_files(
+    session: Session,
+    datastore: str,
+    folder: str,
+    names: Sequence[str],
+    *,
+    seconds: float,
+    progress: Progress,
+    beside: Folder | None = None,
+) -> None:
+    """Delete files of one folder, all at once; nothing happens when they are not there.
+
+    Raises Refused for a folder, before anything is deleted: others put things there too, and DeleteDatastoreFile_Task
+    takes a folder as well, with all in it, without asking. `beside` is what was just seen in the files' folder, when
+    somebody looked.
     """
-    parent, _, name = path.rpartition("/")
-    beside = beside or list_folder(session, datastore, parent, seconds=seconds, progress=progress)
-    if beside and name in beside.folders:
-        raise Refused(
-            f"[{datastore}] {path} is a folder, and only files are deleted",
-            where=session.where,
-            advice="Look what is in it, and move or delete it yourself",
-        )
-    _delete(session, f"[{datastore}] {path}", seconds, progress)
+    beside = beside or list_folder(session, datastore, folder, seconds=seconds, progress=progress)
+    for name in names:
+        if beside and name in beside.folders:
+            raise Refused(
+                f"[{datastore}] {folder}/{name} is a folder, and only files are deleted",
+                where=session.where,
+                advice="Look what is in it, and move or delete it yourself",
+            )
+    tasks = [_deleting(session, f"[{datastore}] {f'{folder}/{name}'.lstrip('/')}") for name in names]
+    told = f"deleting {', '.join(names)} in [{datastore}] {folder}".rstrip()
+    if tasks:
+        wait_for_all(session, tasks, told, seconds=seconds, progress=progress, well=(vim.fault.FileNotFound,))
 
 
 def delete_empty_folder(session: Session, datastore: str, path: str, *, seconds: float, progress: Progress) -> Folder:
@@ -89,13 +117,13 @@ def delete_empty_folder(session: Session, datastore: str, path: str, *, seconds:
     """
     found = list_folder(session, datastore, path, seconds=seconds, progress=progress)
     if found is not None and not found.names:
-        _delete(session, f"[{datastore}] {path}", seconds, progress)
+        place = f"[{datastore}] {path}"
+        _gone(session, _deleting(session, place), f"deleting {place}", seconds, progress)
     return found or Folder()
 
 
-def _delete(session: Session, place: str, seconds: float, progress: Progress) -> None:
-    task = session.content.fileManager.DeleteDatastoreFile_Task(place, session.managed(vim.Datacenter, DATACENTER))
-    _gone(session, task, f"deleting {place}", seconds, progress)
+def _deleting(session: Session, place: str) -> Any:
+    return session.content.fileManager.DeleteDatastoreFile_Task(place, session.managed(vim.Datacenter, DATACENTER))
 
 
 def delete_disk(session: Session, datastore: str, path: str, *, seconds: float, progress: Progress) -> None:
@@ -106,8 +134,4 @@ def delete_disk(session: Session, datastore: str, path: str, *, seconds: float, 
 
 
 def _gone(session: Session, task: Any, sentence: str, seconds: float, progress: Progress) -> None:
-    try:
-        wait_for(session, task, sentence, seconds=seconds, progress=progress)
-    except HostFault as error:
-        if not isinstance(error.__cause__, vim.fault.FileNotFound):
-            raise
+    wait_for_all(session, [task], sentence, seconds=seconds, progress=progress, well=(vim.fault.FileNotFound,))

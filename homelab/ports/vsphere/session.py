@@ -125,6 +125,8 @@ class Session:
     tls: ssl.SSLContext
     clock_error: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
+    # The file browsers of its datastores, by name, once somebody asked.
+    browsers: dict[str, Any] = field(default_factory=dict)
 
     def managed(self, kind: Any, moid: str) -> Any:
         """A managed object by its id; ids are constants on a standalone host."""

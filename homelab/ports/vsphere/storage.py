@@ -198,19 +198,25 @@ def download(session: Session, path: str) -> bytes:
 
 def small_file(session: Session, datastore: str, path: str) -> bytes | None:
     """What a file of at most SMALL bytes holds, VMX for a .vmx; None when there is none."""
-    size = file_size(session, datastore, path)
-    if size is None:
-        return None
     is_vmx = path.endswith(".vmx")
-    if size > (VMX if is_vmx else SMALL):
+    most = VMX if is_vmx else SMALL
+    with _transfer(session, "GET", f"[{datastore}] {path}") as connection:
+        connection.request("GET", _url(datastore, path), headers={"Cookie": session.cookie})
+        answer = connection.getresponse()
+        content = answer.read(most + 1) if answer.status == 200 else b""
+    if answer.status == 404:
+        return None
+    if answer.status != 200:
+        raise _refused(session, f"[{datastore}] {path} could not be looked at", answer)
+    if len(content) > most:
         raise HostFault(
-            f"[{datastore}] {path} has {size} bytes, more than any file of ours that is read",
+            f"[{datastore}] {path} has more than {most} bytes, more than any file of ours that is read",
             where=session.where,
             advice="Look at the VM in the host's web page: its configuration parameters hold more than is usual"
             if is_vmx
             else "Look what it is, and move, rename or delete it yourself",
         )
-    return download(session, _url(datastore, path))
+    return content
 
 
 def disk_whole(session: Session, datastore: str, path: str) -> bool:

@@ -47,8 +47,9 @@ def wait_for_all(
     seconds: float,
     progress: Progress,
     watch: Watch | None = None,
+    well: tuple[type[Exception], ...] = (),
 ) -> list[Any]:
-    """The results of several tasks, in their order, with one wait.
+    """The results of several tasks, in their order, with one wait. One that ends in a fault of `well` has ended well.
 
     A task that was issued goes on at the host whatever we do. So an interruption gives it a moment to end; then
     Interrupted names it.
@@ -61,8 +62,8 @@ def wait_for_all(
         with suppress(vmodl.MethodFault, OSError, HTTPException, HomelabError):
             task_filter.DestroyPropertyFilter()
     for task in tasks:
-        if seen[task._moId].get("info.state") == "error":
-            fault = seen[task._moId]["info.error"]
+        fault = seen[task._moId].get("info.error")
+        if seen[task._moId].get("info.state") == "error" and not isinstance(fault, well):
             raise fault_error(fault, f"{session.where}, {sentence}") from fault
     return [seen[task._moId].get("info.result") for task in tasks]
 

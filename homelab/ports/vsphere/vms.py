@@ -335,7 +335,8 @@ def surely_registered(session: Session, path: str, name: str, instance_uuid: str
     vm = session.content.searchIndex.FindByDatastorePath(session.managed(vim.Datacenter, DATACENTER), path)
     if vm is None:
         return None
-    found = vm.config.instanceUuid if vm.config else ""
+    config = vm.config
+    found = config.instanceUuid if config else ""
     if found != instance_uuid:
         raise Refused(
             f"{path} is another VM by now: its instance UUID is {found or 'not known'}, not {instance_uuid}",

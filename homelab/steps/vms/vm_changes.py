@@ -122,6 +122,11 @@ class ShutDownVm(Change):
     path: str
     seconds: float
 
+    @property
+    def harms(self) -> frozenset[str]:
+        """Nobody's disk: who is on that host is enough to know."""
+        return frozenset({self.host})
+
     def _words(self) -> Words:
         return Words(
             sentence=f"shut the VM {self.target} down on {self.host}, and switch it off if its guest cannot be asked, "

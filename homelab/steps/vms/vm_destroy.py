@@ -32,12 +32,14 @@ def _delete_files(world: World, writer: VmWriter, change: DestroyVm, found: Fold
     making = change.making
     progress = world.progress(f"{making.place} is emptied", TASK_SECONDS)
     own = _own(writer, change, found)
-    for name in own:
-        path = f"{making.vm}/{name}"
-        if name == making.disk_among(own):
-            writer.files.delete_disk(making.datastore, path, seconds=TASK_SECONDS, progress=progress)
-        else:
-            writer.files.delete_file(making.datastore, path, seconds=TASK_SECONDS, progress=progress, beside=found)
+    if disk := making.disk_among(own):
+        writer.files.delete_disk(making.datastore, f"{making.vm}/{disk}", seconds=TASK_SECONDS, progress=progress)
+    # Note and .vmx tell whose the others are, so they stay until those are gone.
+    telling = [name for name in own if name in (NOTE, making.vmx)]
+    for names in ([name for name in own if name != disk and name not in telling], *([name] for name in telling)):
+        writer.files.delete_files(
+            making.datastore, making.vm, names, seconds=TASK_SECONDS, progress=progress, beside=found
+        )
     left = writer.files.delete_empty_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
     if left.names:
         world.run.log(f"{making.place} stays, for it holds what is not ours: {', '.join(left.names)}")

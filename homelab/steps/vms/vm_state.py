@@ -47,7 +47,10 @@ class VmState:
 
 def vm_state(world: World, lab: Lab, target: str, *, anew: bool = False) -> VmState:
     """Look for our mark on every host that answers, and where it is on none for what else tells of the VM."""
-    found, wanted = world.vm(target), lab.vm(target).wanted
+    wanted = lab.vm(target).wanted
+    if wanted == "absent":
+        world.reachable_hosts()  # each is asked who sits on its disk, so all at once
+    found = world.vm(target)
     if found is None:
         state = _look_around(world, lab, target)
     elif wanted == "on":
