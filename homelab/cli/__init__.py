@@ -9,7 +9,7 @@ import click
 from homelab import __version__
 from homelab.cli.image import image
 from homelab.cli.lb import lb
-from homelab.cli.options import GLOBALS, STEPS, with_globals
+from homelab.cli.options import GLOBALS, STEPS, with_globals, with_lab
 from homelab.cli.rehearsal import rehearsal_group, rehearse
 from homelab.cli.usb import usb
 from homelab.cli.vm import destroy, down, up, vm
@@ -31,7 +31,7 @@ for _option in reversed(GLOBALS):
 
 
 @cli.command()
-@with_globals
+@with_lab
 def doctor(options: "Options") -> int:
     """Check this machine, every host, the NAS, the image and the addresses; change nothing."""
     from homelab.commands import doctor as command
@@ -40,7 +40,7 @@ def doctor(options: "Options") -> int:
 
 
 @cli.command()
-@with_globals
+@with_lab
 def plan(options: "Options") -> int:
     """Show what bootstrap would change, and why."""
     from homelab.commands import plan as command
@@ -53,7 +53,7 @@ def plan(options: "Options") -> int:
 @click.option("--from", "start", type=click.Choice(STEPS), help="Begin with this step.")
 @click.option("--until", type=click.Choice(STEPS), help="End with this step.")
 @click.option("--wait", type=click.FloatRange(0), default=0, metavar="MINUTES", help="For hosts that need your hands.")
-@with_globals
+@with_lab
 def bootstrap(options: "Options", only: str | None, start: str | None, until: str | None, wait: float) -> int:
     """Do the whole job; run it again at any time.
 
@@ -85,7 +85,7 @@ def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool, undo: bo
 
 
 @cli.command()
-@with_globals
+@with_lab
 def verify(options: "Options") -> int:
     """Run the smoke tests; the plan must be empty."""
     from homelab.commands import verify as command

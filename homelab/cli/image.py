@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from homelab.cli.options import with_globals
+from homelab.cli.options import with_lab
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
@@ -16,7 +16,7 @@ def image() -> None:
 
 
 @image.command("list")
-@with_globals
+@with_lab
 def image_list(options: "Options") -> int:
     """Show the images that this lab uploaded: their size, and which VMs hang on them."""
     from homelab.commands import image_list as command
@@ -25,7 +25,7 @@ def image_list(options: "Options") -> int:
 
 
 @image.command("prune")
-@with_globals
+@with_lab
 def image_prune(options: "Options") -> int:
     """Delete the images that the inventory does not name any more, but none that a VM's disk sits on; asks first."""
     from homelab.commands import image_prune as command

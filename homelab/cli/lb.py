@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from homelab.cli.options import with_globals
+from homelab.cli.options import with_lab
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
@@ -16,7 +16,7 @@ def lb() -> None:
 
 
 @lb.command("config")
-@with_globals
+@with_lab
 def lb_config(options: "Options") -> int:
     """Print what would be laid down on each balancer, from the inventory alone; asks no host."""
     from homelab.commands import lb_config as command

@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,7 +44,12 @@ GLOBALS = (
 GLOBAL_NAMES = ("inventory", "limit", "output", "quiet", "verbose", "no_color", "yes")
 
 
-def with_globals(function: F) -> F:
+def with_lab(function: F) -> F:
+    """As `with_globals`, for a command that surely reads the inventory: that begins before the command is loaded."""
+    return with_globals(function, ahead=True)
+
+
+def with_globals(function: F, *, ahead: bool = False) -> F:
     """Take the global options, which may stand before or after the command, and hand over an `Options`."""
 
     @wraps(function)
@@ -51,11 +57,29 @@ def with_globals(function: F) -> F:
         context = click.get_current_context()
         own = {name: given.pop(name) for name in GLOBAL_NAMES}
         merged = {name: own[name] or (context.obj or {}).get(name) for name in own}
-        context.exit(guarded(merged, lambda options: function(options, *args, **given)))
+        with _begun(inventories(merged["inventory"] or ()) if ahead else ()):
+            status = guarded(merged, lambda options: function(options, *args, **given))
+        context.exit(status)
 
     for option in reversed(GLOBALS):
         run = option(run)
     return run  # type: ignore[return-value]
+
+
+@contextmanager
+def _begun(sources: Sequence[Path]) -> Iterator[None]:
+    if not sources:
+        yield
+        return
+    from homelab.ports.ansible import inventory
+
+    try:
+        # What is wrong is told when it is asked for.
+        with suppress(OSError):
+            inventory.begin(sources)
+        yield
+    finally:
+        inventory.end()
 
 
 def guarded(merged: dict[str, Any], command: Callable[["Options"], int]) -> int:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from homelab.cli.options import with_globals
+from homelab.cli.options import with_lab
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
@@ -18,7 +18,7 @@ def vm() -> None:
 
 
 @vm.command("list")
-@with_globals
+@with_lab
 def vm_list(options: "Options") -> int:
     """Show the VMs that are ours: where they are, how they stand, and what differs from the inventory."""
     from homelab.commands import vm_list as command
@@ -28,7 +28,7 @@ def vm_list(options: "Options") -> int:
 
 @vm.command("create")
 @names
-@with_globals
+@with_lab
 def vm_create(options: "Options", names: tuple[str, ...]) -> int:
     """Make VMs of the inventory, and switch them on."""
     from homelab.commands import vm_create as command
@@ -38,7 +38,7 @@ def vm_create(options: "Options", names: tuple[str, ...]) -> int:
 
 @vm.command("destroy")
 @names
-@with_globals
+@with_lab
 def vm_destroy(options: "Options", names: tuple[str, ...]) -> int:
     """Shut VMs down and destroy them, with the files that are theirs and nothing else; asks for each name."""
     from homelab.commands import vm_destroy as command
@@ -48,7 +48,7 @@ def vm_destroy(options: "Options", names: tuple[str, ...]) -> int:
 
 @vm.command("rebuild")
 @names
-@with_globals
+@with_lab
 def vm_rebuild(options: "Options", names: tuple[str, ...]) -> int:
     """Destroy VMs and make them anew from the image, with the same name and address."""
     from homelab.commands import vm_rebuild as command
@@ -59,7 +59,7 @@ def vm_rebuild(options: "Options", names: tuple[str, ...]) -> int:
 @vm.command("move")
 @click.argument("name", metavar="NAME")
 @click.argument("host", metavar="HOST")
-@with_globals
+@with_lab
 def vm_move(options: "Options", name: str, host: str) -> int:
     """Shut a VM down, register it on another host that has its datastore, and switch it on again there."""
     from homelab.commands import vm_move as command
@@ -68,7 +68,7 @@ def vm_move(options: "Options", name: str, host: str) -> int:
 
 
 @click.command()
-@with_globals
+@with_lab
 def down(options: "Options") -> int:
     """Shut all VMs of the lab down, balancers last."""
     from homelab.commands import down as command
@@ -77,7 +77,7 @@ def down(options: "Options") -> int:
 
 
 @click.command()
-@with_globals
+@with_lab
 def up(options: "Options") -> int:
     """Switch all VMs of the lab on, balancers first, and wait until the API answers."""
     from homelab.commands import up as command
@@ -86,7 +86,7 @@ def up(options: "Options") -> int:
 
 
 @click.command()
-@with_globals
+@with_lab
 def destroy(options: "Options") -> int:
     """Destroy all VMs of the lab and the image that they were copied from; asks for each name."""
     from homelab.commands import destroy as command

@@ -62,14 +62,15 @@ class Done:
     stderr: str = field(repr=False)
 
 
-def run(child: Child, *, most: int = MOST) -> Done:
+def run(child: Child, *, most: int = MOST, stop: threading.Event | None = None) -> Done:
     """Run a program to its end. Raises DeadlinePassed; HomelabError when it cannot be started or prints too much.
 
-    `most` is in bytes, of each of its two outputs. No message holds what it printed: that may be secret.
+    Interrupted once `stop` is set. `most` is in bytes, of each of its two outputs. No message holds what it printed:
+    that may be secret.
     """
     said = {"stdout": bytearray(), "stderr": bytearray()}
     with _Running(child) as running:
-        for name, piece in running.pieces(None):
+        for name, piece in running.pieces(stop):
             said[name] += piece
             if len(said[name]) > most:
                 raise HomelabError(

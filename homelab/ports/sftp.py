@@ -9,13 +9,14 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event
-from typing import BinaryIO
-
-import paramiko
+from typing import TYPE_CHECKING, BinaryIO
 
 from homelab.errors import HostFault, Interrupted, Refused, Unreachable
 from homelab.ports.files.record import recorded
 from homelab.ports.ssh import Shell
+
+if TYPE_CHECKING:
+    import paramiko
 
 BLOCK = 1 << 18
 # What is written may hold secrets (a seed does), and nobody but root has business with it.
@@ -63,7 +64,7 @@ class RemoteFiles:
             raise self._fault(f"{path} has {found} bytes after it was written, sent were {size}")
 
     def _send(
-        self, path: str, file: BinaryIO, size: int, target: paramiko.SFTPFile, progress: Transferred | None
+        self, path: str, file: BinaryIO, size: int, target: "paramiko.SFTPFile", progress: Transferred | None
     ) -> None:
         done = 0
         while block := file.read(BLOCK):
@@ -123,7 +124,9 @@ class RemoteFiles:
             client.posix_rename(path, target)
 
     @contextmanager
-    def _doing(self, verb: str, what: str) -> Iterator[paramiko.SFTPClient]:
+    def _doing(self, verb: str, what: str) -> Iterator["paramiko.SFTPClient"]:
+        import paramiko
+
         login, doing = self._shell.login, f"{verb} {what}"
         with (
             self._shell.sessions.place(doing, self._stop),
@@ -140,7 +143,9 @@ class RemoteFiles:
                 raise self._broken(doing, error) from error
 
     @contextmanager
-    def _client(self) -> Iterator[paramiko.SFTPClient]:
+    def _client(self) -> Iterator["paramiko.SFTPClient"]:
+        import paramiko
+
         client = self._opened()
         try:
             channel = client.get_channel()
@@ -151,7 +156,9 @@ class RemoteFiles:
             with suppress(OSError, EOFError, paramiko.SSHException):
                 client.close()
 
-    def _opened(self) -> paramiko.SFTPClient:
+    def _opened(self) -> "paramiko.SFTPClient":
+        import paramiko
+
         try:
             return self._shell.open_sftp()
         except paramiko.SSHException as error:
@@ -183,13 +190,13 @@ def _words(error: OSError) -> str:
     return str(error) or type(error).__name__
 
 
-def _stat(client: paramiko.SFTPClient, path: str) -> paramiko.SFTPAttributes | None:
+def _stat(client: "paramiko.SFTPClient", path: str) -> "paramiko.SFTPAttributes | None":
     try:
         return client.stat(path)
     except FileNotFoundError:
         return None
 
 
-def _is_folder(client: paramiko.SFTPClient, path: str) -> bool:
+def _is_folder(client: "paramiko.SFTPClient", path: str) -> bool:
     found = _stat(client, path)
     return found is not None and stat.S_ISDIR(found.st_mode or 0)

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import paramiko
-from paramiko.ssh_exception import NoValidConnectionsError
+from typing import TYPE_CHECKING
 
 from homelab.errors import HomelabError, HostFault, Interrupted, LoginRefused, Unreachable
 from homelab.formats.trust.known_hosts import known_host_name
@@ -20,6 +18,10 @@ from homelab.ports.files.home import HomeFiles
 from homelab.ports.files.record import recorded
 from homelab.ports.files.trust_files import host_key_changed
 from homelab.ports.ssh_sessions import Sessions
+
+# Loaded where it is used: most commands never speak SSH.
+if TYPE_CHECKING:
+    import paramiko
 
 # Without a handler of ours, paramiko's threads would write to a person's terminal by themselves.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -66,6 +68,8 @@ class Output:
 
 
 def _said(error: Exception) -> str:
+    from paramiko.ssh_exception import NoValidConnectionsError
+
     # paramiko wraps the reasons of all addresses it tried into one error without words.
     inner = next(iter(error.errors.values())) if isinstance(error, NoValidConnectionsError) else error
     return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
@@ -113,7 +117,7 @@ def _wait(event: threading.Event, end: float, watch: Watch | None) -> None:
             raise TimeoutError
 
 
-def _read(channel: paramiko.Channel, end: float, watch: Watch | None) -> Output:
+def _read(channel: "paramiko.Channel", end: float, watch: Watch | None) -> Output:
     """Both streams and the exit status. Raises TimeoutError once `end` (monotonic) has passed, _TooMuch, _Stopped."""
     said: tuple[bytearray, bytearray] = (bytearray(), bytearray())
     over = (threading.Event(), threading.Event())
@@ -145,7 +149,7 @@ def _last_words(piece: bytes) -> str:
 class Shell:
     """One SSH connection."""
 
-    def __init__(self, client: paramiko.SSHClient, login: Login, files: HomeFiles) -> None:
+    def __init__(self, client: "paramiko.SSHClient", login: Login, files: HomeFiles) -> None:
         self._client = client
         self._files = files
         self.login = login
@@ -168,7 +172,7 @@ class Shell:
         """Where what is done is recorded."""
         return self._files
 
-    def open_sftp(self) -> paramiko.SFTPClient:
+    def open_sftp(self) -> "paramiko.SFTPClient":
         """The file transfer of this connection. Raises what paramiko raises: sftp.py is its door."""
         return self._client.open_sftp()
 
@@ -194,6 +198,8 @@ class Shell:
             return self._run(argv, stdin, limit, watch)
 
     def _run(self, argv: Sequence[str], stdin: str, seconds: float, watch: Watch | None = None) -> Output:
+        import paramiko
+
         end = time.monotonic() + seconds
         try:
             to, out, _ = self._client.exec_command(shlex.join(argv), timeout=seconds)
@@ -253,8 +259,10 @@ def connect(login: Login, files: HomeFiles, report: Callable[[str], None]) -> It
 
     Raises Unreachable, TrustError, LoginRefused.
     """
+    import paramiko
+
     client = paramiko.SSHClient()
-    client.set_missing_host_key_policy(_Pin(login, files, report))
+    client.set_missing_host_key_policy(_Pin(login, files, report))  # type: ignore[arg-type]
     try:
         _load_known(client, login, files)
         _check_key(login)
@@ -299,15 +307,17 @@ def await_port(login: Login, seconds: float, stop: threading.Event | None = None
                 raise Interrupted("interrupted before SSH answered", where=login.where, advice=advice) from error
 
 
-def _without_delay(client: paramiko.SSHClient) -> None:
+def _without_delay(client: "paramiko.SSHClient") -> None:
     """Send small packets at once: a command is several, and each would wait some 40 ms for the one before it."""
     transport = client.get_transport()
     if transport is not None and isinstance(transport.sock, socket.socket):
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _load_known(client: paramiko.SSHClient, login: Login, files: HomeFiles) -> None:
+def _load_known(client: "paramiko.SSHClient", login: Login, files: HomeFiles) -> None:
     """The keys of this one machine; whatever else stands in the file is no business of this connection."""
+    import paramiko
+
     for key in files.trust.host_keys_of({login.known_as}):
         # One that paramiko cannot read stays unknown to it, and _Pin refuses whatever is shown instead.
         with suppress(paramiko.SSHException, ValueError):
@@ -316,20 +326,22 @@ def _load_known(client: paramiko.SSHClient, login: Login, files: HomeFiles) -> N
                 client.get_host_keys().add(login.known_as, entry.key.get_name(), entry.key)
 
 
-class _Pin(paramiko.MissingHostKeyPolicy):
-    """Trust on first use, kept in `.homelab/known_hosts`."""
+class _Pin:
+    """Trust on first use, kept in `.homelab/known_hosts`: paramiko's MissingHostKeyPolicy."""
 
     def __init__(self, login: Login, files: HomeFiles, report: Callable[[str], None]) -> None:
         self._login, self._files, self._report = login, files, report
 
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+    def missing_host_key(self, client: "paramiko.SSHClient", hostname: str, key: "paramiko.PKey") -> None:
         """Keep the key of a host that is met for the first time; one of another kind than the known one is refused."""
         login, line = self._login, f"{key.get_name()} {key.get_base64()}"
         if self._files.trust.meet_host_key(login.known_as, line, machine=login.name, where=login.where):
             self._report(f"{login.where} is met for the first time; its key is trusted now: {key.fingerprint}")
 
 
-def _open(client: paramiko.SSHClient, login: Login) -> None:
+def _open(client: "paramiko.SSHClient", login: Login) -> None:
+    import paramiko
+
     try:
         client.connect(
             login.address,

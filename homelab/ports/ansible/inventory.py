@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from homelab.errors import UsageError
-from homelab.lab import meant
 from homelab.ports import process
 from homelab.ports.ansible import settings
+from homelab.ports.ansible.ahead import Ahead
 from homelab.ports.ansible.complaints import complaint
 
 DEADLINE = 120
@@ -34,6 +35,8 @@ SETTINGS = {
 }
 # What a variable is called whose value must not be seen: ansible_password, ansible_become_pass, vault_nas_password...
 SECRET = re.compile(r"(pass|passwd|password|passphrase|secret|token)$", re.IGNORECASE)
+# What was begun for a command that is being loaded, by its arguments.
+_BEGUN: dict[tuple[str, ...], Ahead] = {}
 NO_PASSWORD = ("no vault secrets found", "no vault secrets were found", "vault password")
 
 
@@ -128,14 +131,9 @@ def list_hosts(sources: Sequence[Path], limit: str | None = None, vault: Vault |
     """
     require(sources)
     vault = vault or Vault()
-    # ansible-inventory also reads group_vars/ of the working directory, as if a playbook lay there; ansible-playbook
-    # would not. A folder without any keeps the two alike.
-    arguments = ["--list", "--playbook-dir", str(Path(__file__).parent)]
-    for source in sources:
-        arguments += ["-i", str(source.absolute())]
-    if limit is not None:
-        arguments.append(f"--limit={limit}")
-    done = _run(["inventory"], arguments, vault)
+    arguments = _listing(sources, limit)
+    begun = _BEGUN.pop(tuple(arguments), None)
+    done = begun.result() if begun else _run(["inventory"], arguments, vault)
     if done.status and _wants_password(done.stderr) and vault.ask():
         done = _run(["inventory"], arguments, vault)
     if done.status:
@@ -143,6 +141,31 @@ def list_hosts(sources: Sequence[Path], limit: str | None = None, vault: Vault |
     raw = _parsed(done.stdout, sources)
     vault.learn(raw.hostvars)
     return raw
+
+
+def begin(sources: Sequence[Path]) -> None:
+    """Have Ansible read these sources already, for a command that will list their hosts; `end` when it does not."""
+    process.utf_8()  # asks for this process's locale, which no other thread may do
+    arguments = _listing(sources)
+    if all(source.exists() for source in sources):
+        _BEGUN[tuple(arguments)] = Ahead(lambda stop: _run(["inventory"], arguments, stop=stop))
+
+
+def end() -> None:
+    """Give up what was begun and not asked for."""
+    while _BEGUN:
+        _BEGUN.popitem()[1].end()
+
+
+def _listing(sources: Sequence[Path], limit: str | None = None) -> list[str]:
+    # ansible-inventory also reads group_vars/ of the working directory, as if a playbook lay there; ansible-playbook
+    # would not. A folder without any keeps the two alike.
+    arguments = ["--list", "--playbook-dir", str(Path(__file__).parent)]
+    for source in sources:
+        arguments += ["-i", str(source.absolute())]
+    if limit is not None:
+        arguments.append(f"--limit={limit}")
+    return arguments
 
 
 def require(sources: Sequence[Path]) -> None:
@@ -170,6 +193,8 @@ def select_hosts(sources: Sequence[Path], pattern: str, vault: Vault | None = No
 
 def whole_names(pattern: str, raw: RawInventory) -> str:
     """A pattern with the short names in it as the inventory has them: `brix1,!cp2` -> `brix1.lab.example,!CP2`."""
+    from homelab.lab import meant
+
     known = raw.members("all")
 
     def whole(found: re.Match[str]) -> str:
@@ -179,7 +204,13 @@ def whole_names(pattern: str, raw: RawInventory) -> str:
     return re.sub(r"[\w.-]+", whole, pattern)
 
 
-def _run(program: Sequence[str], arguments: Sequence[str], vault: Vault | None = None, stdin: str = "") -> process.Done:
+def _run(
+    program: Sequence[str],
+    arguments: Sequence[str],
+    vault: Vault | None = None,
+    stdin: str = "",
+    stop: threading.Event | None = None,
+) -> process.Done:
     with (vault or Vault()).handed_over() as (extra, descriptors):
         child = process.Child(
             name=f"ansible {program[0]}",
@@ -193,7 +224,7 @@ def _run(program: Sequence[str], arguments: Sequence[str], vault: Vault | None =
             # A vault program of the user's may ask for something on the terminal.
             shares_terminal=True,
         )
-        return process.run(child, most=MOST)
+        return process.run(child, most=MOST, stop=stop)
 
 
 def _parsed(text: str, sources: Sequence[Path]) -> RawInventory:

@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from homelab.commands.options import Options
+from homelab.commands.vm_create import vm_create
+from homelab.commands.vm_destroy import vm_destroy
 from homelab.lab import Lab
+from homelab.output.ui import Ui
 from homelab.rehearsal.state.parts import Timing
 from tests.helpers.vm_lab import HostsOnNas, hosts_on_nas, tree, vm_lab
 
@@ -104,3 +109,78 @@ def test_two_hundred_rounds_leave_nothing_behind(tmp_path: Path, clone: str) -> 
 def repeated(act: Callable[[], None], times: int) -> None:
     for _ in range(times):
         act()
+
+
+def inventory_of(lab: Lab, folder: Path) -> Path:
+    """The files that describe a lab on the loopback, as a user writes them."""
+    hosts = {
+        host.name: {
+            "ansible_host": str(host.address),
+            "ansible_port": host.ssh_port,
+            "vsphere_port": host.api_port,
+            "ansible_password": host.password.get_secret_value(),
+        }
+        for host in lab.esxi
+    }
+    [nas], [vm, *_] = lab.nfs, lab.control_plane
+    variables = {
+        "lab_name": lab.name,
+        "lab_domain": lab.domain,
+        "lab_network": str(lab.network),
+        "lab_gateway": str(lab.gateway),
+        "api_vip": str(lab.api.vip),
+        "image_source": lab.image.source,
+        "image_sha256": lab.image.sha256,
+        "kubernetes_version": lab.kubernetes.version,
+        "vm_clone": vm.clone,
+        "vm_disk_gib": vm.disk_gib,
+        "vm_memory_mib": vm.memory_mib,
+    }
+    groups = {
+        "esxi": hosts,
+        "nfs": {nas.name: {"ansible_host": nas.server, "nfs_export": nas.export, "nfs_datastore": nas.datastore}},
+        "control_plane": {vm.name: {"ansible_host": str(vm.address)} for vm in lab.control_plane},
+    }
+    told = {"all": {"vars": variables, "children": {name: {"hosts": members} for name, members in groups.items()}}}
+    made = folder / "inventory"
+    made.mkdir()
+    (made / "hosts.yml").write_text(yaml.safe_dump(told))
+    return made
+
+
+def commanded(inventory: Path, command: Callable[[Options, list[str]], int]) -> list[dict[str, Any]]:
+    """What one command calls for cp1."""
+    before = {*inventory.parent.glob(".homelab/logs/*")}
+    assert command(Options((inventory,), None, True, Ui("text", quiet=True)), ["cp1"]) == 0
+    [run] = {*inventory.parent.glob(".homelab/logs/*")} - before
+    lines = [json.loads(line) for line in (run / "record.jsonl").read_text().splitlines()]
+    return [line for line in lines if "what" in line]
+
+
+def of(record: list[dict[str, Any]], *names: str) -> Counter[str]:
+    """How often each host was called by one of those names."""
+    return Counter(line["target"] for line in record if line["what"].partition(" ")[0] in names)
+
+
+@pytest.mark.timeout(180)
+def test_one_linked_vm_comes_and_goes_by_few_calls(tmp_path: Path) -> None:
+    """As whole commands on a ready lab: each call costs its way, so they are counted. The seconds are for a bench.
+
+    A host that has nothing to do with the VM is looked at once when it is made, and twice when it goes: for the plan,
+    and right before its files go. Each look is two calls.
+    """
+    lab = vm_lab(tmp_path, hosts=HOSTS, vms=("cp1", "cp2", "cp3"), clone="linked")
+    with hosts_on_nas(lab, tmp_path) as at:
+        at.lay_image()
+        inventory = inventory_of(lab, tmp_path)
+        for command in (vm_create, vm_destroy):  # the first run keeps copies of the hosts, and makes the base
+            commanded(inventory, command)
+        made, gone = commanded(inventory, vm_create), commanded(inventory, vm_destroy)
+        assert not [session for name in HOSTS for session in at.served_hosts[name].api.sessions.live()]
+    for record, looks, most in ((made, 1, 62), (gone, 2, 80)):
+        assert len(record) <= most, Counter(line["what"].partition(" ")[0] for line in record)
+        logins = of(record, "Login")
+        assert set(logins) == set(HOSTS)
+        assert sum(logins.values()) <= len(HOSTS) + 1  # two things are asked of one host at once
+        others = of(record, "RetrievePropertiesEx", "QueryModules")
+        assert {others[name] for name in HOSTS[1:]} == {2 * looks}
