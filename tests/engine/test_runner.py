@@ -30,6 +30,7 @@ class ShelfRun:
 
     stop: threading.Event = field(default_factory=threading.Event)
     logged: list[str] = field(default_factory=list)
+    looked: list[Collection[str] | None] = field(default_factory=list)
     whole_story: str = "The whole story is in run.log"
     cannot_write: str = ""
 
@@ -40,6 +41,7 @@ class ShelfRun:
         return nullcontext()
 
     def afresh(self, names: Collection[str] | None) -> AbstractContextManager[None]:
+        self.looked.append(names)
         return nullcontext()
 
     def connected(self) -> AbstractContextManager[None]:
@@ -308,6 +310,23 @@ def test_a_disruptive_change_that_is_not_planned_any_more_is_refused_and_the_new
     failed = next(event for event in events if isinstance(event, Failed))
     assert "do format it (now: absent)" in failed.what
     assert "Planned now: do format it with a file on it" in failed.what
+
+
+def test_before_a_disruptive_change_what_it_may_harm_is_looked_at_afresh_and_else_everything() -> None:
+    @dataclass(frozen=True)
+    class Narrow(Do):
+        @property
+        def harms(self) -> frozenset[str]:
+            return frozenset({"brix1"})
+
+    def plan(target: str) -> Sequence[Planned[Do]]:
+        kind = Narrow if target == "a" else Do
+        return [] if f"first {target}" in shelf.done else [kind(target, f"first {target}", True)]
+
+    shelf = Shelf()
+    run(Doing("first", plan_as=plan), shelf=shelf)
+    assert shelf.done == {"first a", "first b"}
+    assert sorted(shelf.run.looked, key=str) == [None, frozenset({"brix1"})]
 
 
 def test_after_an_interruption_nothing_begins_and_what_is_left_is_named() -> None:

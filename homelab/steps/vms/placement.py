@@ -7,7 +7,7 @@ looked at, and whichever host comes up meanwhile; a VM that exists is never move
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from types import MappingProxyType
@@ -190,19 +190,22 @@ class _Placing:
         if host not in self.rooms:
             return f"{apart}, as far as the hosts were seen"
         left = f"{_gib(self._left(host))} of {_gib(self.rooms[host].memory_mib)} are left"
-        others = "; ".join(self._told(host, other) for other in equal)
+        others = "; ".join(self._told(host, equal))
         most = f"{left}, the most ({others})" if others else left
         passed = f", and {' and '.join(full)} {'has' if len(full) == 1 else 'have'} no room" if full else ""
         return f"{apart}, {most}{passed}"
 
-    def _told(self, host: str, other: str) -> str:
-        """What another host has left; where that is as much, what else decided."""
-        if other not in self.rooms:
-            return f"{other} was not seen"
-        if self._left(other) != self._left(host):
-            return f"{other} {_gib(self._left(other))}"
-        fewer = self._cpus_left(other) != self._cpus_left(host)
-        return f"{other} as much, {'with fewer CPUs' if fewer else 'later in the inventory'}"
+    def _told(self, host: str, others: list[str]) -> Iterator[str]:
+        """What other hosts have left; where that is as much, what else decided."""
+        seen = [other for other in others if other in self.rooms]
+        as_much = [other for other in seen if self._left(other) == self._left(host)]
+        fewer = [other for other in as_much if self._cpus_left(other) != self._cpus_left(host)]
+        later = [other for other in as_much if other not in fewer]
+        yield from (f"{other} {_gib(self._left(other))}" for other in seen if other not in as_much)
+        for names, why in ((fewer, "with fewer CPUs"), (later, "later in the inventory")):
+            if names:
+                yield f"{' and '.join(names)} as much, {why}"
+        yield from (f"{other} was not seen" for other in others if other not in seen)
 
 
 def _all_together(lab: Lab, rooms: Rooms) -> tuple[str, str] | None:

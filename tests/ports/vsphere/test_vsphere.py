@@ -20,7 +20,7 @@ from homelab.ports.files.home import HomeFiles
 from homelab.ports.files.record import finish
 from homelab.ports.host_writer import NfsMount
 from homelab.ports.vsphere import Session, look, open_session
-from homelab.ports.vsphere.folders import Folder, delete_file, list_folder
+from homelab.ports.vsphere.folders import Folder, delete_file, delete_files, list_folder
 from homelab.ports.vsphere.hosts import configuration_backup, installed_vibs, reboot, start_service, stop_service
 from homelab.ports.vsphere.storage import (
     copy_disk,
@@ -276,6 +276,31 @@ def test_a_folder_is_never_deleted_only_files_are(bench: Bench) -> None:
                 delete_file(session, "nas", path, seconds=10, progress=silent)
         delete_file(session, "nas", "cp1/seed.iso", seconds=10, progress=silent)
         assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) == Folder((), ("inner",))
+
+
+def test_files_of_a_folder_go_at_once_and_none_of_them_where_one_is_a_folder(bench: Bench) -> None:
+    bench.needs("DELETE /folder")
+    with bench.session() as session:
+        mount_nfs(session, NfsMount.of(NAS))
+        make_folder(session, "nas", "cp1/inner")
+        for name in ("a", "b"):
+            upload(session, "nas", f"cp1/{name}", io.BytesIO(b"it"), 2)
+        with pytest.raises(Refused, match=r"cp1/inner is a folder"):
+            delete_files(session, "nas", "cp1", ["a", "inner"], seconds=10, progress=silent)
+        assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) == Folder(("a", "b"), ("inner",))
+        waits = bench.calls["CreateFilter"]
+        seen = list_folder(session, "nas", "cp1", seconds=10, progress=silent)
+        delete_files(session, "nas", "cp1", ["a", "gone", "b"], seconds=10, progress=silent, beside=seen)
+        assert bench.calls["CreateFilter"] - waits == 2
+        assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) == Folder((), ("inner",))
+
+
+def test_a_datastore_that_was_mounted_anew_is_looked_into(bench: Bench) -> None:
+    with bench.session() as session:
+        for _ in range(2):
+            mount_nfs(session, NfsMount.of(NAS))
+            assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) is None
+            unmount(session, NfsMount.of(NAS))
 
 
 def test_a_disk_is_never_copied_over_another(bench: Bench) -> None:

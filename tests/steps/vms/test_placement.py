@@ -50,8 +50,8 @@ def test_of_hosts_with_as_much_memory_the_cpus_decide_and_then_the_inventory() -
     place = places(LAB, rooms)["cp1"]
     assert (place.host, place.why) == (
         "brix2",
-        "no other control plane is there, 30 GiB of 30 GiB are left, the most (brix3 as much, later in the inventory; "
-        "brix4 as much, with fewer CPUs; brix1 as much, with fewer CPUs)",
+        "no other control plane is there, 30 GiB of 30 GiB are left, the most (brix4 and brix1 as much, with fewer "
+        "CPUs; brix3 as much, later in the inventory)",
     )
     # Two CPUs of it are reserved by now, so the next one in the inventory has more.
     assert hosts_of(with_vm("cp2", memory_mib=4096), rooms)["cp2"] == "brix3"
