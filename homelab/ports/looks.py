@@ -29,10 +29,13 @@ def afresh(names: Collection[str] | None = None) -> Iterator[None]:
 
 
 class Looks(Generic[T]):
-    """One answer a name until it is forgotten. A failure is an answer too: a refused login is never tried twice."""
+    """One answer a name until it is forgotten. A failure is an answer too: a refused login is never tried twice.
 
-    def __init__(self, ask: Callable[[str], T]) -> None:
-        self._ask = ask
+    `forget_too` is called whenever a name is forgotten.
+    """
+
+    def __init__(self, ask: Callable[[str], T], forget_too: Callable[[], None] = lambda: None) -> None:
+        self._ask, self._forget_too = ask, forget_too
         self._answers: dict[str, T | HomelabError] = {}
         self._first: dict[str, T] = {}
         self._last: dict[str, T] = {}
@@ -91,6 +94,7 @@ class Looks(Generic[T]):
         """Ask anew the next time."""
         with self._lock(name):
             self._answers.pop(name, None)
+        self._forget_too()
 
     def forget_all(self) -> None:
         """Ask anew for every name; what is being asked for just now too."""

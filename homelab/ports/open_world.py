@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from homelab.errors import Starting, TrustError, Unreachable
 from homelab.formats.trust.known_hosts import known_host_name
@@ -42,7 +43,8 @@ def open_world(
     """The world of one run. Nothing is asked before a step asks."""
     stop = threading.Event()
     sessions = KeptSessions(files, note, stop)
-    hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, sessions, stop))
+    lying: Looks[Any] = Looks(_unasked)
+    hosts: Looks[HostLook] = Looks(functools.partial(_look_at_host, lab, files, sessions, stop), lying.forget_all)
     shells = KeptShells(files, note, stop)
     exports = Looks(lambda _: look_at_export(lab.nfs[0], [host.address for host in lab.esxi], files))
     world: World
@@ -61,7 +63,7 @@ def open_world(
         _vault=vault,
         _vm_hosts={},
         _hosts=hosts,
-        _lying=Looks(_unasked),
+        _lying=lying,
         _guests=Looks(look_at_guest),
         _backups=Looks(functools.partial(_keep_backup, lab, files, note, hosts, shells, sessions)),
         _role_digests=Looks(functools.partial(role_digest, data_folder("playbooks"))),

@@ -135,12 +135,8 @@ class World:
 
     def forget(self, name: str) -> None:
         """Look at a host or guest anew the next time, and at what lies on datastores."""
-        self._written_to(name)
+        self._hosts.forget(name)
         self._guests.forget(name)
-
-    def _written_to(self, host: str) -> None:
-        self._hosts.forget(host)
-        self._lying.forget_all()
 
     def reader(self, host: str) -> HostReader:
         """What is asked of a host only when it matters, beside its look."""
@@ -176,7 +172,7 @@ class World:
             with self.run.sessions.use(self._known.host(host)) as session:
                 yield session
         finally:
-            self._written_to(host)
+            self._hosts.forget(host)
 
     @contextmanager
     def session_at(self, host: str, address: str) -> Iterator[Session]:
@@ -185,7 +181,7 @@ class World:
             with open_session(_at(self._known.host(host), address), self.files, self.note, self.run.stop) as session:
                 yield session
         finally:
-            self._written_to(host)
+            self._hosts.forget(host)
 
     @contextmanager
     def writer(self, host: str) -> Iterator[HostWriter]:
@@ -248,7 +244,7 @@ class World:
             ) as shell:
                 yield shell
         finally:
-            self._written_to(host)
+            self._hosts.forget(host)
 
     @contextmanager
     def guest_shell(self, name: str) -> Iterator[ssh.Shell]:
@@ -267,7 +263,7 @@ class World:
         try:
             switch_off(self._known.host(host), self.files, self.note)
         finally:
-            self._written_to(host)
+            self._hosts.forget(host)
 
     def play(self, playbook: str, target: str, variables: Mapping[str, Any], *, skip: Sequence[str] = ()) -> int:
         """Run one of our playbooks for one guest, without some of its roles; how many tasks changed something."""

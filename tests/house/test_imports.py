@@ -38,7 +38,7 @@ PORTS = (
     {"ansible", "guest", "media", "net", "host_writer"},
     {"sftp"},
     {"ssh", "signals"},
-    {"files", "looks", "rehearsed", "ssh_sessions"},
+    {"files", "looks", "choices", "rehearsed", "ssh_sessions"},
     {"process"},
     {"family"},
 )

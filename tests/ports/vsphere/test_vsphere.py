@@ -295,14 +295,6 @@ def test_files_of_a_folder_go_at_once_and_none_of_them_where_one_is_a_folder(ben
         assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) == Folder((), ("inner",))
 
 
-def test_a_datastore_that_was_mounted_anew_is_looked_into(bench: Bench) -> None:
-    with bench.session() as session:
-        for _ in range(2):
-            mount_nfs(session, NfsMount.of(NAS))
-            assert list_folder(session, "nas", "cp1", seconds=10, progress=silent) is None
-            unmount(session, NfsMount.of(NAS))
-
-
 def test_a_disk_is_never_copied_over_another(bench: Bench) -> None:
     flat, text = bytes(1 << 20), descriptor("a", 1 << 20).encode()
     with bench.session() as session:
