@@ -114,7 +114,7 @@ class World:
         """
         before, own = self._vm_hosts.get(name), short_name(name)
         if before:
-            # A look at a host that was written to since costs five calls: the one that had it is enough.
+            # A look at a host that was written to since costs two calls: the one that had it is enough.
             with suppress(HomelabError):
                 marked = self.host(before).vms_marked(self._known.name, own)
                 if len(marked) == 1 and marked[0].original:

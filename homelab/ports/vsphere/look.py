@@ -1,4 +1,4 @@
-"""One look at a host: five calls, all that the steps want to know about it."""
+"""One look at a host: two calls, all that the steps want to know about it."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
