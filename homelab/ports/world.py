@@ -14,14 +14,11 @@ from typing import Any
 from homelab.errors import DeadlinePassed, HomelabError, Interrupted, Refused
 from homelab.lab import EsxiHost, Lab, short_name
 from homelab.ports import ssh
-from homelab.ports.ansible import play as ansible
 from homelab.ports.ansible.inventory import Vault
 from homelab.ports.choices import Choices
 from homelab.ports.esxi.kept_shells import KeptShells
 from homelab.ports.esxi.shell import SERVICE as SSH
 from homelab.ports.esxi.shell import esxi_shell, switch_off
-from homelab.ports.esxi.shell_writer import ShellWriter
-from homelab.ports.esxi.vm_writer import ShellVmWriter
 from homelab.ports.files.data import data_folder
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.files.record import recorded
@@ -31,10 +28,8 @@ from homelab.ports.host_writer import HostWriter
 from homelab.ports.lan import Lan
 from homelab.ports.looks import Looks
 from homelab.ports.run_context import RunContext
-from homelab.ports.sftp import RemoteFiles
 from homelab.ports.vm_writer import VmWriter
 from homelab.ports.vsphere import HostLook, Session, VmLook, look, open_session
-from homelab.ports.vsphere.api_writer import ApiWriter
 from homelab.ports.vsphere.autostart import PutByUs
 from homelab.ports.vsphere.vm_look import the_one
 from homelab.ports.vsphere.vm_writer import ApiVmWriter
@@ -187,9 +182,13 @@ class World:
     def writer(self, host: str) -> Iterator[HostWriter]:
         """Whatever the licence lets write to a host: its API, else its shell."""
         if self._api_writes(host):
+            from homelab.ports.vsphere.api_writer import ApiWriter
+
             with self.session(host) as session:
                 yield ApiWriter(session)
         else:
+            from homelab.ports.esxi.shell_writer import ShellWriter
+
             with self.shell(host) as shell:
                 yield ShellWriter(shell, self.host(host).version)
 
@@ -200,6 +199,9 @@ class World:
             with self.session(host) as session:
                 yield ApiVmWriter(session)
         else:
+            from homelab.ports.esxi.vm_writer import ShellVmWriter
+            from homelab.ports.sftp import RemoteFiles
+
             with self.shell(host) as shell, self.session(host) as session:
                 yield ShellVmWriter(session, shell, RemoteFiles(shell, self.run.stop), self.run.stop)
 
@@ -267,6 +269,8 @@ class World:
 
     def play(self, playbook: str, target: str, variables: Mapping[str, Any], *, skip: Sequence[str] = ()) -> int:
         """Run one of our playbooks for one guest, without some of its roles; how many tasks changed something."""
+        from homelab.ports.ansible import play as ansible
+
         ours = any(vm.name == target for vm in self._known.vms) and not self._known.guests.authorized_keys
         key = {"ansible_ssh_private_key_file": str(self.files.trust.key)} if ours else {}
         play = ansible.Play(

@@ -13,7 +13,6 @@ from homelab.errors import HostFault, Interrupted, Refused
 from homelab.lab import Image as ImageSource
 from homelab.lab import Lab
 from homelab.ports.files.home import cache_folder
-from homelab.ports.media.images import prepare_image
 from homelab.ports.vm_writer import VmWriter
 from homelab.ports.world import World
 from homelab.steps.vms.base_making import look_at_all_bases, look_at_bases, make_base
@@ -168,6 +167,8 @@ class Image(Step[ImageState, Changes]):
         Looked at once more right before: what another machine has uploaded meanwhile is copied from already. A
         descriptor without its data goes first, so that nobody takes half an image for one.
         """
+        from homelab.ports.media.images import prepare_image  # every kind of image and of transfer
+
         sentence = f"the image {Path(change.source).name} is prepared"
         image = ImageSource(source=change.source, sha256=change.sha256)
         prepared = prepare_image(image, cache_folder(), PercentReport(world, sentence))

@@ -63,7 +63,7 @@ def test_an_image_that_another_machine_sent_meanwhile_is_not_written_over(
         at.lay_image()
         return prepared
 
-    monkeypatch.setattr("homelab.steps.vms.image.prepare_image", meanwhile)
+    monkeypatch.setattr("homelab.ports.media.images.prepare_image", meanwhile)
     sent = []
     monkeypatch.setattr("homelab.steps.vms.image._upload", lambda *told: sent.append(told))
     ended = at.bring("image")
