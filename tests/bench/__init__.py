@@ -1,0 +1,1 @@
+"""Benches: what is measured on a quiet machine, by make targets of their own."""

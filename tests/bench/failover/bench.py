@@ -1,0 +1,148 @@
+"""Running it: each fault on each configuration, some configurations at the same time, several times over."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.failover.configurations import Configuration
+from tests.bench.failover.faults import Fault
+from tests.bench.failover.lab import Lab
+from tests.bench.failover.measures import Figures, Seen, as_json, figures
+
+WARM_UP_SECONDS = 4.0
+POLL_SECONDS = 0.1
+# Starting, being well, warming up, waiting for the last requests, ending: as it was seen to take.
+AROUND_SECONDS = 16.0
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one fault on one configuration."""
+
+    configuration: str
+    fault: str
+    number: int
+    load: float
+    figures: Figures
+
+    def document(self) -> dict[str, Any]:
+        """What is kept of it as JSON."""
+        return {
+            "configuration": self.configuration,
+            "fault": self.fault,
+            "run": self.number,
+            "machine_load": self.load,
+            **as_json(self.figures),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run."""
+
+    configurations: Sequence[Configuration]
+    faults: Sequence[Fault]
+    runs: int
+    at_once: int
+
+    def rounds(self) -> Iterator[tuple[int, Fault, tuple[Configuration, ...]]]:
+        """What goes on at the same time, one after another."""
+        for number in range(1, self.runs + 1):
+            for fault in self.faults:
+                concerned = [each for each in self.configurations if each.vip or not fault.needs_vip]
+                for first in range(0, len(concerned), self.at_once):
+                    yield number, fault, tuple(concerned[first : first + self.at_once])
+
+    def seconds(self) -> float:
+        """About how long all of it takes."""
+        return sum(fault.seconds + AROUND_SECONDS for _, fault, _ in self.rounds())
+
+
+def run_all(plan: Plan, root: Path, scratch: Path, raw: Path, tell: Callable[[str], None]) -> list[Run]:
+    """Every round of the plan; what was seen is kept in `raw`, one file a run."""
+    labs = {each.name: Lab(f"n{n}", each, root, scratch) for n, each in enumerate(plan.configurations)}
+    raw.mkdir(parents=True, exist_ok=True)
+    done: list[Run] = []
+    began, left = time.monotonic(), plan.seconds()
+    with ThreadPoolExecutor(plan.at_once) as pool:
+        for number, fault, together in plan.rounds():
+            runs = list(pool.map(lambda each: run_one(labs[each.name], fault, number, raw), together))  # noqa: B023
+            done += runs
+            left -= fault.seconds + AROUND_SECONDS
+            for run in runs:
+                tell(sentence(run))
+            tell(f"  {(time.monotonic() - began) / 60:.0f} min gone, about {max(left, 0) / 60:.0f} min to go")
+    return done
+
+
+def sentence(run: Run) -> str:
+    """A line of progress."""
+    seen = run.figures
+    down = "" if seen.down is None else f", down after {seen.down:.1f} s"
+    return (
+        f"{run.number}: {run.configuration}, {run.fault}: {seen.lost} of {seen.requests} lost, {seen.slow} slow, "
+        f"watch gap {seen.watch_gap:.1f} s, gap {seen.gap:.2f} s{down}"
+        + ("" if seen.up is None else f", up after {seen.up:.1f} s, settled after {seen.settled:.1f} s")
+    )
+
+
+def run_one(lab: Lab, fault: Fault, number: int, raw: Path) -> Run:
+    """One run; again when clients lost something before the fault, for then the machine was too busy to tell."""
+    for attempt in range(TRIES):
+        seen = observe(lab, fault)
+        found = figures(seen)
+        if not found.before or attempt == TRIES - 1:
+            break
+    run = Run(lab.configuration.name, fault.name, number, round(os.getloadavg()[0], 2), found)
+    kept = {**run.document(), "began": seen.began, "whole": seen.whole, "polls": seen.polls, "clients": seen.clients}
+    (raw / f"{run.configuration}-{run.fault}-{run.number}.json").write_text(json.dumps(kept))
+    return run
+
+
+def observe(lab: Lab, fault: Fault) -> Seen:
+    """Start everything, let the fault happen under load, and watch."""
+    output = lab.folder / "seen.json"
+    with lab.started():
+        with lab.loaded(output), polled(lab) as polls:
+            time.sleep(WARM_UP_SECONDS)
+            began = time.monotonic()
+            whole = fault.act(lab)
+            time.sleep(max(0.0, began + fault.seconds - time.monotonic()))
+            ended = time.monotonic()
+        return Seen(json.loads(output.read_text()), polls, began, ended, whole)
+
+
+class _Polls(list[tuple[float, list[str]]]):
+    """Each change of whom the balancer takes for down, and when."""
+
+    def note(self, down: frozenset[str] | None) -> None:
+        servers = sorted(down or ())
+        if down is not None and (not self or self[-1][1] != servers):
+            self.append((time.monotonic(), servers))
+
+
+class polled:  # noqa: N801 (a context, used as a verb)
+    """While in it, the balancer is asked again and again whom it takes for down."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab, self.polls, self.over = lab, _Polls(), threading.Event()
+        self.thread = threading.Thread(target=self._poll, daemon=True)
+
+    def _poll(self) -> None:
+        while not self.over.wait(POLL_SECONDS):
+            self.polls.note(self.lab.down())
+
+    def __enter__(self) -> _Polls:
+        self.thread.start()
+        return self.polls
+
+    def __exit__(self, *error: object) -> None:
+        self.over.set()
+        self.thread.join()

@@ -1,0 +1,166 @@
+"""One lab for one configuration: three API servers, its balancers, a client, on a bridge of their own."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.failover import api_server, load
+from tests.bench.failover.certificates import write_certificates
+from tests.bench.failover.configurations import Configuration, Service
+from tests.bench.failover.machines import PREFIX, Bridge, Machine, batch, wait_for
+from tests.bench.failover.places import BALANCERS, CLIENT, INTERFACE, PORT, SERVERS, VIP
+
+START_SECONDS = 15.0
+SILENT = "the balancer does not answer"
+CA_FILE = "/etc/haproxy/cluster-ca.crt"
+
+
+class Lab:
+    """Machines that stay; what runs on them is started anew for each fault."""
+
+    def __init__(self, name: str, configuration: Configuration, root: Path, scratch: Path) -> None:
+        self.configuration = configuration
+        self.folder = scratch / name
+        self.folder.mkdir()
+        write_certificates(self.folder, list(SERVERS.items()), VIP)
+        bridge = Bridge(name)
+        self.servers = {
+            each: Machine(bridge, each, address, self.folder) for each, address in SERVERS.items()
+        }
+        names = list(BALANCERS) if configuration.vip else list(BALANCERS)[:1]
+        self.balancers = {each: Machine(bridge, each, BALANCERS[each], self.folder, root) for each in names}
+        self.client = Machine(bridge, "client", CLIENT, self.folder)
+        self.running: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+
+    # What runs on the machines.
+
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """API servers and balancers, all of them well."""
+        try:
+            for name in self.servers:
+                self.start_server(name)
+            self.wait_for_servers()
+            for name, machine in self.balancers.items():
+                self._prepare(name, machine)
+                for service in self.configuration.services:
+                    self.start_service(name, service)
+            wait_for("a balancer that has the address", lambda: self.holder() is not None, START_SECONDS)
+            self.wait_until_all_up()
+            yield
+        finally:
+            self.stop()
+
+    def _prepare(self, name: str, machine: Machine) -> None:
+        files = self.configuration.files(name) | {CA_FILE: (self.folder / "ca.crt").read_text()}
+        machine.write(files)
+        machine.run("mkdir", "-p", "/run/haproxy")
+        # As the roles' sysctl file has it; ip_forward is of the kinds that balance in the kernel.
+        machine.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind; echo 1 >/proc/sys/net/ipv4/ip_forward")
+        if not self.configuration.vip:
+            batch(machine.space, f"addr add {VIP}/{PREFIX} dev {INTERFACE}")
+        for service in self.configuration.services:
+            checked = machine.run(*service.check, check=False)
+            if checked.returncode:
+                raise RuntimeError(f"{self.configuration.name}: {service.name}: {checked.stdout}{checked.stderr}")
+
+    def start_server(self, name: str) -> None:
+        """One API server."""
+        (self.folder / f"{name}-api.log").unlink(missing_ok=True)
+        argv = [sys.executable, "-m", api_server.__name__, name, SERVERS[name], str(PORT)]
+        self._start(self.servers[name], "api", [*argv, str(self.folder / f"{name}.pem")])
+
+    def wait_for_servers(self) -> None:
+        """Until all API servers listen."""
+
+        def listen() -> bool:
+            logs = [self.folder / f"{name}-api.log" for name in self.servers]
+            return all(log.exists() and api_server.LISTENING in log.read_text() for log in logs)
+
+        wait_for("API servers that listen", listen, START_SECONDS)
+
+    def start_service(self, balancer: str, service: Service) -> None:
+        """One service of one balancer."""
+        self._start(self.balancers[balancer], service.name, list(service.argv))
+
+    def _start(self, machine: Machine, name: str, argv: list[str]) -> None:
+        self.running[machine.name, name] = machine.start(name, argv)
+
+    def stop(self) -> None:
+        """End all processes, put all cables back."""
+        machines = [*self.servers.values(), *self.balancers.values(), self.client]
+        for machine in machines:
+            machine.stop_all()
+            machine.plugged(True)
+        for process in self.running.values():
+            process.wait()
+        self.running.clear()
+        for machine in self.balancers.values():
+            for left in machine.folder.glob("run/**/*"):
+                if not left.is_dir():
+                    left.unlink()
+
+    # What is done to it.
+
+    def signal(self, machine: str, name: str, number: signal.Signals, group: bool = False) -> None:
+        """Send a signal to a service's main process, or to its whole group."""
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(self.running[machine, name].pid, number)
+
+    def kill_service(self, balancer: str, stays_down: bool) -> None:
+        """Kill what balances; as systemd would, it is started again after its pause, unless it stays down."""
+        service = self.configuration.services[0]
+        self.signal(balancer, service.name, signal.SIGKILL, group=True)
+        if service.restart_seconds is not None and not stays_down:
+            threading.Timer(service.restart_seconds, self.start_service, (balancer, service)).start()
+
+    def reload(self) -> None:
+        """Have every balancer read its unchanged configuration anew."""
+        service = self.configuration.services[0]
+        for name in self.balancers:
+            self.signal(name, service.name, service.reload)
+
+    # What is seen of it.
+
+    def holder(self) -> str | None:
+        """The balancer that has the address."""
+        return next((name for name, machine in self.balancers.items() if machine.has(VIP)), None)
+
+    def down(self) -> frozenset[str] | None:
+        """Whom the balancer that has the address takes for down; None when it does not say."""
+        holder = self.holder()
+        if self.configuration.down is None or holder is None:
+            return None
+        seen = self.down_on(self.balancers[holder])
+        return None if SILENT in seen else seen
+
+    def down_on(self, balancer: Machine) -> frozenset[str]:
+        """Whom one balancer takes for down; itself when it does not answer."""
+        if self.configuration.down is None:
+            return frozenset()
+        try:
+            return self.configuration.down(balancer.folder)
+        except OSError:
+            return frozenset([SILENT])
+
+    def wait_until_all_up(self) -> None:
+        """Until every balancer that says so has seen all servers well."""
+        for machine in self.balancers.values():
+            wait_for("servers that are up", lambda m=machine: not self.down_on(m), START_SECONDS)  # type: ignore[misc]
+
+    @contextmanager
+    def loaded(self, output: Path) -> Iterator[None]:
+        """Clients at work; what they saw is in `output` afterwards."""
+        argv = [sys.executable, "-m", load.__name__, VIP, str(PORT), str(self.folder / "ca.crt"), str(output)]
+        self._start(self.client, "load", argv)
+        process = self.running[self.client.name, "load"]
+        yield
+        process.terminate()
+        if process.wait(timeout=load.REQUEST_SECONDS + START_SECONDS):
+            raise RuntimeError(f"the clients failed: {(self.folder / 'client-load.log').read_text()[-400:]}")

@@ -1,0 +1,157 @@
+"""Clients of the API: new TLS connections at a steady rate, watchers shaped like client-go, one silent watch. A program.
+
+It runs until SIGTERM, waits for the requests that are under way, and writes what it saw to a file as JSON:
+{"requests": [[sent, ended, why it failed or "", server]], "watches": [[time of an event, ...]], "silent": [[began, ended,
+why]]}; times are of the monotonic clock, which all of this machine share.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench.failover.certificates import SERVICE
+
+# The kubelet's client for leases and leader election's renewals give up after ten seconds.
+REQUEST_SECONDS = 10.0
+# client-go: HTTP/2 ReadIdleTimeout 30 s and PingTimeout 15 s, then the connection is given up.
+SILENCE_SECONDS = 45.0
+# client-go: net/http's handshake timeout; the reflector's first and longest pause after an error.
+CONNECT_SECONDS = 10.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.8, 30.0
+
+
+class Clients:
+    """All clients of one run, and what they saw."""
+
+    def __init__(self, address: str, port: int, ca_file: str) -> None:
+        self.address, self.port = address, port
+        self.context = ssl.create_default_context(cafile=ca_file)
+        self.seen: dict[str, list[Any]] = {"requests": [], "watches": [], "silent": []}
+
+    async def connect(self, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A new connection with this request sent."""
+        reader, writer = await asyncio.open_connection(
+            self.address, self.port, ssl=self.context, server_hostname=SERVICE, ssl_shutdown_timeout=1
+        )
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {SERVICE}\r\nConnection: close\r\n\r\n".encode())
+        return reader, writer
+
+    async def ask(self) -> str:
+        """The name of the server that answered a request; OSError, TimeoutError or EOFError."""
+        writer = None
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                reader, writer = await self.connect("/api/v1/namespaces/default")
+                status = int((await reader.readline() or b"- 0").split()[1])
+                body = (await reader.read()).partition(b"\r\n\r\n")[2]
+        finally:
+            if writer:
+                writer.close()
+        if status != 200:
+            raise EOFError(str(status) if status else "closed without an answer")
+        return str(json.loads(body)["server"])
+
+    async def request(self) -> None:
+        """One request, noted."""
+        row: list[Any] = [time.monotonic(), None, "under way", ""]
+        self.seen["requests"].append(row)
+        try:
+            row[3] = await self.ask()
+            row[2] = ""
+        except (OSError, EOFError, TimeoutError, ValueError, IndexError) as error:
+            row[2] = str(error) or type(error).__name__
+        row[1] = time.monotonic()
+
+    async def watch(self) -> None:
+        """One watcher, for ever: its events are noted; it dials anew at once when a watch ends, later after errors."""
+        events: list[float] = []
+        self.seen["watches"].append(events)
+        pause = 0.0
+        while True:
+            await asyncio.sleep(pause)
+            before = len(events)
+            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+                await self.one_watch(events)
+            pause = 0.0 if len(events) > before else min(max(FIRST_PAUSE_SECONDS, pause * 2), LONGEST_PAUSE_SECONDS)
+
+    async def one_watch(self, events: list[float]) -> None:
+        """Until it ends or is silent for too long."""
+        writer = None
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                reader, writer = await self.connect("/watch")
+                await reader.readuntil(b"\r\n\r\n")
+            while line := await asyncio.wait_for(reader.readline(), SILENCE_SECONDS):
+                if line.startswith(b"{"):
+                    events.append(time.monotonic())
+        finally:
+            if writer:
+                writer.transport.abort()
+
+    async def silent_watch(self) -> None:
+        """A watch on which nothing happens, and how long it lives."""
+        while True:
+            row: list[Any] = [time.monotonic(), None, ""]
+            writer = None
+            try:
+                reader, writer = await self.connect("/watch/silent")
+                await reader.readuntil(b"\r\n\r\n")
+                row[0] = time.monotonic()
+                self.seen["silent"].append(row)
+                await reader.read()
+                row[2] = "ended"
+            except (OSError, asyncio.IncompleteReadError) as error:
+                row[2] = str(error) or type(error).__name__
+            finally:
+                if writer:
+                    writer.transport.abort()
+            row[1] = time.monotonic()
+            await asyncio.sleep(FIRST_PAUSE_SECONDS)
+
+
+async def steadily(clients: Clients, rate: float, stop: asyncio.Event) -> None:
+    """Requests at a rate that does not wait for answers."""
+    under_way: set[asyncio.Task[None]] = set()
+    due = time.monotonic()
+    while not stop.is_set():
+        task = asyncio.create_task(clients.request())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        due += 1 / rate
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), max(0.0, due - time.monotonic()))
+    if under_way:
+        await asyncio.wait(under_way, timeout=REQUEST_SECONDS + 1)
+
+
+async def main() -> None:
+    """Run until SIGTERM, then write what was seen."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("address")
+    parser.add_argument("port", type=int)
+    parser.add_argument("ca_file")
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--rate", type=float, default=25.0)
+    parser.add_argument("--watchers", type=int, default=12)
+    arguments = parser.parse_args()
+    clients, stop = Clients(arguments.address, arguments.port, arguments.ca_file), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    watching = [clients.watch() for _ in range(arguments.watchers)] + [clients.silent_watch()]
+    tasks = [asyncio.create_task(each) for each in watching]
+    await steadily(clients, arguments.rate, stop)
+    unfinished = arguments.output.with_suffix(".part")
+    unfinished.write_text(json.dumps(clients.seen))
+    unfinished.rename(arguments.output)
+    for task in tasks:
+        task.cancel()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,9 @@
+"""Who is where: the tutorial's addresses, with a third server, a second balancer and a client."""
+
+VIP, PORT = "192.168.2.100", 6443
+SERVERS = {"k8s-master1": "192.168.2.1", "k8s-master2": "192.168.2.2", "k8s-master3": "192.168.2.3"}
+BALANCERS = {"lb1": "192.168.2.11", "lb2": "192.168.2.12"}
+CLIENT = "192.168.2.50"
+# The server that things happen to.
+SICK = "k8s-master2"
+INTERFACE = "eth0"
