@@ -34,13 +34,13 @@ class Service:
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way of balancing. `files` are a balancer's, by its name; `down` says whom it takes for down, where it says so.
+    """One way of balancing. `files` are a balancer's, by its name and weights; `down` says whom it takes for down, where it says so.
 
     The first service is the one that balances. `gates` names the row of gates that it must meet.
     """
 
     name: str
-    files: Callable[[str], Mapping[str, str]]
+    files: Callable[[str, Mapping[str, int] | None], Mapping[str, str]]
     services: tuple[Service, ...]
     down: Callable[[Path], frozenset[str]] | None = None
     vip: bool = False
@@ -87,13 +87,13 @@ def keepalived_service(restart_seconds: float | None) -> Service:
 NGINX = Service("nginx", ("nginx", "-g", "daemon off;"), ("nginx", "-t"))
 
 
-def ours(kind: str, weights: Mapping[str, int] | None = None) -> Configuration:
+def ours(kind: str) -> Configuration:
     """What the product lays down for a kind: its renderers, its files, its units' drop-ins."""
     if kind != "haproxy":
         raise ValueError(kind)
     return Configuration(
         name=f"ours-{kind}",
-        files=lambda balancer: _our_haproxy(balancer, weights) | _our_keepalived(balancer),
+        files=lambda balancer, weights: _our_haproxy(balancer, weights) | _our_keepalived(balancer),
         services=(haproxy_service(OUR_RESTART_SECONDS), keepalived_service(OUR_RESTART_SECONDS)),
         down=haproxy_down,
         vip=True,

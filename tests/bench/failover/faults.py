@@ -2,11 +2,12 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from tests.bench.failover.configurations import Configuration
 from tests.bench.failover.lab import Lab
-from tests.bench.failover.places import SERVERS, SICK
+from tests.bench.failover.places import LIGHT, SERVERS, SICK
 
 STALL_SECONDS, BETWEEN_STALLS_SECONDS, STALLS = 1.2, 3.3, 3
 RELOADS, BETWEEN_RELOADS_SECONDS = 5, 2.0
@@ -27,6 +28,13 @@ class Fault:
     act: Callable[[Lab], float | None]
     on: str = "server"
     needs_vip: bool = False
+    rate: float = 25.0
+    watchers: int = 12
+    weights: Mapping[str, int] | None = None
+
+    def concerns(self, configuration: Configuration) -> bool:
+        """Whether it can befall it: one balancer that is gone stays gone; what others publish has no other weights."""
+        return (configuration.vip or not self.needs_vip) and (configuration.gates is not None or self.weights is None)
 
 
 def _to_server(number: signal.Signals) -> Callable[[Lab], None]:
@@ -90,5 +98,15 @@ FAULTS = {
         Fault("reload", "five reloads", 14, _reload, "balancer"),
         Fault("all-down", "all servers down and back", 35, _all_down, "everything"),
         Fault("silence", "a silent watch", 70, lambda lab: None, "nothing"),
+        Fault(
+            "weighted",
+            "weights of 10 and 90",
+            20.5,
+            lambda lab: None,
+            "nothing",
+            rate=100.0,
+            watchers=0,
+            weights={LIGHT: 10, SICK: 90},
+        ),
     )
 }

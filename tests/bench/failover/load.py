@@ -19,8 +19,9 @@ from tests.bench.failover.certificates import SERVICE
 
 # The kubelet's client for leases and leader election's renewals give up after ten seconds.
 REQUEST_SECONDS = 10.0
-# client-go: HTTP/2 ReadIdleTimeout 30 s and PingTimeout 15 s, then the connection is given up.
-SILENCE_SECONDS = 45.0
+# client-go: HTTP/2 ReadIdleTimeout, then a ping, PingTimeout, then the connection is given up.
+SILENCE_SECONDS, PING_SECONDS = 30.0, 15.0
+PING = b"\r\n"
 # client-go: net/http's handshake timeout; the reflector's first and longest pause after an error.
 CONNECT_SECONDS = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.8, 30.0
@@ -87,7 +88,7 @@ class Clients:
             async with asyncio.timeout(CONNECT_SECONDS):
                 reader, writer = await self.connect("/watch")
                 await reader.readuntil(b"\r\n\r\n")
-            while line := await asyncio.wait_for(reader.readline(), SILENCE_SECONDS):
+            while line := await patiently(reader, writer):
                 if line.startswith(b"{"):
                     events.append(time.monotonic())
         finally:
@@ -113,6 +114,18 @@ class Clients:
                     writer.transport.abort()
             row[1] = time.monotonic()
             await asyncio.sleep(FIRST_PAUSE_SECONDS)
+
+
+async def patiently(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """The next line; TimeoutError after a silence with a ping in it, which keeps balancers from closing the connection."""
+    line = asyncio.ensure_future(reader.readline())
+    try:
+        done, _ = await asyncio.wait([line], timeout=SILENCE_SECONDS)
+        if not done:
+            writer.write(PING)
+        return await asyncio.wait_for(line, PING_SECONDS)
+    finally:
+        line.cancel()
 
 
 async def steadily(clients: Clients, rate: float, stop: asyncio.Event) -> None:

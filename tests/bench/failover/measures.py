@@ -1,9 +1,10 @@
 """From what clients and balancer were seen to do to figures. Pure."""
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from tests.bench.failover.places import LIGHT
 
 SLOW_SECONDS = 1.0
 
@@ -28,7 +29,9 @@ class Figures:
 
     `lost` of `requests` were sent after the fault and not answered well; `cut` were under way when it happened. `down` is
     when the balancer took a server for down; `up` when the first request was answered well after all was whole again,
-    `settled` when the last one was sent that was not, or that was slow. `gap` is the longest time without an answer.
+    `settled` when the last one was sent that was not, or that was slow. `gap` is the longest time without an answer,
+    `last` when the last request was sent that was lost, `silent` how long a watch without events lived, `light` how much
+    of the answers came from the server that has the small weight; `before` were lost before the fault.
     """
 
     requests: int
@@ -41,6 +44,8 @@ class Figures:
     up: float | None
     settled: float | None
     silent: float
+    last: float
+    light: float
     before: int
 
 
@@ -64,6 +69,8 @@ def figures(seen: Seen) -> Figures:
         else min((row.ended - whole for row in after if not row.why and row.ended >= whole), default=None),
         settled=None if whole is None else max([0.0, *(row.sent - whole for row in (*bad, *slow))]),
         silent=max((ended or seen.ended) - began for began, ended, _ in seen.clients["silent"] or [(0, 0, "")]),
+        last=max([0.0, *(row.sent - seen.began for row in bad)]),
+        light=share([row.server for row in after if not row.why], LIGHT),
         before=sum(1 for row in rows if row.ended < seen.began and row.why),
     )
 
@@ -127,8 +134,3 @@ def from_json(document: Mapping[str, Any]) -> Figures:
 def share(answers: Sequence[str], server: str) -> float:
     """How much of the answers came from a server, 0 to 1."""
     return sum(1 for each in answers if each == server) / len(answers) if answers else 0.0
-
-
-def middle(values: Sequence[float]) -> float:
-    """The median of plain numbers."""
-    return statistics.median(values)

@@ -6,4 +6,6 @@ BALANCERS = {"lb1": "192.168.2.11", "lb2": "192.168.2.12"}
 CLIENT = "192.168.2.50"
 # The server that things happen to.
 SICK = "k8s-master2"
+# The one that has the small weight where there are weights.
+LIGHT = "k8s-master1"
 INTERFACE = "eth0"

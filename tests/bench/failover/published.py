@@ -4,12 +4,15 @@
 Added is only what the bench needs to look at HAProxy (a stats socket), and what every nginx.conf has.
 """
 
+from collections.abc import Mapping
+
 from tests.bench.failover.places import BALANCERS, INTERFACE, PORT, SERVERS, VIP
 
+Weights = Mapping[str, int] | None
 STATS = "    stats socket /run/haproxy/admin.sock mode 600 level user\n"
 
 
-def tutorial_haproxy(balancer: str) -> dict[str, str]:
+def tutorial_haproxy(balancer: str, weights: Weights = None) -> dict[str, str]:
     """A TCP check every 10 s, round robin, a slow start."""
     servers = "".join(f"server {name} {address}:{PORT} check\n" for name, address in SERVERS.items())
     text = f"""\
@@ -32,7 +35,7 @@ default-server inter 10s downinter 5s rise 2 fall 2 slowstart 60s maxconn 250 ma
     return {"/etc/haproxy/haproxy.cfg": text}
 
 
-def tutorial_nginx(balancer: str) -> dict[str, str]:
+def tutorial_nginx(balancer: str, weights: Weights = None) -> dict[str, str]:
     """Passive checks; a watch that is silent for 3 s is cut."""
     servers = "".join(
         f"server {address}:{PORT} weight=5 max_fails=3 fail_timeout=30s;\n" for address in SERVERS.values()
@@ -56,7 +59,7 @@ proxy_pass kubernetes-api;
     return {"/etc/nginx/nginx.conf": text}
 
 
-def kubeadm(balancer: str) -> dict[str, str]:
+def kubeadm(balancer: str, weights: Weights = None) -> dict[str, str]:
     """HAProxy with /healthz checks that verify nothing, keepalived whose script asks the API through HAProxy."""
     first = balancer == next(iter(BALANCERS))
     return {
