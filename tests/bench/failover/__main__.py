@@ -6,12 +6,15 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.failover import bench, root
+from tests.bench.failover import bench, chart, report, root
 from tests.bench.failover.configurations import configurations
 from tests.bench.failover.faults import FAULTS
+from tests.bench.failover.gates import Verdict, verdicts
 from tests.bench.failover.machines import apart, is_apart, settle_in
+from tests.bench.failover.measures import Cell, Figures
 
 
 def tell(line: str) -> None:
@@ -58,13 +61,44 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="failover-") as scratch:
             return apart(["-m", "tests.bench.failover", *sys.argv[1:]], Path(scratch))
     runs = bench.run_all(plan, debian, settle_in(), asked.output / "raw", tell)
+    result = gathered(runs, debian, asked.runs)
+    judged = list(verdicts(result.cells, {each.name: each.gates for each in plan.configurations if each.gates}))
+    write(result, judged, runs, asked.output)
+    sys.stdout.write(report.markdown(result, judged))
+    for each in judged:
+        if each.wrong:
+            tell(f"gate missed: {each.configuration}, {each.fault}: {each.wrong}")
+    return int(any(each.wrong for each in judged))
+
+
+def gathered(runs: Sequence[bench.Run], debian: Path, times: int) -> report.Result:
+    """All runs of a fault on a configuration together, and what they were measured on."""
+    together: dict[tuple[str, str], list[Figures]] = {}
+    for run in runs:
+        together.setdefault((run.configuration, run.fault), []).append(run.figures)
+    load = max((run.load for run in runs), default=0.0)
+    return report.Result(
+        cells={key: Cell(tuple(each)) for key, each in together.items()},
+        configurations=list(dict.fromkeys(run.configuration for run in runs)),
+        faults={name: fault.title for name, fault in FAULTS.items()},
+        machine={"processors": os.cpu_count(), "kernel": platform.release(), "load": load},
+        versions=root.versions(debian),
+        runs=times,
+    )
+
+
+def write(result: report.Result, judged: Sequence[Verdict], runs: Sequence[bench.Run], folder: Path) -> None:
+    """Tables, chart and figures, each as a file."""
     document = {
-        "machine": {"processors": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
-        "versions": root.versions(debian),
+        "machine": result.machine,
+        "versions": result.versions,
+        "missed": [f"{each.configuration}, {each.fault}: {each.wrong}" for each in judged if each.wrong],
         "runs": [run.document() for run in runs],
     }
-    (asked.output / "failover.json").write_text(json.dumps(document, indent=1) + "\n")
-    return 0
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "failover.json").write_text(json.dumps(document, indent=1) + "\n")
+    (folder / "failover.md").write_text(report.markdown(result, judged))
+    (folder / report.CHART).write_text(chart.svg(result))
 
 
 if __name__ == "__main__":
