@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Further arguments of `homelab rehearse`, as in: make rehearse ARGS="--guests none"
 ARGS ?=
 
-.PHONY: rehearse test test-all bench-usb lint lock packages
+.PHONY: rehearse test test-all bench-usb bench-failover lint lock packages
 
 rehearse: .venv/run.stamp
 	@$(BIN)/homelab rehearse $(ARGS)
@@ -21,6 +21,11 @@ test-all: .venv/dev.stamp
 # How fast a stick's image is built and written, beside cp and dd of the same bytes.
 bench-usb: .venv/dev.stamp
 	@$(BIN)/python -m tests.helpers.bench_usb
+
+# What each way of balancing the API loses when something fails, side by side, in hours; on a machine that does nothing
+# else. In short: make bench-failover ARGS="--runs 1 --faults kill,hang"
+bench-failover: .venv/dev.stamp
+	@$(BIN)/python -m tests.bench.failover $(ARGS)
 
 lint: .venv/dev.stamp
 	@scripts/check lint

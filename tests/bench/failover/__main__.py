@@ -33,6 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=3, help="configurations side by side (default: 3)")
     parser.add_argument("--suite", choices=root.SUITES, default=root.SUITES[0], help="the balancers' Debian")
     parser.add_argument("--output", type=Path, default=Path("build/failover"), help="for page, chart and raw JSON")
+    parser.add_argument("--page", type=Path, help="a page whose figures are replaced, its chart beside it")
     return parser.parse_args()
 
 
@@ -64,6 +65,10 @@ def main() -> int:
     result = gathered(runs, debian, asked.runs)
     judged = list(verdicts(result.cells, {each.name: each.gates for each in plan.configurations if each.gates}))
     write(result, judged, runs, asked.output)
+    if asked.page:
+        figures = report.markdown(result, judged)
+        asked.page.write_text(report.page(asked.page.read_text(encoding="utf-8"), figures), encoding="utf-8")
+        asked.page.with_name(report.CHART).write_text(chart.svg(result), encoding="utf-8")
     sys.stdout.write(report.markdown(result, judged))
     for each in judged:
         if each.wrong:

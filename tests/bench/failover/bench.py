@@ -135,7 +135,7 @@ class _Polls(list[tuple[float, list[str]]]):
             self.append((time.monotonic(), servers))
 
 
-class polled:  # noqa: N801 (a context, used as a verb)
+class polled:
     """While in it, the balancer is asked again and again whom it takes for down."""
 
     def __init__(self, lab: Lab) -> None:

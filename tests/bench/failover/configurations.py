@@ -34,9 +34,10 @@ class Service:
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way of balancing. `files` are a balancer's, by its name and weights; `down` says whom it takes for down, where it says so.
+    """One way of balancing. `files` are a balancer's, by its name and weights.
 
-    The first service is the one that balances. `gates` names the row of gates that it must meet.
+    `down` says whom the balancer with this root takes for down; None where nobody can tell. The first service is the
+    one that balances. `gates` names the row of gates that it must meet.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Configuration:
 
 
 def parse_show_stat(text: str) -> frozenset[str]:
-    """The servers that get no new connections, of HAProxy's `show stat`: whose status is not UP, going down included."""
+    """The servers that get no new connections, of HAProxy's `show stat`; one that is only going down is still up."""
     rows = csv.DictReader(io.StringIO(text.removeprefix("# ")))
     return frozenset(row["svname"] for row in rows if row["svname"] in SERVERS and not row["status"].startswith("UP"))
 

@@ -18,8 +18,8 @@ ALL_DOWN_SECONDS = 10.0
 class Fault:
     """Something that happens, and the seconds from its beginning to the end of what is counted.
 
-    `act` returns the time at which things were whole again, None when they never are. `on` is what it befalls: a server,
-    the balancer, or everything.
+    `act` returns the time at which things were whole again, None when they never are. `on` is what it befalls: a
+    server, the balancer, everything, or nothing.
     """
 
     name: str

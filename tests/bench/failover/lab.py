@@ -30,9 +30,7 @@ class Lab:
         self.folder.mkdir()
         write_certificates(self.folder, list(SERVERS.items()), VIP)
         bridge = Bridge(name)
-        self.servers = {
-            each: Machine(bridge, each, address, self.folder) for each, address in SERVERS.items()
-        }
+        self.servers = {each: Machine(bridge, each, address, self.folder) for each, address in SERVERS.items()}
         names = list(BALANCERS) if configuration.vip else list(BALANCERS)[:1]
         self.balancers = {each: Machine(bridge, each, BALANCERS[each], self.folder, root) for each in names}
         self.client = Machine(bridge, "client", CLIENT, self.folder)

@@ -1,8 +1,8 @@
-"""Clients of the API: new TLS connections at a steady rate, watchers shaped like client-go, one silent watch. A program.
+"""Clients of the API: new TLS connections at a steady rate, watchers shaped like client-go, one silent watch.
 
-It runs until SIGTERM, waits for the requests that are under way, and writes what it saw to a file as JSON:
-{"requests": [[sent, ended, why it failed or "", server]], "watches": [[time of an event, ...]], "silent": [[began, ended,
-why]]}; times are of the monotonic clock, which all of this machine share.
+A program: it runs until SIGTERM, waits for the requests that are under way, and writes what it saw to a file as JSON:
+{"requests": [[sent, ended, why it failed or "", server]], "watches": [[time of an event, ...]],
+"silent": [[began, ended, why]]}; times are of the monotonic clock, which all of this machine share.
 """
 
 import argparse
@@ -117,7 +117,7 @@ class Clients:
 
 
 async def patiently(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """The next line; TimeoutError after a silence with a ping in it, which keeps balancers from closing the connection."""
+    """The next line; TimeoutError after a silence with a ping in it, which keeps balancers from closing sooner."""
     line = asyncio.ensure_future(reader.readline())
     try:
         done, _ = await asyncio.wait([line], timeout=SILENCE_SECONDS)

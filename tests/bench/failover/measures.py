@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from tests.bench.failover.places import LIGHT
@@ -27,11 +28,11 @@ class Seen:
 class Figures:
     """The figures of one run; None is never, or not to be had. Times in seconds.
 
-    `lost` of `requests` were sent after the fault and not answered well; `cut` were under way when it happened. `down` is
-    when the balancer took a server for down; `up` when the first request was answered well after all was whole again,
-    `settled` when the last one was sent that was not, or that was slow. `gap` is the longest time without an answer,
-    `last` when the last request was sent that was lost, `silent` how long a watch without events lived, `light` how much
-    of the answers came from the server that has the small weight; `before` were lost before the fault.
+    `lost` of `requests` were sent after the fault and not answered well; `cut` were under way when it happened,
+    `before` were lost before it. `down` is when the balancer took a server for down; `up` when the first request was answered
+    well after all was whole again, `settled` when the last one was sent that was not, or that was slow. `gap` is the
+    longest time without an answer, `last` when the last request was sent that was lost, `silent` how long a watch
+    without events lived, `light` how much of the answers came from the server that has the small weight.
     """
 
     requests: int
@@ -92,7 +93,7 @@ def longest_gap(times: Iterable[float], seen: Seen) -> float:
     ordered = sorted(at for at in times if at <= seen.ended)
     marks = [max([at for at in ordered if at <= seen.began], default=seen.began)]
     marks += [at for at in ordered if at > seen.began] + [seen.ended]
-    return max(later - earlier for earlier, later in zip(marks, marks[1:], strict=False))
+    return max(later - earlier for earlier, later in pairwise(marks))
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Cell:
     runs: tuple[Figures, ...]
 
     def median(self, name: str) -> float | None:
-        """The middle of a figure; None when it is never in most runs. Of an even number, the greater of the middle two."""
+        """The middle of a figure, of an even number the greater of the middle two; None when that is never."""
         ordered = sorted(_never_last(run, name) for run in self.runs)
         middle = ordered[len(ordered) // 2]
         return None if middle == NEVER else middle

@@ -1,6 +1,7 @@
 """What others publish, with this bench's addresses: the configurations that ours are compared with.
 
-`tutorial` is what most tutorials show, down to names and numbers; `kubeadm` is kubernetes/kubeadm, docs/ha-considerations.md.
+`tutorial` is what most tutorials show, down to names and numbers; `kubeadm` is docs/ha-considerations.md of
+kubernetes/kubeadm, with every placeholder filled in.
 Added is only what the bench needs to look at HAProxy (a stats socket), and what every nginx.conf has.
 """
 
@@ -72,9 +73,7 @@ def kubeadm(balancer: str, weights: Weights = None) -> dict[str, str]:
 
 
 def _kubeadm_haproxy() -> str:
-    servers = "".join(
-        f"    server {name} {address}:{PORT} check verify none\n" for name, address in SERVERS.items()
-    )
+    servers = "".join(f"    server {name} {address}:{PORT} check verify none\n" for name, address in SERVERS.items())
     return f"""\
 global
     log stdout format raw local0
