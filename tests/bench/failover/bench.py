@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.failover.configurations import Configuration
 from tests.bench.failover.faults import Fault
 from tests.bench.failover.lab import Lab
 from tests.bench.failover.measures import Figures, Seen, as_json, figures
+from tests.bench.failover.services import Configuration
 
 WARM_UP_SECONDS = 4.0
 # No published check is slower. Runs begin their faults at other moments between two checks, never at one of many.

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.bench.failover.configurations import Configuration
 from tests.bench.failover.lab import Lab
 from tests.bench.failover.places import LIGHT, SERVERS, SICK
+from tests.bench.failover.services import Configuration
 
 STALL_SECONDS, BETWEEN_STALLS_SECONDS, STALLS = 1.2, 3.3, 3
 RELOADS, BETWEEN_RELOADS_SECONDS = 5, 2.0

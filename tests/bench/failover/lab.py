@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tests.bench.failover import api_server, load
 from tests.bench.failover.certificates import write_certificates
-from tests.bench.failover.configurations import Configuration, Service
 from tests.bench.failover.machines import PREFIX, Bridge, Machine, batch, wait_for
 from tests.bench.failover.places import BALANCERS, CLIENT, INTERFACE, PORT, SERVERS, VIP
+from tests.bench.failover.services import Configuration, Service
 
 START_SECONDS = 15.0
 SILENT = "the balancer does not answer"

@@ -29,10 +29,11 @@ class Figures:
     """The figures of one run; None is never, or not to be had. Times in seconds.
 
     `lost` of `requests` were sent after the fault and not answered well; `cut` were under way when it happened,
-    `before` were lost before it. `down` is when the balancer took a server for down; `up` when the first request was answered
-    well after all was whole again, `settled` when the last one was sent that was not, or that was slow. `gap` is the
-    longest time without an answer, `last` when the last request was sent that was lost, `silent` how long a watch
-    without events lived, `light` how much of the answers came from the server that has the small weight.
+    `before` were lost before it. `down` is when the balancer took a server for down; `up` when the first request
+    was answered well after all was whole again, `settled` when the last one was sent that was not, or that was
+    slow. `gap` is the longest time without an answer, `last` when the last request was sent that was lost, `silent`
+    how long a watch without events lived, `light` how much of the answers came from the server that has the small
+    weight.
     """
 
     requests: int
