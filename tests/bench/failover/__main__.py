@@ -62,7 +62,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="failover-") as scratch:
             return apart(["-m", "tests.bench.failover", *sys.argv[1:]], Path(scratch))
     runs = bench.run_all(plan, debian, settle_in(), asked.output / "raw", tell)
-    result = gathered(runs, debian, asked.runs)
+    result = gathered(runs, debian, plan)
     judged = list(verdicts(result.cells, {each.name: each.gates for each in plan.configurations if each.gates}))
     write(result, judged, runs, asked.output)
     if asked.page:
@@ -76,7 +76,7 @@ def main() -> int:
     return int(any(each.wrong for each in judged))
 
 
-def gathered(runs: Sequence[bench.Run], debian: Path, times: int) -> report.Result:
+def gathered(runs: Sequence[bench.Run], debian: Path, plan: bench.Plan) -> report.Result:
     """All runs of a fault on a configuration together, and what they were measured on."""
     together: dict[tuple[str, str], list[Figures]] = {}
     for run in runs:
@@ -88,7 +88,8 @@ def gathered(runs: Sequence[bench.Run], debian: Path, times: int) -> report.Resu
         faults={name: fault.title for name, fault in FAULTS.items()},
         machine={"processors": os.cpu_count(), "kernel": platform.release(), "load": load},
         versions=root.versions(debian),
-        runs=times,
+        runs=plan.runs,
+        passive=frozenset(each.name for each in plan.configurations if each.down is None),
     )
 
 

@@ -10,12 +10,11 @@ from tests.bench.failover.report import SERVER_FAULTS, Result
 # In pixels.
 NAMES, COLUMN, BAR, ROW, GROUP, TOP, NUMBER = 190, 250, 11, 15, 30, 78, 46
 STYLE = """\
-  svg { font: 12px system-ui, sans-serif; --ink: #1f2328; --faint: #59636e; --line: #d1d9e0; --other: #8c959f;
-    --ours: #0969da; --back: #ffffff }
-  @media (prefers-color-scheme: dark) { svg { --ink: #f0f6fc; --faint: #9198a1; --line: #3d444d; --other: #6e7681;
-    --ours: #4493f8; --back: #0d1117 } }
-  .back { fill: var(--back) } text { fill: var(--ink) } .faint { fill: var(--faint) } .title { font-size: 15px }
-  .head { font-weight: 600 } .other { fill: var(--other) } .ours { fill: var(--ours) } .line { stroke: var(--line) }"""
+  text { font: 12px system-ui, sans-serif; fill: #1f2328 } .faint { fill: #59636e } .title { font-size: 15px }
+  .head { font-weight: 600 } .back { fill: #ffffff } .other { fill: #8c959f } .ours { fill: #0969da }
+  .line { stroke: #d1d9e0 }
+  @media (prefers-color-scheme: dark) { text { fill: #f0f6fc } .faint { fill: #9198a1 } .back { fill: #0d1117 }
+    .other { fill: #6e7681 } .ours { fill: #4493f8 } .line { stroke: #3d444d } }"""
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,13 @@ class Column:
     title: str
     of: Callable[[Cell], float | None]
     digits: int
+    by_asking: bool = False
 
 
 COLUMNS = (
     Column("requests lost", lambda cell: cell.median("lost"), 0),
     Column("longest watch gap, s", lambda cell: cell.median("watch_gap"), 1),
-    Column("seconds until noticed", lambda cell: cell.median("down"), 1),
+    Column("seconds until noticed", lambda cell: cell.median("down"), 1, by_asking=True),
 )
 
 
@@ -80,6 +80,9 @@ def _bars(column: Column, left: int, faults: Sequence[str], result: Result) -> l
             if not (cell := result.cells.get((name, fault))):
                 continue
             size, y = column.of(cell), top + GROUP + ROW * number
+            if column.by_asking and name in result.passive:
+                parts.append(f'<text class="faint" x="{left}" y="{y + 8}">passive</text>')
+                continue
             long = room if size is None else round(room * size / (most or 1.0), 1)
             kind = "ours" if name.startswith("ours") else "other"
             faded = ' opacity="0.35"' if size is None else ""

@@ -15,7 +15,10 @@ SERVER_FAULTS = ("kill", "hang", "off", "unready", "graceful")
 
 @dataclass(frozen=True)
 class Result:
-    """All cells, the names of what was compared, the titles of the faults, and what it was measured on."""
+    """All cells, the names of what was compared, the titles of the faults, and what it was measured on.
+
+    `passive` are the configurations that ask no server by themselves, so that nobody can see whom they take for down.
+    """
 
     cells: Cells
     configurations: Sequence[str]
@@ -23,6 +26,7 @@ class Result:
     machine: Mapping[str, Any]
     versions: Mapping[str, str]
     runs: int
+    passive: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Table:
     meaning: str
     faults: Sequence[str]
     text: Callable[[Cell], str]
+    by_asking: bool = False
 
 
 def figure(name: str, digits: int = 1, never: str = "never") -> Callable[[Cell], str]:
@@ -68,9 +73,10 @@ TABLES = (
     ),
     Table(
         "Seconds until the balancer takes the server for down",
-        "`never`: not while it was watched, or, with passive checks alone, in no way that can be seen.",
+        "`never`: not while it was watched; `passive`: it asks nobody, and leaves out who refused a client.",
         (*SERVER_FAULTS, "stall"),
         figure("down"),
+        by_asking=True,
     ),
     Table(
         "Longest gap in a watch, in seconds",
@@ -129,9 +135,15 @@ def _table(table: Table, result: Result) -> str:
         return ""
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for fault in rows:
-        cells = [result.cells.get((name, fault)) for name in names]
-        lines.append(f"| {result.faults[fault]} | {' | '.join(table.text(cell) if cell else '-' for cell in cells)} |")
+        lines.append(f"| {result.faults[fault]} | {' | '.join(_text(table, result, name, fault) for name in names)} |")
     return "\n\n".join(part for part in (f"## {table.title}", table.meaning, "\n".join(lines)) if part)
+
+
+def _text(table: Table, result: Result, name: str, fault: str) -> str:
+    cell = result.cells.get((name, fault))
+    if table.by_asking and name in result.passive:
+        return "passive"
+    return table.text(cell) if cell else "-"
 
 
 def _gates(verdicts: Sequence[Verdict]) -> str:

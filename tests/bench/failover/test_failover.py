@@ -146,20 +146,22 @@ RESULT = report.Result(
         ("ours-haproxy", "kill"): Cell((GOOD, replace(GOOD, lost=1))),
         ("ours-haproxy", "balancer-off"): Cell((replace(GOOD, gap=0.75),)),
         ("tutorial-haproxy", "hang"): Cell((replace(GOOD, down=None),)),
+        ("tutorial-nginx", "kill"): Cell((replace(GOOD, down=None),)),
     },
-    configurations=["tutorial-haproxy", "ours-haproxy"],
+    configurations=["tutorial-haproxy", "tutorial-nginx", "ours-haproxy"],
     faults={name: fault.title for name, fault in FAULTS.items()},
     machine={"kernel": "6.1", "processors": 2, "load": 1.0},
     versions={"haproxy": "2.6.12"},
     runs=2,
+    passive=frozenset({"tutorial-nginx"}),
 )
 
 
 def test_the_page_has_medians_worst_runs_and_gates() -> None:
     page = report.markdown(RESULT, verdicts(RESULT.cells, {"ours-haproxy": "haproxy"}))
-    assert "| | tutorial-haproxy | ours-haproxy |" in page
-    assert "| a server is killed | 160 of 850 | 1 of 850 |" in page
-    assert "| a server hangs | never | - |" in page
+    assert "| | tutorial-haproxy | tutorial-nginx | ours-haproxy |" in page
+    assert "| a server is killed | 160 of 850 | 0 of 850 | 1 of 850 |" in page
+    assert "| a server hangs | never | passive | - |" in page
     assert "| the balancer's node is off | 0.75 |" in page
     assert "| ours-haproxy | kill | requests lost: at most 0, worst run 0 | **missed**:" in page
     assert "| ours-haproxy | balancer-off | longest time without an answer, s: at most 1 | met |" in page
@@ -175,7 +177,7 @@ def test_what_is_written_by_hand_stays() -> None:
 def test_the_chart_is_an_image_without_scripts_or_foreign_fonts() -> None:
     picture = chart.svg(RESULT)
     texts = [element.text for element in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
-    assert {"tutorial-haproxy", "ours-haproxy", "a server is killed", "160", "never"} <= set(texts)
+    assert {"tutorial-haproxy", "ours-haproxy", "a server is killed", "160", "never", "passive"} <= set(texts)
     assert "prefers-color-scheme: dark" in picture
     assert not [word for word in ("<script", "href", "url(", "@import", "@font-face") if word in picture]
 
