@@ -6,8 +6,10 @@ whatever ends it.
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -99,8 +101,12 @@ class Machine:
         layers = f"lowerdir={root},upperdir={upper},workdir={work}"
         _run("mount", "-t", "overlay", "overlay", "-o", layers, str(self.folder))
         _run("mount", "-t", "proc", "proc", f"{self.folder}/proc")
-        _run("mount", "--rbind", "/dev", f"{self.folder}/dev")
-        _run("mount", "-t", "tmpfs", "tmpfs", f"{self.folder}/run")
+        for own in ("run", "dev"):
+            _run("mount", "-t", "tmpfs", "tmpfs", f"{self.folder}/{own}")
+        for device in ("null", "zero", "random", "urandom"):
+            (self.folder / "dev" / device).touch()
+            _run("mount", "--bind", f"/dev/{device}", f"{self.folder}/dev/{device}")
+        keep_journal(self.folder / "dev/log", self.logs / f"{self.name}-journal.log")
 
     def write(self, files: Mapping[str, str]) -> None:
         """Files by absolute path; programs among them begin with #!."""
@@ -144,6 +150,20 @@ class Machine:
                 break
             time.sleep(POLL_SECONDS)
         batch(self.space, "addr flush dev eth0", f"addr add {self.address}/{PREFIX} dev eth0")
+
+
+def keep_journal(door: Path, journal: Path) -> None:
+    """Take what programs tell syslog, as they do not behave as usual when nobody listens."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(str(door))
+    door.chmod(0o666)
+
+    def take() -> None:
+        with journal.open("ab", buffering=0) as file:
+            while True:
+                file.write(listener.recv(1 << 16) + b"\n")
+
+    threading.Thread(target=take, daemon=True).start()
 
 
 def batch(space: str, *lines: str) -> None:
