@@ -33,6 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=3, help="configurations side by side (default: 3)")
     parser.add_argument("--suite", choices=root.SUITES, default=root.SUITES[0], help="the balancers' Debian")
     parser.add_argument("--output", type=Path, default=Path("build/failover"), help="for page, chart and raw JSON")
+    parser.add_argument("--go-on", action="store_true", help="take runs that are in OUTPUT/raw already")
     parser.add_argument("--page", type=Path, help="a page whose figures are replaced, its chart beside it")
     return parser.parse_args()
 
@@ -53,6 +54,7 @@ def main() -> int:
         chosen(asked.faults, dict(FAULTS), "--faults"),  # type: ignore[arg-type]
         asked.runs,
         asked.at_once,
+        asked.go_on,
     )
     if lack := root.missing():
         raise SystemExit(lack)

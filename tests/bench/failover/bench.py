@@ -2,17 +2,19 @@
 
 import json
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from tests.bench.failover.faults import Fault
 from tests.bench.failover.lab import Lab
-from tests.bench.failover.measures import Figures, Seen, as_json, figures
+from tests.bench.failover.measures import Figures, Seen, as_json, figures, from_json
 from tests.bench.failover.services import Configuration
 
 WARM_UP_SECONDS = 4.0
@@ -53,6 +55,7 @@ class Plan:
     faults: Sequence[Fault]
     runs: int
     at_once: int
+    goes_on: bool = False
 
     def rounds(self) -> Iterator[tuple[int, Fault, tuple[Configuration, ...]]]:
         """What goes on at the same time, one after another."""
@@ -68,14 +71,21 @@ class Plan:
 
 
 def run_all(plan: Plan, root: Path, scratch: Path, raw: Path, tell: Callable[[str], None]) -> list[Run]:
-    """Every round of the plan; what was seen is kept in `raw`, one file a run."""
+    """Every round of the plan; what was seen is kept in `raw`, one file a run; what is there may be taken."""
     labs = {each.name: Lab(f"n{n}", each, root, scratch) for n, each in enumerate(plan.configurations)}
     raw.mkdir(parents=True, exist_ok=True)
     done: list[Run] = []
     began, left = time.monotonic(), plan.seconds()
+
+    def one(fault: Fault, number: int, name: str) -> Run:
+        kept = raw / f"{name}-{fault.name}-{number}.json"
+        if plan.goes_on and kept.exists():
+            return read_run(kept)
+        return run_one(labs[name], fault, number, kept)
+
     with ThreadPoolExecutor(plan.at_once) as pool:
         for number, fault, together in plan.rounds():
-            runs = list(pool.map(lambda each: run_one(labs[each.name], fault, number, raw), together))  # noqa: B023
+            runs = list(pool.map(one, repeat(fault), repeat(number), [each.name for each in together]))
             done += runs
             left -= fault.seconds + AROUND_SECONDS
             for run in runs:
@@ -95,17 +105,34 @@ def sentence(run: Run) -> str:
     )
 
 
-def run_one(lab: Lab, fault: Fault, number: int, raw: Path) -> Run:
-    """One run; again when clients lost something before the fault, for then the machine was too busy to tell."""
-    for attempt in range(TRIES):
-        seen = observe(lab, fault, number)
+def run_one(lab: Lab, fault: Fault, number: int, kept: Path) -> Run:
+    """One run; again when clients lost something before the fault, or what runs did not start: the machine was too busy.
+
+    What was seen is written to `kept`. Raises what went wrong the last time.
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            seen = observe(lab, fault, number)
+        except (TimeoutError, subprocess.SubprocessError):
+            if attempt == TRIES:
+                raise
+            continue
         found = figures(seen)
-        if not found.before or attempt == TRIES - 1:
+        if not found.before:
             break
     run = Run(lab.configuration.name, fault.name, number, round(os.getloadavg()[0], 2), found)
-    kept = {**run.document(), "began": seen.began, "whole": seen.whole, "polls": seen.polls, "clients": seen.clients}
-    (raw / f"{run.configuration}-{run.fault}-{run.number}.json").write_text(json.dumps(kept))
+    document = {**run.document(), "began": seen.began, "whole": seen.whole, "polls": seen.polls}
+    unfinished = kept.with_suffix(".part")
+    unfinished.write_text(json.dumps({**document, "clients": seen.clients}))
+    unfinished.rename(kept)
     return run
+
+
+def read_run(kept: Path) -> Run:
+    """A run that was made before, from its file."""
+    document = json.loads(kept.read_text())
+    names = (document["configuration"], document["fault"], document["run"], document["machine_load"])
+    return Run(*names, figures=from_json(document))
 
 
 def warm_up_seconds(number: int) -> float:

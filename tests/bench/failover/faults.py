@@ -101,10 +101,10 @@ FAULTS = {
         Fault(
             "weighted",
             "weights of 10 and 90",
-            20.5,
+            41.0,
             lambda lab: None,
             "nothing",
-            rate=100.0,
+            rate=50.0,
             watchers=0,
             weights={LIGHT: 10, SICK: 90},
         ),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.failover import chart, report, root
-from tests.bench.failover.bench import Plan, warm_up_seconds
+from tests.bench.failover.bench import Plan, Run, read_run, warm_up_seconds
 from tests.bench.failover.configurations import configurations
 from tests.bench.failover.faults import FAULTS
 from tests.bench.failover.gates import GATES, WORDS, Gate, verdicts
@@ -138,6 +138,12 @@ def test_a_plan_leaves_out_what_cannot_befall() -> None:
     assert rounds.count(("kill", ["ours-haproxy"])) == 2
     assert rounds.count(("balancer-off", ["kubeadm", "ours-haproxy"])) == 2
     assert rounds.count(("weighted", ["ours-haproxy"])) == 2
+
+
+def test_a_run_that_was_made_before_is_taken(tmp_path: Path) -> None:
+    run = Run("kubeadm", "kill", 2, 0.5, replace(GOOD, gap=0.125))
+    (tmp_path / "run.json").write_text(json.dumps({**run.document(), "clients": {}}))
+    assert read_run(tmp_path / "run.json") == run
 
 
 RESULT = report.Result(
