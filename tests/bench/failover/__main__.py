@@ -56,6 +56,8 @@ def main() -> int:
         asked.at_once,
         asked.go_on,
     )
+    if asked.page and report.MARK not in asked.page.read_text(encoding="utf-8"):
+        raise SystemExit(f"--page: {asked.page} has no line {report.MARK}")
     if lack := root.missing():
         raise SystemExit(lack)
     debian = root.ensure_root(asked.suite, tell)

@@ -106,7 +106,7 @@ def sentence(run: Run) -> str:
 
 
 def run_one(lab: Lab, fault: Fault, number: int, kept: Path) -> Run:
-    """One run; again when clients lost something before the fault, or what runs did not start: the machine was too busy.
+    """One run; again when clients lost something before the fault, or a program did not start: a machine too busy.
 
     What was seen is written to `kept`. Raises what went wrong the last time.
     """
