@@ -121,7 +121,7 @@ def run_one(lab: Lab, fault: Fault, number: int, kept: Path) -> Run:
         if not found.before:
             break
     run = Run(lab.configuration.name, fault.name, number, round(os.getloadavg()[0], 2), found)
-    document = {**run.document(), "began": seen.began, "whole": seen.whole, "polls": seen.polls}
+    document = {**run.document(), "began": seen.began, "by": seen.by, "whole": seen.whole, "polls": seen.polls}
     unfinished = kept.with_suffix(".part")
     unfinished.write_text(json.dumps({**document, "clients": seen.clients}))
     unfinished.rename(kept)
@@ -147,10 +147,10 @@ def observe(lab: Lab, fault: Fault, number: int) -> Seen:
         with lab.loaded(output, fault.rate, fault.watchers), polled(lab) as polls:
             time.sleep(warm_up_seconds(number))
             began = time.monotonic()
-            whole = fault.act(lab)
+            happened = fault.act(lab)
             time.sleep(max(0.0, began + fault.seconds - time.monotonic()))
             ended = time.monotonic()
-        return Seen(json.loads(output.read_text()), polls, began, ended, whole)
+        return Seen(json.loads(output.read_text()), polls, began, ended, happened.by, happened.whole)
 
 
 class _Polls(list[tuple[float, list[str]]]):

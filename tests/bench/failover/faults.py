@@ -15,17 +15,25 @@ ALL_DOWN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
+class Happened:
+    """`by` when it had happened, for what is killed lives on for some milliseconds, and when all was whole again."""
+
+    by: float
+    whole: float | None = None
+
+
+@dataclass(frozen=True)
 class Fault:
     """Something that happens, and the seconds from its beginning to the end of what is counted.
 
-    `act` returns the time at which things were whole again, None when they never are. `on` is what it befalls: a
+    `act` has it happen. `on` is what it befalls: a
     server, the balancer, everything, or nothing.
     """
 
     name: str
     title: str
     seconds: float
-    act: Callable[[Lab], float | None]
+    act: Callable[[Lab], Happened]
     on: str = "server"
     needs_vip: bool = False
     rate: float = 25.0
@@ -37,72 +45,106 @@ class Fault:
         return (configuration.vip or not self.needs_vip) and (configuration.gates is not None or self.weights is None)
 
 
-def _to_server(number: signal.Signals) -> Callable[[Lab], None]:
-    return lambda lab: lab.signal(SICK, "api", number)
+def _now() -> Happened:
+    return Happened(time.monotonic())
 
 
-def _stall(lab: Lab) -> None:
+def _nothing(lab: Lab) -> Happened:
+    return _now()
+
+
+def _kill(lab: Lab) -> Happened:
+    lab.kill_server(SICK)
+    return _now()
+
+
+def _to_server(number: signal.Signals) -> Callable[[Lab], Happened]:
+    def act(lab: Lab) -> Happened:
+        lab.signal(SICK, "api", number)
+        return _now()
+
+    return act
+
+
+def _off(lab: Lab) -> Happened:
+    lab.servers[SICK].plugged(False)
+    return _now()
+
+
+def _stall(lab: Lab) -> Happened:
+    happened = _now()
     for _ in range(STALLS):
         lab.signal(SICK, "api", signal.SIGSTOP)
         time.sleep(STALL_SECONDS)
         lab.signal(SICK, "api", signal.SIGCONT)
         time.sleep(BETWEEN_STALLS_SECONDS)
+    return happened
 
 
-def _kill_balancer(lab: Lab, stays_down: bool) -> None:
-    if holder := lab.holder():
-        lab.kill_service(holder, stays_down)
+def _kill_balancer(stays_down: bool) -> Callable[[Lab], Happened]:
+    def act(lab: Lab) -> Happened:
+        happened = _now()
+        if holder := lab.holder():
+            lab.kill_service(holder, stays_down)
+        return happened
+
+    return act
 
 
-def _balancer_off(lab: Lab) -> None:
+def _balancer_off(lab: Lab) -> Happened:
+    happened = _now()
     if holder := lab.holder():
         lab.balancers[holder].plugged(False)
+    return happened
 
 
-def _reload(lab: Lab) -> None:
+def _reload(lab: Lab) -> Happened:
+    happened = _now()
     for _ in range(RELOADS):
         lab.reload()
         time.sleep(BETWEEN_RELOADS_SECONDS)
+    return happened
 
 
-def _all_down(lab: Lab) -> float:
+def _all_down(lab: Lab) -> Happened:
+    happened = _now()
     for name in SERVERS:
-        lab.signal(name, "api", signal.SIGKILL)
+        lab.kill_server(name)
     time.sleep(ALL_DOWN_SECONDS)
     for name in SERVERS:
         lab.start_server(name)
     lab.wait_for_servers()
-    return time.monotonic()
+    return Happened(happened.by, time.monotonic())
 
 
 # How long each is watched: as long as the slowest published configuration needs to notice, or as a client does.
 FAULTS = {
     fault.name: fault
     for fault in (
-        Fault("kill", "a server is killed", 34, _to_server(signal.SIGKILL)),
+        Fault("kill", "a server is killed", 34, _kill),
         Fault("hang", "a server hangs", 54, _to_server(signal.SIGSTOP)),
-        Fault("off", "a server is off", 54, lambda lab: lab.servers[SICK].plugged(False)),
+        Fault("off", "a server is off", 54, _off),
         Fault("unready", "a server answers 500", 34, _to_server(signal.SIGUSR1)),
         Fault("graceful", "a server is shut down", 37, _to_server(signal.SIGTERM)),
         Fault("stall", "a server stalls for 1.2 s", 15, _stall),
-        Fault("balancer-killed", "the balancer is killed", 12, lambda lab: _kill_balancer(lab, False), "balancer"),
+        Fault("balancer-killed", "the balancer is killed", 12, _kill_balancer(False), "balancer"),
         Fault(
             "balancer-stopped",
             "the balancer stays down",
             40,
-            lambda lab: _kill_balancer(lab, True),
+            _kill_balancer(True),
             "balancer",
             needs_vip=True,
         ),
         Fault("balancer-off", "the balancer's node is off", 20, _balancer_off, "balancer", needs_vip=True),
         Fault("reload", "five reloads", 14, _reload, "balancer"),
         Fault("all-down", "all servers down and back", 35, _all_down, "everything"),
-        Fault("silence", "a silent watch", 70, lambda lab: None, "nothing"),
+        Fault("silence", "a silent watch", 70, _nothing, "nothing"),
         Fault(
             "weighted",
             "weights of 10 and 90",
             41.0,
-            lambda lab: None,
+            _nothing,
             "nothing",
             rate=50.0,
             watchers=0,

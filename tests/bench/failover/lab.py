@@ -112,6 +112,11 @@ class Lab:
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.running[machine, name].pid, number)
 
+    def kill_server(self, name: str) -> None:
+        """Kill an API server; returns when it is gone."""
+        self.signal(name, "api", signal.SIGKILL)
+        self.running[name, "api"].wait()
+
     def kill_service(self, balancer: str, stays_down: bool) -> None:
         """Kill what balances; as systemd would, it is started again after its pause, unless it stays down."""
         service = self.configuration.services[0]

@@ -14,13 +14,14 @@ SLOW_SECONDS = 1.0
 class Seen:
     """What one run saw: the clients' notes (load.py), whom the balancer took for down and when, and the fault's times.
 
-    All times are of one monotonic clock; `whole` is when a fault was over, None when it never was.
+    All times are of one monotonic clock: the fault began, had happened `by`, and was over when all was `whole`.
     """
 
     clients: Mapping[str, Sequence[Any]]
     polls: Sequence[tuple[float, Sequence[str]]]
     began: float
     ended: float
+    by: float
     whole: float | None = None
 
 
@@ -54,7 +55,7 @@ class Figures:
 def figures(seen: Seen) -> Figures:
     """Everything that is counted, whatever the fault."""
     rows = [_Request(*row) for row in seen.clients["requests"]]
-    after = [row for row in rows if seen.began <= row.sent <= seen.ended]
+    after = [row for row in rows if seen.by <= row.sent <= seen.ended]
     bad = [row for row in after if row.why]
     slow = [row for row in after if not row.why and row.seconds > SLOW_SECONDS]
     whole = seen.whole
@@ -62,7 +63,7 @@ def figures(seen: Seen) -> Figures:
         requests=len(after),
         lost=len(bad),
         slow=len(slow),
-        cut=sum(1 for row in rows if row.sent < seen.began <= row.ended and row.why),
+        cut=sum(1 for row in rows if row.sent < seen.by and seen.began <= row.ended and row.why),
         down=next((at - seen.began for at, servers in seen.polls if servers and at >= seen.began), None),
         watch_gap=max((longest_gap(events, seen) for events in seen.clients["watches"]), default=0.0),
         gap=longest_gap([row.ended for row in rows if not row.why], seen),

@@ -35,7 +35,7 @@ status,FRONTEND,,OPEN,,
 
 def seen(requests: list[list[object]], watches: list[list[float]] = [], whole: float | None = None) -> Seen:  # noqa: B006
     """Clients' notes around a fault that begins at 100 and is watched until 120."""
-    return Seen({"requests": requests, "watches": watches, "silent": []}, [], 100.0, 120.0, whole)
+    return Seen({"requests": requests, "watches": watches, "silent": []}, [], 100.0, 120.0, 100.01, whole)
 
 
 def test_requests_are_counted_by_when_they_were_sent() -> None:
@@ -44,6 +44,7 @@ def test_requests_are_counted_by_when_they_were_sent() -> None:
             [
                 [90.0, 90.1, "", LIGHT],
                 [99.0, 100.5, "reset", ""],
+                [100.005, 100.012, "reset", ""],
                 [101.0, 101.1, "", LIGHT],
                 [102.0, 112.0, "TimeoutError", ""],
                 [103.0, 104.5, "", SICK],
@@ -51,7 +52,7 @@ def test_requests_are_counted_by_when_they_were_sent() -> None:
             ]
         )
     )
-    assert (found.requests, found.lost, found.slow, found.cut, found.before) == (3, 1, 1, 1, 0)
+    assert (found.requests, found.lost, found.slow, found.cut, found.before) == (3, 1, 1, 2, 0)
     assert found.last == 2.0
     assert found.light == 0.5
 
