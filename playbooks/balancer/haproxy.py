@@ -21,10 +21,13 @@ global
     stats timeout 30s
     hard-stop-after 60s
     spread-checks 2
+    # What `homelab lb drain` noted: a drained server stays drained over reloads and restarts.
+    server-state-file /var/lib/homelab/haproxy.state
 
 defaults
     log global
     mode tcp
+    load-server-state-from-file global
     option dontlognull
     option log-health-checks
     option clitcpka

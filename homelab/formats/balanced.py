@@ -1,0 +1,113 @@
+"""What balancers tell of their servers, read from the words of each program. Pure.
+
+HAProxy: `show stat` and `show info` (management guide of 2.6, sections 9.1 and 9.3), `show servers state` (the same,
+9.3, and "admin state" in src/server-t.h of 2.6).
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+UP, DOWN, DRAIN, MAINT = "up", "down", "drain", "maint"
+BACKEND = "-servers"
+# Bits of srv_admin_state: a person set it to maintenance, or to drain.
+FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08
+# The states that `show stat` tells, by their first word. NOLB: the server says itself that it is shutting down.
+STATES = {"UP": UP, "no": UP, "DOWN": DOWN, "NOLB": DRAIN, "DRAIN": DRAIN, "MAINT": MAINT}
+
+
+@dataclass(frozen=True)
+class ServerLook:
+    """One server of one pool, as one balancer has it; `name` is what the balancer calls it.
+
+    `state` is up, down, drain or maint; `drained` whether a person drained it, so that it stays out when its checks pass.
+    `answer` is the check's last answer. `sessions` are those of now, `connections` all since the balancer's program
+    began, `errors` the connections and answers that failed; None where the kind does not tell. `since_seconds`: how long
+    it has been in this state.
+    """
+
+    pool: str
+    name: str
+    address: str
+    state: str
+    drained: bool
+    answer: str
+    sessions: int
+    connections: int | None
+    errors: int | None
+    since_seconds: int
+    weight: int = 1
+
+    @property
+    def takes(self) -> bool:
+        """Whether it takes new connections."""
+        return self.state == UP and not self.drained and self.weight > 0
+
+
+@dataclass(frozen=True)
+class HaproxyInfo:
+    """HAProxy itself: its version, and for how many seconds this process has run."""
+
+    version: str
+    uptime_seconds: int
+
+
+def haproxy_info(text: str) -> HaproxyInfo:
+    """The answer to `show info`. Raises ValueError, LookupError when it is none."""
+    fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    return HaproxyInfo(fields["Version"], int(fields["Uptime_sec"]))
+
+
+def haproxy_servers(stat: str, state: str) -> tuple[ServerLook, ...]:
+    """The servers of every pool, from the answers to `show stat` and `show servers state`.
+
+    Raises ValueError, LookupError when they are none.
+    """
+    admin = dict(admin_states(state))
+    rows = csv.DictReader(stat.lstrip("# ").splitlines())
+    return tuple(
+        _server(row, admin.get((row["pxname"], row["svname"]), 0))
+        for row in rows
+        if row["svname"] not in ("FRONTEND", "BACKEND") and row["pxname"].endswith(BACKEND)
+    )
+
+
+def admin_states(state: str) -> Iterator[tuple[tuple[str, str], int]]:
+    """((backend, server), bits) of `show servers state`, which tells of a drained server that is down, too."""
+    lines = [line.split() for line in state.splitlines() if line.strip()]
+    heads = next(words[1:] for words in lines if words[0] == "#")
+    backend, server, bits = (heads.index(name) for name in ("be_name", "srv_name", "srv_admin_state"))
+    for words in lines:
+        if len(words) == len(heads):
+            yield (words[backend], words[server]), int(words[bits])
+
+
+def _server(row: dict[str, str], admin: int) -> ServerLook:
+    return ServerLook(
+        pool=row["pxname"].removesuffix(BACKEND),
+        name=row["svname"],
+        address=row["addr"],
+        state=STATES[row["status"].split(" ")[0]],
+        drained=bool(admin & FORCED_DRAIN),
+        answer=_answer(row),
+        sessions=int(row["scur"]),
+        connections=int(row["stot"]),
+        errors=int(row["econ"] or 0) + int(row["eresp"] or 0),
+        since_seconds=int(row["lastchg"]),
+        weight=int(row["uweight"]),
+    )
+
+
+def _answer(row: dict[str, str]) -> str:
+    """The check's last answer: what it was, its number where it has one, and how long it took."""
+    status = row["check_status"].removeprefix("* ")
+    if not status:
+        return "in maintenance, so it is not asked" if row["status"].startswith("MAINT") else "it is not asked"
+    said = [row["check_desc"] or status]
+    if row["check_code"]:
+        said.append(row["check_code"])
+    if row["last_chk"]:
+        said.append(row["last_chk"])
+    if status.endswith("OK") and row["check_duration"]:
+        said.append(f"in {row['check_duration']} ms")
+    return " ".join(said)
