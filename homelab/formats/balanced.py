@@ -20,10 +20,10 @@ STATES = {"UP": UP, "no": UP, "DOWN": DOWN, "NOLB": DRAIN, "DRAIN": DRAIN, "MAIN
 class ServerLook:
     """One server of one pool, as one balancer has it; `name` is what the balancer calls it.
 
-    `state` is up, down, drain or maint; `drained` whether a person drained it, so that it stays out when its checks pass.
+    `state` is up, down, drain or maint; `drained` whether a person drained it: then it stays out when its checks pass.
     `answer` is the check's last answer. `sessions` are those of now, `connections` all since the balancer's program
-    began, `errors` the connections and answers that failed; None where the kind does not tell. `since_seconds`: how long
-    it has been in this state.
+    began, `errors` the connections and answers that failed; None where the kind does not tell. `since_seconds` is how
+    long it has been in this state.
     """
 
     pool: str

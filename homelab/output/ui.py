@@ -23,6 +23,7 @@ from homelab.errors import HomelabError, InventoryError
 from homelab.formats.trust.masks import Masks
 from homelab.formats.visible import visible
 from homelab.output.documents import event_document
+from homelab.output.screen import Screen
 from homelab.output.sentences import plan_sentence, sentence_of
 
 STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
@@ -50,6 +51,7 @@ class Ui:
         self._err = Console(stderr=True, **options)
         self._waits: dict[tuple[Node | None, str], tuple[datetime, bool]] = {}
         self._masks = Masks()
+        self.screen = Screen(self._out, lambda text: visible(self._masks.text(text), lines=False))
 
     def hide(self, masks: Masks) -> None:
         """Mask these secrets from now on."""

@@ -16,8 +16,8 @@ description:
   - HAProxy reads its C(server-state-file) whenever it starts. There it finds the servers that a person drained, and no
     others, as C(homelab lb drain) notes them.
   - Makes the file when it is not there, since HAProxy warns of one that is missing or empty.
-  - Takes out servers that no pool has any more, and gives the others the port that they have now. HAProxy takes the port
-    from this file, and not from its configuration.
+  - Takes out servers that no pool has any more, and gives the others the port that they have now, for HAProxy takes the
+    port from this file, and not from its configuration.
 options:
   path:
     description: The file.

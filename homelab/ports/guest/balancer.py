@@ -16,7 +16,7 @@ KEEPALIVED = "keepalived.service"
 
 @dataclass(frozen=True)
 class BalancerLook:
-    """How one balancer stands. `problem` tells why its program does not answer; then version, uptime, servers are empty.
+    """How one balancer stands. `problem` tells why its program does not answer; then nothing is known of its servers.
 
     `keepalived` is the state of its unit, `holds_vip` whether the VIP is one of its addresses.
     """

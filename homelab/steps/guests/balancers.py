@@ -1,7 +1,8 @@
 """How the balancers of a lab stand: one look at each, and what is told of them, by the inventory's names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
@@ -14,9 +15,14 @@ from homelab.lab import Lab, LoadBalancer
 from homelab.ports.guest import balancer as port
 from homelab.ports.guest.balancer import BalancerLook
 from homelab.ports.guest.look import GuestAway
+from homelab.ports.guest.watching import Watch
 from homelab.ports.ssh import Shell
 from homelab.ports.world import GUEST_SSH_PORT, World
 from homelab.steps.guests.role_values import pools
+
+# A balancer that is asked every second is away when it does not answer within this; and how long the first may take.
+LOOK_SECONDS = 3.0
+FIRST_SECONDS = 5.0
 
 Seen: TypeAlias = BalancerLook | GuestAway
 
@@ -120,6 +126,34 @@ def away(error: HomelabError) -> GuestAway:
     return GuestAway(f"this is mended: {error.what} ({error.where}). {error.advice}")
 
 
+def follow(world: World, lab: Lab, names: Sequence[str]) -> Iterator[Balance]:
+    """The same again and again, without an end; the caller says when."""
+
+    def ask(shell: Shell, name: str) -> Seen:
+        return look_by(shell, lab, name, seconds=LOOK_SECONDS)
+
+    def not_there(name: str, error: HomelabError) -> Seen:
+        return GuestAway(f"{name} answers on SSH ({error.what})") if isinstance(error, Unreachable) else away(error)
+
+    @contextmanager
+    def connect(name: str) -> Iterator[Shell]:
+        with world.run.afresh():
+            met = _is_not_met(world, lab, name)
+        if met:
+            raise Unreachable(f"not before {met.reason}", where=name, advice="See homelab plan")
+        with world.guest_shell(name) as shell:
+            yield shell
+
+    watch = Watch(connect, ask, not_there)
+    watch.follow(names)
+    seconds = FIRST_SECONDS
+    while True:
+        seen = watch.latest(names, seconds)
+        waiting = GuestAway("its first answer is there")
+        yield balance_of(lab, {name: seen.get(name, waiting) for name in names})
+        seconds = 0.0
+
+
 def balance_of(lab: Lab, seen: Mapping[str, Seen]) -> Balance:
     """What is told of these looks. Pure."""
     wanted = {pool.name: pool for name in seen for pool in pools(lab, balancer_of(lab, name))}
@@ -171,5 +205,3 @@ def _server_row(balancer: str, name: str, server: ServerLook, wanted: Mapping[st
         since_seconds=server.since_seconds,
         weight=server.weight,
     )
-
-

@@ -94,7 +94,7 @@ def note_drains() -> None:
         file.write("\n".join([*answer[:2], *lines]) + "\n")
         os.fchmod(descriptor, 0o644)
         os.fsync(descriptor)
-    os.replace(name, str(STATE_FILE))
+    pathlib.Path(name).replace(STATE_FILE)
 
 
 def set_haproxy(state: str, server: str, is_last: bool, pools: list[str]) -> None:

@@ -1,0 +1,57 @@
+"""What is drawn on a terminal: lines with styles, once or again and again in the same place."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+Line = Sequence[tuple[str, str]]
+SIGNS = "█░├└│─…"
+
+
+class Screen:
+    """Standard output as a place to draw on; `clean` makes any text fit for it."""
+
+    def __init__(self, console: Console, clean: Callable[[str], str]) -> None:
+        self._console = console
+        self._clean = clean
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it is a terminal, and not a pipe or a file."""
+        return self._console.is_terminal
+
+    @property
+    def width(self) -> int:
+        """Its columns."""
+        return self._console.width
+
+    @property
+    def unicode(self) -> bool:
+        """Whether it shows more than ASCII. Python speaks UTF-8 under LC_ALL=C, the terminal may not."""
+        try:
+            SIGNS.encode(self._console.encoding)
+        except (UnicodeError, LookupError):
+            return False
+        return os.environ.get("LC_ALL") not in ("C", "POSIX")
+
+    def draw(self, lines: Sequence[Line]) -> None:
+        """Draw lines, once."""
+        self._console.print(self._text(lines))
+
+    @contextmanager
+    def live(self) -> Iterator[Callable[[Sequence[Line]], None]]:
+        """Draw again and again in one place; the last picture stays."""
+        with Live(console=self._console, auto_refresh=False, vertical_overflow="ellipsis") as live:
+            yield lambda lines: live.update(self._text(lines), refresh=True)
+
+    def _text(self, lines: Sequence[Line]) -> Text:
+        text = Text(no_wrap=True, overflow="crop", end="")
+        for number, line in enumerate(lines):
+            text.append("\n" if number else "")
+            for part, style in line:
+                text.append(self._clean(part), style)
+        return text
