@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 UP, DOWN, DRAIN, MAINT = "up", "down", "drain", "maint"
 BACKEND = "-servers"
-# Bits of srv_admin_state: a person set it to maintenance, or to drain.
-FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08
+# The bit of srv_admin_state that says that a person set it to drain.
+FORCED_DRAIN = 0x08
+# Conditionally passed: haproxy.cfg has it for an API server whose /readyz says `[-]shutdown failed`.
+SHUTS_DOWN = "L7OKC"
 # The states that `show stat` tells, by their first word. NOLB: the server says itself that it is shutting down.
 STATES = {"UP": UP, "no": UP, "DOWN": DOWN, "NOLB": DRAIN, "DRAIN": DRAIN, "MAINT": MAINT}
 
@@ -75,7 +77,7 @@ def haproxy_servers(stat: str, state: str) -> tuple[ServerLook, ...]:
 def admin_states(state: str) -> Iterator[tuple[tuple[str, str], int]]:
     """((backend, server), bits) of `show servers state`, which tells of a drained server that is down, too."""
     lines = [line.split() for line in state.splitlines() if line.strip()]
-    heads = next(words[1:] for words in lines if words[0] == "#")
+    (heads,) = [words[1:] for words in lines if words[0] == "#"]
     backend, server, bits = (heads.index(name) for name in ("be_name", "srv_name", "srv_admin_state"))
     for words in lines:
         if len(words) == len(heads):
@@ -99,15 +101,12 @@ def _server(row: dict[str, str], admin: int) -> ServerLook:
 
 
 def _answer(row: dict[str, str]) -> str:
-    """The check's last answer: what it was, its number where it has one, and how long it took."""
-    status = row["check_status"].removeprefix("* ")
+    """The check's last answer in words: its number, what was wrong, and how long it took when it was well."""
+    status, code = row["check_status"].removeprefix("* "), row["check_code"]
     if not status:
         return "in maintenance, so it is not asked" if row["status"].startswith("MAINT") else "it is not asked"
-    said = [row["check_desc"] or status]
-    if row["check_code"]:
-        said.append(row["check_code"])
-    if row["last_chk"]:
-        said.append(row["last_chk"])
-    if status.endswith("OK") and row["check_duration"]:
-        said.append(f"in {row['check_duration']} ms")
-    return " ".join(said)
+    if status == SHUTS_DOWN:
+        return f"{code}, it says that it shuts down"
+    if status.endswith("OK"):
+        return f"{code or 'connected'} in {row['check_duration'] or 0} ms"
+    return f"{code} {row['last_chk'] or row['check_desc'] or status}".strip()

@@ -117,11 +117,10 @@ def _pool(balance: Balance, pool: Pool, width: int, signs: Signs) -> list[Line]:
     rows = [row for row in balance.servers if row.pool == pool.name]
     names = list(dict.fromkeys(row.name for row in rows))
     loads = {name: _load([row for row in rows if row.name == name]) for name in names}
-    unit, by_now = "connections so far", sum(now for now, _ in loads.values()) > 0
+    by_now = sum(now for now, _ in loads.values()) > 0
     shown = {name: now if by_now else total for name, (now, total) in loads.items()}
     in_all = sum(shown.values())
-    if by_now:
-        unit = "session now" if in_all == 1 else "sessions now"
+    unit = "so far" if not by_now else "session" if in_all == 1 else "sessions"
     path = f" {pool.path}" if pool.path else ""
     head = (
         (f"{pool.address}:{pool.port}{path}", "bold"),

@@ -18,6 +18,7 @@ from homelab.formats.balancer.haproxy import Haproxy, haproxy_cfg
 from homelab.formats.balancer.pools import wanted_pools
 
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin")
+STATE_FILE = "/var/lib/homelab/haproxy.state"
 SERVERS = {"cp1": "192.168.2.21", "cp2": "192.168.2.22", "cp3": "192.168.2.23"}
 
 API = {
@@ -79,11 +80,12 @@ def lines(text: str, word: str) -> list[str]:
 def test_haproxy_takes_it_without_a_warning(
     configuration: Rendered, ca_file: Path, tmp_path: Path, algorithm: str, network: str
 ) -> None:
-    file = tmp_path / "haproxy.cfg"
-    file.write_text(
-        configuration(str(ca_file), algorithm=algorithm, stats_network=network, further=FURTHER),
-        encoding="utf-8",
-    )
+    file, state = tmp_path / "haproxy.cfg", tmp_path / "haproxy.state"
+    # As the role makes it; without it HAProxy warns.
+    state.write_text("1\n", encoding="utf-8")
+    text = configuration(str(ca_file), algorithm=algorithm, stats_network=network, further=FURTHER)
+    assert STATE_FILE in text
+    file.write_text(text.replace(STATE_FILE, str(state)), encoding="utf-8")
     assert HAPROXY is not None
     answer = subprocess.run([HAPROXY, "-c", "-f", str(file)], capture_output=True, text=True, timeout=20)
     assert answer.returncode == 0, answer.stderr

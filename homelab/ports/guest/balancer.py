@@ -47,7 +47,7 @@ def look(shell: Shell, kind: str, address: str, *, seconds: float | None = None)
             return BalancerLook(kind, bare.holds_vip, bare.keepalived, problem=f"{bare.problem} ({states})")
         version, uptime, servers = READERS[kind](told)
         return BalancerLook(kind, bare.holds_vip, bare.keepalived, version, uptime, servers)
-    except (ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise _odd(shell, found) from error
 
 
