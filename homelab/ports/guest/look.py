@@ -24,13 +24,15 @@ class Receipt:
 class GuestLook:
     """How a guest stands. `cloud_init` is done, running, absent or `error: ...`; `cluster_ca` is ca.crt as PEM.
 
-    `traces` are the paths that a member of a cluster has on its disk.
+    `traces` are the paths that a member of a cluster has on its disk, `drained` the servers that a person drained on a
+    balancer.
     """
 
     cloud_init: str
     receipts: Mapping[str, Receipt]
     cluster_ca: str | None
     traces: tuple[str, ...] = ()
+    drained: tuple[str, ...] = ()
 
     def needs(self, role: str, inputs: str) -> str | None:
         """Why a role has to run again; None when its receipt, its files and its units are as wanted."""
@@ -79,4 +81,5 @@ def _understood(answer: Mapping[str, Any]) -> GuestLook:
         },
         cluster_ca=answer["cluster_ca"],
         traces=tuple(answer["traces"]),
+        drained=tuple(answer["drained"]),
     )

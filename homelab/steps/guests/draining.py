@@ -6,7 +6,7 @@ from typing import Literal
 
 from homelab.engine.step import Blocked, Change, Planned, Step, Words
 from homelab.errors import Refused
-from homelab.formats.balanced import MAINT, ServerLook
+from homelab.formats.balanced import DOWN, DRAIN, MAINT, ServerLook
 from homelab.lab import Lab
 from homelab.ports.guest.balancer import BalancerLook, set_servers
 from homelab.ports.guest.look import GuestAway
@@ -144,9 +144,13 @@ def _is_alone(server: ServerLook, others: Sequence[ServerLook]) -> bool:
 
 
 def _state(server: ServerLook) -> str:
-    return f"{server.state}, drained" if server.drained else server.state
+    """As `lb status` says it: a drained one that is down, too, says both."""
+    return f"{server.state}, drained" if server.drained and server.state != DRAIN else server.state
 
 
 def _told(name: str, server: ServerLook) -> str:
-    left = f"{server.sessions} session{'' if server.sessions == 1 else 's'} left" if server.drained else server.answer
-    return f"{name} is {_state(server)} in {server.pool}: {left}"
+    if not server.drained:
+        return f"{name} is {server.state} in {server.pool} ({server.answer})"
+    down = ", and down" if server.state == DOWN else ""
+    left = f"{server.sessions} session{'' if server.sessions == 1 else 's'} left"
+    return f"{name} is drained in {server.pool}{down}, {left}"

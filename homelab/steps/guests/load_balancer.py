@@ -8,6 +8,7 @@ from homelab.lab import Lab, LoadBalancer
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World
 from homelab.steps.guests.balancer_kinds import KINDS, roles_of, values_of
+from homelab.steps.guests.balancers import server_names
 from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
 PLAYBOOK = "load_balancer.yml"
@@ -41,6 +42,13 @@ class LoadBalancerStep(Step[RolesState, RunPlaybook]):
             return [Blocked(target, "the cluster's CA exists (cluster-ca)")]
         brings = f"lay {KINDS[balancer.kind].called} and keepalived down"
         return plan_roles(target, observed, PLAYBOOK, brings, values_of(lab, balancer, observed.ca))
+
+    def remarks(self, lab: Lab, target: str, observed: RolesState) -> Sequence[str]:
+        """Which servers a person drained: bootstrap leaves that alone."""
+        names = server_names(lab)
+        drained = observed.guest.drained if isinstance(observed.guest, GuestLook) else ()
+        found = [names.get(label, label) for label in drained]
+        return [f"{name} is drained here; `homelab lb ready {name}` ends that" for name in found]
 
     def apply(self, world: World, change: RunPlaybook) -> None:
         """Run the playbook."""

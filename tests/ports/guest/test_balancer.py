@@ -220,5 +220,3 @@ def test_an_answer_that_is_none_is_told_in_words(said: str, monkeypatch: pytest.
     monkeypatch.setattr(Here, "must", lambda *_, **__: said)
     with pytest.raises(HostFault, match="said something else"):
         looked(Path("/nowhere"))
-
-

@@ -1,8 +1,11 @@
 """The look at a guest: what is odd there is told as what differs, or in words, and never as absent."""
 
+import contextlib
 import hashlib
 import json
 import os
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from homelab.ports.guest.look import GuestLook
 from homelab.ports.guest.remote import look
 from homelab.ports.ssh import Login
 
+# What HAProxy 2.6 said of ten servers, of which two were drained.
+STATE = (Path(__file__).parents[2] / "formats" / "recorded" / "haproxy-2.6" / "state").read_text(encoding="utf-8")
 CA = "etc/kubernetes/pki/ca.crt"
 
 
@@ -21,7 +26,7 @@ CA = "etc/kubernetes/pki/ca.crt"
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A guest's files, and no systemd."""
     root = tmp_path / "root"
-    for name in ("RECEIPTS", "CA", "RESULT", "DISABLED", "FINISHED", "PROGRAM"):
+    for name in ("RECEIPTS", "CA", "RESULT", "DISABLED", "FINISHED", "PROGRAM", "ADMIN"):
         monkeypatch.setattr(look, name, root / getattr(look, name).relative_to("/"))
     monkeypatch.setattr(look, "ROOT", root)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -126,6 +131,33 @@ def test_a_ca_that_is_not_ascii_is_read_and_one_that_cannot_be_read_is_a_trace(r
     found = looked()
     assert found.cluster_ca is None
     assert found.traces == (f"{root}/{CA}",)
+
+
+class Haproxy:
+    """HAProxy's admin socket, on which it says one thing."""
+
+    def __init__(self, path: Path, said: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        # A path below the test's own folder may be too long for a socket.
+        with contextlib.chdir(path.parent):
+            self._listener.bind(path.name)
+        self._listener.listen()
+        threading.Thread(target=self._answer, args=(said,), daemon=True).start()
+
+    def _answer(self, said: str) -> None:
+        caller, _ = self._listener.accept()
+        caller.recv(1000)
+        caller.sendall(said.encode())
+        caller.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "drained"), [(STATE, ("cp5", "cp6")), ("Permission denied\n", ()), ("1 a b c d e x\n", ())]
+)
+def test_what_a_person_drained_on_a_balancer_is_told(root: Path, said: str, drained: tuple[str, ...]) -> None:
+    Haproxy(look.ADMIN, said)
+    assert looked().drained == drained
 
 
 def test_what_a_shell_prints_by_itself_is_passed_over(root: Path) -> None:

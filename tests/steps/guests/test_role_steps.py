@@ -61,6 +61,14 @@ def test_a_file_that_differs_is_drift() -> None:
     assert change.skip == ("keepalived",)
 
 
+def test_a_drained_server_is_no_drift_and_is_told() -> None:
+    state = RolesState(replace(laid_down(), drained=("cp2", "192-168-2-77")), FILES, "PEM")
+    assert list(LoadBalancerStep().plan(LAB, "lb1", state)) == []
+    said = LoadBalancerStep().remarks(LAB, "lb1", state)
+    assert said[0] == "cp2 is drained here; `homelab lb ready cp2` ends that"
+    assert len(said) == 2
+
+
 def test_what_goes_in_counts_and_nothing_else_does() -> None:
     more_servers = sample_lab(control_plane=[{"name": "cp1", "address": "192.168.2.21"}])
     assert balancer_plan(more_servers, laid_down())

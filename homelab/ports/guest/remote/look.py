@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
+import socket
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -34,6 +35,10 @@ TRACES = (
     "var/snap/microk8s/current/certs",
 )
 NO_TRACE = "lost+found"
+ADMIN = ROOT / "run/haproxy/admin.sock"
+ADMIN_SECONDS = 2
+# Of `show servers state`: the fields srv_name and srv_admin_state, and the bit of what a person drained.
+SERVER, ADMIN_STATE, FORCED_DRAIN = 3, 6, 0x08
 SYSTEMCTL_SECONDS = 10
 
 
@@ -126,6 +131,23 @@ def authority() -> str | None:
         return None
 
 
+def drained() -> list[str]:
+    """The servers that a person drained on this balancer; none where HAProxy does not answer."""
+    try:
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.settimeout(ADMIN_SECONDS)
+            admin.connect(str(ADMIN))
+            admin.sendall(b"show servers state\n")
+            with admin.makefile(encoding="utf-8", errors="replace") as answer:
+                lines = [line.split() for line in answer if line[:1].isdigit()]
+        names = [
+            words[SERVER] for words in lines if len(words) > ADMIN_STATE and int(words[ADMIN_STATE]) & FORCED_DRAIN
+        ]
+    except (OSError, ValueError):
+        return []
+    return sorted(names)
+
+
 def look() -> dict[str, Any]:
     """All of it."""
     read, odd = receipts()
@@ -137,6 +159,7 @@ def look() -> dict[str, Any]:
         "receipts": {pathlib.PurePath(path).stem: found for path, found in known.items()},
         "cluster_ca": authority(),
         "traces": traces(),
+        "drained": drained(),
     }
 
 
