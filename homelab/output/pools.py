@@ -5,6 +5,7 @@ A line of a picture is a sequence of (text, style); a style is one of rich's, or
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TypeAlias
 
 from homelab.formats.balancer.pools import Pool
@@ -17,6 +18,7 @@ STYLES = {"up": "green", "down": "red", "drain": "yellow", "maint": "yellow", "a
 BALANCERS = ("BALANCER", "VIP", "KIND", "VERSION", "UP FOR", "KEEPALIVED", "PROBLEM")
 SERVERS = ("POOL", "SERVER", "BALANCER", "STATE", "FOR", "SESSIONS", "ERRORS", "CHECK", "ANSWER")
 LEAST_BAR, LONGEST_BAR = 8, 40
+LEAST_WIDTH = 40
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,10 @@ ASCII = Signs("#", ".", "|- ", "`- ", "|  ", "...")
 
 def picture(balance: Balance, width: int, signs: Signs) -> list[Line]:
     """The balancers, and each pool with its servers' share of the connections; no line is longer than `width`."""
-    lines = [_balancer(row, balance, signs) for row in balance.balancers]
+    lines = [line for row in balance.balancers for line in _balancer(row, balance, width)]
     for pool in balance.pools:
         lines += [(), *_pool(balance, pool, width, signs)]
-    lines += [((f"! {remark}", "yellow"),) for remark in remarks(balance)]
+    lines += [((line, "yellow"),) for remark in remarks(balance) for line in _wrapped("! ", "  ", remark, width)]
     return [_cut(line, width, signs) for line in lines]
 
 
@@ -54,10 +56,7 @@ def plain(balance: Balance) -> list[str]:
 
 def remarks(balance: Balance) -> list[str]:
     """What a person should know beside the states."""
-    said = [
-        f"{name} is drained; `homelab lb ready {name}` ends that"
-        for name in dict.fromkeys(row.name for row in balance.servers if row.drained)
-    ]
+    said = [_drained(balance, name) for name in dict.fromkeys(row.name for row in balance.servers if row.drained)]
     known = [row for row in balance.balancers if row.holds_vip is not None]
     holders = [row.name for row in known if row.holds_vip]
     if known and len(holders) != 1:
@@ -65,6 +64,17 @@ def remarks(balance: Balance) -> list[str]:
         who = " and ".join(holders) or ("no balancer that answers" if silent else "no balancer")
         said.append(f"{who} {'hold' if len(holders) > 1 else 'holds'} {balance.vip}")
     return said
+
+
+def _drained(balance: Balance, name: str) -> str:
+    """That a server is drained, and where, unless that is everywhere."""
+    mine = [row for row in balance.servers if row.name == name]
+    on = (
+        ""
+        if all(row.drained for row in mine)
+        else " on " + " and ".join(dict.fromkeys(row.balancer for row in mine if row.drained))
+    )
+    return f"{name} is drained{on}; `homelab lb ready {name}` ends that"
 
 
 def changes(before: Balance, after: Balance) -> list[str]:
@@ -96,16 +106,23 @@ def state_of(row: ServerRow) -> str:
     return f"{row.state}, drained" if row.drained and row.state != "drain" else row.state
 
 
-def _balancer(row: BalancerRow, balance: Balance, signs: Signs) -> Line:
+def _wrapped(head: str, more: str, text: str, width: int) -> list[str]:
+    """A text in lines that fit; `more` stands before all but the first."""
+    return wrap(text, max(width, LEAST_WIDTH), initial_indent=head, subsequent_indent=more)
+
+
+def _balancer(row: BalancerRow, balance: Balance, width: int) -> list[Line]:
     longest = max(len(one.name) for one in balance.balancers)
     role = "away" if row.holds_vip is None else f"holds {balance.vip}" if row.holds_vip else "stands by"
     style = "red" if not row.answers else "green" if row.holds_vip else ""
     padded = role.ljust(len(f"holds {balance.vip}"))
     if not row.answers:
-        return ((f"{row.name.ljust(longest)}  ", "bold"), (f"{role}  ", style), (row.problem, "red"))
+        indent = " " * (longest + 2)
+        told = _wrapped(indent, indent, row.problem, width)
+        return [((f"{row.name.ljust(longest)}  ", "bold"), (role, style)), *(((line, "red"),) for line in told)]
     ill = f", keepalived is {row.keepalived}" if row.keepalived != "active" else ""
     told = f"{row.kind} {_short(row.version)}, up {age(row.uptime_seconds)}"
-    return ((f"{row.name.ljust(longest)}  ", "bold"), (f"{padded}  ", style), (told, ""), (ill, "red"))
+    return [((f"{row.name.ljust(longest)}  ", "bold"), (f"{padded}  ", style), (told, ""), (ill, "red"))]
 
 
 def _short(version: str | None) -> str:
@@ -124,8 +141,8 @@ def _pool(balance: Balance, pool: Pool, width: int, signs: Signs) -> list[Line]:
     path = f" {pool.path}" if pool.path else ""
     head = (
         (f"{pool.address}:{pool.port}{path}", "bold"),
-        (f"  pool {pool.name}, layer {pool.layer}, {pool.algorithm}", ""),
-        (f", {in_all} {unit}" if rows else ", nothing is known of it", ""),
+        (f"  {pool.name}, layer {pool.layer}, {pool.algorithm}", ""),
+        (f", {in_all} {unit}" if rows else ", unknown", ""),
     )
     longest = max((len(name) for name in names), default=0)
     lines: list[Line] = [head]
@@ -134,8 +151,8 @@ def _pool(balance: Balance, pool: Pool, width: int, signs: Signs) -> list[Line]:
         mine = [row for row in rows if row.name == name]
         share = shown[name] / in_all if in_all else 0.0
         lines.append(_server(balance, mine, name.ljust(longest), share, shown[name], width, signs, is_last=is_last))
-        stem = "   " if is_last else signs.stem
-        lines += [((f" {stem}", ""), (" " * (longest + 2) + said, "dim")) for said in _details(balance, mine)]
+        stem = f" {'   ' if is_last else signs.stem}  "
+        lines += [((line, "dim"),) for said in _details(balance, mine) for line in _wrapped(stem, stem, said, width)]
     return lines
 
 
@@ -179,12 +196,13 @@ def _details(balance: Balance, rows: Sequence[ServerRow]) -> list[str]:
     """The check, its last answer, and for how long; of each balancer where they do not agree."""
     if len({state_of(row) for row in rows}) == 1:
         return [_detail(_first(balance, rows))]
-    return [f"{row.balancer}: {state_of(row)}, {_detail(row)}" for row in rows]
+    return [f"{row.balancer}: {row.state}; {_detail(row)}" for row in rows]
 
 
 def _detail(row: ServerRow) -> str:
     errors = f", {row.errors} errors" if row.errors else ""
-    return f"{'drained, ' if row.drained else ''}for {age(row.since_seconds)}{errors}; {_check(row)}: {row.answer}"
+    drained = "drained; " if row.drained else ""
+    return f"{drained}{_check(row)}: {row.answer}; for {age(row.since_seconds)}{errors}"
 
 
 def _check(row: ServerRow) -> str:
