@@ -8,13 +8,15 @@ from datetime import datetime
 from homelab.commands.lab_run import LabRun, open_run
 from homelab.commands.options import Options
 from homelab.errors import DONE, FAILED, INTERRUPTED
-from homelab.output.pools import ASCII, UNICODE, Line, changes, picture, plain
+from homelab.output.pools import ASCII, UNICODE, Line, below, changes, picture, plain
 from homelab.output.screen import Screen
 from homelab.steps.guests.balancers import Balance, balance, follow
 
 SECONDS = 1.0
 # How many of the latest changes stand below a live picture.
 TOLD = 8
+# Over how many looks new connections are counted.
+LATEST = 5
 
 
 def lb_status(options: Options) -> int:
@@ -68,8 +70,8 @@ def _document(found: Balance) -> dict[str, object]:
     }
 
 
-def _drawn(screen: Screen, found: Balance) -> list[Line]:
-    return picture(found, screen.width, UNICODE if screen.unicode else ASCII)
+def _drawn(screen: Screen, found: Balance, earlier: Balance | None = None) -> list[Line]:
+    return picture(found, screen.width, UNICODE if screen.unicode else ASCII, earlier)
 
 
 def _each_second(looks: Iterator[Balance]) -> Iterator[Balance]:
@@ -79,13 +81,13 @@ def _each_second(looks: Iterator[Balance]) -> Iterator[Balance]:
 
 
 def _draw(run: LabRun, looks: Iterator[Balance]) -> None:
-    before, told = None, deque[str](maxlen=TOLD)
+    latest, told = deque[Balance](maxlen=LATEST), deque[str](maxlen=TOLD)
     with run.ui.screen.live() as draw:
         for found in _each_second(looks):
-            told += _dated(changes(before, found) if before else [])
-            before = found
-            below: list[Line] = [((line, "dim"),) for line in told]
-            draw([*_drawn(run.ui.screen, found), (), *below, (("Ctrl-C ends", "dim"),)])
+            told += _dated(changes(latest[-1], found) if latest else [])
+            drawn = _drawn(run.ui.screen, found, latest[0] if latest else found)
+            latest.append(found)
+            draw([*drawn, (), *below(told, run.ui.screen.width), (("Ctrl-C ends", "dim"),)])
 
 
 def _tell(run: LabRun, looks: Iterator[Balance]) -> None:

@@ -108,5 +108,7 @@ def _answer(row: dict[str, str]) -> str:
     if status == SHUTS_DOWN:
         return f"{code}, it says that it shuts down"
     if status.endswith("OK"):
-        return f"{code or 'connected'} in {row['check_duration'] or 0} ms"
+        # While the next question is under way the number of the last answer is 0.
+        well = "connected" if status == "L4OK" else code if code.strip("0") else "well"
+        return f"{well} in {row['check_duration'] or 0} ms"
     return f"{code} {row['last_chk'] or row['check_desc'] or status}".strip()

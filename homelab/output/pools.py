@@ -37,11 +37,14 @@ UNICODE = Signs("█", "░", "├─ ", "└─ ", "│  ", "…")
 ASCII = Signs("#", ".", "|- ", "`- ", "|  ", "...")
 
 
-def picture(balance: Balance, width: int, signs: Signs) -> list[Line]:
-    """The balancers, and each pool with its servers' share of the connections; no line is longer than `width`."""
+def picture(balance: Balance, width: int, signs: Signs, earlier: Balance | None = None) -> list[Line]:
+    """The balancers, and each pool with its servers' share of the load; no line is longer than `width`.
+
+    The load are the sessions of now. Where there are none: the connections since an `earlier` look, else all so far.
+    """
     lines = [line for row in balance.balancers for line in _balancer(row, balance, width)]
     for pool in balance.pools:
-        lines += [(), *_pool(balance, pool, width, signs)]
+        lines += [(), *_pool(balance, pool, width, signs, earlier)]
     lines += [((line, "yellow"),) for remark in remarks(balance) for line in _wrapped("! ", "  ", remark, width)]
     return [_cut(line, width, signs) for line in lines]
 
@@ -83,9 +86,9 @@ def changes(before: Balance, after: Balance) -> list[str]:
     old_balancers = {row.name: row for row in before.balancers}
     for row in after.balancers:
         said += _balancer_changes(old_balancers.get(row.name, row), row, after.vip)
-    old_servers = {(row.balancer, row.pool, row.name): row for row in before.servers}
+    old_servers = {_key(row): row for row in before.servers}
     for server in after.servers:
-        old = old_servers.get((server.balancer, server.pool, server.name), server)
+        old = old_servers.get(_key(server), server)
         if state_of(old) != state_of(server):
             where = f"{server.pool}/{server.name} as {server.balancer} sees it"
             said.append(f"{where}: {state_of(old)} -> {state_of(server)} ({server.answer})")
@@ -106,6 +109,11 @@ def state_of(row: ServerRow) -> str:
     return f"{row.state}, drained" if row.drained and row.state != "drain" else row.state
 
 
+def below(sentences: Sequence[str], width: int) -> list[Line]:
+    """Sentences below a picture, in full."""
+    return [((line, "dim"),) for sentence in sentences for line in _wrapped("", " " * 10, sentence, width)]
+
+
 def _wrapped(head: str, more: str, text: str, width: int) -> list[str]:
     """A text in lines that fit; `more` stands before all but the first."""
     return wrap(text, max(width, LEAST_WIDTH), initial_indent=head, subsequent_indent=more)
@@ -118,8 +126,8 @@ def _balancer(row: BalancerRow, balance: Balance, width: int) -> list[Line]:
     padded = role.ljust(len(f"holds {balance.vip}"))
     if not row.answers:
         indent = " " * (longest + 2)
-        told = _wrapped(indent, indent, row.problem, width)
-        return [((f"{row.name.ljust(longest)}  ", "bold"), (role, style)), *(((line, "red"),) for line in told)]
+        why = _wrapped(indent, indent, row.problem, width)
+        return [((f"{row.name.ljust(longest)}  ", "bold"), (role, style)), *(((line, "red"),) for line in why)]
     ill = f", keepalived is {row.keepalived}" if row.keepalived != "active" else ""
     told = f"{row.kind} {_short(row.version)}, up {age(row.uptime_seconds)}"
     return [((f"{row.name.ljust(longest)}  ", "bold"), (f"{padded}  ", style), (told, ""), (ill, "red"))]
@@ -130,14 +138,11 @@ def _short(version: str | None) -> str:
     return (version or "-").partition("-")[0]
 
 
-def _pool(balance: Balance, pool: Pool, width: int, signs: Signs) -> list[Line]:
+def _pool(balance: Balance, pool: Pool, width: int, signs: Signs, earlier: Balance | None) -> list[Line]:
     rows = [row for row in balance.servers if row.pool == pool.name]
     names = list(dict.fromkeys(row.name for row in rows))
-    loads = {name: _load([row for row in rows if row.name == name]) for name in names}
-    by_now = sum(now for now, _ in loads.values()) > 0
-    shown = {name: now if by_now else total for name, (now, total) in loads.items()}
+    shown, unit = _loads(rows, earlier)
     in_all = sum(shown.values())
-    unit = "so far" if not by_now else "session" if in_all == 1 else "sessions"
     path = f" {pool.path}" if pool.path else ""
     head = (
         (f"{pool.address}:{pool.port}{path}", "bold"),
@@ -156,9 +161,22 @@ def _pool(balance: Balance, pool: Pool, width: int, signs: Signs) -> list[Line]:
     return lines
 
 
-def _load(rows: Sequence[ServerRow]) -> tuple[int, int]:
-    """A server's sessions, and its connections, at all balancers together."""
-    return sum(row.sessions for row in rows), sum(row.connections or 0 for row in rows)
+def _loads(rows: Sequence[ServerRow], earlier: Balance | None) -> tuple[dict[str, int], str]:
+    """Each server's load, at all balancers together, and what it counts."""
+    before = {_key(row): row.connections or 0 for row in earlier.servers} if earlier else {}
+    now, new = dict.fromkeys((row.name for row in rows), 0), dict.fromkeys((row.name for row in rows), 0)
+    for row in rows:
+        now[row.name] += row.sessions
+        # A program that began anew counts from zero.
+        count, old = row.connections or 0, before.get(_key(row), 0)
+        new[row.name] += count - old if count >= old else count
+    if sum(now.values()):
+        return now, "session" if sum(now.values()) == 1 else "sessions"
+    return new, "new" if earlier else "so far"
+
+
+def _key(row: ServerRow) -> tuple[str, str, str]:
+    return row.balancer, row.pool, row.name
 
 
 def _first(balance: Balance, rows: Sequence[ServerRow]) -> ServerRow:

@@ -54,6 +54,12 @@ def test_sessions_addresses_and_weights(servers: dict[tuple[str, str], ServerLoo
     assert (canary.sessions, canary.connections, canary.weight, canary.answer) == (0, 3, 10, "connected in 0 ms")
 
 
+def test_an_answer_while_the_next_question_is_under_way_has_no_number() -> None:
+    """Seen on HAProxy 3.0.11: L7OK with the number 0."""
+    asking = text(OLD, "stat").replace(",L7OK,200,", ",L7OK,0,")
+    assert haproxy_servers(asking, text(OLD, "state"))[0].answer == "well in 0 ms"
+
+
 def test_a_weight_of_zero_takes_no_connections(servers: dict[tuple[str, str], ServerLook]) -> None:
     assert servers["canary", "w2"].state == "up"
     assert not servers["canary", "w2"].takes

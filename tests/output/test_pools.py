@@ -74,6 +74,14 @@ def test_without_sessions_the_shares_are_those_of_all_connections_so_far() -> No
     assert [line.split("%")[0].split()[-1] for line in text.splitlines() if "%" in line] == ["75", "25", "0"]
 
 
+def test_a_live_picture_shows_the_shares_of_the_latest_connections() -> None:
+    before = balance(seen(server("cp1", connections=30), server("cp2", connections=40), holds=True), GONE)
+    after = balance(seen(server("cp1", connections=33), server("cp2", connections=1), holds=True), GONE)
+    text = "\n".join("".join(text for text, _ in line) for line in picture(after, 60, ASCII, before))
+    assert "leastconn, 4 new" in text
+    assert [line.split("%")[0].split()[-1] for line in text.splitlines() if "%" in line] == ["75", "25"]
+
+
 @pytest.mark.parametrize("width", [40, 60, 79, 200])
 @pytest.mark.parametrize("signs", [UNICODE, ASCII], ids=["unicode", "ascii"])
 def test_no_line_is_longer_than_the_terminal_is_wide(width: int, signs: Signs) -> None:

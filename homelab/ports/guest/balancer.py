@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from homelab.errors import HostFault, Refused
+from homelab.errors import HostFault, Refused, Unreachable
 from homelab.formats.balanced import ServerLook, haproxy_info, haproxy_servers
 from homelab.ports.ssh import Shell
 
 SCRIPT = Path(__file__).parent / "remote" / "balancer.py"
+# What the library tells of a command when its machine goes away.
+LINE_BROKE = -1
 KEEPALIVED = "keepalived.service"
 
 
@@ -68,14 +70,17 @@ def set_servers(shell: Shell, kind: str, state: str, server: str, pools: Sequenc
 
 def _asked(shell: Shell, words: Sequence[str], *, seconds: float | None, writes: bool) -> Mapping[str, Any]:
     script = SCRIPT.read_text(encoding="utf-8")
-    said = shell.must(["sudo", "-n", "python3", "-", *words], stdin=script, seconds=seconds, writes=writes)
+    output = shell.run(["sudo", "-n", "python3", "-", *words], stdin=script, seconds=seconds, writes=writes)
+    if output.status == LINE_BROKE:
+        what, advice = "the connection broke while it was asked", "Check that the machine is on, and run again"
+        raise Unreachable(what, where=shell.login.where, advice=advice)
     try:
         # What a person's .bashrc prints comes before.
-        found = json.loads(said.rstrip("\n").rpartition("\n")[2])
+        found = json.loads(output.stdout.rstrip("\n").rpartition("\n")[2])
     except ValueError as error:
-        raise _odd(shell, said) from error
-    if not isinstance(found, dict):
-        raise _odd(shell, said)
+        raise _odd(shell, output.stdout.strip() or output.stderr) from error
+    if not isinstance(found, dict) or output.status:
+        raise _odd(shell, output.stdout)
     return found
 
 

@@ -123,7 +123,7 @@ def _tried(world: World, lab: Lab, name: str) -> Seen:
 
 def away(error: HomelabError) -> GuestAway:
     """A balancer that cannot be asked because of an error."""
-    return GuestAway(f"this is mended: {error.what} ({error.where}). {error.advice}")
+    return GuestAway(f"this is mended: {error.what}")
 
 
 def follow(world: World, lab: Lab, names: Sequence[str]) -> Iterator[Balance]:

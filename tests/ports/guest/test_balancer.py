@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from homelab.errors import HostFault, Refused
+from homelab.errors import HostFault, Refused, Unreachable
 from homelab.formats.balanced import ServerLook
 from homelab.ports.guest import balancer
 from homelab.ports.guest.balancer import BalancerLook
-from homelab.ports.ssh import Login
+from homelab.ports.ssh import Login, Output
 
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin")
 pytestmark = pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed here")
@@ -60,14 +60,14 @@ class Here:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def must(self, argv: list[str], *, stdin: str, seconds: float | None, writes: bool) -> str:
+    def run(self, argv: list[str], *, stdin: str, seconds: float | None, writes: bool) -> Output:
         assert argv[:4] == ["sudo", "-n", "python3", "-"]
         script = stdin.replace("/run/haproxy/admin.sock", f"{self._folder}/admin.sock")
         script = script.replace("/var/lib/homelab/haproxy.state", f"{self._folder}/haproxy.state")
         assert script.count(str(self._folder)) == 2
         done = subprocess.run([sys.executable, *argv[3:]], input=script, capture_output=True, text=True, timeout=20)
         assert done.returncode == 0, done.stderr
-        return f"Welcome to lb1!\n{done.stdout}"
+        return Output(0, f"Welcome to lb1!\n{done.stdout}", "")
 
 
 class Process:
@@ -217,6 +217,19 @@ def test_a_program_that_does_not_answer_is_a_problem_and_no_error(tmp_path: Path
 
 @pytest.mark.parametrize("said", ["", "Welcome!\n", "[]\n", "{}\n", '{"units": {}, "holds": 1, "told": {}}\n'])
 def test_an_answer_that_is_none_is_told_in_words(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Here, "must", lambda *_, **__: said)
+    monkeypatch.setattr(Here, "run", lambda *_, **__: Output(0, said, ""))
     with pytest.raises(HostFault, match="said something else"):
+        looked(Path("/nowhere"))
+
+
+def test_a_machine_that_goes_away_while_it_is_asked_is_away_and_no_riddle(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = Output(-1, '{"units": {"keepalived.service": "act', "")
+    monkeypatch.setattr(Here, "run", lambda *_, **__: half)
+    with pytest.raises(Unreachable, match="the connection broke"):
+        looked(Path("/nowhere"))
+
+
+def test_a_guest_without_python_or_sudo_says_so_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Here, "run", lambda *_, **__: Output(1, "", "sudo: a password is required\n"))
+    with pytest.raises(HostFault, match="sudo: a password is required"):
         looked(Path("/nowhere"))
