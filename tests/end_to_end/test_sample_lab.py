@@ -93,6 +93,44 @@ def test_a_second_bootstrap_changes_nothing_and_the_plan_is_empty(guest_lab: Lab
     assert json.loads(verified.stdout)["ok"] is True
 
 
+def servers_of(lab: Lab) -> dict[tuple[str, str], dict[str, Any]]:
+    """What `lb status` says of each server, by (balancer, server)."""
+    done = lab.homelab("-o", "json", "lb", "status")
+    assert done.returncode == 0, done.stderr
+    return {(row["balancer"], row["name"]): row for row in json.loads(done.stdout)["servers"]}
+
+
+def test_the_balancers_tell_how_they_stand_by_one_connection_each(guest_lab: Lab) -> None:
+    done = guest_lab.homelab("-o", "json", "lb", "status")
+    told = json.loads(done.stdout)
+    assert [row["name"] for row in told["balancers"] if row["holds_vip"]] == [holder(guest_lab)]
+    assert all(row["answers"] and row["version"] and row["keepalived"] == "active" for row in told["balancers"])
+    rows = {(row["balancer"], row["pool"], row["name"]): row["state"] for row in told["servers"]}
+    assert rows == {(lb, "api", cp): "up" for lb in ("lb1", "lb2") for cp in ("cp1", "cp2", "cp3")}
+    last = sorted((guest_lab.overlay.parent / "logs").iterdir())[-1]
+    record = [json.loads(line) for line in (last / "record.jsonl").read_text().splitlines()]
+    assert sorted(line["target"] for line in record if line.get("kind") == "ssh") == ["lb1", "lb2"]
+
+
+def test_what_is_drained_stays_so_over_a_reload_and_the_next_bootstrap(guest_lab: Lab) -> None:
+    drain = guest_lab.homelab("-o", "json", "lb", "drain", "CP3")
+    assert drain.returncode == 0, drain.stdout
+    assert summary(drain.stdout)["changed"] == 2
+    assert summary(guest_lab.homelab("-o", "json", "lb", "drain", "cp3").stdout)["changed"] == 0
+    assert guest_lab.ssh("lb1", "systemctl", "reload", "haproxy").returncode == 0
+    assert guest_lab.ssh("lb2", "systemctl", "restart", "haproxy").returncode == 0
+    again = guest_lab.homelab("-o", "json", "bootstrap")
+    assert again.returncode == 0, again.stdout
+    assert summary(again.stdout)["changed"] == 0
+    remarks = [e["sentence"] for e in events(again.stdout) if e["event"] == "unchanged" and e.get("sentence")]
+    assert remarks.count("cp3 is drained here; `homelab lb ready cp3` ends that") == 2
+    until(lambda: len(servers_of(guest_lab)) == 6, 10, "both balancers answer")
+    assert all(row["drained"] == (name == "cp3") for (_, name), row in servers_of(guest_lab).items())
+    assert vip_answers(guest_lab)
+    assert guest_lab.homelab("lb", "ready", "cp3").returncode == 0
+    assert not any(row["drained"] for row in servers_of(guest_lab).values())
+
+
 def test_the_api_survives_the_loss_of_one_server(guest_lab: Lab) -> None:
     assert vip_answers(guest_lab)
     stopped = guest_lab.ssh("cp1", "systemctl", "stop", "kubelet")

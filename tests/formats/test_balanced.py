@@ -71,6 +71,14 @@ def test_the_program_itself() -> None:
     assert 0 < info.uptime_seconds < 60
 
 
+def test_a_newer_haproxy_is_read_too() -> None:
+    new = RECORDED / "haproxy-3.0"
+    found = haproxy_servers(text(new, "stat"), text(new, "state"))
+    assert [(server.pool, server.name) for server in found] == [("api", f"cp{number}") for number in (1, 2, 3)]
+    assert all(server.takes for server in found)
+    assert haproxy_info(text(new, "info")).version == "3.0.11-1+deb13u5"
+
+
 def test_admin_states_are_told_of_servers_that_are_down_too() -> None:
     found = dict(admin_states(text(OLD, "state")))
     assert {name: bits for (_, name), bits in found.items() if bits} == {"cp5": 8, "cp6": 8, "cp7": 1}
