@@ -1,10 +1,12 @@
 """What balancers tell of their servers, read from the words of each program. Pure.
 
 HAProxy: `show stat` and `show info` (management guide of 2.6, sections 9.1 and 9.3), `show servers state` (the same,
-9.3, and "admin state" in src/server-t.h of 2.6).
+9.3, and "admin state" in src/server-t.h of 2.6). The checker, which serves nginx and nftables: what it prints for
+`status`.
 """
 
 import csv
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -98,6 +100,37 @@ def _server(row: dict[str, str], admin: int) -> ServerLook:
         since_seconds=int(row["lastchg"]),
         weight=int(row["uweight"]),
     )
+
+
+def checker_servers(text: str) -> tuple[ServerLook, ...]:
+    """The servers of every pool, from the checker's answer to `status`.
+
+    It counts no connections, and its `failed` are questions. Raises ValueError, LookupError, TypeError, AttributeError
+    when it is none.
+    """
+    state = json.loads(text)
+    return tuple(
+        ServerLook(
+            pool=pool,
+            name=name,
+            address=f"{server['address']}:{server['port']}",
+            state=STATES[server["state"].upper()],
+            drained=name in state["drained"],
+            answer=server["last_answer"],
+            sessions=int(server["sessions"]),
+            connections=None,
+            errors=None,
+            since_seconds=max(0, int(state["at"] - server["since"])),
+            weight=int(server["weight"]),
+        )
+        for pool, found in state["pools"].items()
+        for name, server in found["servers"].items()
+    )
+
+
+def checker_problem(text: str) -> str:
+    """Why the checker does not balance at the moment; empty when it does."""
+    return str(json.loads(text)["problem"])
 
 
 def _answer(row: dict[str, str]) -> str:

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from homelab.formats.balanced import ServerLook, admin_states, haproxy_info, haproxy_servers
+from homelab.formats.balanced import (
+    ServerLook,
+    admin_states,
+    checker_problem,
+    checker_servers,
+    haproxy_info,
+    haproxy_servers,
+)
 
 # HAProxy 2.6.12 of Debian 12 and 3.0.11 of Debian 13, recorded over their admin sockets; docs/reference/fixtures.md.
 RECORDED = Path(__file__).parent / "recorded"
@@ -77,6 +84,23 @@ def test_a_newer_haproxy_is_read_too() -> None:
     assert [(server.pool, server.name) for server in found] == [("api", f"cp{number}") for number in (1, 2, 3)]
     assert all(server.takes for server in found)
     assert haproxy_info(text(new, "info")).version == "3.0.11-1+deb13u5"
+
+
+def test_what_the_checker_tells_is_read_the_same() -> None:
+    status = text(RECORDED / "checker", "status")
+    found = {(server.pool, server.name): server for server in checker_servers(status)}
+    told = {name: (one.state, one.drained, one.takes) for (pool, name), one in found.items() if pool == "api"}
+    assert told == {
+        "cp1": ("up", False, True),
+        "cp2": ("drain", True, False),
+        "cp3": ("down", False, False),
+        "cp4": ("drain", False, False),
+    }
+    third = found["api", "cp3"]
+    assert (third.answer, third.since_seconds, third.address) == ("Connection refused", 3, "192.168.2.23:6443")
+    assert (third.sessions, third.connections, third.errors) == (0, None, None)
+    assert not found["canary", "w2"].takes
+    assert checker_problem(status) == ""
 
 
 def test_admin_states_are_told_of_servers_that_are_down_too() -> None:

@@ -1,13 +1,14 @@
 """A balancer over SSH: how it stands, and servers drained or made ready again. One reader for each kind."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from homelab.errors import HostFault, Refused, Unreachable
-from homelab.formats.balanced import ServerLook, haproxy_info, haproxy_servers
+from homelab.formats.balanced import ServerLook, checker_problem, checker_servers, haproxy_info, haproxy_servers
 from homelab.ports.ssh import Shell
 
 SCRIPT = Path(__file__).parent / "remote" / "balancer.py"
@@ -32,23 +33,36 @@ class BalancerLook:
     problem: str = ""
 
 
-# (version, uptime in seconds, servers) of what the program told.
-Read = Callable[[Mapping[str, Any]], tuple[str, int, tuple[ServerLook, ...]]]
+@dataclass(frozen=True)
+class Told:
+    """What the program of a balancer told; `problem` is why it does not balance although it answers."""
+
+    version: str
+    uptime_seconds: int
+    servers: tuple[ServerLook, ...]
+    problem: str = ""
+
+
+Read = Callable[[Mapping[str, Any]], Told]
 
 
 def look(shell: Shell, kind: str, address: str, *, seconds: float | None = None) -> BalancerLook:
     """One look by one SSH command; `address` is the VIP. Raises Unreachable, HostFault."""
-    if kind not in READERS:
-        return BalancerLook(kind, False, "unknown", problem=f"homelab does not ask balancers of the kind {kind} yet")
     found = _asked(shell, ["look", kind, address], seconds=seconds, writes=False)
     try:
         units, told = found["units"], found["told"]
         bare = BalancerLook(kind, bool(found["holds"]), units.get(KEEPALIVED, "unknown"), problem=found["problem"])
         if told is None:
             states = ", ".join(f"{unit} is {state}" for unit, state in units.items() if unit != KEEPALIVED)
-            return BalancerLook(kind, bare.holds_vip, bare.keepalived, problem=f"{bare.problem} ({states})")
-        version, uptime, servers = READERS[kind](told)
-        return BalancerLook(kind, bare.holds_vip, bare.keepalived, version, uptime, servers)
+            return replace(bare, problem=f"{bare.problem} ({states})")
+        read = READERS[kind](told)
+        return replace(
+            bare,
+            version=read.version,
+            uptime_seconds=read.uptime_seconds,
+            servers=read.servers,
+            problem=read.problem,
+        )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise _odd(shell, found) from error
 
@@ -64,7 +78,7 @@ def set_servers(shell: Shell, kind: str, state: str, server: str, pools: Sequenc
     if refused := found.get("refused"):
         raise Refused(str(refused), where=shell.login.where, advice="See `homelab lb status`, and run again")
     if problem := found.get("problem"):
-        advice = "See `systemctl status haproxy` on it, and run again"
+        advice = "See `systemctl status haproxy homelab-checker` on it, and run again"
         raise HostFault(str(problem), where=shell.login.where, advice=advice)
 
 
@@ -88,14 +102,21 @@ def _odd(shell: Shell, said: object) -> HostFault:
     return HostFault(
         f"the balancer was asked how it stands and said something else: {str(said).strip()[:200] or 'nothing'}",
         where=shell.login.where,
-        advice="Look at its program there (systemctl status haproxy keepalived); run again",
+        advice="Look at its program there (systemctl status haproxy homelab-checker keepalived); run again",
     )
 
 
-def _haproxy(told: Mapping[str, Any]) -> tuple[str, int, tuple[ServerLook, ...]]:
+def _haproxy(told: Mapping[str, Any]) -> Told:
     info = haproxy_info(told["info"])
-    return info.version, info.uptime_seconds, haproxy_servers(told["stat"], told["state"])
+    return Told(info.version, info.uptime_seconds, haproxy_servers(told["stat"], told["state"]))
+
+
+def _checker(told: Mapping[str, Any]) -> Told:
+    """`nginx version: nginx/1.22.1`, or `nftables v1.0.6 (Lester Gooch #5)`."""
+    found = re.search(r"\d[\w.+~-]*", told["version"])
+    version, status = found[0] if found else "", told["status"]
+    return Told(version, int(told["uptime"]), checker_servers(status), checker_problem(status))
 
 
 # A kind of balancer is a line here, and one in each table of remote/balancer.py.
-READERS: dict[str, Read] = {"haproxy": _haproxy}
+READERS: dict[str, Read] = {"haproxy": _haproxy, "nginx": _checker, "nftables": _checker}

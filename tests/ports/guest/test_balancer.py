@@ -1,5 +1,6 @@
 """A balancer as the port sees it: a real HAProxy process, and the very script that runs on a guest."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -213,6 +214,27 @@ def test_a_program_that_does_not_answer_is_a_problem_and_no_error(tmp_path: Path
     look = looked(tmp_path)
     assert look.problem.startswith("haproxy does not answer: No such file or directory (haproxy.service is")
     assert look.servers == ()
+
+
+CHECKED = (Path(__file__).parents[2] / "formats" / "recorded" / "checker" / "status").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "version"),
+    [("nginx", "nginx version: nginx/1.22.1", "1.22.1"), ("nftables", "nftables v1.0.6 (Lester Gooch #5)", "1.0.6")],
+)
+def test_nginx_and_nftables_are_read_by_their_checker(
+    kind: str, said: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = CHECKED.replace('"problem": ""', '"problem": "nft does not take the rules"')
+    for status, told in ((CHECKED, ""), (problem, "nft does not take the rules")):
+        units = {"keepalived.service": "active", "homelab-checker.service": "active"}
+        answer = {"status": status, "version": said, "uptime": "42"}
+        whole = json.dumps({"units": units, "holds": True, "told": answer, "problem": ""})
+        monkeypatch.setattr(Here, "run", lambda *_, whole=whole, **__: Output(0, whole, ""))
+        look = balancer.look(Here(Path("/nowhere")), kind, "192.0.2.100")  # type: ignore[arg-type]
+        assert (look.kind, look.version, look.uptime_seconds, look.problem) == (kind, version, 42, told)
+        assert len(look.servers) == 6
 
 
 @pytest.mark.parametrize("said", ["", "Welcome!\n", "[]\n", "{}\n", '{"units": {}, "holds": 1, "told": {}}\n'])

@@ -19,6 +19,8 @@ from homelab.ports.ssh import Login
 
 # What HAProxy 2.6 said of ten servers, of which two were drained.
 STATE = (Path(__file__).parents[2] / "formats" / "recorded" / "haproxy-2.6" / "state").read_text(encoding="utf-8")
+# What the checker said of six servers, of which one was drained.
+CHECKED = (Path(__file__).parents[2] / "formats" / "recorded" / "checker" / "status").read_bytes()
 CA = "etc/kubernetes/pki/ca.crt"
 
 
@@ -26,7 +28,7 @@ CA = "etc/kubernetes/pki/ca.crt"
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A guest's files, and no systemd."""
     root = tmp_path / "root"
-    for name in ("RECEIPTS", "CA", "RESULT", "DISABLED", "FINISHED", "PROGRAM", "ADMIN"):
+    for name in ("RECEIPTS", "CA", "RESULT", "DISABLED", "FINISHED", "PROGRAM", "ADMIN", "CHECKER"):
         monkeypatch.setattr(look, name, root / getattr(look, name).relative_to("/"))
     monkeypatch.setattr(look, "ROOT", root)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -157,6 +159,14 @@ class Haproxy:
 )
 def test_what_a_person_drained_on_a_balancer_is_told(root: Path, said: str, drained: tuple[str, ...]) -> None:
     Haproxy(look.ADMIN, said)
+    assert looked().drained == drained
+
+
+@pytest.mark.parametrize(("content", "drained"), [(CHECKED, ("cp2",)), (b"{", ()), (b"[]", ()), (b"{}", ())])
+def test_what_a_person_drained_is_told_of_a_balancer_with_a_checker(
+    root: Path, content: bytes, drained: tuple[str, ...]
+) -> None:
+    lay(root, "run/homelab-checker/state.json", content)
     assert looked().drained == drained
 
 

@@ -17,10 +17,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from typing import Any
 
 SOCKET = "/run/haproxy/admin.sock"
 STATE_FILE = pathlib.Path("/var/lib/homelab/haproxy.state")
+CHECKER = ["python3", "-B", "/usr/local/lib/homelab-checker/checker.py"]
+CHECKER_UNIT = "homelab-checker.service"
 SECONDS = 5
 # Bits of srv_admin_state: a person set it to maintenance, or to drain.
 FORCED = 0x01 | 0x08
@@ -32,7 +36,9 @@ class Refused(Exception):
 
 
 def said_by(*command: str) -> str:
-    """What a program prints; its complaint where it does not work."""
+    """What a program prints; its complaint where it does not work; nothing of none."""
+    if not command:
+        return ""
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.SubprocessError) as error:
@@ -63,9 +69,19 @@ def haproxy() -> dict[str, str]:
     }
 
 
+def checker(*version: str) -> dict[str, str]:
+    """What the checker tells of the servers, and what the program in front of them calls itself. Raises OSError."""
+    done = subprocess.run([*CHECKER, "status"], capture_output=True, timeout=SECONDS, check=False)
+    if done.returncode:
+        raise OSError((done.stderr or done.stdout).decode(errors="replace").strip())
+    began = said_by("systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", CHECKER_UNIT)
+    passed = time.clock_gettime(time.CLOCK_MONOTONIC) - int(began or 0) / 1e6
+    return {"status": done.stdout.decode(errors="replace"), "version": said_by(*version), "uptime": str(int(passed))}
+
+
 def look(kind: str, address: str) -> dict[str, Any]:
     """All that `lb status` tells of this balancer."""
-    units = ["keepalived.service", UNITS[kind]]
+    units = ["keepalived.service", *UNITS[kind]]
     states = said_by("systemctl", "is-active", "--", *units).split()
     found: dict[str, Any] = {
         "units": dict(zip(units, states)),  # noqa: B905 - Python 3.9
@@ -73,8 +89,8 @@ def look(kind: str, address: str) -> dict[str, Any]:
     }
     try:
         return {**found, "told": LOOKS[kind](), "problem": ""}
-    except OSError as error:
-        return {**found, "told": None, "problem": f"{kind} does not answer: {error.strerror or error}"}
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        return {**found, "told": None, "problem": f"{kind} does not answer: {getattr(error, 'strerror', '') or error}"}
 
 
 def another_takes(server: str, pool: str) -> bool:
@@ -108,10 +124,30 @@ def set_haproxy(state: str, server: str, is_last: bool, pools: list[str]) -> Non
     note_drains()
 
 
+def set_checker(state: str, server: str, is_last: bool, pools: list[str]) -> None:
+    """Sets a server's state in every pool; the checker notes it itself. Raises Refused, OSError."""
+    found = json.loads(checker()["status"])["pools"] if state == "drain" and not is_last else {}
+    for pool in pools if found else []:
+        others = [one for name, one in found[pool]["servers"].items() if name != server]
+        if not any(one["state"] == "up" and one["weight"] for one in others):
+            raise Refused(f"no other server of the pool {pool} takes connections any more")
+    done = subprocess.run([*CHECKER, state, server], capture_output=True, timeout=2 * SECONDS, check=False)
+    if done.returncode:
+        raise OSError((done.stderr or done.stdout).decode(errors="replace").strip())
+
+
 # A kind of balancer is a line in each of these.
-UNITS = {"haproxy": "haproxy.service"}
-LOOKS = {"haproxy": haproxy}
-SETS = {"haproxy": set_haproxy}
+UNITS = {
+    "haproxy": ["haproxy.service"],
+    "nginx": [CHECKER_UNIT, "homelab-nginx.service"],
+    "nftables": [CHECKER_UNIT],
+}
+LOOKS: dict[str, Callable[[], dict[str, str]]] = {
+    "haproxy": haproxy,
+    "nginx": lambda: checker("/usr/sbin/nginx", "-v"),
+    "nftables": lambda: checker("/usr/sbin/nft", "--version"),
+}
+SETS = {"haproxy": set_haproxy, "nginx": set_checker, "nftables": set_checker}
 
 
 def main(words: list[str]) -> dict[str, Any]:
@@ -123,7 +159,7 @@ def main(words: list[str]) -> dict[str, Any]:
         SETS[kind](state, server, which == "last", pools)
     except Refused as error:
         return {"refused": str(error), "problem": ""}
-    except OSError as error:
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
         return {"refused": "", "problem": str(error)}
     return {"refused": "", "problem": ""}
 

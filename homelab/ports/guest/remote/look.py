@@ -37,6 +37,7 @@ TRACES = (
 NO_TRACE = "lost+found"
 ADMIN = ROOT / "run/haproxy/admin.sock"
 ADMIN_SECONDS = 2
+CHECKER = ROOT / "run/homelab-checker/state.json"
 # Of `show servers state`: the fields srv_name and srv_admin_state, and the bit of what a person drained.
 SERVER, ADMIN_STATE, FORCED_DRAIN = 3, 6, 0x08
 SYSTEMCTL_SECONDS = 10
@@ -132,8 +133,10 @@ def authority() -> str | None:
 
 
 def drained() -> list[str]:
-    """The servers that a person drained on this balancer; none where HAProxy does not answer."""
+    """The servers that a person drained on this balancer; none where neither HAProxy nor the checker tells."""
     try:
+        if CHECKER.exists():
+            return sorted(map(str, json.loads(CHECKER.read_text(encoding="utf-8"))["drained"]))
         with socket.socket(socket.AF_UNIX) as admin:
             admin.settimeout(ADMIN_SECONDS)
             admin.connect(str(ADMIN))
@@ -143,7 +146,7 @@ def drained() -> list[str]:
         names = [
             words[SERVER] for words in lines if len(words) > ADMIN_STATE and int(words[ADMIN_STATE]) & FORCED_DRAIN
         ]
-    except (OSError, ValueError):
+    except (OSError, ValueError, LookupError, TypeError):
         return []
     return sorted(names)
 
