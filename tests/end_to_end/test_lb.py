@@ -1,12 +1,29 @@
 """`homelab lb` where no balancer stands yet: what cannot be asked is told, and nothing is guessed."""
 
 import json
+import os
+import signal
+import subprocess
 
 import pytest
 
-from tests.helpers.served import Lab, events
+from tests.helpers.served import HOMELAB, Lab, events
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+def watched(lab: Lab) -> dict[str, object]:
+    """The second document of `--watch`, which Ctrl-C then ends."""
+    command = [*HOMELAB, "rehearsal", "enter", "--", "homelab", "-o", "json", "lb", "status", "--watch"]
+    with subprocess.Popen(
+        command, cwd=lab.folder, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        second = process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 130
+    return dict(json.loads(second))
 
 
 def test_balancers_that_do_not_exist_are_away_and_a_drain_is_work_left_undone(host_lab: Lab) -> None:
@@ -28,6 +45,7 @@ def test_balancers_that_do_not_exist_are_away_and_a_drain_is_work_left_undone(ho
     assert unknown.returncode == 2
     assert "Did you mean cp1?" in unknown.stderr
     assert host_lab.homelab("lb", "drain", "lb1").returncode == 2
+    assert watched(host_lab) == told
     nothing = host_lab.homelab("-l", "brix1", "lb", "status", "--watch")
     assert (nothing.returncode, nothing.stdout) == (0, "")
     assert "no balancer" in nothing.stderr
