@@ -26,7 +26,7 @@ def lb_config(options: "Options") -> int:
 
 @lb.command("status")
 @click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
-@with_globals
+@with_lab
 def lb_status(options: "Options", watch: bool) -> int:
     """Show the pools: every balancer, and every server with its check, its sessions and its errors."""
     from homelab.commands import lb_status as command
@@ -37,7 +37,7 @@ def lb_status(options: "Options", watch: bool) -> int:
 @lb.command("drain")
 @click.argument("name", metavar="NAME")
 @click.option("--force", is_flag=True, help="Also the last server that takes connections.")
-@with_globals
+@with_lab
 def lb_drain(options: "Options", name: str, force: bool) -> int:
     """Give a server no new connections, on every balancer; those it has end by themselves."""
     from homelab.commands import lb_drain as command
@@ -47,7 +47,7 @@ def lb_drain(options: "Options", name: str, force: bool) -> int:
 
 @lb.command("ready")
 @click.argument("name", metavar="NAME")
-@with_globals
+@with_lab
 def lb_ready(options: "Options", name: str) -> int:
     """Give a server new connections again, on every balancer."""
     from homelab.commands import lb_drain as command

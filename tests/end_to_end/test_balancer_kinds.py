@@ -1,4 +1,4 @@
-"""One lab whose balancers become of another kind, one after the other: each serves, and nothing of the other is left."""
+"""One lab whose balancers change their kind: each serves, and nothing of the other is left."""
 
 from typing import Any
 

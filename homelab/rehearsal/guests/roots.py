@@ -21,7 +21,17 @@ SUITE = "trixie"
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "cloud-init", "sudo", "python3", "python3-apt"),
     *("iproute2", "iputils-ping", "procps", "kmod", "ca-certificates", "openssl", "curl", "socat"),
-    *("haproxy", "nginx", "libnginx-mod-stream", "keepalived", "nftables", "iptables", "ebtables", "conntrack", "ethtool"),
+    *(
+        "haproxy",
+        "nginx",
+        "libnginx-mod-stream",
+        "keepalived",
+        "nftables",
+        "iptables",
+        "ebtables",
+        "conntrack",
+        "ethtool",
+    ),
     *("containerd", "runc", "containernetworking-plugins"),
 )
 OPTIONS = (

@@ -143,7 +143,7 @@ def follow(world: World, lab: Lab, names: Sequence[str]) -> Iterator[Balance]:
     def connect(name: str) -> Iterator[Shell]:
         # Who was never met is asked for at every host: not every second.
         is_due = time.monotonic() - tried.get(name, 0.0) > MEET_SECONDS
-        with world.run.afresh() if is_due else nullcontext():
+        with world.run.afresh(None) if is_due else nullcontext():
             met = _is_not_met(world, lab, name)
         if met:
             tried[name] = time.monotonic() if is_due else tried[name]
