@@ -18,7 +18,6 @@ from tests.bench.failover.services import Configuration, Service
 
 START_SECONDS = 15.0
 SILENT = "the balancer does not answer"
-CA_FILE = "/etc/haproxy/cluster-ca.crt"
 
 
 class Lab:
@@ -56,8 +55,9 @@ class Lab:
             self.stop()
 
     def _prepare(self, name: str, machine: Machine, weights: Mapping[str, int] | None) -> None:
-        files = dict(self.configuration.files(name, weights)) | {CA_FILE: (self.folder / "ca.crt").read_text()}
-        machine.write(files)
+        machine.write(self.configuration.files(name, weights))
+        if ca_file := self.configuration.ca_file:
+            machine.write({ca_file: (self.folder / "ca.crt").read_text()})
         machine.run("mkdir", "-p", "/run/haproxy")
         # As the roles' sysctl file has it; ip_forward is of the kinds that balance in the kernel.
         machine.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind; echo 1 >/proc/sys/net/ipv4/ip_forward")

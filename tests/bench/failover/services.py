@@ -31,7 +31,7 @@ class Configuration:
     """One way of balancing. `files` are a balancer's, by its name and weights.
 
     `down` says whom the balancer with this root takes for down; None where nobody can tell. The first service is the
-    one that balances. `gates` names the row of gates that it must meet.
+    one that balances. `gates` names the row of gates that it must meet, `ca_file` is where it wants the cluster's CA.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Configuration:
     down: Callable[[Path], frozenset[str]] | None = None
     vip: bool = False
     gates: str | None = None
+    ca_file: str | None = None
 
 
 def parse_show_stat(text: str) -> frozenset[str]:
