@@ -133,6 +133,6 @@ def test_the_paths_are_those_that_the_roles_lay_down() -> None:
 
     assert role_vars("haproxy")["haproxy_ca_file"] == haproxy.CA_FILE
     assert f"server-state-file {role_vars('haproxy')['haproxy_state_file']}\n" in haproxy.TEXT.template
-    assert haproxy.PATH in {file["path"] for file in role_vars("haproxy")["haproxy_files"]}
+    assert role_vars("haproxy")["haproxy_cfg_path"] == haproxy.PATH
     assert role_vars("keepalived")["keepalived_check"] == keepalived.CHECK
     assert keepalived.PATH in {file["path"] for file in role_vars("keepalived")["keepalived_files"]}
