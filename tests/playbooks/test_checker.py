@@ -234,6 +234,8 @@ def test_a_connection() -> None:
 # RFC 1071, 3: the sum of these bytes is ddf2.
 def test_the_checksum_of_the_internet() -> None:
     assert asking.internet_checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0xFFFF - 0xDDF2
+    # The carry of a carry.
+    assert asking.internet_checksum(bytes.fromhex("ffffffff0001")) == 0xFFFE
 
 
 def test_a_ping_bears_a_right_checksum() -> None:

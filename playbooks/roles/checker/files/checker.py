@@ -15,7 +15,7 @@ from typing import Any
 import sessions
 from balancer.checker import PATH, Configuration, read_configuration
 from balancing import put
-from service import Service, read_json
+from service import read_json, serve
 
 # How long a person waits until the service has taken a wish up.
 PATIENCE = 5.0
@@ -85,7 +85,7 @@ def main() -> int:
     try:
         found = configuration(asked.configuration)
         if asked.command == "serve":
-            asyncio.run(Service(found).serve())
+            asyncio.run(serve(found))
         elif asked.command == "status":
             print(json.dumps(status(found), indent=2))
         elif asked.command != "test":

@@ -190,6 +190,12 @@ class Service:
         return front | {"servers": servers}
 
 
+async def serve(configuration: Configuration) -> None:
+    """Runs the service until it is ended."""
+    # Made in here: in Python 3.9 an event belongs to the loop that runs when it is made.
+    await Service(configuration).serve()
+
+
 def _begin_anew(door: telling.Door) -> None:
     door.hand_over()
     os.execv(sys.executable, [sys.executable, "-B", *sys.argv])
