@@ -18,7 +18,7 @@ from typing import Any
 from homelab.formats.balancer.checker import Checker, Places, checker_json
 from homelab.formats.balancer.nftables import Nftables, nftables_rules, proxy_rules
 from homelab.formats.balancer.nginx import Nginx, nginx_conf
-from homelab.formats.balancer.pools import READYZ, Pool, Server
+from homelab.formats.balancer.pools import PING, READYZ, Pool, Server
 from homelab.rehearsal.soap.certificate import self_signed
 from tests.helpers import checker_server
 from tests.helpers.checker_program import lay_down
@@ -105,11 +105,11 @@ class Lan:
         until("all servers were asked", lambda: all(server["asked"] for server in self.servers().values()), 15)
         until("all are well", lambda: self.states() == ["up"] * 3 and self.status("/ready")[0] == 200, 15)
 
-    def weigh(self, weights: dict[str, int]) -> None:
-        """The files, with the API servers' weights."""
+    def weigh(self, weights: dict[str, int], layer: int = 4) -> None:
+        """The files, with the API servers' weights; at layer 3 they are asked by a ping."""
         algorithm = "weighted" if weights else "roundrobin"
         servers = tuple(Server(name, address, PORT, weights.get(name, 1)) for name, address in SERVERS.items())
-        pools = (Pool("api", VIP, PORT, servers, algorithm=algorithm, check=READYZ),)
+        pools = (Pool("api", VIP, PORT, servers, layer, algorithm, check=READYZ if layer == 4 else PING),)
         places = Places(
             folder=str(self.work / "run"),
             ca_file=str(self.work / "ca.crt"),

@@ -157,7 +157,27 @@ def weights(lan: Lan) -> None:
     assert names.count("s2") == 200 - names.count("s1")
 
 
-STORIES = {story.__name__: story for story in (dead, drained, all_down, hands, refused, weights)}
+def whole(lan: Lan) -> None:
+    """A pool of whole addresses: every port, asked by a ping; sessions of whatever port end with their server."""
+    lan.weigh({}, layer=3)
+    lan.signal("checker", signal.SIGHUP)
+    until("layer 3 is live", lambda: lan.state()["pools"]["api"]["layer"] == 3, 4)
+    until("all answer", lambda: {s["last_answer"] for s in lan.servers().values()} == {"answers a ping"}, 4)
+    assert {lan.answers() for _ in range(6)} == set(SERVERS)
+    with contextlib.ExitStack() as stack:
+        watches = lan.watches(stack)
+        # A program that hangs is nothing to a ping.
+        lan.signal("s1", signal.SIGSTOP)
+        call("ip", "link", "set", "s2", "down")
+        print(f"off: an idle watch ended after {ended_after(watches['s2'], 5):.2f} s")
+        assert lan.states() == ["up", "down", "up"]
+        assert lives(watches["s1"])
+        assert lives(watches["s3"])
+        lan.signal("s1", signal.SIGCONT)
+        assert {lan.answers() for _ in range(6)} == {"s1", "s3"}
+
+
+STORIES = {story.__name__: story for story in (dead, drained, all_down, hands, refused, weights, whole)}
 
 
 def main() -> None:
