@@ -18,6 +18,9 @@ def serve(name: str, address: str, port: int, pair: str) -> None:
     """/readyz, a watch on which nothing happens, and its name for everything else."""
     shown = {"shutdown": False, "unready": False}
 
+    def turn(word: str) -> None:
+        shown[word] = not shown[word]
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
@@ -34,7 +37,7 @@ def serve(name: str, address: str, port: int, pair: str) -> None:
     async def run() -> None:
         loop = asyncio.get_running_loop()
         for number, word in ((signal.SIGUSR1, "shutdown"), (signal.SIGUSR2, "unready")):
-            loop.add_signal_handler(number, lambda word=word: shown.update({word: not shown[word]}))
+            loop.add_signal_handler(number, turn, word)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair)
         server = await asyncio.start_server(answer, address, port, ssl=context)

@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.helpers.checker_lan import SERVERS, Lan, call, ended_after, lives, until
@@ -90,6 +91,10 @@ def all_down(lan: Lan) -> None:
     until("s2 takes all", lambda: {lan.answers() for _ in range(6)} == {"s2"}, 3)
 
 
+def tells_after(lan: Lan, at: float) -> bool:
+    return float(lan.state()["at"]) > at
+
+
 def hands(lan: Lan) -> None:
     """Others' rules stay, ours come back; a new start loses no connection and forgets nothing."""
     lan.on("lb", "nft", "add table ip owner { chain own { type filter hook input priority 5; } ; }")
@@ -106,7 +111,7 @@ def hands(lan: Lan) -> None:
             assert not lost, f"{len(lost)} lost"
             # keepalived asks just then.
             assert lan.status("/ready") == (200, "ready\n")
-            until("it tells again", lambda at=at: lan.state()["at"] > at, 3)
+            until("it tells again", partial(tells_after, lan, at), 3)
         assert lives(watch)
         assert lan.servers()["s1"]["since"] == since
         assert lan.states() == ["up", "up", "down"]
