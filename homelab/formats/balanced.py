@@ -24,7 +24,7 @@ STATES = {"UP": UP, "no": UP, "DOWN": DOWN, "NOLB": DRAIN, "DRAIN": DRAIN, "MAIN
 class ServerLook:
     """One server of one pool, as one balancer has it; `name` is what the balancer calls it.
 
-    `state` is up, down, drain or maint; `drained` whether a person drained it: then it stays out when its checks pass.
+    `state` is up, down, drain or maint; `drained` whether a person drained it: then it is never up.
     `answer` is the check's last answer. `sessions` are those of now, `connections` all since the balancer's program
     began, `errors` the connections and answers that failed; None where the kind does not tell. `since_seconds` is how
     long it has been in this state.
@@ -45,7 +45,7 @@ class ServerLook:
     @property
     def takes(self) -> bool:
         """Whether it takes new connections."""
-        return self.state == UP and not self.drained and self.weight > 0
+        return self.state == UP and self.weight > 0
 
 
 @dataclass(frozen=True)
