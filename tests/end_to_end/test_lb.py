@@ -1,7 +1,6 @@
 """`homelab lb` where no balancer stands yet: what cannot be asked is told, and nothing is guessed."""
 
 import json
-import os
 import signal
 import subprocess
 
@@ -15,13 +14,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 def watched(lab: Lab) -> dict[str, object]:
     """The second document of `--watch`, which Ctrl-C then ends."""
     command = [*HOMELAB, "rehearsal", "enter", "--", "homelab", "-o", "json", "lb", "status", "--watch"]
-    with subprocess.Popen(
-        command, cwd=lab.folder, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+    with subprocess.Popen(command, cwd=lab.folder, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
         second = process.stdout.readline()
-        os.killpg(process.pid, signal.SIGINT)
+        process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     return dict(json.loads(second))
 

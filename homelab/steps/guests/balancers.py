@@ -128,6 +128,14 @@ def away(error: HomelabError) -> GuestAway:
     return GuestAway(f"this is mended: {error.what}")
 
 
+class _NotMet(Unreachable):
+    """A balancer was never met, and cannot be now."""
+
+    def __init__(self, met: GuestAway, name: str) -> None:
+        super().__init__(f"not before {met.reason}", where=name, advice="See homelab plan")
+        self.met = met
+
+
 def follow(world: World, lab: Lab, names: Sequence[str]) -> Iterator[Balance]:
     """The same again and again, without an end; the caller says when."""
 
@@ -135,6 +143,8 @@ def follow(world: World, lab: Lab, names: Sequence[str]) -> Iterator[Balance]:
         return look_by(shell, lab, name, seconds=LOOK_SECONDS)
 
     def not_there(name: str, error: HomelabError) -> Seen:
+        if isinstance(error, _NotMet):
+            return error.met
         return GuestAway(f"{name} answers on SSH ({error.what})") if isinstance(error, Unreachable) else away(error)
 
     tried: dict[str, float] = {}
@@ -147,7 +157,7 @@ def follow(world: World, lab: Lab, names: Sequence[str]) -> Iterator[Balance]:
             met = _is_not_met(world, lab, name)
         if met:
             tried[name] = time.monotonic() if is_due else tried[name]
-            raise Unreachable(f"not before {met.reason}", where=name, advice="See homelab plan")
+            raise _NotMet(met, name)
         with world.guest_shell(name) as shell:
             yield shell
 
