@@ -8,7 +8,7 @@ import ssl
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Machines:
 
     def __init__(self) -> None:
         self.on: dict[str, GuestSpec] = {}
+        self.told: dict[str, Mapping[str, str]] = {}
 
     def power_on(self, spec: GuestSpec) -> None:
         self.on[spec.name] = spec
@@ -46,6 +47,9 @@ class Machines:
 
     def shut_down(self, name: str) -> None:
         self.on.pop(name, None)
+
+    def tell(self, name: str, guestinfo: Mapping[str, str]) -> None:
+        self.told[name] = guestinfo
 
     def is_running(self, name: str) -> bool:
         return name in self.on
@@ -541,6 +545,10 @@ def test_a_vm_from_creation_to_destruction(client: Client) -> None:
     mark = vim.option.OptionValue(key="homelab.image", value="abc")
     client.run(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[edit], extraConfig=[mark])))
     assert {item.key: item.value for item in vm.config.extraConfig} == {"homelab.lab": "home", "homelab.image": "abc"}
+    for text, told in (("of the VM", {"guestinfo.x": "of the VM"}), ("", {})):
+        option = vim.option.OptionValue(key="GuestInfo.x", value=text)
+        client.run(vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[option])))
+        assert client.machines.told["cp1"] == told
     vm.ShutdownGuest()
     until(lambda: bool(vm.runtime.powerState == "poweredOff"))
     remove = vim.vm.device.VirtualDeviceSpec(operation="remove", device=drive)
