@@ -103,6 +103,8 @@ def haproxy(lab: Lab, balancer: LoadBalancer, ca: str) -> Haproxy:
         status_port=balancer.status_port,
         status_address=str(balancer.address),
         stats_network=str(balancer.stats_network),
+        certificate_file=balancer.certificate_file or "",
+        client_certificate_file=balancer.client_certificate_file or "",
     )
 
 

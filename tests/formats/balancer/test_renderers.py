@@ -63,6 +63,30 @@ FURTHER_POOLS = (
         WORKERS,
     )[1:],
 )
+WEB_POOLS = wanted_pools(
+    API_OF_SAMPLE,
+    [
+        {"name": "www", "port": 443, "layer": 7, "tls": True, "members": ["w1", "192.168.2.77"], "check": "/healthz"},
+        {"name": "finance", "port": 443, "layer": 7, "tls": True, "path": "/finance/", "members": ["w1"]},
+        {
+            "name": "reports",
+            "port": 443,
+            "layer": 7,
+            "tls": True,
+            "path": "/finance/reports",
+            "members": ["192.168.2.77"],
+        },
+        {
+            "name": "shop",
+            "port": 80,
+            "layer": 7,
+            "path": "/shop",
+            "members": ["w1", "192.168.2.77"],
+            "weights": [10, 90],
+        },
+    ],
+    WORKERS,
+)
 DIFFERENT_HAPROXY: dict[str, Any] = {
     "pools": DIFFERENT_POOLS,
     "ca": "PEM",
@@ -111,8 +135,15 @@ def test_further_pools_have_front_ends_checks_and_weights_of_their_own() -> None
     assert made == (GOLDEN / "further" / "haproxy.cfg").read_text(encoding="utf-8")
 
 
+def test_pools_of_layer_7_share_ports_and_their_clients_speak_tls() -> None:
+    given = {"pools": WEB_POOLS, "certificate_file": "www.pem", "client_certificate_file": "check.pem"}
+    made = haproxy.haproxy_cfg(haproxy.Haproxy(**{**SAMPLE_HAPROXY, **given}))
+    assert made == (GOLDEN / "web" / "haproxy.cfg").read_text(encoding="utf-8")
+
+
 def test_pools_go_through_json_unchanged() -> None:
-    assert read_pools(json.loads(json.dumps(plain_pools(FURTHER_POOLS)))) == FURTHER_POOLS
+    for pools in (FURTHER_POOLS, WEB_POOLS):
+        assert read_pools(json.loads(json.dumps(plain_pools(pools)))) == pools
 
 
 @pytest.mark.parametrize("file", sorted(RENDERERS.glob("*.py")), ids=lambda file: file.stem)
@@ -131,7 +162,10 @@ def test_the_paths_are_those_that_the_roles_lay_down() -> None:
         assert isinstance(read, dict)
         return read
 
-    assert role_vars("haproxy")["haproxy_ca_file"] == haproxy.CA_FILE
-    assert haproxy.PATH in {file["path"] for file in role_vars("haproxy")["haproxy_files"]}
+    assert role_vars("haproxy")["haproxy_folder"] == haproxy.FOLDER
+    paths = {file["path"] for file in role_vars("haproxy")["haproxy_files"]}
+    assert {haproxy.PATH, f"{haproxy.FOLDER}/{haproxy.CA}"} < paths
+    for name in (haproxy.CERTIFICATE, haproxy.CLIENT_CERTIFICATE):
+        assert f"'{name}':" in role_vars("haproxy")["haproxy_secrets"]
     assert role_vars("keepalived")["keepalived_check"] == keepalived.CHECK
     assert keepalived.PATH in {file["path"] for file in role_vars("keepalived")["keepalived_files"]}
