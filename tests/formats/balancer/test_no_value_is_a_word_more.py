@@ -68,7 +68,7 @@ def test_a_value_is_refused_or_one_word(field: str, taken: Callable[[str], bool]
     plain = configuration(PLAIN, "/certificates")
     assert taken(plain)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(value=VALUE)
     def holds(value: str) -> None:
         for odd in (value, f"{PLAIN[field]}{value}"):
