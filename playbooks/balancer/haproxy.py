@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 from string import Template
 from typing import ClassVar
 
-from . import haproxy_web
+from . import haproxy_api, haproxy_web
 from .pools import CONNECT, PING, READYZ, Pool, Server, checked_address, checked_port, front_ends
 
 FOLDER = "/etc/haproxy"
@@ -137,6 +137,8 @@ def haproxy_cfg(wanted: Haproxy, folder: str = FOLDER) -> str:
 def _front_end(wanted: Haproxy, pools: Sequence[Pool], folder: str) -> str:
     """One port: its front end, and the back ends of its pools."""
     first = pools[0]
+    if first.layer == 7 and first.check == READYZ:
+        return haproxy_api.text(first, folder, CA, TIMES, [_server(first, server) for server in first.servers])
     if first.layer == 7:
         front, back = haproxy_web.front_end(pools, f"{folder}/{CERTIFICATE}"), haproxy_web.BACKEND
     else:
@@ -164,7 +166,8 @@ def _check(wanted: Haproxy, pool: Pool, folder: str) -> str:
 
 def server_name(pool: Pool, server: Server) -> str:
     """What a server is called in haproxy.cfg, and so in its statistics."""
-    return f"{server.address}:{server.port}" if pool.layer == 7 else server.name
+    # At layer 7 its name becomes the Host of requests; the API servers have a Host of their own.
+    return f"{server.address}:{server.port}" if pool.layer == 7 and pool.check != READYZ else server.name
 
 
 def _server(pool: Pool, server: Server) -> str:

@@ -1,8 +1,11 @@
 """HAProxy on loopback with a configuration of ours, and small back ends that say what they were asked."""
 
+import base64
+import hashlib
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -36,7 +39,10 @@ class Asked(BaseHTTPRequestHandler):
             self._upgrade()
             return
         name = cast(BackEnd, self.server).name
-        body = json.dumps({"name": name, "path": self.path, "headers": self.headers.items()}).encode()
+        shown = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
+        peer = [pair for part in (shown or {}).get("subject", ()) for pair in part]
+        said = {"name": name, "path": self.path, "headers": self.headers.items(), "peer": peer}
+        body = json.dumps(said).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -46,6 +52,11 @@ class Asked(BaseHTTPRequestHandler):
         self.send_response(101)
         self.send_header("Connection", "Upgrade")
         self.send_header("Upgrade", str(self.headers["Upgrade"]))
+        # RFC 6455, 4.2.2: HAProxy looks whether a WebSocket's key is answered.
+        key = f"{self.headers.get('Sec-WebSocket-Key')}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()
+        self.send_header(
+            "Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key, usedforsecurity=False).digest()).decode()
+        )
         self.end_headers()
         self.wfile.flush()
         while piece := self.connection.recv(65536):
@@ -61,18 +72,29 @@ class BackEnd(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, name: str, handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(self, name: str, handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None) -> None:
         self.name = name
+        self.context = context
         super().__init__((HERE, 0), handler)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shakes hands in the connection's own thread."""
+        if self.context is None:
+            super().finish_request(request, client_address)
+            return
+        with self.context.wrap_socket(request, server_side=True) as connection:
+            super().finish_request(connection, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A check that leaves early is no error."""
 
 
 @contextmanager
-def back_end(name: str, handler: type[BaseHTTPRequestHandler] = Asked) -> Iterator[BackEnd]:
-    """A back end on a free port of loopback."""
-    server = BackEnd(name, handler)
+def back_end(
+    name: str, handler: type[BaseHTTPRequestHandler] = Asked, context: ssl.SSLContext | None = None
+) -> Iterator[BackEnd]:
+    """A back end on a free port of loopback, over TLS where there is a context."""
+    server = BackEnd(name, handler, context)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield server

@@ -43,7 +43,7 @@ class Machine:
         given = {"haproxy_folder": str(self.target), "ansible_python_interpreter": sys.executable, **named}
         command = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.yml", "playbooks/certificates.yml"]
         command += ["-vvv", "--diff", "-e", json.dumps(given), *options]
-        own = f"mount --bind {self.lib} /var/lib && exec \"$@\""
+        own = f'mount --bind {self.lib} /var/lib && exec "$@"'
         words = ["unshare", "--mount", "sh", "-c", own, "sh", *command]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         return subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120)
