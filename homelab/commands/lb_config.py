@@ -28,11 +28,11 @@ def lb_config(options: Options) -> int:
 
 def files(lab: Lab, balancer: LoadBalancer) -> dict[str, str]:
     """The paths of a balancer's configuration files to their texts. UsageError for a kind that is not laid down."""
-    if (balancer.kind, balancer.layer) != ("haproxy", 4):
+    if balancer.kind != "haproxy":
         raise UsageError(
             f"{balancer.name} wants {balancer.kind} at layer {balancer.layer}",
             where="inventory",
-            advice="Supported are load_balancer_kind haproxy and load_balancer_layer 4",
+            advice="Supported is load_balancer_kind haproxy, at layer 4 and 7",
         )
     return {
         # The CA is a file of its own.

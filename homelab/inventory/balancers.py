@@ -32,6 +32,10 @@ def cells(facts: Facts) -> Iterator[Mistake]:
                 place = facts.where(host.name, variable) or facts.where(host.name, "load_balancer_kind")
                 what = f"{variable}: {kind} has no {value}"
                 yield Mistake(place, what, f"write {variable}: {' or '.join(map(str, choices))}")
+        if host.values.get("load_balancer_layer") == 7 and host.values.get("load_balancer_ca_file"):
+            what = "load_balancer_layer: 7 needs certificates that this lab's own cluster makes"
+            fix = "write load_balancer_layer: 4, or delete load_balancer_ca_file where the cluster is this lab's"
+            yield Mistake(facts.where(host.name, "load_balancer_layer"), what, fix)
         for pool in _pools(host.values):
             if str(pool.get("layer", 4)) not in map(str, layers):
                 what = f"load_balancer_pools: {kind} has no layer {pool['layer']} (pool {pool.get('name')})"

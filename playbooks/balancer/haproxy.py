@@ -1,5 +1,6 @@
 """What goes into the role haproxy, and the text of haproxy.cfg."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -13,6 +14,7 @@ FOLDER = "/etc/haproxy"
 PATH = f"{FOLDER}/haproxy.cfg"
 # In that folder: the CA of the API servers, what clients of layer 7 are shown, and what the check shows API servers.
 CA, CERTIFICATE, CLIENT_CERTIFICATE = "cluster-ca.crt", "homelab-certificate.pem", "homelab-client-certificate.pem"
+HOST_NAME = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 TEXT = Template("""\
 # Managed by homelab. HAProxy 2.6 and later take it.
 global
@@ -115,10 +117,15 @@ class Haproxy:
     # On the machine that lays it down, PEM with chain and key; empty for none. Only the role reads what they hold.
     certificate_file: str = ""
     client_certificate_file: str = ""
+    # At layer 7: what clients call the API, and the control plane that made the balancers' certificates.
+    api_name: str = ""
+    certificates_from: str = ""
 
     def __post_init__(self) -> None:
         if any(pool.check == PING for pool in self.pools):
             raise ValueError("a pool wants the check ping, which HAProxy does not have")
+        if self.pools[0].layer == 7 and not (HOST_NAME.fullmatch(self.api_name) and self.certificates_from):
+            raise ValueError("the API at layer 7 needs its name and a control plane that makes its certificate")
         if not self.certificate_file and any(pool.tls for pool in self.pools):
             raise ValueError("a pool wants TLS, and no certificate is named")
         checked_port(self.status_port)
@@ -138,7 +145,8 @@ def _front_end(wanted: Haproxy, pools: Sequence[Pool], folder: str) -> str:
     """One port: its front end, and the back ends of its pools."""
     first = pools[0]
     if first.layer == 7 and first.check == READYZ:
-        return haproxy_api.text(first, folder, CA, TIMES, [_server(first, server) for server in first.servers])
+        servers = [_server(first, server) for server in first.servers]
+        return haproxy_api.text(first, wanted.api_name, folder, CA, TIMES, servers)
     if first.layer == 7:
         front, back = haproxy_web.front_end(pools, f"{folder}/{CERTIFICATE}"), haproxy_web.BACKEND
     else:

@@ -23,6 +23,7 @@ GROUPS = 8
 TEXT = Template("""\
 # Layer 7: TLS ends here, and every request is one of its own.
 frontend $name
+    # What it shows was made on the first control plane, for $api_name and the address.
     # A client may show a certificate; one that the cluster's CA did not sign, or that ran out, ends the handshake.
     bind $address:$port ssl crt $folder/$serving alpn h2,http/1.1 ca-file $folder/$ca verify optional
     mode http
@@ -99,10 +100,11 @@ GROUP = Template("""\
     http-request add-header X-Remote-Group %[ssl_c_s_dn(O,$n)] if certified { ssl_c_s_dn(O,$n) -m found }""")
 
 
-def text(pool: Pool, folder: str, ca: str, times: str, servers: Sequence[str]) -> str:
+def text(pool: Pool, api_name: str, folder: str, ca: str, times: str, servers: Sequence[str]) -> str:
     """Front end and back ends of the API servers; `servers` are their lines."""
     return TEXT.substitute(
         name=pool.name,
+        api_name=api_name,
         address=pool.address,
         port=pool.port,
         folder=folder,

@@ -198,6 +198,10 @@ def test_a_server_of_our_own_authority_is_told_apart(
     for authority, kind in ((ours, "ours"), (other, "other"), (nothing, "other"), (tmp_path / "missing", "other")):
         with serving(http(403), http(403), certificate=certificate) as address:
             assert ask(answers, address, str(authority)) == (kind, "HTTP 403 at /readyz")
+    # A balancer of layer 7 whose servers are all away.
+    for authority, kind in ((ours, "unserved"), (other, "other")):
+        with serving(http(503), http(503), certificate=certificate) as address:
+            assert ask(answers, address, str(authority)) == (kind, "HTTP 503 at /readyz")
 
 
 ROUTES = """
@@ -305,6 +309,10 @@ def test_a_balancer_without_servers_is_nobody_if_all_its_servers_were_asked(
 ) -> None:
     found = doubts(balancers=balancers, api_vip=("closed", "it takes connections and closes them without a word"))
     assert len(found) == bool(doubt)
+    assert doubt in "".join(found)
+    # At layer 7 it says so, and nothing is known of one that is not ours.
+    found = doubts(balancers=balancers, api_vip=("unserved", "HTTP 503 at /readyz"))
+    assert len(found) == bool(doubt or not balancers)
     assert doubt in "".join(found)
 
 

@@ -44,7 +44,8 @@ class Cluster:
         """haproxy.cfg."""
         servers = tuple(Server(one.name, HERE, one.server_address[1]) for one in self.servers)
         api = Pool("api", HERE, self.port, servers, layer=7, algorithm="roundrobin", check="readyz")
-        return haproxy_cfg(Haproxy((api,), "", self.status, HERE, "127.0.0.0/8"), str(self.folder))
+        wanted = Haproxy((api,), "", self.status, HERE, "127.0.0.0/8", api_name="api.lab.test", certificates_from="cp1")
+        return haproxy_cfg(wanted, str(self.folder))
 
     def is_ready(self) -> bool:
         """Whether an API server is up."""
