@@ -72,9 +72,9 @@ backend $name-servers
     mode http
     balance $balance
     timeout server 4h
-    # A connection that broke before an answer is tried elsewhere, where nothing can be done twice.
+    # What broke before an answer is asked elsewhere, where nothing can be done twice; a GET that upgrades may run a command.
     retry-on conn-failure empty-response
-    http-request disable-l7-retry unless METH_GET
+    http-request disable-l7-retry if !METH_GET or { req.hdr(Upgrade) -m found }
     option httpchk
     http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host $sni hdr X-Remote-User $checker
     # A server that shuts down gets no new connections and keeps those it has; they end by themselves.
@@ -92,7 +92,7 @@ backend $name-servers_others
     balance $balance
     timeout server 4h
     retry-on conn-failure empty-response
-    http-request disable-l7-retry unless METH_GET
+    http-request disable-l7-retry if !METH_GET or { req.hdr(Upgrade) -m found }
     default-server ssl verify required ca-file $folder/$ca sni str($sni) on-marked-down shutdown-sessions tcp-ut 15s
 $others
 """)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homelab.formats.balancer.haproxy import CA, CERTIFICATE, CLIENT_CERTIFICATE, Haproxy, haproxy_cfg
+from homelab.formats.balancer.haproxy_api import FRONT_PROXY, SERVING
 from homelab.formats.balancer.pools import Pool, Server
 from homelab.rehearsal.soap.certificate import self_signed
 from tests.helpers.haproxy_bench import HAPROXY
@@ -21,21 +22,21 @@ PLAIN: dict[str, Any] = {
     "name": "finance", "address": "192.168.2.100", "path": "/finance", "check": "/healthz", "algorithm": "weighted",
     "port": 80, "layer": 7, "member": "w1", "member_address": "192.168.2.41", "member_port": 8080, "weight": 7,
     "status_address": "192.168.2.31", "stats_network": "192.168.2.0/24", "status_port": 8404,
+    "api_name": "api.lab.home.arpa",
 }  # fmt: skip
 
 
 def configuration(said: Mapping[str, Any], folder: str) -> str:
     """haproxy.cfg of one pool of each layer, all of whose values are those."""
     server = Server(said["member"], said["member_address"], said["member_port"], said["weight"])
-    api = Pool("api", said["address"], 6443, (server,), algorithm=said["algorithm"], check="readyz")
+    api = Pool("api", said["address"], 6443, (server,), 7, said["algorithm"], check="readyz")
     pools = [
         Pool(said["name"], said["address"], said["port"], (server,), said["layer"], path=said["path"], tls=True),
         Pool("www", said["address"], 443, (server,), 7, said["algorithm"], check=said["check"]),
         Pool("db", said["address"], 5432, (server,), check=said["check"]),
     ]
-    wanted = Haproxy(
-        (api, *pools), "", said["status_port"], said["status_address"], said["stats_network"], "www.pem", "check.pem"
-    )
+    status = (said["status_port"], said["status_address"], said["stats_network"])
+    wanted = Haproxy((api, *pools), "", *status, "www.pem", "check.pem", said["api_name"], "cp1")
     return haproxy_cfg(wanted, folder)
 
 
@@ -49,7 +50,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bool]:
     """Whether HAProxy itself takes a configuration."""
     folder = tmp_path_factory.mktemp("words")
     certificate, key = self_signed("example.com", "192.168.2.31")
-    for name in (CA, CERTIFICATE, CLIENT_CERTIFICATE):
+    for name in (CA, CERTIFICATE, CLIENT_CERTIFICATE, SERVING, FRONT_PROXY):
         (folder / name).write_bytes(certificate + (b"" if name == CA else key))
 
     def takes(text: str) -> bool:

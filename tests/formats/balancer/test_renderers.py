@@ -141,6 +141,42 @@ def test_pools_of_layer_7_share_ports_and_their_clients_speak_tls() -> None:
     assert made == (GOLDEN / "web" / "haproxy.cfg").read_text(encoding="utf-8")
 
 
+def test_the_api_at_layer_7() -> None:
+    given = {"pools": wanted_pools({**API_OF_SAMPLE, "layer": 7}, [], {}), "api_name": "api.lab.home.arpa"}
+    made = haproxy.haproxy_cfg(haproxy.Haproxy(**{**SAMPLE_HAPROXY, **given, "certificates_from": "cp1"}))
+    assert made == (GOLDEN / "api" / "haproxy.cfg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "refusal"),
+    [
+        ({"pools": WEB_POOLS}, "no certificate is named"),
+        ({"pools": wanted_pools({**API_OF_SAMPLE, "layer": 7}, [], {})}, "needs its name"),
+    ],
+)
+def test_what_lacks_a_certificate_is_refused(given: dict[str, Any], refusal: str) -> None:
+    with pytest.raises(ValueError, match=refusal):
+        haproxy.Haproxy(**{**SAMPLE_HAPROXY, **given})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "refusal"),
+    [
+        ({"name": "a", "layer": 4}, {"name": "b", "layer": 4}, "want port 80"),
+        ({"name": "a", "path": "/x"}, {"name": "b", "path": "/x/"}, "the same path"),
+        ({"name": "a", "path": "/x"}, {"name": "b", "tls": True}, "do not agree on tls"),
+        ({"name": "a", "port": 6443}, {"name": "b"}, "want port 6443"),
+        ({"name": "a"}, {"name": "a", "port": 81}, "would be called a"),
+        ({"name": "a"}, {"name": "a-servers", "port": 81}, "would be called a-servers"),
+        ({"name": "a", "layer": 4, "path": "/x"}, {"name": "b", "port": 81}, "which layer 4 does not know"),
+    ],
+)
+def test_pools_that_do_not_fit_together_are_refused(one: dict[str, Any], other: dict[str, Any], refusal: str) -> None:
+    usual: dict[str, Any] = {"port": 80, "layer": 7, "members": ["w1"]}
+    with pytest.raises(ValueError, match=refusal):
+        wanted_pools(API_OF_SAMPLE, [usual | one, usual | other], WORKERS)
+
+
 def test_pools_go_through_json_unchanged() -> None:
     for pools in (FURTHER_POOLS, WEB_POOLS):
         assert read_pools(json.loads(json.dumps(plain_pools(pools)))) == pools

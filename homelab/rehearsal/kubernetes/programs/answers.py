@@ -108,9 +108,9 @@ class Answers(BaseHTTPRequestHandler):
         return self._read(url.path)
 
     def _caller(self) -> access.Caller | None:
-        certificate = cast(ssl.SSLSocket, self.connection).getpeercert()
+        certificate: dict[str, Any] = cast(ssl.SSLSocket, self.connection).getpeercert() or {}
         proxies = self._api.front_proxy
-        proxied = bool(certificate) and certificate["issuer"] in proxies.authority
+        proxied = certificate.get("issuer") in proxies.authority
         if proxied:
             groups = self.headers.get_all(proxies.groups) or []
             named = access.by_front_proxy(certificate, proxies.names, self.headers.get(proxies.user, ""), groups)
