@@ -72,7 +72,7 @@ backend $name-servers
     mode http
     balance $balance
     timeout server 4h
-    # What broke before an answer is asked elsewhere, where nothing can be done twice; a GET that upgrades may run a command.
+    # What broke before an answer is asked elsewhere, where nothing can be done twice: an upgrade may run a command.
     retry-on conn-failure empty-response
     http-request disable-l7-retry if !METH_GET or { req.hdr(Upgrade) -m found }
     option httpchk
