@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 from homelab.errors import HostFault
 from homelab.ports.ansible.inventory import Vault
@@ -404,3 +405,18 @@ def test_a_cluster_on_another_control_plane_stops_the_playbooks_and_no_file_is_c
 @pytest.mark.timeout(900)
 def test_playbooks_begin_no_second_cluster_and_make_nothing_anew_that_is_lost(run_body: Callable[[str], None]) -> None:
     run_body("story")
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/etc/haproxy").is_dir(),
+    reason="needs root, and HAProxy's folder to lay another over",
+)
+@pytest.mark.parametrize("name", ["further", "web", "api"])
+def test_of_a_balancer_the_servers_of_the_api_are_looked_at(name: str) -> None:
+    """Further pools have workers behind them, which are no control planes, and nobody asks them for an API."""
+    tasks = yaml.safe_load((PLAYBOOKS / "roles/one_cluster/tasks/begin.yml").read_text(encoding="utf-8"))
+    [look] = [task["ansible.builtin.command"]["argv"] for task in tasks if "balancer holds" in task["name"]]
+    golden = ROOT / "tests/formats/balancer/golden" / name
+    words = ["unshare", "--mount", "sh", "-c", f'mount --bind {golden} /etc/haproxy && exec "$@"', "sh"]
+    done = subprocess.run([*words, *look[:-1], "192.0.2.1"], capture_output=True, text=True, timeout=20)
+    assert set(judge.SERVER.findall(done.stdout)) == {"192.168.2.21", "192.168.2.22", "192.168.2.23"}
