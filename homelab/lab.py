@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StringConstraints, field_validator
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -175,7 +175,8 @@ class Pool(Model):
     name: HostName
     port: Port
     layer: Literal[3, 4, 7] = 4
-    path: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]{0,200}$")] | None = None
+    path: Annotated[str, StringConstraints(pattern=r"^(/|(/[A-Za-z0-9._~-]+)+/?)$", max_length=200)] | None = None
+    tls: StrictBool = False
     members: tuple[str, ...] = Field(min_length=1)
     weights: tuple[Annotated[int, Field(ge=0, le=256)], ...] = ()
     server_port: Port | None = None
@@ -190,6 +191,8 @@ class LoadBalancer(Vm):
     algorithm: Literal["leastconn", "roundrobin", "weighted"] = Field("leastconn", alias="load_balancer_algorithm")
     pools: tuple[Pool, ...] = Field((), alias="load_balancer_pools")
     ca_file: str | None = Field(None, alias="load_balancer_ca_file")
+    certificate_file: str | None = Field(None, alias="load_balancer_certificate_file")
+    client_certificate_file: str | None = Field(None, alias="load_balancer_client_certificate_file")
     stats_network: IPv4Network = Field(IPv4Network("127.0.0.0/8"), alias="load_balancer_stats_network")
     # Defaults of the roles that an inventory may override, under the roles' own names.
     server_port: Port = Field(6443, alias="haproxy_server_port")

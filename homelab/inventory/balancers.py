@@ -32,6 +32,10 @@ def cells(facts: Facts) -> Iterator[Mistake]:
                 place = facts.where(host.name, variable) or facts.where(host.name, "load_balancer_kind")
                 what = f"{variable}: {kind} has no {value}"
                 yield Mistake(place, what, f"write {variable}: {' or '.join(map(str, choices))}")
+        if host.values.get("load_balancer_layer") == 7 and host.values.get("load_balancer_ca_file"):
+            what = "load_balancer_layer: 7 needs certificates that this lab's own cluster makes"
+            fix = "write load_balancer_layer: 4, or delete load_balancer_ca_file where the cluster is this lab's"
+            yield Mistake(facts.where(host.name, "load_balancer_layer"), what, fix)
         for pool in _pools(host.values):
             if str(pool.get("layer", 4)) not in map(str, layers):
                 what = f"load_balancer_pools: {kind} has no layer {pool['layer']} (pool {pool.get('name')})"
@@ -42,10 +46,19 @@ def cells(facts: Facts) -> Iterator[Mistake]:
 def pools(facts: Facts) -> Iterator[Mistake]:
     """Every further pool has members that exist, weights that fit, and a front end of its own."""
     names = {vm.name for vm in facts.of(*VMS)}
+    addresses = {vm.name: str(vm.values.get("ansible_host")) for vm in facts.of(*VMS)}
     for host in facts.of("load_balancers"):
-        taken = _taken(facts, host.values)
+        taken, called = _taken(facts, host.values), {"api", "api-servers", "status"}
+        certificate = host.values.get("load_balancer_certificate_file")
         for pool in _pools(host.values):
-            for what, fix in (*_members(pool, names), *_weights(pool), *_front_end(pool, taken)):
+            for what, fix in (
+                *_name(pool, called),
+                *_members(pool, names, addresses),
+                *_weights(pool),
+                *_front_end(pool, taken),
+                *_tls(pool, certificate),
+                *_check(pool, host.values.get("load_balancer_kind", "haproxy")),
+            ):
                 name = pool.get("name")
                 yield Mistake(facts.where(host.name, "load_balancer_pools"), f"load_balancer_pools: {name} {what}", fix)
 
@@ -55,9 +68,21 @@ def _pools(values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return [pool for pool in found if isinstance(pool, dict)] if isinstance(found, list) else []
 
 
-def _members(pool: Mapping[str, Any], names: set[str]) -> Iterator[tuple[str, str]]:
-    members = pool.get("members")
-    for member in members if isinstance(members, list) else ():
+def _name(pool: Mapping[str, Any], called: set[str]) -> Iterator[tuple[str, str]]:
+    """Its front end and its back end have names of their own; `called` grows by both."""
+    name = pool.get("name")
+    if {name, f"{name}-servers"} & called:
+        yield "is called as another part of the balancer is", "give it another name"
+    called |= {str(name), f"{name}-servers"}
+
+
+def _members(pool: Mapping[str, Any], names: set[str], addresses: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    listed = pool.get("members")
+    members = listed if isinstance(listed, list) else []
+    meant = [addresses.get(member, member) for member in members if isinstance(member, str)]
+    if twice := [address for address in dict.fromkeys(meant) if meant.count(address) > 1]:
+        yield f"has the member {twice[0]} twice", "name each member once; weights give one of them a larger share"
+    for member in members:
         if isinstance(member, str) and member not in names and not _is_address(member):
             close = get_close_matches(member, sorted(names), 1, 0.6)
             fix = f"did you mean {close[0]}?" if close else "name a VM of the inventory, or an IPv4 address"
@@ -78,27 +103,51 @@ def _weights(pool: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             f"has {len(members)} members and {len(weights)} weights",
             "write one weight for each member, in their order",
         )
-    elif all(weight == 0 for weight in weights):
+    elif all(str(weight) == "0" for weight in weights):
         yield "has weights that are all zero, so nobody takes a connection", "give one of them a weight of 1 to 256"
+
+
+def _tls(pool: Mapping[str, Any], certificate: Any) -> Iterator[tuple[str, str]]:
+    if pool.get("tls") is not True:
+        return
+    if pool.get("layer", 4) != 7:
+        yield f"has tls, and layer {pool.get('layer', 4)} hands TLS on as it comes", "write layer: 7, or delete tls"
+    elif not certificate:
+        yield (
+            "has tls, and no certificate is named",
+            "write load_balancer_certificate_file: a PEM file with the certificate, its chain and its key",
+        )
+
+
+def _check(pool: Mapping[str, Any], kind: Any) -> Iterator[tuple[str, str]]:
+    if pool.get("check") == "ping" and kind in KINDS and kind != "nftables":
+        yield f"has the check ping, which {kind} does not have", "write check: connect, or a path such as /healthz"
 
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """Who listens on a port; at layer 7 several may, each below a path of its own."""
+    """Who listens on a port; at layer 7 several pools may, each below a path of its own, all with TLS or none."""
 
     owner: str
     layer: int
     path: str = ""
+    tls: bool = False
 
-    def bars(self, other: "FrontEnd") -> bool:
-        """Whether both cannot listen on one port."""
-        return not (self.layer == other.layer == 7 and self.path != other.path)
+    def bars(self, other: "FrontEnd") -> tuple[str, str] | None:
+        """Why the other one cannot listen there too, and what to do; None when it can."""
+        if not self.layer == other.layer == 7:
+            return f"which {self.owner} has", "give it another port"
+        if self.path == other.path:
+            return f"which {self.owner} has with the same path", "give it another port or another path"
+        if self.tls != other.tls:
+            return f"where {self.owner} {'has' if self.tls else 'has no'} tls", "write the same tls for both"
+        return None
 
 
 def _taken(facts: Facts, values: Mapping[str, Any]) -> dict[str, list[FrontEnd]]:
-    """The ports that are spoken for."""
+    """The ports that are spoken for; nobody shares one with the API, whatever its layer."""
     default = {name: field.default for name, field in LoadBalancer.model_fields.items()}
-    api = FrontEnd("the API (api_port)", values.get("load_balancer_layer", default["layer"]))
+    api = FrontEnd("the API (api_port)", 4)
     status = FrontEnd("the balancer's own status (haproxy_status_port)", 4)
     ports = facts.lab.get("api_port", 6443), values.get("haproxy_status_port", default["status_port"])
     return {str(ports[0]): [api], str(ports[1]): [status]}
@@ -106,13 +155,13 @@ def _taken(facts: Facts, values: Mapping[str, Any]) -> dict[str, list[FrontEnd]]
 
 def _front_end(pool: Mapping[str, Any], taken: dict[str, list[FrontEnd]]) -> Iterator[tuple[str, str]]:
     port, layer, path = pool.get("port"), pool.get("layer", 4), pool.get("path") or ""
-    if not isinstance(port, int) or not isinstance(path, str):
+    if not str(port).isdigit() or not isinstance(path, str):
         return
     if path and layer != 7:
         yield f"has a path, and layer {layer} knows none", "write layer: 7, or delete path"
-    wanted = FrontEnd(f"the pool {pool.get('name')}", layer, path)
+    wanted = FrontEnd(f"the pool {pool.get('name')}", layer, path.rstrip("/"), pool.get("tls") is True)
     for other in taken.setdefault(str(port), []):
-        if wanted.bars(other):
-            yield f"wants port {port}, which {other.owner} has", "give it another port, or at layer 7 another path"
+        if told := other.bars(wanted):
+            yield f"wants port {port}, {told[0]}", told[1]
             break
     taken[str(port)].append(wanted)

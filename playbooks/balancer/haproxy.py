@@ -1,14 +1,20 @@
 """What goes into the role haproxy, and the text of haproxy.cfg."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from string import Template
 from typing import ClassVar
 
-from .pools import CONNECT, READYZ, Pool, Server, checked_address, checked_port
+from . import haproxy_api, haproxy_web
+from .pools import CONNECT, PING, READYZ, Pool, Server, checked_address, checked_port, front_ends
 
-PATH = "/etc/haproxy/haproxy.cfg"
-CA_FILE = "/etc/haproxy/cluster-ca.crt"
+FOLDER = "/etc/haproxy"
+PATH = f"{FOLDER}/haproxy.cfg"
+# In that folder: the CA of the API servers, what clients of layer 7 are shown, and what the check shows API servers.
+CA, CERTIFICATE, CLIENT_CERTIFICATE = "cluster-ca.crt", "homelab-certificate.pem", "homelab-client-certificate.pem"
+HOST_NAME = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 TEXT = Template("""\
 # Managed by homelab. HAProxy 2.6 and later take it.
 global
@@ -89,7 +95,7 @@ CHECK_READYZ = Template("""\
     # The sessions of a dead server are closed, or its watches would hang for 45 s.
     default-server check check-ssl verify required ca-file $ca_file \
 check-sni kubernetes.default.svc \
-$times""")
+$crt$times""")
 CHECK_PATH = Template("""\
     option httpchk GET $path
     http-check expect rstatus [23][0-9][0-9]
@@ -111,43 +117,73 @@ class Haproxy:
     status_port: int
     status_address: str
     stats_network: str
+    # On the machine that lays it down, PEM with chain and key; empty for none. Only the role reads what they hold.
+    certificate_file: str = ""
+    client_certificate_file: str = ""
+    # At layer 7: what clients call the API, and the control plane that made the balancers' certificates.
+    api_name: str = ""
+    certificates_from: str = ""
 
     def __post_init__(self) -> None:
+        if any(pool.check == PING for pool in self.pools):
+            raise ValueError("a pool wants the check ping, which HAProxy does not have")
+        if self.pools[0].layer == 7 and not (HOST_NAME.fullmatch(self.api_name) and self.certificates_from):
+            raise ValueError("the API at layer 7 needs its name and a control plane that makes its certificate")
+        if not self.certificate_file and any(pool.tls for pool in self.pools):
+            raise ValueError("a pool wants TLS, and no certificate is named")
         checked_port(self.status_port)
         checked_address(self.status_address)
         IPv4Network(self.stats_network)
 
 
-def haproxy_cfg(wanted: Haproxy, ca_file: str = CA_FILE) -> str:
-    """The whole haproxy.cfg; `ca_file` is where the servers' CA lies on the balancer."""
+def haproxy_cfg(wanted: Haproxy, folder: str = FOLDER) -> str:
+    """The whole haproxy.cfg; `folder` is where its certificates lie on the balancer."""
     return TEXT.substitute(
-        pools="\n".join(_pool(pool, ca_file) for pool in wanted.pools),
+        pools="\n".join(_front_end(wanted, pools, folder) for pools in front_ends(wanted.pools).values()),
         status=_status(wanted),
     )
 
 
-def _pool(pool: Pool, ca_file: str) -> str:
-    front = FRONTEND.substitute(name=pool.name, address=pool.address, port=pool.port)
-    back = BACKEND.substitute(
+def _front_end(wanted: Haproxy, pools: Sequence[Pool], folder: str) -> str:
+    """One port: its front end, and the back ends of its pools."""
+    first = pools[0]
+    if first.layer == 7 and first.check == READYZ:
+        servers = [_server(first, server) for server in first.servers]
+        return haproxy_api.text(first, wanted.api_name, folder, CA, TIMES, servers)
+    if first.layer == 7:
+        front, back = haproxy_web.front_end(pools, f"{folder}/{CERTIFICATE}"), haproxy_web.BACKEND
+    else:
+        front, back = FRONTEND.substitute(name=first.name, address=first.address, port=first.port), BACKEND
+    return "\n".join([front, *(_back_end(wanted, pool, back, folder) for pool in pools)])
+
+
+def _back_end(wanted: Haproxy, pool: Pool, text: Template, folder: str) -> str:
+    return text.substitute(
         name=pool.name,
         balance="roundrobin" if pool.algorithm == "weighted" else pool.algorithm,
-        check=_check(pool, ca_file),
+        check=_check(wanted, pool, folder),
         servers="\n".join(_server(pool, server) for server in pool.servers),
     )
-    return f"{front}\n{back}"
 
 
-def _check(pool: Pool, ca_file: str) -> str:
+def _check(wanted: Haproxy, pool: Pool, folder: str) -> str:
     if pool.check == READYZ:
-        return CHECK_READYZ.substitute(ca_file=ca_file, times=TIMES)
+        crt = f"crt {folder}/{CLIENT_CERTIFICATE} " if wanted.client_certificate_file else ""
+        return CHECK_READYZ.substitute(ca_file=f"{folder}/{CA}", crt=crt, times=TIMES)
     if pool.check == CONNECT:
         return CHECK_CONNECT.substitute(times=TIMES)
     return CHECK_PATH.substitute(path=pool.check, times=TIMES)
 
 
+def server_name(pool: Pool, server: Server) -> str:
+    """What a server is called in haproxy.cfg, and so in its statistics."""
+    # At layer 7 its name becomes the Host of requests; the API servers have a Host of their own.
+    return f"{server.address}:{server.port}" if pool.layer == 7 and pool.check != READYZ else server.name
+
+
 def _server(pool: Pool, server: Server) -> str:
     weight = f" weight {server.weight}" if pool.algorithm == "weighted" else ""
-    return f"    server {server.name} {server.address}:{server.port}{weight}"
+    return f"    server {server_name(pool, server)} {server.address}:{server.port}{weight}"
 
 
 def _status(wanted: Haproxy) -> str:

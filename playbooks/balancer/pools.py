@@ -18,6 +18,8 @@ MAX_WEIGHT = 256
 # What a line end, a blank or a quote in a value would do to a configuration cannot happen: they are refused here.
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 WEB_PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,200}")
+# A path that requests lie below: no slash at its end.
+BELOW = re.compile(r"(?=.{1,200}$)(/[A-Za-z0-9._~-]+)+")
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class Server:
 class Pool:
     """Servers behind one address and port. Raises ValueError for what no configuration may be made of.
 
-    `path` is that of layer 7 (empty: all that no other pool of this port takes). `check` is how a server shows that it
-    is well: `readyz` (an API server's /readyz over verified TLS), `connect`, `ping`, or a path that answers 200..399.
+    `path` is that of layer 7 (empty: all that no other pool of this port takes), `tls` is whether its clients speak TLS
+    with the balancer. `check` is how a server shows that it is well: `readyz` (an API server's /readyz over verified
+    TLS), `connect`, `ping`, or a path that answers 200..399.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Pool:
     algorithm: str = "leastconn"
     path: str = ""
     check: str = CONNECT
+    tls: bool = False
 
     def __post_init__(self) -> None:
         checked_name(self.name)
@@ -60,10 +64,15 @@ class Pool:
         checked_port(self.port)
         if self.layer not in (3, 4, 7) or self.algorithm not in ALGORITHMS:
             raise ValueError(f"the pool {self.name} wants layer {self.layer} and algorithm {self.algorithm}")
-        if self.path and not WEB_PATH.fullmatch(self.path):
+        if self.path and not BELOW.fullmatch(self.path):
             raise ValueError(f"the pool {self.name} wants the path {self.path!r}")
+        if (self.path or self.tls) and self.layer != 7:
+            raise ValueError(f"the pool {self.name} wants a path or TLS, which layer {self.layer} does not know")
         if self.check not in (READYZ, CONNECT, PING) and not WEB_PATH.fullmatch(self.check):
             raise ValueError(f"the pool {self.name} wants the check {self.check!r}")
+        for named in ([server.name for server in self.servers], [(s.address, s.port) for s in self.servers]):
+            if len(set(named)) < len(named):
+                raise ValueError(f"the pool {self.name} has a server twice")
         if not any(self.weight_of(server) for server in self.servers):
             raise ValueError(f"the pool {self.name} has no server that takes connections")
 
@@ -73,8 +82,34 @@ class Pool:
 
 
 def read_pools(plain: Sequence[Mapping[str, Any]]) -> tuple[Pool, ...]:
-    """Pools from the mappings that `plain_pools` makes of them."""
-    return tuple(Pool(**{**pool, "servers": tuple(Server(**server) for server in pool["servers"])}) for pool in plain)
+    """Pools from the mappings that `plain_pools` makes of them. Raises ValueError."""
+    return together(
+        tuple(Pool(**{**pool, "servers": tuple(Server(**server) for server in pool["servers"])}) for pool in plain)
+    )
+
+
+def together(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
+    """The pools, when they fit beside each other; the first is that of the API servers. Raises ValueError."""
+    names = [name for pool in pools for name in (pool.name, f"{pool.name}-servers")] + ["status"]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"two parts of the balancer would be called {sorted(twice)[0]}")
+    for port, sharing in front_ends(pools).items():
+        paths = [pool.path for pool in sharing]
+        if len(paths) > 1 and (pools[0] in sharing or any(pool.layer != 7 for pool in sharing)):
+            raise ValueError(f"{len(paths)} pools want port {port}, and only further ones of layer 7 can share one")
+        if len(set(paths)) < len(paths):
+            raise ValueError(f"two pools of port {port} want the same path")
+        if len({pool.tls for pool in sharing}) > 1:
+            raise ValueError(f"the pools of port {port} do not agree on tls")
+    return pools
+
+
+def front_ends(pools: Sequence[Pool]) -> dict[int, list[Pool]]:
+    """Ports with the pools that share them, in the order of their first pools."""
+    ports: dict[int, list[Pool]] = {}
+    for pool in pools:
+        ports.setdefault(pool.port, []).append(pool)
+    return ports
 
 
 def plain_pools(pools: Sequence[Pool]) -> list[dict[str, Any]]:
@@ -97,7 +132,7 @@ def wanted_pools(
     layer = int(api["layer"])
     check = CONNECT if layer == 3 else READYZ
     first = Pool(API, api["address"], int(api["port"]), servers, layer, api["algorithm"], check=check)
-    return (first, *(_further(api, entry, addresses) for entry in further))
+    return together((first, *(_further(api, entry, addresses) for entry in further)))
 
 
 def _further(api: Mapping[str, Any], entry: Mapping[str, Any], addresses: Mapping[str, str]) -> Pool:
@@ -117,8 +152,9 @@ def _further(api: Mapping[str, Any], entry: Mapping[str, Any], addresses: Mappin
         servers=servers,
         layer=int(entry.get("layer") or 4),
         algorithm="weighted" if weights else usual,
-        path=entry.get("path") or "",
+        path=(entry.get("path") or "").rstrip("/"),
         check=entry.get("check") or CONNECT,
+        tls=bool(entry.get("tls")),
     )
 
 

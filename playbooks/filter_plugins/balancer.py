@@ -51,10 +51,10 @@ def balancer_pools(
     return _told(lambda: pools.plain_pools(pools.wanted_pools(api, further, addresses)))
 
 
-def haproxy_cfg(fields: Mapping[str, Any], ca_file: str) -> str:
+def haproxy_cfg(fields: Mapping[str, Any], folder: str) -> str:
     """The text of haproxy.cfg."""
     haproxy = renderer("haproxy")
-    return _told(lambda: haproxy.haproxy_cfg(haproxy.Haproxy(**_typed(fields)), ca_file))
+    return _told(lambda: haproxy.haproxy_cfg(haproxy.Haproxy(**_typed(fields)), folder))
 
 
 def keepalived_conf(fields: Mapping[str, Any], check: str) -> str:

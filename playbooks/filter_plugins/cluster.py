@@ -60,7 +60,7 @@ def cluster_doubts(
             doubts.append(f"{look['item']} bears {_some(look['traces'])}")
     asked = {answer["address"].rpartition(":")[0] for answer in answers}
     for answer in answers:
-        if answer["name"] == api and answer["kind"] == "closed":
+        if answer["name"] == api and (answer["kind"] == "closed" or (answer["kind"] == "unserved" and balancers)):
             doubts += _balancer_doubts(answer["address"], balancers, asked)
         elif not _is_nobody(answer, begun, first, api):
             doubts.append(f"{answer['name']} answers at {answer['address']}: {answer['said']}")
@@ -87,6 +87,7 @@ def _is_begun(look: Look) -> bool:
 def _balancer_doubts(address: str, balancers: Sequence[Look], asked: Iterable[str]) -> list[str]:
     """A balancer without servers takes connections and closes them. Only one whose servers were all asked proves that.
 
+    At layer 7 it says 503, with a certificate of our own CA.
     Without balancers in the inventory it is somebody else's, who has no server that is up; nothing more can be asked.
     """
     if not balancers:

@@ -52,12 +52,15 @@ answers:
   description: >-
     For each name C(address), C(kind) and C(said). C(kind) is C(refused) or C(unrouted) where nobody is; C(closed) where
     a connection was taken and closed without a word, as a balancer without servers does; C(ours) with a certificate
-    of the authority; C(other) for everything else. C(said) is what was answered, in words.
+    of the authority, C(unserved) when it says 503 besides, as a balancer of layer 7 without servers does; C(other) for
+    everything else. C(said) is what was answered, in words.
   returned: always
   type: list
   elements: dict
 """
 
+# What a balancer of layer 7 says that has no server. An API server that is not ready answers 500.
+UNSERVED = "HTTP 503 at /readyz"
 NEIGHBOURS = Path("/proc/net/arp")
 COMPLETE = 0x2
 # Not ENETUNREACH: that this machine has no way there says nothing about the other one.
@@ -144,7 +147,8 @@ def answer_of(host: str, port: int, seconds: float, context: ssl.SSLContext, kin
         except OSError as error:
             return "other", f"it takes connections and speaks no TLS: {error.strerror or error}"
         with speaking:
-            return kind, what_it_says(speaking, host)
+            said = what_it_says(speaking, host)
+            return ("unserved" if kind == "ours" and said == UNSERVED else kind), said
 
 
 def ask(name: str, address: str, authority: str, seconds: float) -> dict[str, str]:

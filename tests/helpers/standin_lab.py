@@ -79,7 +79,7 @@ while True:
 class Lab:
     """A bridge with the virtual address and the nodes; `run` runs a program on a node, `curl` outside of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, balanced: bool = True) -> None:
         self.folder = folder
         with tarfile.open(make_bundle(folder / "cache", "1.36.3")) as archive:
             archive.extractall(folder, filter="data")
@@ -88,9 +88,12 @@ class Lab:
         self._net = self._hold("--net", "--mount")
         self._ip(f"link add br0 type bridge\naddr add {VIP}/24 dev br0\nlink set br0 up\nlink set lo up")
         self._pids = {name: self._node(name, address) for name, address in ADDRESSES.items()}
-        enter = ["nsenter", "-t", str(self._net), "-n"]
-        balancer = [sys.executable, "-c", BALANCER, VIP, *ADDRESSES.values()]
-        self._holders.append(subprocess.Popen([*enter, *balancer]))
+        if balanced:
+            self.balance(sys.executable, "-c", BALANCER, VIP, *ADDRESSES.values())
+
+    def balance(self, *command: str) -> None:
+        """Start a balancer where the virtual address is; it ends with the lab."""
+        self._holders.append(subprocess.Popen(["nsenter", "-t", str(self._net), "-n", *command]))
 
     def run(self, node: str, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """A program on a node, with the bundle's programs first in PATH."""

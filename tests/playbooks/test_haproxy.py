@@ -54,17 +54,17 @@ def ca_file(tmp_path: Path) -> Path:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    path = tmp_path / "ca.crt"
+    path = tmp_path / "cluster-ca.crt"
     path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return path
 
 
 @pytest.fixture
 def configuration() -> Rendered:
-    def rendered(ca_file: str = "/etc/haproxy/cluster-ca.crt", **values: Any) -> str:
+    def rendered(folder: str = "/etc/haproxy", **values: Any) -> str:
         api = API | {name: values.pop(name) for name in list(values) if name in API}
         pools = wanted_pools(api, values.pop("further", []), {})
-        return haproxy_cfg(Haproxy(pools, **(WANTED | values)), ca_file)
+        return haproxy_cfg(Haproxy(pools, **(WANTED | values)), folder)
 
     return rendered
 
@@ -83,7 +83,7 @@ def test_haproxy_takes_it_without_a_warning(
     file, state = tmp_path / "haproxy.cfg", tmp_path / "haproxy.state"
     # As the role makes it; without it HAProxy warns.
     state.write_text("1\n", encoding="utf-8")
-    text = configuration(str(ca_file), algorithm=algorithm, stats_network=network, further=FURTHER)
+    text = configuration(str(ca_file.parent), algorithm=algorithm, stats_network=network, further=FURTHER)
     assert STATE_FILE in text
     file.write_text(text.replace(STATE_FILE, str(state)), encoding="utf-8")
     assert HAPROXY is not None

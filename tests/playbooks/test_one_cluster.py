@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 from homelab.errors import HostFault
 from homelab.ports.ansible.inventory import Vault
@@ -198,6 +199,10 @@ def test_a_server_of_our_own_authority_is_told_apart(
     for authority, kind in ((ours, "ours"), (other, "other"), (nothing, "other"), (tmp_path / "missing", "other")):
         with serving(http(403), http(403), certificate=certificate) as address:
             assert ask(answers, address, str(authority)) == (kind, "HTTP 403 at /readyz")
+    # A balancer of layer 7 whose servers are all away.
+    for authority, kind in ((ours, "unserved"), (other, "other")):
+        with serving(http(503), http(503), certificate=certificate) as address:
+            assert ask(answers, address, str(authority)) == (kind, "HTTP 503 at /readyz")
 
 
 ROUTES = """
@@ -306,6 +311,10 @@ def test_a_balancer_without_servers_is_nobody_if_all_its_servers_were_asked(
     found = doubts(balancers=balancers, api_vip=("closed", "it takes connections and closes them without a word"))
     assert len(found) == bool(doubt)
     assert doubt in "".join(found)
+    # At layer 7 it says so, and nothing is known of one that is not ours.
+    found = doubts(balancers=balancers, api_vip=("unserved", "HTTP 503 at /readyz"))
+    assert len(found) == bool(doubt or not balancers)
+    assert doubt in "".join(found)
 
 
 @pytest.mark.parametrize(
@@ -396,3 +405,18 @@ def test_a_cluster_on_another_control_plane_stops_the_playbooks_and_no_file_is_c
 @pytest.mark.timeout(900)
 def test_playbooks_begin_no_second_cluster_and_make_nothing_anew_that_is_lost(run_body: Callable[[str], None]) -> None:
     run_body("story")
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/etc/haproxy").is_dir(),
+    reason="needs root, and HAProxy's folder to lay another over",
+)
+@pytest.mark.parametrize("name", ["further", "web", "api"])
+def test_of_a_balancer_the_servers_of_the_api_are_looked_at(name: str) -> None:
+    """Further pools have workers behind them, which are no control planes, and nobody asks them for an API."""
+    tasks = yaml.safe_load((PLAYBOOKS / "roles/one_cluster/tasks/begin.yml").read_text(encoding="utf-8"))
+    [look] = [task["ansible.builtin.command"]["argv"] for task in tasks if "balancer holds" in task["name"]]
+    golden = ROOT / "tests/formats/balancer/golden" / name
+    words = ["unshare", "--mount", "sh", "-c", f'mount --bind {golden} /etc/haproxy && exec "$@"', "sh"]
+    done = subprocess.run([*words, *look[:-1], "192.0.2.1"], capture_output=True, text=True, timeout=20)
+    assert set(judge.SERVER.findall(done.stdout)) == {"192.168.2.21", "192.168.2.22", "192.168.2.23"}

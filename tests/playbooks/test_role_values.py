@@ -37,8 +37,8 @@ DIFFERENT = INVENTORIES / "different" / "hosts.yml"
 WHOLE_NAMES = INVENTORIES / "whole_names" / "hosts.yml"
 PEM = "-----BEGIN CERTIFICATE-----\nOurs\n-----END CERTIFICATE-----\n"
 SLURPED = {"load_balancer_slurped": {"content": base64.b64encode(PEM.encode()).decode()}}
-# The first balancer has one priority everywhere; both labs are read with every kind.
-SAME = ("keepalived_priority", "checker_kind")
+# One of few choices, or what goes with layer 7, which needs a cluster of our own. Both labs are read with every kind.
+SAME = ("keepalived_priority", "checker_kind", "haproxy_certificates_from", "cluster_ca_serves_balancers")
 # Found on a guest where nothing is said.
 INTERFACE = {"keepalived_interface": ""}
 

@@ -30,8 +30,16 @@ class LoadBalancerStep(Step[RolesState, RunPlaybook]):
         return [Node("guest", target), *(Node("cluster-ca", vm.name) for vm in lab.control_plane[:1])]
 
     def observe(self, world: World, lab: Lab, target: str) -> RolesState:
-        """The guest's receipts, and the CA."""
-        return replace(observe_roles(world, lab, target, roles_of(_balancer(lab, target))), ca=_ca(world, lab, target))
+        """The guest's receipts, the CA, and the digests of the certificates that the inventory names."""
+        balancer = _balancer(lab, target)
+        files = {
+            "haproxy_certificate_file": balancer.certificate_file,
+            "haproxy_client_certificate_file": balancer.client_certificate_file,
+        }
+        contents = {name: world.file_digest(path) for name, path in files.items() if path}
+        return replace(
+            observe_roles(world, lab, target, roles_of(balancer)), ca=_ca(world, lab, target), contents=contents
+        )
 
     def plan(self, lab: Lab, target: str, observed: RolesState) -> Sequence[Planned[RunPlaybook]]:
         """Lay the balancer down when a receipt says so."""

@@ -53,6 +53,8 @@ class ClusterAuthority:
     pod_network: str
     service_network: str
     ignored_preflight_errors: tuple[str, ...]
+    # Whether a balancer ends TLS in front of the API, and needs certificates of this cluster.
+    serves_balancers: bool
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,10 @@ def haproxy(lab: Lab, balancer: LoadBalancer, ca: str) -> Haproxy:
         status_port=balancer.status_port,
         status_address=str(balancer.address),
         stats_network=str(balancer.stats_network),
+        certificate_file=balancer.certificate_file or "",
+        client_certificate_file=balancer.client_certificate_file or "",
+        api_name=lab.api_name,
+        certificates_from=lab.control_plane[0].name if balancer.layer == 7 else "",
     )
 
 
@@ -169,6 +175,7 @@ def cluster_ca(lab: Lab) -> ClusterAuthority:
         pod_network=str(kubernetes.pod_network),
         service_network=str(kubernetes.service_network),
         ignored_preflight_errors=kubernetes.ignored_preflight_errors,
+        serves_balancers=any(balancer.layer == 7 for balancer in lab.load_balancers),
     )
 
 

@@ -63,6 +63,30 @@ FURTHER_POOLS = (
         WORKERS,
     )[1:],
 )
+WEB_POOLS = wanted_pools(
+    API_OF_SAMPLE,
+    [
+        {"name": "www", "port": 443, "layer": 7, "tls": True, "members": ["w1", "192.168.2.77"], "check": "/healthz"},
+        {"name": "finance", "port": 443, "layer": 7, "tls": True, "path": "/finance/", "members": ["w1"]},
+        {
+            "name": "reports",
+            "port": 443,
+            "layer": 7,
+            "tls": True,
+            "path": "/finance/reports",
+            "members": ["192.168.2.77"],
+        },
+        {
+            "name": "shop",
+            "port": 80,
+            "layer": 7,
+            "path": "/shop",
+            "members": ["w1", "192.168.2.77"],
+            "weights": [10, 90],
+        },
+    ],
+    WORKERS,
+)
 DIFFERENT_HAPROXY: dict[str, Any] = {
     "pools": DIFFERENT_POOLS,
     "ca": "PEM",
@@ -111,8 +135,51 @@ def test_further_pools_have_front_ends_checks_and_weights_of_their_own() -> None
     assert made == (GOLDEN / "further" / "haproxy.cfg").read_text(encoding="utf-8")
 
 
+def test_pools_of_layer_7_share_ports_and_their_clients_speak_tls() -> None:
+    given = {"pools": WEB_POOLS, "certificate_file": "www.pem", "client_certificate_file": "check.pem"}
+    made = haproxy.haproxy_cfg(haproxy.Haproxy(**{**SAMPLE_HAPROXY, **given}))
+    assert made == (GOLDEN / "web" / "haproxy.cfg").read_text(encoding="utf-8")
+
+
+def test_the_api_at_layer_7() -> None:
+    given = {"pools": wanted_pools({**API_OF_SAMPLE, "layer": 7}, [], {}), "api_name": "api.lab.home.arpa"}
+    made = haproxy.haproxy_cfg(haproxy.Haproxy(**{**SAMPLE_HAPROXY, **given, "certificates_from": "cp1"}))
+    assert made == (GOLDEN / "api" / "haproxy.cfg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "refusal"),
+    [
+        ({"pools": WEB_POOLS}, "no certificate is named"),
+        ({"pools": wanted_pools({**API_OF_SAMPLE, "layer": 7}, [], {})}, "needs its name"),
+    ],
+)
+def test_what_lacks_a_certificate_is_refused(given: dict[str, Any], refusal: str) -> None:
+    with pytest.raises(ValueError, match=refusal):
+        haproxy.Haproxy(**{**SAMPLE_HAPROXY, **given})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "refusal"),
+    [
+        ({"name": "a", "layer": 4}, {"name": "b", "layer": 4}, "want port 80"),
+        ({"name": "a", "path": "/x"}, {"name": "b", "path": "/x/"}, "the same path"),
+        ({"name": "a", "path": "/x"}, {"name": "b", "tls": True}, "do not agree on tls"),
+        ({"name": "a", "port": 6443}, {"name": "b"}, "want port 6443"),
+        ({"name": "a"}, {"name": "a", "port": 81}, "would be called a"),
+        ({"name": "a"}, {"name": "a-servers", "port": 81}, "would be called a-servers"),
+        ({"name": "a", "layer": 4, "path": "/x"}, {"name": "b", "port": 81}, "which layer 4 does not know"),
+    ],
+)
+def test_pools_that_do_not_fit_together_are_refused(one: dict[str, Any], other: dict[str, Any], refusal: str) -> None:
+    usual: dict[str, Any] = {"port": 80, "layer": 7, "members": ["w1"]}
+    with pytest.raises(ValueError, match=refusal):
+        wanted_pools(API_OF_SAMPLE, [usual | one, usual | other], WORKERS)
+
+
 def test_pools_go_through_json_unchanged() -> None:
-    assert read_pools(json.loads(json.dumps(plain_pools(FURTHER_POOLS)))) == FURTHER_POOLS
+    for pools in (FURTHER_POOLS, WEB_POOLS):
+        assert read_pools(json.loads(json.dumps(plain_pools(pools)))) == pools
 
 
 @pytest.mark.parametrize("file", sorted(RENDERERS.glob("*.py")), ids=lambda file: file.stem)
@@ -131,8 +198,12 @@ def test_the_paths_are_those_that_the_roles_lay_down() -> None:
         assert isinstance(read, dict)
         return read
 
-    assert role_vars("haproxy")["haproxy_ca_file"] == haproxy.CA_FILE
     assert f"server-state-file {role_vars('haproxy')['haproxy_state_file']}\n" in haproxy.TEXT.template
     assert role_vars("haproxy")["haproxy_cfg_path"] == haproxy.PATH
+    assert role_vars("haproxy")["haproxy_folder"] == haproxy.FOLDER
+    paths = {file["path"] for file in role_vars("haproxy")["haproxy_files"]}
+    assert f"{haproxy.FOLDER}/{haproxy.CA}" in paths
+    for name in (haproxy.CERTIFICATE, haproxy.CLIENT_CERTIFICATE):
+        assert f"'{name}':" in role_vars("haproxy")["haproxy_secrets"]
     assert role_vars("keepalived")["keepalived_check"] == keepalived.CHECK
     assert keepalived.PATH in {file["path"] for file in role_vars("keepalived")["keepalived_files"]}

@@ -32,6 +32,12 @@ def by_certificate(certificate: dict[str, Any]) -> Caller:
     return Caller(next((value for key, value in subject if key == "commonName"), ""), groups)
 
 
+def by_front_proxy(certificate: dict[str, Any], names: list[str], user: str, groups: list[str]) -> Caller | None:
+    """The caller that a front proxy names; None when it names nobody, or is none of those that may."""
+    trusted = not names or by_certificate(certificate).user in names
+    return Caller(user, tuple(groups)) if user and trusted else None
+
+
 def by_token(token: str, secret: Any) -> Caller | None:
     """The caller of a bootstrap token (ID.SECRET), None when the secret says no or its time is over."""
     identifier, _, password = token.partition(".")

@@ -108,12 +108,20 @@ class Answers(BaseHTTPRequestHandler):
         return self._read(url.path)
 
     def _caller(self) -> access.Caller | None:
-        certificate = cast(ssl.SSLSocket, self.connection).getpeercert()
-        if certificate:
+        certificate: dict[str, Any] = cast(ssl.SSLSocket, self.connection).getpeercert() or {}
+        proxies = self._api.front_proxy
+        proxied = certificate.get("issuer") in proxies.authority
+        if proxied:
+            groups = self.headers.get_all(proxies.groups) or []
+            named = access.by_front_proxy(certificate, proxies.names, self.headers.get(proxies.user, ""), groups)
+            if named is not None:
+                return named
+        elif certificate:
             return access.by_certificate(certificate)
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer":
-            return access.Caller()
+            # A certificate that is not the cluster's is an error to kube-apiserver, and who errs is not nobody: 401.
+            return None if proxied else access.Caller()
         secret = self._api.store.get(f"{access.TOKENS}{token.partition('.')[0]}")
         if secret is None:
             # It may have been made at another member a moment ago.

@@ -65,6 +65,23 @@ class Members:
             time.sleep(EXCHANGE_SECONDS)
 
 
+class FrontProxy:
+    """The proxies that may say whom a request is by: the subjects of their authorities, their own names, the headers.
+
+    As the flags --requestheader-* have it; headers and names as kubeadm sets them.
+    """
+
+    def __init__(self, flags: dict[str, str]) -> None:
+        self.authority: list[Any] = []
+        self.names = list(filter(None, flags.get("requestheader-allowed-names", "").split(",")))
+        self.user = flags.get("requestheader-username-headers", "")
+        self.groups = flags.get("requestheader-group-headers", "")
+        if file := flags.get("requestheader-client-ca-file"):
+            read = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            read.load_verify_locations(file)
+            self.authority = [found["subject"] for found in read.get_ca_certs()]
+
+
 class ApiServer(ThreadingHTTPServer):
     """The listener. `draining`: /readyz says no; `ending`: nothing new, and watches come to their end."""
 
@@ -84,6 +101,9 @@ class ApiServer(ThreadingHTTPServer):
         self.context.load_cert_chain(flags["tls-cert-file"], flags["tls-private-key-file"])
         self.context.load_verify_locations(flags["client-ca-file"])
         self.context.verify_mode = ssl.CERT_OPTIONAL
+        self.front_proxy = FrontProxy(flags)
+        if self.front_proxy.authority:
+            self.context.load_verify_locations(flags["requestheader-client-ca-file"])
         port = int(flags["secure-port"])
         self.members = Members(self.store, flags["advertise-address"], port)
         super().__init__((flags.get("bind-address", "0.0.0.0"), port), Answers)

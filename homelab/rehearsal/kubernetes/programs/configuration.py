@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from . import plain_yaml
+from .apiserver import seconds
+from .pki import LEAF_DAYS, PKI
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
 OTHERS = {
@@ -85,6 +87,18 @@ class Configuration:
     def api_server_flags(self) -> dict[str, str]:
         """The further flags of the API server."""
         return {arg["name"]: arg["value"] for arg in (self.cluster.get("apiServer") or {}).get("extraArgs") or []}
+
+    @property
+    def certificates(self) -> Path | None:
+        """The folder of the certificates, where it is another one than kubeadm's own."""
+        found = self.cluster.get("certificatesDir")
+        return Path(found) if found and Path(found) != PKI else None
+
+    @property
+    def certificate_days(self) -> float:
+        """How long a certificate lives; for authorities kubeadm has another field, which the stand-in does not read."""
+        period = self.cluster.get("certificateValidityPeriod")
+        return seconds(str(period)) / 86400 if period else LEAF_DAYS
 
     @property
     def _registration(self) -> dict[str, Any]:

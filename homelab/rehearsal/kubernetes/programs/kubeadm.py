@@ -63,8 +63,33 @@ def list_images(call: Call) -> None:
 
 def make_authority(call: Call) -> None:
     """`kubeadm init phase certs ca`."""
-    call.config()
+    _own_folder(call.config())
     phases.authority("ca")
+
+
+def make_front_proxy_authority(call: Call) -> None:
+    """`kubeadm init phase certs front-proxy-ca`."""
+    _own_folder(call.config())
+    phases.authority("front-proxy-ca")
+
+
+def make_certificate(name: str) -> Callable[[Call], None]:
+    """`kubeadm init phase certs NAME`, in the folder that the configuration names; its authority has to be there."""
+
+    def make(call: Call) -> None:
+        config = call.config()
+        phases.certificate(config, next(leaf for leaf in phases.leaves(config) if leaf.file == name))
+
+    return make
+
+
+def _own_folder(config: configuration.Configuration) -> configuration.Configuration:
+    """The configuration, when its certificates lie where kubeadm itself has them."""
+    if config.certificates is not None:
+        raise configuration.ConfigurationError(
+            "certificatesDir: the stand-in reads it in `certs apiserver` and the like only"
+        )
+    return config
 
 
 def make_admin_kubeconfig(call: Call) -> None:
@@ -101,7 +126,7 @@ def create_token(call: Call) -> None:
 
 def init(call: Call) -> None:
     """`kubeadm init`: the first control plane."""
-    config = call.config()
+    config = _own_folder(call.config())
     say(f"[init] Using Kubernetes version: {call.version}, a stand-in")
     phases.preflight(config, _ignored(call))
     phases.authorities()
@@ -210,6 +235,9 @@ COMMANDS: dict[tuple[str, ...], tuple[Callable[[Call], None], Flags]] = {
     ("config", "validate"): (validate, (CONFIG, set())),
     ("config", "images", "list"): (list_images, (CONFIG | {"--kubernetes-version"}, set())),
     ("init", "phase", "certs", "ca"): (make_authority, (CONFIG, set())),
+    ("init", "phase", "certs", "front-proxy-ca"): (make_front_proxy_authority, (CONFIG, set())),
+    ("init", "phase", "certs", "front-proxy-client"): (make_certificate("front-proxy-client"), (CONFIG, set())),
+    ("init", "phase", "certs", "apiserver"): (make_certificate("apiserver"), (CONFIG, set())),
     ("init", "phase", "kubeconfig", "admin"): (
         make_admin_kubeconfig,
         ({"--apiserver-advertise-address", "--control-plane-endpoint", "--kubernetes-version"}, set()),

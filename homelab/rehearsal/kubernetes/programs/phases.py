@@ -73,12 +73,22 @@ def authority(name: str) -> None:
 
 def certificates(config: Configuration) -> None:
     """Makes the certificates of this control plane, and the service accounts' keys."""
+    for leaf in leaves(config):
+        certificate(config, leaf)
+    pki.make_service_account_keys()
+
+
+def leaves(config: Configuration) -> list[pki.Leaf]:
+    """Every certificate of a control plane."""
     host = config.endpoint.rpartition(":")[0]
     service_address = str(next(config.service_network.hosts()))
-    for leaf in pki.leaves(config.node, config.address, host, config.names, service_address):
-        text = "Generating" if pki.make_leaf(leaf) else "Using existing"
-        say(f'[certs] {text} "{leaf.file}" certificate and key')
-    pki.make_service_account_keys()
+    return pki.leaves(config.node, config.address, host, config.names, service_address)
+
+
+def certificate(config: Configuration, leaf: pki.Leaf) -> None:
+    """Makes one certificate unless it is there, in the folder that the configuration names."""
+    made = pki.make_leaf(leaf, config.certificates, config.certificate_days)
+    say(f'[certs] {"Generating" if made else "Using existing"} "{leaf.file}" certificate and key')
 
 
 def kubeconfigs(config: Configuration, *only: str) -> None:
@@ -112,6 +122,13 @@ def control_plane(config: Configuration) -> None:
         "allow-privileged": "true",
         "client-ca-file": f"{pki.PKI}/ca.crt",
         "enable-bootstrap-token-auth": "true",
+        "proxy-client-cert-file": f"{pki.PKI}/front-proxy-client.crt",
+        "proxy-client-key-file": f"{pki.PKI}/front-proxy-client.key",
+        "requestheader-allowed-names": "front-proxy-client",
+        "requestheader-client-ca-file": f"{pki.PKI}/front-proxy-ca.crt",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-username-headers": "X-Remote-User",
         "secure-port": str(config.port),
         "service-cluster-ip-range": str(config.service_network),
         "tls-cert-file": f"{pki.PKI}/apiserver.crt",

@@ -55,13 +55,13 @@ def write_secret(path: Path, content: bytes, mode: int = 0o600) -> None:
     new.replace(path)
 
 
-def _pair(leaf: Leaf, extensions: list[str], *signer: str, days: int) -> tuple[bytes, bytes]:
+def _pair(leaf: Leaf, extensions: list[str], *signer: str, days: float) -> tuple[bytes, bytes]:
     subject = [f"O={leaf.organization}"] if leaf.organization else []
     config = ["[req]", "distinguished_name=dn", "prompt=no", "x509_extensions=ext", "[dn]", *subject]
     config += [f"CN={leaf.common_name}", "[ext]", *extensions]
     both = openssl(
         *("req", "-x509", "-config", "/dev/stdin", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"),
-        *("-sha256", "-days", str(days), "-keyout", "/dev/stdout", "-out", "/dev/stdout", *signer),
+        *("-sha256", "-days", str(round(days)), "-keyout", "/dev/stdout", "-out", "/dev/stdout", *signer),
         stdin="\n".join(config).encode(),
     )
     found = re.findall(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----\n", both, re.DOTALL)
@@ -89,8 +89,8 @@ def make_authority(name: str) -> bool:
     return True
 
 
-def issue(leaf: Leaf) -> tuple[bytes, bytes]:
-    """A new certificate and its key, in PEM form, signed by the leaf's authority."""
+def issue(leaf: Leaf, folder: Path | None = None, days: float = LEAF_DAYS) -> tuple[bytes, bytes]:
+    """A new certificate and its key, in PEM form, signed by the leaf's authority, which lies in PKI unless told."""
     extensions = [
         "keyUsage=critical,digitalSignature,keyEncipherment",
         f"extendedKeyUsage={leaf.usages}",
@@ -100,17 +100,17 @@ def issue(leaf: Leaf) -> tuple[bytes, bytes]:
     ]
     if leaf.names:
         extensions.append("subjectAltName=" + ",".join(_general_name(name) for name in dict.fromkeys(leaf.names)))
-    authority = PKI / leaf.authority
-    return _pair(leaf, extensions, "-CA", f"{authority}.crt", "-CAkey", f"{authority}.key", days=LEAF_DAYS)
+    authority = (folder or PKI) / leaf.authority
+    return _pair(leaf, extensions, "-CA", f"{authority}.crt", "-CAkey", f"{authority}.key", days=days)
 
 
-def make_leaf(leaf: Leaf) -> bool:
-    """Makes one certificate below PKI unless it is there; returns whether it was made."""
-    certificate = PKI / f"{leaf.file}.crt"
+def make_leaf(leaf: Leaf, folder: Path | None = None, days: float = LEAF_DAYS) -> bool:
+    """Makes one certificate below PKI, or in another folder, unless it is there; returns whether it was made."""
+    certificate = (folder or PKI) / f"{leaf.file}.crt"
     if certificate.exists():
         return False
-    crt, key = issue(leaf)
-    write_secret(PKI / f"{leaf.file}.key", key)
+    crt, key = issue(leaf, folder, days)
+    write_secret(certificate.with_suffix(".key"), key)
     write_secret(certificate, crt, 0o644)
     return True
 

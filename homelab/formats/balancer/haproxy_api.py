@@ -1,0 +1,1 @@
+../../../playbooks/balancer/haproxy_api.py

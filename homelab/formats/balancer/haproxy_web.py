@@ -1,0 +1,1 @@
+../../../playbooks/balancer/haproxy_web.py

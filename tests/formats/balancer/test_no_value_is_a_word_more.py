@@ -1,0 +1,84 @@
+"""No value changes the meaning of haproxy.cfg: it is refused, or it is one word there, as HAProxy itself reads it."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from homelab.formats.balancer.haproxy import CA, CERTIFICATE, CLIENT_CERTIFICATE, Haproxy, haproxy_cfg
+from homelab.formats.balancer.haproxy_api import FRONT_PROXY, SERVING
+from homelab.formats.balancer.pools import Pool, Server
+from homelab.rehearsal.soap.certificate import self_signed
+from tests.helpers.haproxy_bench import HAPROXY
+
+# What means something to HAProxy (its manual, "Quoting and escaping"; log formats), and what a user may well write.
+SPECIAL = " \t\r\n\"'\\#$%{}[]();,|&!?*=@<>`\0\x0b\x1b\u2028é"
+VALUE = st.text(st.sampled_from(SPECIAL + "abcXYZ019.-_/~:"), max_size=12)
+PLAIN: dict[str, Any] = {
+    "name": "finance", "address": "192.168.2.100", "path": "/finance", "check": "/healthz", "algorithm": "weighted",
+    "port": 80, "layer": 7, "member": "w1", "member_address": "192.168.2.41", "member_port": 8080, "weight": 7,
+    "status_address": "192.168.2.31", "stats_network": "192.168.2.0/24", "status_port": 8404,
+    "api_name": "api.lab.home.arpa",
+}  # fmt: skip
+
+
+def configuration(said: Mapping[str, Any], folder: str) -> str:
+    """haproxy.cfg of one pool of each layer, all of whose values are those."""
+    server = Server(said["member"], said["member_address"], said["member_port"], said["weight"])
+    api = Pool("api", said["address"], 6443, (server,), 7, said["algorithm"], check="readyz")
+    pools = [
+        Pool(said["name"], said["address"], said["port"], (server,), said["layer"], path=said["path"], tls=True),
+        Pool("www", said["address"], 443, (server,), 7, said["algorithm"], check=said["check"]),
+        Pool("db", said["address"], 5432, (server,), check=said["check"]),
+    ]
+    status = (said["status_port"], said["status_address"], said["stats_network"])
+    wanted = Haproxy((api, *pools), "", *status, "www.pem", "check.pem", said["api_name"], "cp1")
+    return haproxy_cfg(wanted, folder)
+
+
+def shape(text: str) -> list[int]:
+    """How many words each line has."""
+    return [len(line.split()) for line in text.split("\n")]
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bool]:
+    """Whether HAProxy itself takes a configuration."""
+    folder = tmp_path_factory.mktemp("words")
+    certificate, key = self_signed("example.com", "192.168.2.31")
+    for name in (CA, CERTIFICATE, CLIENT_CERTIFICATE, SERVING, FRONT_PROXY):
+        (folder / name).write_bytes(certificate + (b"" if name == CA else key))
+
+    def takes(text: str) -> bool:
+        if HAPROXY is None:
+            return True
+        file = Path(folder / "haproxy.cfg")
+        file.write_bytes(text.replace("/certificates", str(folder)).encode())
+        done = subprocess.run([HAPROXY, "-c", "-f", str(file)], capture_output=True, text=True, timeout=20)
+        return done.returncode == 0 and "WARNING" not in done.stderr
+
+    return takes
+
+
+@pytest.mark.parametrize("field", PLAIN)
+def test_a_value_is_refused_or_one_word(field: str, taken: Callable[[str], bool]) -> None:
+    plain = configuration(PLAIN, "/certificates")
+    assert taken(plain)
+
+    @settings(max_examples=30, deadline=None)
+    @given(value=VALUE)
+    def holds(value: str) -> None:
+        for odd in (value, f"{PLAIN[field]}{value}"):
+            try:
+                made = configuration({**PLAIN, field: odd}, "/certificates")
+            except (ValueError, TypeError):
+                continue
+            # Without a path the pool takes all: that is a value of its own.
+            assert shape(made) == shape(plain) or (field == "path" and odd == "")
+            assert taken(made)
+
+    holds()
