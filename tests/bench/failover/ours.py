@@ -34,7 +34,7 @@ def ours(kind: str) -> Configuration:
         down=haproxy_down if kind == "haproxy" else checker_down,
         vip=True,
         gates=kind,
-        ca_file=haproxy.CA_FILE if kind == "haproxy" else checker.CA_FILE,
+        ca_file=f"{haproxy.FOLDER}/{haproxy.CA}" if kind == "haproxy" else checker.CA_FILE,
     )
 
 
