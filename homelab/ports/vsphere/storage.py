@@ -201,6 +201,7 @@ def small_file(session: Session, datastore: str, path: str) -> bytes | None:
     is_vmx = path.endswith(".vmx")
     most = VMX if is_vmx else SMALL
     with _transfer(session, "GET", f"[{datastore}] {path}") as connection:
+        begin(connection, session.host.api_timeout + DOWNLOAD_SECONDS, most + BLOCK)
         connection.request("GET", _url(datastore, path), headers={"Cookie": session.cookie})
         answer = connection.getresponse()
         content = answer.read(most + 1) if answer.status == 200 else b""
