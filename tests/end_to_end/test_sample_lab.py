@@ -144,8 +144,16 @@ def test_the_api_survives_the_loss_of_one_server(guest_lab: Lab) -> None:
 def test_the_vip_moves_when_its_haproxy_stops(guest_lab: Lab) -> None:
     first = holder(guest_lab)
     assert first is not None
-    assert guest_lab.ssh(first, "systemctl", "stop", "haproxy").returncode == 0
-    until(lambda: holder(guest_lab) not in (None, first), 15, f"the VIP leaves {first}")
+    with guest_lab.begin("python", HELPERS / "gratuitous_arp.py", VIP, "60") as lan:
+        assert lan.stdout is not None
+        assert lan.stdout.readline() == "listening\n"
+        assert guest_lab.ssh(first, "systemctl", "stop", "haproxy").returncode == 0
+        until(lambda: holder(guest_lab) not in (None, first), 15, f"the VIP leaves {first}")
+        told = lan.stdout.readline().strip()
+    second = holder(guest_lab)
+    assert second is not None
+    # Everybody on the LAN was told, unasked, who has the address now.
+    assert told in guest_lab.ssh(second, "ip", "link").stdout
     until(lambda: vip_answers(guest_lab), 10, "the VIP answers from the other balancer")
 
 

@@ -40,6 +40,11 @@ class Lab:
         command = [*HOMELAB, "rehearsal", "enter", "--", *map(str, argv)]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=timeout, check=False)
 
+    def begin(self, *argv: str | Path) -> "subprocess.Popen[str]":
+        """Begin a program inside the lab; its output is read while it runs."""
+        command = [*HOMELAB, "rehearsal", "enter", "--", *map(str, argv)]
+        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, text=True)
+
     def homelab(self, *argv: str, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
         """Run homelab inside the lab."""
         return self.enter("homelab", *argv, timeout=timeout)
