@@ -1,6 +1,6 @@
 """Waits for a gratuitous ARP of ADDRESS for SECONDS, and prints the MAC address that tells it.
 
-Sender's and target's address are the same in it (RFC 5227, 3): whoever knew another MAC for the address learns this one.
+Sender and target are the same address in it (RFC 5227, 3): whoever knew another MAC for the address learns this one.
 """
 
 import socket
