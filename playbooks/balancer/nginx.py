@@ -7,9 +7,12 @@ from re import search, sub
 from string import Template
 from typing import ClassVar
 
-from .pools import Pool, Server, checked_port
+from . import nginx_web
+from .pools import READYZ, Pool, Server, checked_port
 
 PATH = "/etc/homelab-nginx/nginx.conf"
+# At layer 7: the copy of what clients are shown, for nginx to read, and a folder of nginx's user.
+CERTIFICATE, FOLDER = "/run/homelab-nginx/certificate.pem", "/var/lib/homelab-nginx"
 USER = "www-data"
 READY = "ready"
 TEXT = Template("""\
@@ -46,12 +49,14 @@ $pools
         return "ready\\n";
     }
 }
-""")
-POOL = Template("""\
+$http""")
+UPSTREAM = Template("""\
     upstream $name {
         zone $name 64k;
 $balance$servers
     }
+""")
+SERVER = Template("""\
     server {
         listen $address:$port so_keepalive=on;
         proxy_pass $name;
@@ -63,21 +68,36 @@ $balance$servers
 class Nginx:
     """What goes into the role: each field is the role's variable nginx_FIELD. Raises ValueError.
 
-    `ready_port` is the port of loopback on which nginx itself answers that it is well.
+    `ready_port` is the port of loopback on which nginx itself answers that it is well. `certificate_file` is on the
+    machine that lays it down, PEM with chain and key, or empty; only the role reads what it holds.
     """
 
     role: ClassVar[str] = "nginx"
     pools: tuple[Pool, ...]
     ready_port: int
+    certificate_file: str = ""
 
     def __post_init__(self) -> None:
         checked_port(self.ready_port)
+        if any(pool.layer == 7 and pool.check == READYZ for pool in self.pools):
+            raise ValueError(
+                "nginx cannot name several groups of a client certificate safely, so it has no layer 7 for the API"
+            )
+        if not self.certificate_file and any(pool.tls for pool in self.pools):
+            raise ValueError("a pool wants TLS, and no certificate is named")
 
 
-def nginx_conf(wanted: Nginx, modules: str = "/usr/lib/nginx/modules") -> str:
+def nginx_conf(
+    wanted: Nginx, modules: str = "/usr/lib/nginx/modules", certificate: str = CERTIFICATE, folder: str = FOLDER
+) -> str:
     """The whole nginx.conf; all servers take connections until the checker knows better."""
-    pools = "\n".join(_pool(pool) for pool in wanted.pools)
-    return TEXT.substitute(pools=pools, ready_port=wanted.ready_port, modules=modules)
+    web = [pool for pool in wanted.pools if pool.layer == 7]
+    return TEXT.substitute(
+        pools="\n".join(_upstream(pool) + _listener(pool) for pool in wanted.pools if pool.layer != 7),
+        ready_port=wanted.ready_port,
+        modules=modules,
+        http=nginx_web.http(web, [_upstream(pool) for pool in web], certificate, folder) if web else "",
+    )
 
 
 def changed_conf(text: str, away: Mapping[str, Collection[tuple[str, int]]]) -> str:
@@ -109,11 +129,13 @@ def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
-def _pool(pool: Pool) -> str:
-    return POOL.substitute(
+def _listener(pool: Pool) -> str:
+    return SERVER.substitute(name=pool.name, address=pool.address, port=pool.port)
+
+
+def _upstream(pool: Pool) -> str:
+    return UPSTREAM.substitute(
         name=pool.name,
-        address=pool.address,
-        port=pool.port,
         balance="        least_conn;\n" if pool.algorithm == "leastconn" else "",
         servers="\n".join(_server(pool, server) for server in pool.servers if pool.weight_of(server)),
     )

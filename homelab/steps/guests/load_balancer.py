@@ -34,6 +34,7 @@ class LoadBalancerStep(Step[RolesState, RunPlaybook]):
         balancer = _balancer(lab, target)
         files = {
             "haproxy_certificate_file": balancer.certificate_file,
+            "nginx_certificate_file": balancer.certificate_file,
             "haproxy_client_certificate_file": balancer.client_certificate_file,
         }
         contents = {name: world.file_digest(path) for name, path in files.items() if path}

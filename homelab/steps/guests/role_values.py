@@ -119,7 +119,7 @@ def haproxy(lab: Lab, balancer: LoadBalancer, ca: str) -> Haproxy:
 
 def nginx(lab: Lab, balancer: LoadBalancer) -> Nginx:
     """One balancer's nginx."""
-    return Nginx(pools(lab, balancer), ready_port(balancer.status_port))
+    return Nginx(pools(lab, balancer), ready_port(balancer.status_port), balancer.certificate_file or "")
 
 
 def nftables(lab: Lab, balancer: LoadBalancer) -> Nftables:

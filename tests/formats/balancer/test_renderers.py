@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from homelab.formats.balancer import haproxy, keepalived
-from homelab.formats.balancer.pools import plain_pools, read_pools, wanted_pools
+from homelab.formats.balancer import haproxy, keepalived, nginx
+from homelab.formats.balancer.pools import Pool, plain_pools, read_pools, wanted_pools
 from tests.helpers.checkout import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -139,6 +139,23 @@ def test_pools_of_layer_7_share_ports_and_their_clients_speak_tls() -> None:
     given = {"pools": WEB_POOLS, "certificate_file": "www.pem", "client_certificate_file": "check.pem"}
     made = haproxy.haproxy_cfg(haproxy.Haproxy(**{**SAMPLE_HAPROXY, **given}))
     assert made == (GOLDEN / "web" / "haproxy.cfg").read_text(encoding="utf-8")
+
+
+def test_the_same_pools_by_nginx() -> None:
+    made = nginx.nginx_conf(nginx.Nginx(WEB_POOLS, 8405, "www.pem"))
+    assert made == (GOLDEN / "web" / "nginx.conf").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("pools", "refusal"),
+    [
+        (WEB_POOLS, "no certificate is named"),
+        (wanted_pools({**API_OF_SAMPLE, "layer": 7}, [], {}), "cannot name several groups"),
+    ],
+)
+def test_what_nginx_cannot_do_at_layer_7_is_refused(pools: tuple[Pool, ...], refusal: str) -> None:
+    with pytest.raises(ValueError, match=refusal):
+        nginx.Nginx(pools, 8405)
 
 
 def test_the_api_at_layer_7() -> None:
