@@ -34,7 +34,7 @@ http {
     proxy_read_timeout 10m;
     proxy_send_timeout 10m;
     # A server that refuses is asked no second time: the next one is. What began to be served is sent to nobody else,
-    # but for methods that change nothing when they are done twice.
+    # but for methods that change no more when they are done twice (GET, PUT, not POST).
     proxy_connect_timeout 1s;
     proxy_next_upstream error timeout;
     proxy_next_upstream_tries 3;

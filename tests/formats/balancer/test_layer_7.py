@@ -1,44 +1,60 @@
-"""Layer 7: paths to pools, Host and X-Forwarded-* as a back end gets them, by HAProxy itself."""
+"""Layer 7: paths to pools, Host and X-Forwarded-* as a back end gets them, by HAProxy and by nginx themselves."""
 
 import json
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from homelab.formats.balancer.haproxy import CERTIFICATE, Haproxy, haproxy_cfg
+from homelab.formats.balancer.nginx import Nginx, nginx_conf
 from homelab.formats.balancer.pools import Pool, Server
 from homelab.rehearsal.soap.certificate import self_signed
+from tests.helpers import nginx_bench
 from tests.helpers.haproxy_bench import HAPROXY, HERE, BackEnd, answers, ask, back_end, free_port, running, told, values
 
-pytestmark = pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed here")
+KINDS = [
+    pytest.param("haproxy", marks=pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed here")),
+    pytest.param("nginx", marks=pytest.mark.skipif(not nginx_bench.IS_HERE, reason="nginx is not installed here")),
+]
+PROTOCOLS = {"haproxy": ("--http1.1", "--http2"), "nginx": ("--http1.1",)}
+both_kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 class Site:
     """One front end with pools, and whoever stands behind them."""
 
-    def __init__(self, folder: Path, tls: bool = False) -> None:
-        self.folder, self.tls, self.port, self.status = folder, tls, free_port(), free_port()
+    def __init__(self, folder: Path, kind: str = "haproxy", tls: bool = False) -> None:
+        self.folder, self.kind, self.tls, self.port, self.status = folder, kind, tls, free_port(), free_port()
         self.pools: list[Pool] = []
+        self.algorithm = "roundrobin"
 
     def add(self, name: str, path: str, *servers: Server) -> None:
         """A pool of this front end."""
-        check = {"algorithm": "roundrobin", "layer": 7, "path": path, "tls": self.tls}
+        check = {"algorithm": self.algorithm, "layer": 7, "path": path, "tls": self.tls}
         self.pools.append(Pool(name, HERE, self.port, servers, **check))  # type: ignore[arg-type]
 
     @property
     def text(self) -> str:
-        """haproxy.cfg; the API's servers are nobody."""
+        """The configuration; the API's servers are nobody."""
         nobody = Server("cp1", HERE, 1)
         api = Pool("api", HERE, free_port(), (nobody,))
         certificate = "of-clients.pem" if self.tls else ""
+        if self.kind == "nginx":
+            ours = Nginx((api, *self.pools), self.status, certificate)
+            return nginx_conf(ours, str(nginx_bench.MODULES), str(self.folder / CERTIFICATE), str(self.folder))
         wanted = Haproxy((api, *self.pools), "", self.status, HERE, "127.0.0.0/8", certificate)
         return haproxy_cfg(wanted, str(self.folder))
+
+    def running(self) -> AbstractContextManager[None]:
+        """It serves."""
+        run = nginx_bench.running if self.kind == "nginx" else running
+        return run(self.text, self.folder, lambda: answers(self.port))
 
 
 def at(server: BackEnd, name: str = "w1") -> Server:
@@ -46,14 +62,14 @@ def at(server: BackEnd, name: str = "w1") -> Server:
     return Server(name, HERE, server.server_address[1])
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="module", params=KINDS)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The site of the examples: /finance, /finance/reports, and all else."""
-    made = Site(tmp_path_factory.mktemp("layer7"))
+    made = Site(tmp_path_factory.mktemp("layer7"), request.param)
     with ExitStack() as stack:
         for name, path in (("finance", "/finance"), ("reports", "/finance/reports"), ("www", "")):
             made.add(name, path, at(stack.enter_context(back_end(name))))
-        stack.enter_context(running(made.text, made.folder, lambda: answers(made.port)))
+        stack.enter_context(made.running())
         yield made
 
 
@@ -110,15 +126,17 @@ def test_an_upgrade_passes(site: Site) -> None:
         assert client.recv(4096) == b"both ways"
 
 
-def test_a_path_of_nobody_is_told(tmp_path: Path) -> None:
-    site = Site(tmp_path)
+@both_kinds
+def test_a_path_of_nobody_is_told(tmp_path: Path, kind: str) -> None:
+    site = Site(tmp_path, kind)
     with back_end("finance") as server:
         site.add("finance", "/finance", at(server))
-        with running(site.text, site.folder, lambda: answers(site.port)):
+        with site.running():
             assert told(site.port, "/finance/q3")["name"] == "finance"
             assert ask(site.port, "/financed") == (404, b"No pool of this balancer takes this path.\n")
 
 
+@pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed here")
 def test_a_server_that_refuses_is_passed_over_and_the_host_is_the_other_s(tmp_path: Path) -> None:
     site = Site(tmp_path)
     with back_end("alive") as server:
@@ -132,15 +150,18 @@ def test_a_server_that_refuses_is_passed_over_and_the_host_is_the_other_s(tmp_pa
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed here")
-@pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
-def test_tls_ends_at_the_balancer(tmp_path: Path, protocol: str) -> None:
-    site = Site(tmp_path, tls=True)
+@pytest.mark.parametrize(
+    ("kind", "protocol"),
+    [pytest.param(*one.values, word, marks=one.marks) for one in KINDS for word in PROTOCOLS[str(one.values[0])]],
+)
+def test_tls_ends_at_the_balancer(tmp_path: Path, kind: str, protocol: str) -> None:
+    site = Site(tmp_path, kind, tls=True)
     certificate, key = self_signed("example.com", HERE)
     (tmp_path / CERTIFICATE).write_bytes(certificate + key)
     (tmp_path / "authority.crt").write_bytes(certificate)
     with back_end("www") as server:
         site.add("www", "", at(server))
-        with running(site.text, site.folder, lambda: answers(site.port)):
+        with site.running():
             asked = curl(site, tmp_path / "authority.crt", protocol)
     assert values(asked, "X-Forwarded-Proto") == ["https"]
     assert values(asked, "X-Forwarded-Host") == [f"example.com:{site.port}"]
