@@ -8,10 +8,12 @@ HAProxy: `show stat` and `show info` (management guide of 2.6, sections 9.1 and 
 import csv
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 UP, DOWN, DRAIN, MAINT = "up", "down", "drain", "maint"
 BACKEND = "-servers"
+# At layer 7 the API's servers stand in a second back end, for clients without a certificate. It follows the first.
+OTHERS = "-servers_others"
 # The bit of srv_admin_state that says that a person set it to drain.
 FORCED_DRAIN = 0x08
 # Conditionally passed: haproxy.cfg has it for an API server whose /readyz says `[-]shutdown failed`.
@@ -65,14 +67,32 @@ def haproxy_info(text: str) -> HaproxyInfo:
 def haproxy_servers(stat: str, state: str) -> tuple[ServerLook, ...]:
     """The servers of every pool, from the answers to `show stat` and `show servers state`.
 
-    Raises ValueError, LookupError when they are none.
+    At layer 7 what goes to an API server by its pool's other back end counts as well. Raises ValueError, LookupError
+    when they are none.
     """
     admin = dict(admin_states(state))
-    rows = csv.DictReader(stat.lstrip("# ").splitlines())
-    return tuple(
-        _server(row, admin.get((row["pxname"], row["svname"]), 0))
-        for row in rows
-        if row["svname"] not in ("FRONTEND", "BACKEND") and row["pxname"].endswith(BACKEND)
+    rows = [
+        row for row in csv.DictReader(stat.lstrip("# ").splitlines()) if row["svname"] not in ("FRONTEND", "BACKEND")
+    ]
+    others = {
+        (row["pxname"].removesuffix(OTHERS), row["svname"]): row for row in rows if row["pxname"].endswith(OTHERS)
+    }
+    found = [
+        _server(row, admin.get((row["pxname"], row["svname"]), 0)) for row in rows if row["pxname"].endswith(BACKEND)
+    ]
+    return tuple(_with(server, others.get((server.pool, server.name))) for server in found)
+
+
+def _with(server: ServerLook, row: dict[str, str] | None) -> ServerLook:
+    """A server with what it has by its pool's other back end."""
+    if row is None:
+        return server
+    other = _server(row, 0)
+    return replace(
+        server,
+        sessions=server.sessions + other.sessions,
+        connections=(server.connections or 0) + (other.connections or 0),
+        errors=(server.errors or 0) + (other.errors or 0),
     )
 
 

@@ -54,10 +54,18 @@ BACKEND, SERVER, PORT = 1, 3, 18
 FOLDER_MODE, FILE_MODE = 0o755, 0o644
 
 
+def called(pool: Mapping[str, Any], server: Mapping[str, Any]) -> str:
+    """What a server is called in haproxy.cfg (server_name in playbooks/balancer/haproxy.py)."""
+    is_web = pool.get("layer") == 7 and pool.get("check") != "readyz"
+    return f"{server['address']}:{server['port']}" if is_web else str(server["name"])
+
+
 def kept(text: str, pools: Sequence[Mapping[str, Any]]) -> list[str]:
     """The lines of a state file that are of a server of these pools, with the port that it has there."""
     ports = {
-        (f"{pool['name']}-servers", server["name"]): str(server["port"]) for pool in pools for server in pool["servers"]
+        (f"{pool['name']}-servers", called(pool, server)): str(server["port"])
+        for pool in pools
+        for server in pool["servers"]
     }
     lines = []
     for line in text.splitlines():

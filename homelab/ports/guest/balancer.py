@@ -67,14 +67,15 @@ def look(shell: Shell, kind: str, address: str, *, seconds: float | None = None)
         raise _odd(shell, found) from error
 
 
-def set_servers(shell: Shell, kind: str, state: str, server: str, pools: Sequence[str], *, last: bool) -> None:
+def set_servers(shell: Shell, kind: str, state: str, servers: Mapping[str, str], *, last: bool) -> None:
     """Drain a server, or have it `ready`, in some pools, until somebody changes that; reloads and restarts do not.
 
-    Unless `last`, it is refused in a pool in which no other server takes connections at that moment. Raises Refused,
+    `servers` has for each pool what the balancer calls the server there. Unless `last`, it is refused in a pool in which no other server takes connections at that moment. Raises Refused,
     HostFault, Unreachable.
     """
     which = "last" if last else "another"
-    found = _asked(shell, ["set", kind, state, server, which, *pools], seconds=None, writes=True)
+    words = [f"{pool}/{server}" for pool, server in servers.items()]
+    found = _asked(shell, ["set", kind, state, which, *words], seconds=None, writes=True)
     if refused := found.get("refused"):
         raise Refused(str(refused), where=shell.login.where, advice="See `homelab lb status`, and run again")
     if problem := found.get("problem"):

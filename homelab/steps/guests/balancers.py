@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from homelab.errors import HomelabError, Unreachable
 from homelab.formats.balanced import ServerLook
+from homelab.formats.balancer.haproxy import server_name
 from homelab.formats.balancer.pools import Pool
 from homelab.formats.trust.known_hosts import known_host_name
 from homelab.lab import Lab, LoadBalancer
@@ -98,7 +99,20 @@ def look_at(world: World, lab: Lab, name: str) -> Seen:
 
 def look_by(shell: Shell, lab: Lab, name: str, *, seconds: float | None = None) -> BalancerLook:
     """The same over a connection that stands. Raises Unreachable, HostFault."""
-    return port.look(shell, balancer_of(lab, name).kind, str(lab.api.vip), seconds=seconds)
+    look = port.look(shell, balancer_of(lab, name).kind, str(lab.api.vip), seconds=seconds)
+    known = {(pool, called): label for (pool, label), called in called_there(lab, name).items()}
+    servers = (replace(one, name=known.get((one.pool, one.name), one.name)) for one in look.servers)
+    return replace(look, servers=tuple(servers))
+
+
+def called_there(lab: Lab, name: str) -> dict[tuple[str, str], str]:
+    """(pool, server) -> what a balancer's program calls the server in that pool: HAProxy has names of its own."""
+    balancer = balancer_of(lab, name)
+    return {
+        (pool.name, server.name): server_name(pool, server) if balancer.kind == "haproxy" else server.name
+        for pool in pools(lab, balancer)
+        for server in pool.servers
+    }
 
 
 def _is_not_met(world: World, lab: Lab, name: str) -> GuestAway | None:
@@ -186,6 +200,13 @@ def balance_of(lab: Lab, seen: Mapping[str, Seen]) -> Balance:
             for server in look.servers
         ),
     )
+
+
+def drained_names(lab: Lab, name: str, drained: Sequence[str]) -> list[str]:
+    """The inventory's names of those that a balancer's program tells to be drained, each once."""
+    labels = {called: label for (_, label), called in called_there(lab, name).items()}
+    names = server_names(lab)
+    return list(dict.fromkeys(names.get(labels.get(one, one), labels.get(one, one)) for one in drained))
 
 
 def server_names(lab: Lab) -> dict[str, str]:

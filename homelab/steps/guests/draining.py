@@ -11,7 +11,7 @@ from homelab.lab import Lab
 from homelab.ports.guest.balancer import BalancerLook, set_servers
 from homelab.ports.guest.look import GuestAway
 from homelab.ports.world import World
-from homelab.steps.guests.balancers import balancer_of, look_at
+from homelab.steps.guests.balancers import balancer_of, called_there, look_at
 from homelab.steps.guests.role_values import pools
 
 Wanted = Literal["drain", "ready"]
@@ -19,7 +19,10 @@ Wanted = Literal["drain", "ready"]
 
 @dataclass(frozen=True)
 class SetServer(Change):
-    """Set a server's state in some pools of a balancer; `label` is what the balancer calls it."""
+    """Set a server's state in some pools of a balancer.
+
+    `label` is what the balancer calls it, and `called` has the pools in which it calls it otherwise.
+    """
 
     server: str
     label: str
@@ -27,6 +30,7 @@ class SetServer(Change):
     pools: tuple[str, ...]
     wanted: Wanted
     before: str
+    called: tuple[tuple[str, str], ...] = ()
 
     def _words(self) -> Words:
         where = f"{self.server} on {self.target} in {'the pool' if len(self.pools) == 1 else 'the pools'} "
@@ -108,7 +112,10 @@ class Drain(Step[DrainState, SetServer]):
         kind = DrainLast if lonely else SetServer
         before = ", ".join(dict.fromkeys(_state(server) for server in todo))
         names = tuple(server.pool for server in todo)
-        return [kind(target, self._server, self._label, look.kind, names, self._wanted, before)]
+        called = called_there(lab, target)
+        told = ((pool, called.get((pool, self._label), self._label)) for pool in names)
+        odd = tuple((pool, name) for pool, name in told if name != self._label)
+        return [kind(target, self._server, self._label, look.kind, names, self._wanted, before, odd)]
 
     def _differs(self, server: ServerLook) -> bool:
         if self._wanted == "drain":
@@ -135,7 +142,8 @@ class Drain(Step[DrainState, SetServer]):
         """Set it, by one SSH connection; whether it is the last one is asked once more there."""
         is_last = isinstance(change, DrainLast)
         with world.guest_shell(change.target) as shell:
-            set_servers(shell, change.kind, change.wanted, change.label, change.pools, last=is_last)
+            called = dict.fromkeys(change.pools, change.label) | dict(change.called)
+            set_servers(shell, change.kind, change.wanted, called, last=is_last)
 
 
 def _is_alone(server: ServerLook, others: Sequence[ServerLook]) -> bool:

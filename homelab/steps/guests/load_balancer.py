@@ -8,7 +8,7 @@ from homelab.lab import Lab, LoadBalancer
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World
 from homelab.steps.guests.balancer_kinds import KINDS, roles_of, values_of
-from homelab.steps.guests.balancers import server_names
+from homelab.steps.guests.balancers import drained_names
 from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
 PLAYBOOK = "load_balancer.yml"
@@ -54,9 +54,8 @@ class LoadBalancerStep(Step[RolesState, RunPlaybook]):
 
     def remarks(self, lab: Lab, target: str, observed: RolesState) -> Sequence[str]:
         """Which servers a person drained: bootstrap leaves that alone."""
-        names = server_names(lab)
         drained = observed.guest.drained if isinstance(observed.guest, GuestLook) else ()
-        found = [names.get(label, label) for label in drained]
+        found = drained_names(lab, target, drained)
         return [f"{name} is drained here; `homelab lb ready {name}` ends that" for name in found]
 
     def apply(self, world: World, change: RunPlaybook) -> None:

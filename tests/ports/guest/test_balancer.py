@@ -153,7 +153,8 @@ def server(folder: Path, name: str) -> ServerLook:
 
 
 def put(folder: Path, state: str, name: str, *pools: str, last: bool = False) -> None:
-    balancer.set_servers(Here(folder), "haproxy", state, name, pools or ("api",), last=last)  # type: ignore[arg-type]
+    servers = dict.fromkeys(pools or ("api",), name)
+    balancer.set_servers(Here(folder), "haproxy", state, servers, last=last)  # type: ignore[arg-type]
 
 
 def test_a_look_tells_the_program_and_every_server(run: Run, tmp_path: Path) -> None:

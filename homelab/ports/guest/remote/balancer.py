@@ -3,8 +3,8 @@
 Standard library only; Python 3.9 and newer. The toolkit sends this file's text over SSH; nothing is installed. It
 passes on what the programs say; the laptop reads it.
 
-`look KIND VIP`, or `set KIND drain|ready SERVER last|another POOL...`: `another` is refused in a pool in which no other
-server takes connections at that moment.
+`look KIND VIP`, or `set KIND drain|ready last|another POOL/SERVER...`, for one server in all its pools: `another` is
+refused in a pool in which no other server takes connections at that moment.
 """
 
 from __future__ import annotations
@@ -113,9 +113,12 @@ def note_drains() -> None:
     pathlib.Path(name).replace(STATE_FILE)
 
 
-def set_haproxy(state: str, server: str, is_last: bool, pools: list[str]) -> None:
-    """Sets a server's state in some pools, and notes it. Raises Refused, OSError."""
-    for pool in pools:
+def set_haproxy(state: str, is_last: bool, servers: list[list[str]]) -> None:
+    """Sets a server's state in some pools, and notes it. Raises Refused, OSError.
+
+    Of the two back ends of the API at layer 7 the second follows the first, whose servers it tracks.
+    """
+    for pool, server in servers:
         if state == "drain" and not is_last and not another_takes(server, pool):
             raise Refused(f"no other server of the pool {pool} takes connections any more")
         answer = ask(f"set server {pool}-servers/{server} state {state}").strip()
@@ -124,14 +127,14 @@ def set_haproxy(state: str, server: str, is_last: bool, pools: list[str]) -> Non
     note_drains()
 
 
-def set_checker(state: str, server: str, is_last: bool, pools: list[str]) -> None:
+def set_checker(state: str, is_last: bool, servers: list[list[str]]) -> None:
     """Sets a server's state in every pool; the checker notes it itself. Raises Refused, OSError."""
     found = json.loads(checker()["status"])["pools"] if state == "drain" and not is_last else {}
-    for pool in pools if found else []:
+    for pool, server in servers if found else []:
         others = [one for name, one in found[pool]["servers"].items() if name != server]
         if not any(one["state"] == "up" and one["weight"] for one in others):
             raise Refused(f"no other server of the pool {pool} takes connections any more")
-    done = subprocess.run([*CHECKER, state, server], capture_output=True, timeout=2 * SECONDS, check=False)
+    done = subprocess.run([*CHECKER, state, servers[0][1]], capture_output=True, timeout=2 * SECONDS, check=False)
     if done.returncode:
         raise OSError((done.stderr or done.stdout).decode(errors="replace").strip())
 
@@ -154,9 +157,9 @@ def main(words: list[str]) -> dict[str, Any]:
     """What was asked for."""
     if words[0] == "look":
         return look(words[1], words[2])
-    _, kind, state, server, which, *pools = words
+    _, kind, state, which, *servers = words
     try:
-        SETS[kind](state, server, which == "last", pools)
+        SETS[kind](state, which == "last", [one.split("/") for one in servers])
     except Refused as error:
         return {"refused": str(error), "problem": ""}
     except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
