@@ -57,6 +57,17 @@ def test_a_server_that_no_pool_has_any_more_goes_and_another_gets_its_new_port(d
     assert (version, header.split()[19], line.split()[18]) == ("1", "srv_port", "7443")
 
 
+def test_a_server_of_layer_7_is_known_by_its_address(drained: Path) -> None:
+    as_web = drained.read_text().replace("api-servers 5 cp5", "site-servers 5 127.0.0.1:18001")
+    drained.write_text(as_web)
+    servers = [{"name": "cp5", "address": "127.0.0.1", "port": 18001}, {"name": "cp6", "address": "h", "port": 18003}]
+    site, api = ({"name": name, "layer": 7, "check": check, "servers": servers} for name, check in SEVEN.items())
+    module = FakeModule(False, path=str(drained), pools=[api, site])
+    MODULE.run(module)
+    assert module.answer == {"changed": False, "drained": ["site-servers/127.0.0.1:18001", "api-servers/cp6"]}
+
+
+SEVEN = {"site": "connect", "api": "readyz"}
 CONFIGURATION = """\
 global
     server-state-file {state}

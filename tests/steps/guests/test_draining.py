@@ -9,6 +9,7 @@ from homelab.errors import Refused
 from homelab.formats.balanced import ServerLook
 from homelab.ports.guest.balancer import BalancerLook
 from homelab.ports.guest.look import GuestAway
+from homelab.steps.guests.balancers import drained_names
 from homelab.steps.guests.draining import Drain, DrainLast, DrainState, SetServer, Wanted
 from tests.helpers.sample import sample_lab
 
@@ -54,6 +55,18 @@ def test_every_pool_that_has_it_is_meant() -> None:
     [change] = plan(half, target="lb1")
     assert isinstance(change, SetServer)
     assert change.pools == ("canary",)
+
+
+def test_at_layer_7_haproxy_has_names_of_its_own_which_the_change_carries() -> None:
+    web = {"name": "web", "port": 80, "layer": 7, "members": ["cp1", "cp2"], "server_port": 30080}
+    for kind, called in (("haproxy", (("web", "192.168.2.21:30080"),)), ("nginx", ())):
+        lab = sample_lab(load_balancers=[{**BALANCERS[0], "kind": kind, "pools": [web]}, BALANCERS[1]])
+        seen = look(*WELL.servers, server("cp1", "web"), server("cp2", "web"))
+        [change] = Drain("cp1", "cp1", "drain").plan(lab, "lb1", DrainState(seen))
+        assert isinstance(change, SetServer)
+        assert (change.label, change.pools, change.called) == ("cp1", ("api", "web"), called)
+        told = ["192.168.2.21:30080", "cp1", "cp3"] if called else ["cp1", "cp3"]
+        assert drained_names(lab, "lb1", told) == ["cp1", "cp3"]
 
 
 @pytest.mark.parametrize(
