@@ -70,8 +70,8 @@ def look(shell: Shell, kind: str, address: str, *, seconds: float | None = None)
 def set_servers(shell: Shell, kind: str, state: str, servers: Mapping[str, str], *, last: bool) -> None:
     """Drain a server, or have it `ready`, in some pools, until somebody changes that; reloads and restarts do not.
 
-    `servers` has for each pool what the balancer calls the server there. Unless `last`, it is refused in a pool in which
-    no other server takes connections at that moment. Raises Refused, HostFault, Unreachable.
+    `servers` has for each pool what the balancer calls the server there. Unless `last`, it is refused in a pool in
+    which no other server takes connections at that moment. Raises Refused, HostFault, Unreachable.
     """
     which = "last" if last else "another"
     words = [f"{pool}/{server}" for pool, server in servers.items()]
