@@ -28,7 +28,7 @@ PACKAGES = (
 )
 # Services that the small root does not have.
 MISSING = {"haproxy.service", "keepalived.service", "containerd.service"}
-VIP, PORT = "192.0.2.10", 6443
+VIP, PORT, WEB = "192.0.2.10", 6443, 8000
 SERVERS = {"cp1": "192.0.2.21", "cp2": "192.0.2.22"}
 PROGRAM = "/usr/local/lib/homelab-checker/checker.py"
 PLAY = """
@@ -61,9 +61,11 @@ class Balancer(GuestLan):
         shutil.copytree(ROOT / "playbooks", work / "playbooks")
         (work / "playbooks" / "balance.yml").write_text(PLAY.format(kind=kind))
         self.servers: dict[str, subprocess.Popen[bytes]] = {}
+        self.web: dict[str, subprocess.Popen[bytes]] = {}
         for name, address in SERVERS.items():
             self.network.add_address(IPv4Address(address))
             self.start(name)
+            self.start_web(name)
         self.guests.power_on(self.spec)
         self.answer("sudo", "ip", "address", "add", f"{VIP}/24", "dev", self.interface())
 
@@ -101,7 +103,25 @@ class Balancer(GuestLan):
         pool = {"name": "api", "address": VIP, "port": PORT, "servers": servers, "layer": 4, "check": "readyz"}
         pools = [{**pool, "algorithm": "weighted"}]
         ours = {"checker_kind": self.kind, "checker_ca": self.ca_file.read_text()}
+        if self.kind == "nginx":
+            members = [{"name": name, "address": address, "port": WEB} for name, address in SERVERS.items()]
+            site = {"name": "site", "address": VIP, "port": 443, "servers": members, "layer": 7, "tls": True}
+            pools.append({**site, "algorithm": "roundrobin", "check": "/"})
+            ours["nginx_certificate_file"] = str(self.pair)
         return {**ours, "checker_pools": pools, f"{self.kind}_pools": pools}
+
+    def start_web(self, name: str) -> None:
+        """A member of the pool at layer 7, which answers its name."""
+        folder = self.work / f"web-{name}"
+        folder.mkdir(exist_ok=True)
+        (folder / "index.html").write_text(name)
+        words = ["-m", "http.server", "--bind", SERVERS[name], "--directory", str(folder), str(WEB)]
+        self.web[name] = subprocess.Popen([sys.executable, *words], stderr=subprocess.DEVNULL)
+
+    def web_answers(self, count: int = 6) -> set[str]:
+        """Who answers requests at layer 7, over TLS that ends at the balancer."""
+        words = ["curl", "-sS", "--cacert", str(self.ca_file), "--resolve", f"{NAME}:443:{VIP}", f"https://{NAME}/"]
+        return {subprocess.run(words, capture_output=True, text=True, timeout=20).stdout for _ in range(count)}
 
     def journal(self) -> str:
         """The services' last words."""
@@ -123,6 +143,27 @@ class Balancer(GuestLan):
         return [asked(VIP, PORT, self.ca_file) for _ in range(count)]
 
 
+def at_layer_7(lan: Balancer) -> None:
+    """TLS ends there; a dead member is marked; the key is nginx's alone; another certificate is shown at once."""
+    until(lambda: lan.web_answers() == {"cp1", "cp2"}, 5)
+    lan.web["cp1"].kill()
+    until(lambda: lan.state()["pools"]["site"]["servers"]["cp1"]["state"] == "down", 5)
+    assert lan.web_answers() == {"cp2"}
+    assert "192.0.2.21:8000 max_fails=1 fail_timeout=1s down;" in lan.answer("cat", "/run/homelab-checker/nginx.conf")
+    lan.start_web("cp1")
+    until(lambda: lan.web_answers() == {"cp1", "cp2"}, 5)
+    for path in ("/etc/homelab-nginx/certificate.pem", "/run/homelab-nginx/certificate.pem"):
+        assert lan.ssh("cat", path).returncode != 0
+        assert lan.ssh("sudo", "-u", "homelab-checker", "cat", path).returncode != 0
+    before, (certificate, key) = lan.pair.read_bytes(), self_signed(NAME, VIP)
+    for shown, knows in ((certificate + key, {""}), (before, {"cp1", "cp2"})):
+        lan.pair.write_bytes(shown)
+        changed, said = lan.play((1, 1), "--diff")
+        assert changed > 0, said
+        assert "PRIVATE KEY" not in said
+        assert lan.web_answers() == knows
+
+
 def main(lan: Balancer) -> None:
     """Laid down, balancing, run again without a change, changed without loss, and sound after kills."""
     lan.answer("sudo", "nft", "add table ip owner")
@@ -133,6 +174,9 @@ def main(lan: Balancer) -> None:
     assert lan.play((1, 1))[0] == 0
     receipt = json.loads(lan.answer("cat", "/var/lib/homelab/checker.json"))
     assert receipt["units"] == ["homelab-checker.service"]
+
+    if lan.kind == "nginx":
+        at_layer_7(lan)
 
     # Told beforehand, and then done.
     changed, said = lan.play((1, 9), "--check", "--diff")
