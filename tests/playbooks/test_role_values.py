@@ -130,9 +130,14 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Lab, str]
 
 
 def as_kind(folder: Path, kind: str) -> None:
-    """The balancers of an inventory are of another kind, with a further pool."""
+    """The balancers of an inventory are of another kind, with further pools."""
     pool = {"name": "ingress", "port": 80, "members": ["cp1", "cp2"], "server_port": 30080, "weights": [10, 90]}
-    wanted = {"load_balancer_kind": kind, "load_balancer_algorithm": "roundrobin", "load_balancer_pools": [pool]}
+    pools, certificate = [pool], None
+    if kind == "nginx":
+        pools.append({"name": "site", "port": 443, "layer": 7, "tls": True, "members": ["cp1"], "path": "/site"})
+        certificate = "../clients.pem"
+    wanted = {"load_balancer_kind": kind, "load_balancer_algorithm": "roundrobin", "load_balancer_pools": pools}
+    wanted["load_balancer_certificate_file"] = certificate
     file = folder / "group_vars" / "load_balancers.yml"
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | wanted))
 

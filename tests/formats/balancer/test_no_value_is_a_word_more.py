@@ -1,5 +1,7 @@
-"""No value changes the meaning of haproxy.cfg: it is refused, or it is one word there, as HAProxy itself reads it."""
+"""No value changes the meaning of a configuration: it is refused, or one word, as HAProxy and nginx read it."""
 
+import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,8 +13,10 @@ from hypothesis import strategies as st
 
 from homelab.formats.balancer.haproxy import CA, CERTIFICATE, CLIENT_CERTIFICATE, Haproxy, haproxy_cfg
 from homelab.formats.balancer.haproxy_api import FRONT_PROXY, SERVING
+from homelab.formats.balancer.nginx import Nginx, nginx_conf
 from homelab.formats.balancer.pools import Pool, Server
 from homelab.rehearsal.soap.certificate import self_signed
+from tests.helpers import nginx_bench
 from tests.helpers.haproxy_bench import HAPROXY
 
 # What means something to HAProxy (its manual, "Quoting and escaping"; log formats), and what a user may well write.
@@ -67,9 +71,49 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bool]:
     return takes
 
 
+@pytest.fixture(scope="module")
+def taken_by_nginx(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bool]:
+    """Whether nginx itself takes a configuration; it listens for the test, wherever this machine can."""
+    file = tmp_path_factory.mktemp("words") / "nginx.conf"
+
+    def takes(text: str) -> bool:
+        if not nginx_bench.IS_HERE or os.geteuid() != 0:
+            return True
+        here = re.sub(r"listen \d+[.]\d+[.]\d+[.]\d+:", "listen 127.0.0.1:", text)
+        file.write_bytes(here.replace("/var/lib/homelab-nginx", str(file.parent)).encode())
+        return nginx_bench.tested(file) == ""
+
+    return takes
+
+
+def by_nginx(said: Mapping[str, Any], _: str) -> str:
+    """The same pools in nginx.conf, but for the API at layer 7, which it does not have."""
+    server = Server(said["member"], said["member_address"], said["member_port"], said["weight"])
+    other = Server("other", "192.168.2.49", 9)
+    pools = [
+        Pool("api", said["address"], 6443, (server,), 4, said["algorithm"], check="readyz"),
+        Pool(said["name"], said["address"], said["port"], (server,), said["layer"], path=said["path"], tls=True),
+        Pool("www", said["address"], 443, (server, other), 7, said["algorithm"], check=said["check"], path="/www"),
+    ]
+    return nginx_conf(Nginx(tuple(pools), 8405, "www.pem"))
+
+
+OF_NGINX = [field for field in PLAIN if not field.startswith(("status", "stats", "api"))]
+
+
+@pytest.mark.parametrize("field", OF_NGINX)
+def test_a_value_is_refused_or_one_word_for_nginx(field: str, taken_by_nginx: Callable[[str], bool]) -> None:
+    one_word(field, by_nginx, taken_by_nginx)
+
+
 @pytest.mark.parametrize("field", PLAIN)
 def test_a_value_is_refused_or_one_word(field: str, taken: Callable[[str], bool]) -> None:
-    plain = configuration(PLAIN, "/certificates")
+    one_word(field, configuration, taken)
+
+
+def one_word(field: str, made_of: Callable[[Mapping[str, Any], str], str], taken: Callable[[str], bool]) -> None:
+    """Whatever a field holds."""
+    plain = made_of(PLAIN, "/certificates")
     assert taken(plain)
 
     @settings(max_examples=30, deadline=None)
@@ -77,7 +121,7 @@ def test_a_value_is_refused_or_one_word(field: str, taken: Callable[[str], bool]
     def holds(value: str) -> None:
         for odd in (value, f"{PLAIN[field]}{value}"):
             try:
-                made = configuration({**PLAIN, field: odd}, "/certificates")
+                made = made_of({**PLAIN, field: odd}, "/certificates")
             except (ValueError, TypeError):
                 continue
             # Without a path the pool takes all: that is a value of its own.
