@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -24,7 +25,7 @@ from tests.helpers import checker_server
 from tests.helpers.checker_program import lay_down
 from tests.helpers.checkout import ROOT
 
-VIP, PORT, STATUS = "192.0.2.100", 6443, 8404
+VIP, PORT, STATUS, WEB = "192.0.2.100", 6443, 8404, 8000
 SERVERS = {f"s{number}": f"192.0.2.{number}" for number in (1, 2, 3)}
 BALANCER, CLIENT = "192.0.2.11", "192.0.2.50"
 NAME = "kubernetes.default.svc"
@@ -52,6 +53,7 @@ class Lan:
     def __init__(self, kind: str, work: Path) -> None:
         self.kind, self.work = kind, work
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.further: tuple[Pool, ...] = ()
         certificate, key = self_signed(NAME, VIP)
         (work / "ca.crt").write_bytes(certificate)
         (work / "pair.pem").write_bytes(certificate + key)
@@ -109,7 +111,7 @@ class Lan:
         """The files, with the API servers' weights; at layer 3 they are asked by a ping."""
         algorithm = "weighted" if weights else "roundrobin"
         servers = tuple(Server(name, address, PORT, weights.get(name, 1)) for name, address in SERVERS.items())
-        pools = (Pool("api", VIP, PORT, servers, layer, algorithm, check=READYZ if layer == 4 else PING),)
+        pools = (Pool("api", VIP, PORT, servers, layer, algorithm, check=READYZ if layer == 4 else PING), *self.further)
         places = Places(
             folder=str(self.work / "run"),
             ca_file=str(self.work / "ca.crt"),
@@ -119,11 +121,35 @@ class Lan:
         )
         rules = proxy_rules(PROXY_USER) if self.kind == "nginx" else nftables_rules(Nftables(pools))
         (self.work / "rules.nft").write_text(rules)
-        (self.work / "nginx.conf").write_text(nginx_conf(Nginx(pools, STATUS + 1)))
+        wanted_nginx = Nginx(pools, STATUS + 1, "certificate.pem")
+        shown, temporary = self.work / "nginx/certificate.pem", self.work / "temporary"
+        text = nginx_conf(wanted_nginx, certificate=str(shown), folder=str(temporary))
+        (self.work / "nginx.conf").write_text(text)
         wanted = Checker(self.kind, pools, "", STATUS, BALANCER, "192.0.2.0/24")
         (self.work / "checker.json").write_text(checker_json(wanted, places))
         if not (self.work / "lib").exists():
             lay_down(self.work / "lib")
+
+    def start_web(self, name: str) -> None:
+        """A member of a pool at layer 7, which answers its name."""
+        folder = self.work / f"web-{name}"
+        (folder / "site").mkdir(parents=True, exist_ok=True)
+        (folder / "site/index.html").write_text(f"{name}\n")
+        words = ["-m", "http.server", "--bind", SERVERS[name], "--directory", str(folder), str(WEB)]
+        self.start(f"web-{name}", name, sys.executable, *words)
+
+    def balance_web(self, *names: str) -> None:
+        """A pool at layer 7 beside the API: TLS ends at the balancer, with a key that nobody but nginx reads."""
+        (self.work / "temporary").mkdir()
+        shown = self.work / "nginx/certificate.pem"
+        shown.write_bytes((self.work / "pair.pem").read_bytes())
+        shown.chmod(0o400)
+        shutil.chown(shown, PROXY_USER, PROXY_USER)
+        for name in names:
+            self.start_web(name)
+        members = tuple(Server(name, SERVERS[name], WEB) for name in names)
+        self.further = (Pool("site", VIP, 8443, members, 7, "roundrobin", path="/site", check="/", tls=True),)
+        self.weigh({})
 
     def checker(self, *words: str) -> list[str]:
         program = [sys.executable, "-B", str(self.work / "lib/checker.py")]
@@ -174,10 +200,10 @@ class Lan:
             yield made
 
     @contextmanager
-    def asked(self, path: str) -> Iterator[tuple[str, ssl.SSLSocket]]:
+    def asked(self, path: str, port: int = PORT) -> Iterator[tuple[str, ssl.SSLSocket]]:
         """A request through the balancer: the name of who answered, and the connection."""
         trust = ssl.create_default_context(cafile=str(self.work / "ca.crt"))
-        with self.called(VIP, PORT) as plain, trust.wrap_socket(plain, server_hostname=NAME) as caller:
+        with self.called(VIP, port) as plain, trust.wrap_socket(plain, server_hostname=NAME) as caller:
             caller.sendall(f"GET {path} HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
             data = b""
             while b"\n" not in data.partition(b"\r\n\r\n")[2]:
@@ -187,9 +213,9 @@ class Lan:
                 data += piece
             yield data.partition(b"\r\n\r\n")[2].split()[0].decode(), caller
 
-    def answers(self) -> str:
+    def answers(self, path: str = "/version", port: int = PORT) -> str:
         """Who answers one request, empty when nobody does."""
-        with contextlib.suppress(OSError), self.asked("/version") as (name, _):
+        with contextlib.suppress(OSError), self.asked(path, port) as (name, _):
             return name
         return ""
 

@@ -182,7 +182,32 @@ def whole(lan: Lan) -> None:
         assert {lan.answers() for _ in range(6)} == {"s1", "s3"}
 
 
-STORIES = {story.__name__: story for story in (dead, drained, all_down, hands, refused, weights, whole)}
+def web(lan: Lan) -> None:
+    """A pool at layer 7 beside the API: a member that dies is marked, and the API's sessions live."""
+    with contextlib.ExitStack() as stack:
+        watch = stack.enter_context(lan.asked("/watch"))[1]
+        lan.balance_web("s1", "s2")
+        lan.signal("checker", signal.SIGHUP)
+        until("both members are up", lambda: site(lan) == ["up", "up"], 5)
+        until("both answer", lambda: {lan.answers("/site/", 8443) for _ in range(6)} == {"s1", "s2"}, 3)
+        assert lan.answers("/elsewhere", 8443) == "No"
+        lan.signal("web-s1", signal.SIGKILL)
+        until("s1 is down", lambda: site(lan) == ["down", "up"], 3)
+        live = lan.work / "run/nginx.conf"
+        until("s1 is marked", lambda: "192.0.2.1:8000 max_fails=1 fail_timeout=1s down;" in live.read_text(), 2)
+        assert {lan.answers("/site/", 8443) for _ in range(6)} == {"s2"}
+        lan.start_web("s1")
+        until("both answer again", lambda: {lan.answers("/site/", 8443) for _ in range(6)} == {"s1", "s2"}, 5)
+        assert lan.state()["problem"] == ""
+        assert lan.states() == ["up"] * 3
+        assert lives(watch)
+
+
+def site(lan: Lan) -> list[str]:
+    return [one["state"] for one in lan.state()["pools"].get("site", {}).get("servers", {}).values()]
+
+
+STORIES = {story.__name__: story for story in (dead, drained, all_down, hands, refused, weights, whole, web)}
 
 
 def main() -> None:

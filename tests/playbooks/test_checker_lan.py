@@ -16,7 +16,7 @@ PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin:/bin"
 NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--mount", "--net", "--pid"]
 STORIES = {
     "nftables": ("dead", "drained", "all_down", "hands", "weights", "whole"),
-    "nginx": ("dead", "drained", "all_down", "hands", "refused", "weights"),
+    "nginx": ("dead", "drained", "all_down", "hands", "refused", "weights", "web"),
 }
 
 
