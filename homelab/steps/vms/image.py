@@ -18,7 +18,7 @@ from homelab.ports.world import World
 from homelab.steps.vms.base_making import look_at_all_bases, look_at_bases, make_base
 from homelab.steps.vms.bases import BasesLook, MakeBase, bases_among, missing_bases
 from homelab.steps.vms.image_paths import image_homes, image_path
-from homelab.steps.vms.placement import places, rooms_of
+from homelab.steps.vms.placement import places, rooms_of, to_keep
 from homelab.steps.vms.sitters import Sitters, check_nobody_at, sitters_at_any
 
 TRANSFER_SECONDS = 3600
@@ -201,7 +201,8 @@ def _is_host(lab: Lab, target: str) -> bool:
 
 def _is_placed_at(world: World, lab: Lab, host: str) -> bool:
     """Whether a VM with a local datastore is to lie on that host."""
-    placed = places(lab, rooms_of(lab, world.reachable_hosts(first=True)))
+    rooms = rooms_of(lab, world.reachable_hosts(first=True))
+    placed = places(lab, rooms, world.places.keep(lambda before: to_keep(lab, rooms, before)))
     return any(vm.managed and lab.is_local(vm) and placed[vm.name].host == host for vm in lab.vms)
 
 

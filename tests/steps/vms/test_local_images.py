@@ -14,7 +14,7 @@ from homelab.ports.open_world import open_world
 from homelab.steps.vms.image import Image, UploadImage
 from homelab.steps.vms.image_paths import image_homes
 from homelab.steps.vms.old_images import OldImages, stored_images
-from homelab.steps.vms.placement import placement
+from homelab.steps.vms.placement import places
 from tests.helpers.one_host import bring
 from tests.helpers.vm_lab import VM_STEPS, HostsOnNas, hosts_on_nas, vm_lab
 
@@ -113,7 +113,8 @@ def test_a_nas_by_the_name_of_the_local_datastore_is_not_written_to(tmp_path: Pa
 
 def test_vms_are_placed_where_their_datastore_is_and_wait_for_its_image(tmp_path: Path) -> None:
     lab = local_lab(tmp_path, having=("brix3", "brix4"), nas=True, vms=("cp1", "cp2", "cp3"))
-    assert placement(lab) == {"cp1": "brix3", "cp2": "brix4", "cp3": "brix3"}
+    hosts = {name: place.host for name, place in places(lab, {}).items()}
+    assert hosts == {"cp1": "brix3", "cp2": "brix4", "cp3": "brix3"}
     assert image_homes(lab) == {"brix3": SSD, "brix4": SSD}
     mixed = lab.model_copy(
         update={"control_plane": (lab.control_plane[0], lab.control_plane[1].model_copy(update={"datastore": None}))}
