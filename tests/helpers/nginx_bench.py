@@ -25,7 +25,7 @@ def tested(file: Path) -> str:
 
 @contextmanager
 def running(text: str, folder: Path, ready: Callable[[], bool]) -> Iterator[None]:
-    """A real nginx with this configuration, once `ready` says so."""
+    """A real nginx with this configuration, once it has all its ports and `ready` says so."""
     assert NGINX is not None
     file, log = folder / "nginx.conf", folder / "nginx.log"
     file.write_text(text, encoding="utf-8")
@@ -35,7 +35,8 @@ def running(text: str, folder: Path, ready: Callable[[], bool]) -> Iterator[None
         child = subprocess.Popen(words, stdout=said, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + SECONDS
-        while not ready():
+        # It tries for a while where somebody else listens, who would pass for it.
+        while "event method" not in log.read_text() or not ready():
             assert child.poll() is None and time.monotonic() < deadline, log.read_text()
             threading.Event().wait(0.05)
         yield
