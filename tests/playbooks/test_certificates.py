@@ -56,7 +56,7 @@ class Machine:
         return subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
-@pytest.fixture(params=ROLES)
+@pytest.fixture(params=["haproxy", pytest.param("nginx", marks=pytest.mark.thorough)])
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
     return Machine(tmp_path, request.param)
 

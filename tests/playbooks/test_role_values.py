@@ -112,9 +112,7 @@ def wanted(lab: Lab, ca: str) -> Iterator[tuple[str, RoleValues]]:
 @pytest.fixture(
     params=[
         "whole names",
-        "nginx",
-        "nftables",
-        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("sample", "different")),
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("nginx", "nftables", "sample", "different")),
     ]
 )
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Lab, str]:

@@ -12,6 +12,7 @@ from homelab.formats.balancer.pools import Pool, Server
 from tests.helpers.haproxy_bench import HAPROXY, on_this_machine
 from tests.helpers.standin_lab import ADDRESSES, VIP, Lab, can_run, names, wait_until
 
+pytestmark = pytest.mark.thorough
 PKI, OURS = "/etc/kubernetes/pki", "/etc/kubernetes/pki/homelab-balancers"
 CERTS = ("kubeadm", "init", "phase", "certs")
 
