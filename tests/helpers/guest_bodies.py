@@ -67,8 +67,8 @@ class GuestLan:
         self._write("known_hosts", f"{self.vm.address} {host_key.public}\n")
         iso = work / "seed.iso"
         boot = first_boot(self.lab, self.vm, MAC)
-        self.files = seed(boot, host_key, "a")
-        iso.write_bytes(seed_iso(self.files))
+        self.seeded = seed(boot, host_key, "a")
+        iso.write_bytes(seed_iso(self.seeded))
         self.spec = GuestSpec("cp1", work / "disk.d", root_id(), MAC, iso, 2, 2048)
 
     def _write(self, name: str, text: str) -> None:
@@ -136,7 +136,7 @@ def seed_applied(lan: GuestLan) -> None:
 
 def told_by_guestinfo(lan: GuestLan) -> None:
     """cloud-init's own datasource VMware reads the seed through vmware-rpctool, and does without it from then on."""
-    told = guestinfo(lan.files)
+    told = guestinfo(lan.seeded)
     lan.guests.power_on(replace(lan.spec, seed=None, guestinfo=told))
     assert lan.answer("hostname", "--fqdn") == "cp1.lab.example"
     assert lan.answer("cloud-init", "status", "--wait").endswith("status: done")
