@@ -1,5 +1,6 @@
 """One lab whose balancers change their kind: each serves, and nothing of the other is left."""
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -74,6 +75,30 @@ def test_a_kind_takes_the_place_of_another(guest_lab: Lab, kind: str, units: set
     until(lambda: answers(guest_lab), 10, "the API answers from the other balancer")
     assert bootstrap(guest_lab)["changed"] > 0
     assert guest_lab.homelab("plan").returncode == 0
+
+
+def test_a_configuration_that_serves_nobody_gives_way_to_the_earlier_one(guest_lab: Lab) -> None:
+    """HAProxy takes another cluster's CA without a word; by it no API server is well."""
+    file = guest_lab.folder / "inventory" / "group_vars" / "load_balancers.yml"
+    right, shown = file.read_text(), ("sha256sum", "/etc/haproxy/cluster-ca.crt")
+    before = guest_lab.ssh("lb1", *shown).stdout
+    words = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=kubernetes")
+    target = ("-keyout", "/dev/null", "-out", str(guest_lab.folder / "foreign.crt"))
+    subprocess.run([*words, *target], check=True, capture_output=True)
+    file.write_text(yaml.safe_dump(yaml.safe_load(right) | {"load_balancer_ca_file": "../foreign.crt"}))
+    done = guest_lab.homelab("--yes", "-o", "json", "bootstrap", "--only", "load-balancer")
+    file.write_text(right)
+    assert done.returncode == 1
+    said = failures(done.stdout)["load-balancer", "lb1"]["what"]
+    assert "No API server is up" in said
+    assert "are back in their place: /etc/haproxy/cluster-ca.crt" in said
+    # The other balancer was left as it was; this one serves again.
+    assert ("load-balancer", "lb2") not in failures(done.stdout)
+    assert guest_lab.ssh("lb1", *shown).stdout == before
+    assert {vm: active(guest_lab, vm) for vm in ("lb1", "lb2")} == dict.fromkeys(("lb1", "lb2"), {"haproxy.service"})
+    up = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:8404/api_ready")
+    until(lambda: "200" in guest_lab.ssh("lb1", *up).stdout, 15, "the API is up for lb1 again")
+    assert bootstrap(guest_lab)["changed"] == 0
 
 
 def test_a_port_that_somebody_else_holds_is_named(guest_lab: Lab) -> None:
