@@ -148,7 +148,8 @@ def _judge(play: Play, events: Sequence[Mapping[str, Any]], status: int, printed
     where = f"{play.limit}, {play.playbook.name}"
     if status == 0 and (changed := _changed(play.limit, events)) is not None:
         return changed
-    for event in events:
+    # The last one ended the play: one before it was rescued, or is told in its words.
+    for event in reversed(events):
         host, said = event.get("host"), event.get("message")
         if event["event"] == "unreachable":
             raise Unreachable(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from homelab.errors import DeadlinePassed, HomelabError, Interrupted
+from homelab.errors import DeadlinePassed, HomelabError, HostFault, Interrupted
 from homelab.lab import Lab
 from homelab.ports import family
 from homelab.ports.ansible import play as ansible
@@ -201,3 +201,15 @@ def test_an_inventory_program_that_hangs_is_ended_with_its_children(
         list_hosts([script])
     assert time.monotonic() - began < 30
     until(lambda: not lives(int(told.read_text())))
+
+
+def test_a_play_fails_with_what_ended_it_and_not_with_what_was_rescued(tmp_path: Path) -> None:
+    tasks = """
+    - name: rescued
+      block:
+        - {name: break, ansible.builtin.fail: {msg: broken}}
+      rescue:
+        - {name: tell, ansible.builtin.fail: {msg: "broken, and mended"}}
+    """
+    with pytest.raises(HostFault, match=r"task `tell` failed on cp1: broken, and mended"):
+        run(play(tmp_path, tasks))
