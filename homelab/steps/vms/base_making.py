@@ -52,10 +52,11 @@ def _exists(world: World, name: str) -> bool:
 def make_base(world: World, change: MakeBase) -> None:
     """Remove what an interrupted run left, copy, grow, and give it its name."""
     part, whole = (f"[{change.datastore}] {path}" for path in (part_path(change.path), change.path))
-    if any(".part" not in name for name in change.leftovers):
-        # It had its own name once, so a VM may have been made on it before it lost a file.
-        check_nobody_at(world, change.via, change.datastore, change.path, "the half of a base is not replaced")
     with world.copying(change.via, change.datastore), world.vm_writer(change.via) as writer:
+        if any(".part" not in name for name in change.leftovers):
+            # It had its own name once, so a VM may have been made on it before it lost a file. Asked now: others may
+            # have been copied for an hour before this one's turn came.
+            check_nobody_at(world, change.via, change.datastore, change.path, "the half of a base is not replaced")
         size = capacity(writer.files.small_file(change.datastore, change.image))
         check_size(change.size_gib, change.vms, size)
         if _is_made(world, writer, change):
