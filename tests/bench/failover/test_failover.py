@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from homelab.ports.files.data import data_folder
 from tests.bench.failover import chart, report, root
 from tests.bench.failover.bench import Plan, Run, read_run, sentence, warm_up_seconds
 from tests.bench.failover.configurations import configurations
 from tests.bench.failover.faults import FAULTS
 from tests.bench.failover.gates import GATES, WORDS, Gate, verdicts
 from tests.bench.failover.measures import Cell, Figures, Seen, as_json, figures, from_json
+from tests.bench.failover.ours import DROP_IN_RESTART_SECONDS, UNIT_RESTART_SECONDS
 from tests.bench.failover.places import LIGHT, SICK
 from tests.bench.failover.services import parse_show_stat
 from tests.helpers.checkout import ROOT
@@ -121,6 +123,20 @@ def test_every_gate_is_of_a_fault_and_a_figure_that_there_are() -> None:
 def test_every_one_of_ours_has_gates() -> None:
     assert {each.gates for each in configurations().values() if each.name.startswith("ours")} <= set(GATES)
     assert not [name for name, each in configurations().items() if each.gates and not name.startswith("ours")]
+
+
+@pytest.mark.parametrize(
+    ("unit", "seconds"),
+    [
+        ("haproxy/files/drop-in.conf", DROP_IN_RESTART_SECONDS),
+        ("keepalived/files/drop-in.conf", DROP_IN_RESTART_SECONDS),
+        ("nginx/files/homelab-nginx.service", UNIT_RESTART_SECONDS),
+        ("checker/templates/homelab-checker.service.j2", UNIT_RESTART_SECONDS),
+    ],
+)
+def test_what_is_killed_comes_back_when_the_roles_units_start_it_again(unit: str, seconds: float) -> None:
+    text = (data_folder("playbooks") / "roles" / unit).read_text(encoding="utf-8")
+    assert f"RestartSec={seconds * 1000:g}ms" in text.splitlines()
 
 
 def test_show_stat_tells_who_is_not_up() -> None:
