@@ -17,6 +17,7 @@ from homelab.steps.vms.bases import (
 )
 from homelab.steps.vms.image_paths import image_folder, image_path
 from homelab.steps.vms.sitters import check_nobody_at
+from homelab.steps.vms.unregistered import is_somewhere
 
 COPY_SECONDS = 3600.0
 TASK_SECONDS = 300.0
@@ -24,7 +25,7 @@ TASK_SECONDS = 300.0
 
 def look_at_bases(world: World, lab: Lab, via: str, *, whole: bool) -> BasesLook:
     """Which bases VMs wait for, and what there is of them; how large the image is, if it is `whole` and one lacks."""
-    there = {vm.name for vm in lab.vms if vm.clone == "linked" and _exists(world, vm.name)}
+    there = {vm.name for vm in lab.vms if vm.clone == "linked" and is_somewhere(world, vm.name)}
     wanted = wanted_bases(lab, there)
     if not wanted:
         return BasesLook()
@@ -39,14 +40,6 @@ def look_at_all_bases(world: World, lab: Lab, via: str) -> BasesLook:
     """What there is of any base."""
     folder = world.reader(via).folder(lab.nfs[0].datastore, image_folder(lab))
     return BasesLook(folder.files if folder else ())
-
-
-def _exists(world: World, name: str) -> bool:
-    """Whether a linked VM needs no base any more: it has one, or it cannot be told and is not made."""
-    try:
-        return world.vm(name) is not None
-    except HomelabError:
-        return True
 
 
 def make_base(world: World, change: MakeBase) -> None:
