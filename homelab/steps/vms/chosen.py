@@ -6,6 +6,6 @@ from homelab.steps.vms.placement import Chosen, Rooms, rooms_of, to_keep
 
 
 def seen_and_chosen(world: World, lab: Lab) -> tuple[Rooms, Chosen]:
-    """What the hosts have, and which VM is made where: what can be said of that by now stays for the rest of the run."""
+    """What the hosts have, and which VM is made where: what can be said of that by now stays for the rest of a run."""
     rooms = rooms_of(lab, world.reachable_hosts(first=True))
     return rooms, world.places.keep(lambda before: to_keep(lab, rooms, before))
