@@ -151,12 +151,16 @@ def server(serve: Serve, pair: tuple[bytes, bytes] | None = None) -> Iterator[An
                     with server_context(*pair).wrap_socket(caller, server_side=True) if pair else caller as connection:
                         serve(connection)
                 except OSError:
-                    if listener.fileno() < 0:
+                    if over.is_set():
                         return
 
-        threading.Thread(target=run, daemon=True).start()
+        over, thread = threading.Event(), threading.Thread(target=run, daemon=True)
+        thread.start()
         yield pools.Server("s1", "127.0.0.1", listener.getsockname()[1])
+        over.set()
         listener.shutdown(socket.SHUT_RDWR)
+        # Before its number goes to the next one, which it would answer for.
+        thread.join(10)
 
 
 def asked(target: Any, check: str, ca_file: Path | None = None) -> tuple[str, str]:
