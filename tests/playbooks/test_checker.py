@@ -2,6 +2,8 @@
 
 import ast
 import asyncio
+import json
+import os
 import socket
 import struct
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from tests.helpers.tls_server import http, says
 from .conftest import PLAYBOOKS
 
 judge, asking, sessions = (checker_module(name) for name in ("judge", "asking", "sessions"))
+balancing, service = (checker_module(name) for name in ("balancing", "service"))
 types, pools = (checker_module(f"balancer.{name}") for name in ("checker", "pools"))
 TIMES = types.Times()
 UP, DRAIN, DOWN = judge.UP, judge.DRAIN, judge.DOWN
@@ -147,12 +151,16 @@ def server(serve: Serve, pair: tuple[bytes, bytes] | None = None) -> Iterator[An
                     with server_context(*pair).wrap_socket(caller, server_side=True) if pair else caller as connection:
                         serve(connection)
                 except OSError:
-                    if listener.fileno() < 0:
+                    if over.is_set():
                         return
 
-        threading.Thread(target=run, daemon=True).start()
+        over, thread = threading.Event(), threading.Thread(target=run, daemon=True)
+        thread.start()
         yield pools.Server("s1", "127.0.0.1", listener.getsockname()[1])
+        over.set()
         listener.shutdown(socket.SHUT_RDWR)
+        # Before its number goes to the next one, which it would answer for.
+        thread.join(10)
 
 
 def asked(target: Any, check: str, ca_file: Path | None = None) -> tuple[str, str]:
@@ -268,6 +276,52 @@ def test_the_sessions_of_this_machine(tmp_path: Path) -> None:
     assert sessions.Session(here, there, there) in found
     assert [one for one in sessions.left_by(iter(found), {there}, set()) if one.client == here]
     assert not [one for one in sessions.left_by(iter(found), {("192.0.2.9", 1)}, set()) if one.client == here]
+
+
+# -- the service
+
+
+def restarted(folder: Path, wanted: Any, told: dict[str, Any]) -> dict[str, Any]:
+    """What a service says that finds a state.json where it begins."""
+    (folder / "state.json").write_text(json.dumps(told), encoding="utf-8")
+    configuration = types.Configuration(
+        "nftables", (wanted,), (), "127.0.0.0/8", 8404, 8405, TIMES, types.Places(folder=str(folder))
+    )
+    state = service.Service(configuration).state()
+    assert isinstance(state, dict)
+    return state
+
+
+def test_what_was_known_outlives_a_restart(tmp_path: Path) -> None:
+    told = restarted(tmp_path, pool(1, 1), {})
+    told["pools"]["api"]["servers"]["s2"] |= {"checked": DOWN, "asked": 7}
+    again = restarted(tmp_path, pool(1, 1), told)["pools"]["api"]["servers"]
+    assert [(one["state"], one["asked"]) for one in again.values()] == [(UP, 0), (DOWN, 7)]
+
+
+def test_what_another_version_told_of_a_server_counts_for_nothing(tmp_path: Path) -> None:
+    """Or the service would end each time that it begins: the file outlives it."""
+    told = restarted(tmp_path, pool(1, 1), {})
+    del told["pools"]["api"]["servers"]["s2"]["checked"]
+    again = restarted(tmp_path, pool(1, 1), told)["pools"]["api"]["servers"]
+    assert again["s2"]["state"] == UP
+
+
+def test_a_weight_is_told_where_it_counts(tmp_path: Path) -> None:
+    by_weight = pool(0, 1)
+    for wanted, weights in ((by_weight, [0, 1]), (replace(by_weight, algorithm="roundrobin"), [1, 1])):
+        servers = restarted(tmp_path, wanted, {})["pools"]["api"]["servers"].values()
+        assert [one["weight"] for one in servers] == weights
+
+
+def test_who_owns_the_folder_cannot_have_root_write_elsewhere(tmp_path: Path) -> None:
+    """`drain` runs as root, and the folder belongs to the service's user."""
+    victim = tmp_path / "victim"
+    victim.write_text("as it was")
+    (tmp_path / f".wanted.json.{os.getpid()}").symlink_to(victim)
+    balancing.put(tmp_path / "wanted.json", "{}")
+    assert victim.read_text() == "as it was"
+    assert ((tmp_path / "wanted.json").read_text(), (tmp_path / "wanted.json").stat().st_mode & 0o777) == ("{}", 0o644)
 
 
 # -- the program

@@ -6,7 +6,7 @@ went wrong in it. One that nobody used for a moment is asked whether it still is
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -61,9 +61,7 @@ class KeptSessions:
                 left = [] if self._holders else [one for kept in self._idle.values() for one in kept]
                 if not self._holders:
                     self._idle.clear()
-            if left:
-                with ThreadPoolExecutor(len(left)) as pool:
-                    list(pool.map(lambda one: one.login.close(), left))
+            _end(left)
 
     @contextmanager
     def use(self, host: EsxiHost) -> Iterator[Session]:
@@ -106,16 +104,28 @@ class KeptSessions:
         return _Kept(session, login, time.monotonic(), time.monotonic())
 
     def _waiting(self, host: EsxiHost) -> _Kept | None:
-        """A kept session that still is one."""
-        while True:
-            with self._guard:
-                kept = self._idle.get(host.name) or []
-                if not kept:
-                    return None
-                one = kept.pop()
-            if not one.too_old and (time.monotonic() - one.used < QUIET_SECONDS or _lives(one.session)):
-                return one
-            one.login.close()
+        """A kept session that still is one. Where the one that was used last is none any more, all of them end.
+
+        A host that fell silent would else be waited for once for each of them.
+        """
+        with self._guard:
+            kept = self._idle.get(host.name) or []
+            if not kept:
+                return None
+            one = kept.pop()
+        if not one.too_old and (time.monotonic() - one.used < QUIET_SECONDS or _lives(one.session)):
+            return one
+        with self._guard:
+            others = self._idle.pop(host.name, [])
+        _end([one, *others])
+        return None
+
+
+def _end(sessions: Sequence[_Kept]) -> None:
+    """Log them out, at once."""
+    if sessions:
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            list(pool.map(lambda one: one.login.close(), sessions))
 
 
 def _lives(session: Session) -> bool:

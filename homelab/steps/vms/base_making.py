@@ -17,6 +17,7 @@ from homelab.steps.vms.bases import (
 )
 from homelab.steps.vms.image_paths import image_folder, image_path
 from homelab.steps.vms.sitters import check_nobody_at
+from homelab.steps.vms.unregistered import is_somewhere
 
 COPY_SECONDS = 3600.0
 TASK_SECONDS = 300.0
@@ -24,7 +25,7 @@ TASK_SECONDS = 300.0
 
 def look_at_bases(world: World, lab: Lab, via: str, *, whole: bool) -> BasesLook:
     """Which bases VMs wait for, and what there is of them; how large the image is, if it is `whole` and one lacks."""
-    there = {vm.name for vm in lab.vms if vm.clone == "linked" and _exists(world, vm.name)}
+    there = {vm.name for vm in lab.vms if vm.clone == "linked" and is_somewhere(world, vm.name)}
     wanted = wanted_bases(lab, there)
     if not wanted:
         return BasesLook()
@@ -41,21 +42,14 @@ def look_at_all_bases(world: World, lab: Lab, via: str) -> BasesLook:
     return BasesLook(folder.files if folder else ())
 
 
-def _exists(world: World, name: str) -> bool:
-    """Whether a linked VM needs no base any more: it has one, or it cannot be told and is not made."""
-    try:
-        return world.vm(name) is not None
-    except HomelabError:
-        return True
-
-
 def make_base(world: World, change: MakeBase) -> None:
     """Remove what an interrupted run left, copy, grow, and give it its name."""
     part, whole = (f"[{change.datastore}] {path}" for path in (part_path(change.path), change.path))
-    if any(".part" not in name for name in change.leftovers):
-        # It had its own name once, so a VM may have been made on it before it lost a file.
-        check_nobody_at(world, change.via, change.datastore, change.path, "the half of a base is not replaced")
     with world.copying(change.via, change.datastore), world.vm_writer(change.via) as writer:
+        if any(".part" not in name for name in change.leftovers):
+            # It had its own name once, so a VM may have been made on it before it lost a file. Asked now: others may
+            # have been copied for an hour before this one's turn came.
+            check_nobody_at(world, change.via, change.datastore, change.path, "the half of a base is not replaced")
         size = capacity(writer.files.small_file(change.datastore, change.image))
         check_size(change.size_gib, change.vms, size)
         if _is_made(world, writer, change):

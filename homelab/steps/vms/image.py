@@ -17,8 +17,9 @@ from homelab.ports.vm_writer import VmWriter
 from homelab.ports.world import World
 from homelab.steps.vms.base_making import look_at_all_bases, look_at_bases, make_base
 from homelab.steps.vms.bases import BasesLook, MakeBase, bases_among, missing_bases
-from homelab.steps.vms.image_paths import image_homes, image_path
-from homelab.steps.vms.placement import places, rooms_of, to_keep
+from homelab.steps.vms.chosen import seen_and_chosen
+from homelab.steps.vms.image_paths import image_homes, image_path, is_host
+from homelab.steps.vms.placement import places
 from homelab.steps.vms.sitters import Sitters, check_nobody_at, sitters_at_any
 
 TRANSFER_SECONDS = 3600
@@ -99,13 +100,13 @@ class Image(Step[ImageState, Changes]):
 
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
         """All mounts have been tried, and the host that the image goes through has rebooted if it had to."""
-        if _is_host(lab, target):
+        if is_host(lab, target):
             return [Node("local-datastore", target), Node("reboot", target)]
         return [*(Node("nfs-datastore", host.name) for host in lab.esxi), Node("reboot", lab.esxi[0].name)]
 
     def observe(self, world: World, lab: Lab, target: str) -> ImageState:
         """Look for the descriptor, which is written last, and its data, through the first host with the datastore."""
-        datastore, local = image_homes(lab)[target], _is_host(lab, target)
+        datastore, local = image_homes(lab)[target], is_host(lab, target)
         if local and not _unwanted(lab) and not _is_placed_at(world, lab, target):
             return ImageState(None, False, needed=False)
         via = own_host(world, target, datastore) if local else host_with(world, datastore)
@@ -127,7 +128,7 @@ class Image(Step[ImageState, Changes]):
         if not observed.needed:
             return []
         if observed.via is None:
-            who = f"{target} answers and has" if _is_host(lab, target) else "a host mounts"
+            who = f"{target} answers and has" if is_host(lab, target) else "a host mounts"
             return [Blocked(target, f"{who} the datastore {datastore}")]
         if _unwanted(lab):
             return self._end(lab, target, observed.via, observed)
@@ -195,14 +196,9 @@ def own_host(world: World, host: str, datastore: str) -> str | None:
     return host if look and look.directory_of(datastore) is not None and not look.nas_named(datastore) else None
 
 
-def _is_host(lab: Lab, target: str) -> bool:
-    return any(host.name == target for host in lab.esxi)
-
-
 def _is_placed_at(world: World, lab: Lab, host: str) -> bool:
     """Whether a VM with a local datastore is to lie on that host."""
-    rooms = rooms_of(lab, world.reachable_hosts(first=True))
-    placed = places(lab, rooms, world.places.keep(lambda before: to_keep(lab, rooms, before)))
+    placed = places(lab, *seen_and_chosen(world, lab))
     return any(vm.managed and lab.is_local(vm) and placed[vm.name].host == host for vm in lab.vms)
 
 

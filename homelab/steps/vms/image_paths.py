@@ -27,3 +27,8 @@ def image_homes(lab: Lab) -> dict[str, str]:
     homes = {nas.name: nas.datastore for nas in lab.nfs if any(not lab.is_local(vm) for vm in managed)}
     local = [(host.name, lab.datastore_of(vm)) for vm in managed if lab.is_local(vm) for host in lab.hosts_for(vm)]
     return homes | dict(sorted(local, key=lambda one: [host.name for host in lab.esxi].index(one[0])))
+
+
+def is_host(lab: Lab, home: str) -> bool:
+    """Whether a place of images is a host with a datastore of its own, and not the NAS."""
+    return any(host.name == home for host in lab.esxi)

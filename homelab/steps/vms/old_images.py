@@ -10,7 +10,7 @@ from homelab.ports.vsphere.vm_look import IMAGE, LAB
 from homelab.ports.world import World
 from homelab.steps.vms.bases import linked_sizes
 from homelab.steps.vms.image import RemoveImage, host_with, own_host, remove_image
-from homelab.steps.vms.image_paths import image_folder
+from homelab.steps.vms.image_paths import image_folder, is_host
 from homelab.steps.vms.sitters import Sitters, sitters_at
 from homelab.steps.vms.unregistered import unregistered_children
 
@@ -55,7 +55,7 @@ def image_stores(lab: Lab) -> dict[str, str]:
 
 def stored_images(world: World, lab: Lab, target: str) -> OldImagesState:
     """Every image of this lab on one of its datastores, by the names that we give them."""
-    datastore, host = image_stores(lab)[target], target if _is_host(lab, target) else ""
+    datastore, host = image_stores(lab)[target], target if is_host(lab, target) else ""
     via = own_host(world, host, datastore) if host else host_with(world, datastore)
     if via is None:
         # A host that answers and has no such datastore has no image on it.
@@ -92,10 +92,6 @@ def _why(lab: Lab, image: StoredImage) -> str:
     return "the inventory names another image" if another else "no linked VM of the inventory has that size"
 
 
-def _is_host(lab: Lab, target: str) -> bool:
-    return any(host.name == target for host in lab.esxi)
-
-
 def _is_base(name: str) -> bool:
     return len(name) > DIGITS
 
@@ -123,7 +119,7 @@ class OldImages(Step[OldImagesState, RemoveImage]):
         if observed.via is None:
             datastore = image_stores(lab)[target]
             own = f"{target} can be asked what lies on its datastore {datastore}"
-            return [Blocked(target, own if _is_host(lab, target) else f"a host mounts the datastore {datastore}")]
+            return [Blocked(target, own if is_host(lab, target) else f"a host mounts the datastore {datastore}")]
         old = [image for image in observed.images if not image.current and not image.sitters.users]
         if doubt := next((image.sitters.doubt for image in old if image.sitters.doubt), ""):
             return [Blocked(target, f"{doubt}: a disk there may sit on an old image")]

@@ -12,11 +12,11 @@ def unregistered_children(world: World, lab: Lab, via: str) -> tuple[str, ...]:
     A move that was killed leaves one so, and so does whoever unregisters a VM in a host's web page.
     """
     shared = [vm for vm in lab.vms if vm.managed and lab.datastore_of(vm) == lab.nfs[0].datastore]
-    left = [vm for vm in shared if not _is_somewhere(world, vm.name) and _has_child(world, lab, via, vm)]
+    left = [vm for vm in shared if not is_somewhere(world, vm.name) and _has_child(world, lab, via, vm)]
     return tuple(f"{vm.name}, which no host has registered," for vm in left)
 
 
-def _is_somewhere(world: World, name: str) -> bool:
+def is_somewhere(world: World, name: str) -> bool:
     """Whether a host has it; one that cannot be told which it is, for two carry its mark, is on a host."""
     try:
         return world.vm(name) is not None

@@ -7,8 +7,9 @@ from homelab.formats.disk.vmdk import GIB, capacity
 from homelab.lab import Lab
 from homelab.ports.world import World
 from homelab.steps.vms.allowed import Allowed
+from homelab.steps.vms.chosen import seen_and_chosen
 from homelab.steps.vms.image_paths import image_path
-from homelab.steps.vms.placement import places, rooms_of, to_keep
+from homelab.steps.vms.placement import places
 from homelab.steps.vms.vm_folder import Making
 from homelab.steps.vms.vm_identity import making_of
 from homelab.steps.vms.vm_seed import too_large_a_seed
@@ -35,8 +36,7 @@ class AgainLook:
 
 def look_again(world: World, lab: Lab, target: str) -> AgainLook:
     """Ask the host that the VM will be made on. Raises Unreachable."""
-    rooms = rooms_of(lab, world.reachable_hosts(first=True))
-    place = places(lab, rooms, world.places.keep(lambda before: to_keep(lab, rooms, before)))[target]
+    place = places(lab, *seen_and_chosen(world, lab))[target]
     host = place.host
     making = making_of(lab, lab.vm(target))
     look, images = world.host(host), making.datastore

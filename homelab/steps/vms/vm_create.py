@@ -16,6 +16,7 @@ from homelab.ports.vm_writer import VmWriter
 from homelab.ports.vsphere.vm_look import GUESTINFO, HOST_KEY, ID, IMAGE, LAB, MADE, NAME, SEED, SEEDED, identity
 from homelab.ports.vsphere.vms import VmSpec, vmx_path
 from homelab.ports.world import World
+from homelab.steps.vms.sitters import forget, sitters_at
 from homelab.steps.vms.vm_changes import CreateVm
 from homelab.steps.vms.vm_folder import NOTE, FolderLook, leftovers
 from homelab.steps.vms.vm_seed import seed_refused
@@ -66,10 +67,12 @@ def _begin_folder(world: World, writer: VmWriter, change: CreateVm) -> None:
     making = change.making
     progress = world.progress(f"the folder {making.place} is begun", TASK_SECONDS)
     found = writer.files.list_folder(making.datastore, making.vm, seconds=TASK_SECONDS, progress=progress)
-    note = None
+    note: bytes | None = None
+    users: tuple[str, ...] = ()
     if found and NOTE in found.files:
         note = writer.files.small_file(making.datastore, f"{making.vm}/{NOTE}")
-    left = leftovers(making, FolderLook(found.files, found.folders, note) if found else None)
+        users = _users(world, change)
+    left = leftovers(making, FolderLook(found.files, found.folders, note, users) if found else None)
     if set(left) - set(change.leftovers):
         raise HomelabError(
             f"{making.place} holds more of a half-made VM than was seen: {', '.join(left)}",
@@ -84,6 +87,12 @@ def _begin_folder(world: World, writer: VmWriter, change: CreateVm) -> None:
         writer.files.make_folder(making.datastore, making.vm)
     if note != making.note:
         writer.files.upload(making.datastore, f"{making.vm}/{NOTE}", io.BytesIO(making.note), len(making.note))
+
+
+def _users(world: World, change: CreateVm) -> tuple[str, ...]:
+    """Whose VMs have files in the folder by now: others may have been copied for an hour before its turn came."""
+    forget(world, world.reachable_hosts())
+    return sitters_at(world, change.host, change.making.datastore, change.making.vm).users
 
 
 def _copy_image(world: World, writer: VmWriter, change: CreateVm) -> None:

@@ -7,7 +7,8 @@ from homelab.ports.vsphere import VmLook
 from homelab.ports.vsphere.vms import vmx_path
 from homelab.ports.world import World
 from homelab.steps.vms.allowed import Allowed
-from homelab.steps.vms.placement import Chosen, Rooms, places, rooms_of, to_keep
+from homelab.steps.vms.chosen import seen_and_chosen
+from homelab.steps.vms.placement import Chosen, Rooms, places
 from homelab.steps.vms.sitters import Sitters, sitters_at
 from homelab.steps.vms.vm_again import AgainLook, look_again
 from homelab.steps.vms.vm_autostart import HostStarts, starts_of
@@ -92,8 +93,7 @@ def _look_at_its_end(world: World, lab: Lab, target: str, host: str, vm: VmLook)
 
 def _look_around(world: World, lab: Lab, target: str) -> VmState:
     """What tells of a VM that no host has which answers. Raises when the very host it belongs on does not."""
-    rooms, making = rooms_of(lab, world.reachable_hosts(first=True)), making_of(lab, lab.vm(target))
-    chosen = world.places.keep(lambda before: to_keep(lab, rooms, before))
+    (rooms, chosen), making = seen_and_chosen(world, lab), making_of(lab, lab.vm(target))
     host = places(lab, rooms, chosen)[target].host
     own, looks = world.host(host), world.reachable_hosts()
     silent, wanted = world.silent_hosts, lab.vm(target).wanted

@@ -94,6 +94,8 @@ def gathered(runs: Sequence[bench.Run], debian: Path, plan: bench.Plan) -> repor
         versions=root.versions(debian),
         runs=plan.runs,
         passive=frozenset(each.name for each in plan.configurations if each.down is None),
+        again=sum(run.tries - 1 for run in runs),
+        disturbed=sum(1 for run in runs if run.figures.before),
     )
 
 

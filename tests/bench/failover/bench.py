@@ -28,13 +28,14 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one fault on one configuration."""
+    """One run of one fault on one configuration; it was begun so many times (`tries`)."""
 
     configuration: str
     fault: str
     number: int
     load: float
     figures: Figures
+    tries: int = 1
 
     def document(self) -> dict[str, Any]:
         """What is kept of it as JSON."""
@@ -43,6 +44,7 @@ class Run:
             "fault": self.fault,
             "run": self.number,
             "machine_load": self.load,
+            "tries": self.tries,
             **as_json(self.figures),
         }
 
@@ -102,13 +104,16 @@ def sentence(run: Run) -> str:
         f"{run.number}: {run.configuration}, {run.fault}: {seen.lost} of {seen.requests} lost, {seen.slow} slow, "
         f"watch gap {seen.watch_gap:.1f} s, gap {seen.gap:.2f} s{down}"
         + ("" if seen.up is None else f", up after {seen.up:.1f} s, settled after {seen.settled:.1f} s")
+        + (f"; begun {run.tries} times" if run.tries > 1 else "")
+        + (f"; {seen.before} lost before it happened" if seen.before else "")
     )
 
 
 def run_one(lab: Lab, fault: Fault, number: int, kept: Path) -> Run:
     """One run; again when clients lost something before the fault, or a program did not start: a machine too busy.
 
-    What was seen is written to `kept`. Raises what went wrong the last time.
+    How often it was begun is told, for a balancer that loses requests when nothing is wrong would look the same. What
+    was seen is written to `kept`. Raises what went wrong the last time.
     """
     for attempt in range(1, TRIES + 1):
         try:
@@ -120,7 +125,7 @@ def run_one(lab: Lab, fault: Fault, number: int, kept: Path) -> Run:
         found = figures(seen)
         if not found.before:
             break
-    run = Run(lab.configuration.name, fault.name, number, round(os.getloadavg()[0], 2), found)
+    run = Run(lab.configuration.name, fault.name, number, round(os.getloadavg()[0], 2), found, attempt)
     document = {**run.document(), "began": seen.began, "by": seen.by, "whole": seen.whole, "polls": seen.polls}
     unfinished = kept.with_suffix(".part")
     unfinished.write_text(json.dumps({**document, "clients": seen.clients}))
@@ -132,7 +137,7 @@ def read_run(kept: Path) -> Run:
     """A run that was made before, from its file."""
     document = json.loads(kept.read_text())
     names = (document["configuration"], document["fault"], document["run"], document["machine_load"])
-    return Run(*names, figures=from_json(document))
+    return Run(*names, figures=from_json(document), tries=document.get("tries", 1))
 
 
 def warm_up_seconds(number: int) -> float:

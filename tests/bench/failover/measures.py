@@ -30,11 +30,11 @@ class Figures:
     """The figures of one run; None is never, or not to be had. Times in seconds.
 
     `lost` of `requests` were sent after the fault and not answered well; `cut` were under way when it happened,
-    `before` were lost before it. `down` is when the balancer took a server for down; `up` when the first request
-    was answered well after all was whole again, `settled` when the last one was sent that was not, or that was
-    slow. `gap` is the longest time without an answer, `last` when the last request was sent that was lost, `silent`
-    how long a watch without events lived, `light` how much of the answers came from the server that has the small
-    weight.
+    `before` were lost before it. `down` is when the balancer took a server for down, 0 when it did already; `up` when
+    the first request was answered well after all was whole again, `settled` when the last one was sent that was not, or
+    that was slow. `gap` is the longest time without an answer, `last` when the last request was sent that was lost,
+    `silent` how long a watch without events lived, `light` how much of the answers came from the server that has the
+    small weight.
     """
 
     requests: int
@@ -64,7 +64,7 @@ def figures(seen: Seen) -> Figures:
         lost=len(bad),
         slow=len(slow),
         cut=sum(1 for row in rows if row.sent < seen.by and seen.began <= row.ended and row.why),
-        down=next((at - seen.began for at, servers in seen.polls if servers and at >= seen.began), None),
+        down=taken_for_down(seen),
         watch_gap=max((longest_gap(events, seen) for events in seen.clients["watches"]), default=0.0),
         gap=longest_gap([row.ended for row in rows if not row.why], seen),
         up=None
@@ -76,6 +76,14 @@ def figures(seen: Seen) -> Figures:
         light=share([row.server for row in after if not row.why], LIGHT),
         before=sum(1 for row in rows if row.ended < seen.began and row.why),
     )
+
+
+def taken_for_down(seen: Seen) -> float | None:
+    """Seconds until the balancer took a server for down. It tells changes: what it said last before the fault holds."""
+    before = [servers for at, servers in seen.polls if at < seen.began]
+    if before and before[-1]:
+        return 0.0
+    return next((at - seen.began for at, servers in seen.polls if servers and at >= seen.began), None)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ class Result:
     """All cells, the names of what was compared, the titles of the faults, and what it was measured on.
 
     `passive` are the configurations that ask no server by themselves, so that nobody can see whom they take for down.
+    `again` is how often a run was begun anew, `disturbed` in how many a request was lost before the fault all the same.
     """
 
     cells: Cells
@@ -27,6 +28,8 @@ class Result:
     versions: Mapping[str, str]
     runs: int
     passive: frozenset[str] = frozenset()
+    again: int = 0
+    disturbed: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,15 @@ def _measured_on(result: Result) -> str:
     return (
         f"Every fault {times}; the median, and the worst run in brackets where it differs. {versions}; Linux "
         f"{result.machine['kernel']}, {result.machine['processors']} processors; the load average was at most "
-        f"{result.machine['load']:.1f}.\n\n![Requests lost, watch gaps and detection]({CHART})"
+        f"{result.machine['load']:.1f}.{_disturbed(result)}\n\n![Requests lost, watch gaps and detection]({CHART})"
     )
+
+
+def _disturbed(result: Result) -> str:
+    """The machine, or a balancer that loses requests while nothing is wrong."""
+    found = f" Runs begun anew, for a request was lost before the fault or a program did not start: {result.again}."
+    kept = f" Runs in which one was lost before the fault all the same: {result.disturbed}."
+    return (found if result.again else "") + (kept if result.disturbed else "")
 
 
 def _table(table: Table, result: Result) -> str:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from homelab.ports.files.data import data_folder
 from tests.bench.failover import chart, report, root
-from tests.bench.failover.bench import Plan, Run, read_run, warm_up_seconds
+from tests.bench.failover.bench import Plan, Run, read_run, sentence, warm_up_seconds
 from tests.bench.failover.configurations import configurations
 from tests.bench.failover.faults import FAULTS
 from tests.bench.failover.gates import GATES, WORDS, Gate, verdicts
 from tests.bench.failover.measures import Cell, Figures, Seen, as_json, figures, from_json
+from tests.bench.failover.ours import DROP_IN_RESTART_SECONDS, UNIT_RESTART_SECONDS
 from tests.bench.failover.places import LIGHT, SICK
 from tests.bench.failover.services import parse_show_stat
 from tests.helpers.checkout import ROOT
@@ -79,6 +81,8 @@ def test_taken_for_down_counts_from_the_fault() -> None:
     polls = [(99.0, [SICK]), (99.5, []), (101.6, [SICK])]
     assert figures(replace(seen([]), polls=polls)).down == pytest.approx(1.6)
     assert figures(seen([])).down is None
+    # A change is told once: who was down before and is not told to be up is down when it begins.
+    assert figures(replace(seen([]), polls=[(90.0, []), (99.0, [SICK])])).down == 0.0
 
 
 def test_never_is_the_worst_that_can_be() -> None:
@@ -121,6 +125,20 @@ def test_every_one_of_ours_has_gates() -> None:
     assert not [name for name, each in configurations().items() if each.gates and not name.startswith("ours")]
 
 
+@pytest.mark.parametrize(
+    ("unit", "seconds"),
+    [
+        ("haproxy/files/drop-in.conf", DROP_IN_RESTART_SECONDS),
+        ("keepalived/files/drop-in.conf", DROP_IN_RESTART_SECONDS),
+        ("nginx/files/homelab-nginx.service", UNIT_RESTART_SECONDS),
+        ("checker/templates/homelab-checker.service.j2", UNIT_RESTART_SECONDS),
+    ],
+)
+def test_what_is_killed_comes_back_when_the_roles_units_start_it_again(unit: str, seconds: float) -> None:
+    text = (data_folder("playbooks") / "roles" / unit).read_text(encoding="utf-8")
+    assert f"RestartSec={seconds * 1000:g}ms" in text.splitlines()
+
+
 def test_show_stat_tells_who_is_not_up() -> None:
     assert parse_show_stat(SHOW_STAT) == {"k8s-master2"}
 
@@ -142,7 +160,7 @@ def test_a_plan_leaves_out_what_cannot_befall() -> None:
 
 
 def test_a_run_that_was_made_before_is_taken(tmp_path: Path) -> None:
-    run = Run("kubeadm", "kill", 2, 0.5, replace(GOOD, gap=0.125))
+    run = Run("kubeadm", "kill", 2, 0.5, replace(GOOD, gap=0.125), tries=3)
     (tmp_path / "run.json").write_text(json.dumps({**run.document(), "clients": {}}))
     assert read_run(tmp_path / "run.json") == run
 
@@ -172,6 +190,15 @@ def test_the_page_has_medians_worst_runs_and_gates() -> None:
     assert "| the balancer's node is off | 0.75 |" in page
     assert "| ours-haproxy | kill | requests lost: at most 0, worst run 0 | **missed**:" in page
     assert "| ours-haproxy | balancer-off | longest time without an answer, s: at most 1 | met |" in page
+
+
+def test_runs_that_were_begun_anew_are_told() -> None:
+    """A balancer that loses requests while nothing is wrong makes for such runs, as a machine that is too busy does."""
+    run = Run("kubeadm", "kill", 2, 0.5, replace(GOOD, before=4), tries=3)
+    assert sentence(run).endswith("; begun 3 times; 4 lost before it happened")
+    disturbed = report.markdown(replace(RESULT, again=2, disturbed=1), [])
+    assert "or a program did not start: 2. Runs in which one was lost before the fault all the same: 1." in disturbed
+    assert "begun anew" not in report.markdown(RESULT, [])
 
 
 def test_what_is_written_by_hand_stays() -> None:

@@ -114,3 +114,12 @@ def test_a_drained_server_takes_no_request_of_anybody_also_after_a_restart(balan
         put(balanced, "ready", "cp1")
         assert who_answers(balanced) == {"cp1", "cp2"}
         assert ask(balanced.status, "/api_ready")[0] == 200
+
+
+def test_where_one_pool_refuses_none_is_drained(balanced: Balanced) -> None:
+    with balanced.serving():
+        site = {"site": called_there(LAB, "lb1")["site", "cp2"]}
+        set_servers(Here(balanced.folder), "haproxy", "drain", site, last=False)  # type: ignore[arg-type]
+        with pytest.raises(Refused, match="no other server of the pool site takes connections"):
+            put(balanced, "drain", "cp1")
+        assert looked(balanced)["api", "cp1"].takes

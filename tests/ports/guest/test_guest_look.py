@@ -158,6 +158,7 @@ class Haproxy:
     ("said", "drained"), [(STATE, ("cp5", "cp6")), ("Permission denied\n", ()), ("1 a b c d e x\n", ())]
 )
 def test_what_a_person_drained_on_a_balancer_is_told(root: Path, said: str, drained: tuple[str, ...]) -> None:
+    leave(root)
     Haproxy(look.ADMIN, said)
     assert looked().drained == drained
 
@@ -166,7 +167,17 @@ def test_what_a_person_drained_on_a_balancer_is_told(root: Path, said: str, drai
 def test_what_a_person_drained_is_told_of_a_balancer_with_a_checker(
     root: Path, content: bytes, drained: tuple[str, ...]
 ) -> None:
+    leave(root, "checker")
     lay(root, "run/homelab-checker/state.json", content)
+    assert looked().drained == drained
+
+
+@pytest.mark.parametrize(("kind", "drained"), [("haproxy", ("cp5", "cp6")), ("checker", ("cp2",)), ("nfs_server", ())])
+def test_what_a_kind_left_that_gave_way_to_another_is_not_told(root: Path, kind: str, drained: tuple[str, ...]) -> None:
+    """The checker's state outlives it until the next boot; HAProxy may be the owner's."""
+    leave(root, kind)
+    lay(root, "run/homelab-checker/state.json", CHECKED)
+    Haproxy(look.ADMIN, STATE)
     assert looked().drained == drained
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,20 @@ def test_a_host_that_says_nothing_is_not_waited_for_twice(bench: Bench) -> None:
         bench.served.host.harm.api_mute = False
     [record] = (bench.folder / "home").glob("logs/*/record.jsonl")
     assert record.read_text().count("RetrieveServiceContent") == 1
+
+
+def test_a_host_that_fell_silent_is_not_asked_for_each_session_that_was_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that goes down in the middle of a run costs each of these questions the API's whole deadline."""
+    monkeypatch.setattr(kept_sessions, "QUIET_SECONDS", 0.0)
+    with bench.sessions.held():
+        with ExitStack() as at_once:
+            for _ in range(3):
+                at_once.enter_context(bench.sessions.use(bench.host))
+        bench.served.host.harm.api_mute = True
+        with pytest.raises(Unreachable):
+            bench.sessions.ask(bench.host, look)
+        bench.served.host.harm.api_mute = False
+    [record] = (bench.folder / "home").glob("logs/*/record.jsonl")
+    assert record.read_text().count('"Fetch"') == 1

@@ -6,19 +6,25 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
 
+from homelab.engine.runner import Runner
 from homelab.engine.step import Blocked, Change
 from homelab.lab import Lab
+from homelab.ports.ansible.inventory import Vault
+from homelab.ports.files.home import HomeFiles
+from homelab.ports.open_world import open_world
+from homelab.ports.world import Copies
 from homelab.rehearsal.state.vm import Vm
 from homelab.steps.vms.bases import MakeBase
 from homelab.steps.vms.image import RemoveImage
 from homelab.steps.vms.old_images import OldImages
 from homelab.steps.vms.vm_changes import CreateVm
 from tests.helpers.one_host import bring, plan
-from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, tree, vm_lab, vms_on_nas
+from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, steps, tree, vm_lab, vms_on_nas
 
 IMAGES = "homelab/homelab/images"
 GIB = 1 << 30
@@ -271,4 +277,30 @@ def test_half_a_base_that_a_vm_sits_on_is_not_replaced(at: HostsOnNas) -> None:
     before = tree(at.nas)
     [failed] = at.bring("image").said("failed", "image")
     assert "the half of a base is not replaced: cp1 on brix3 may have disks that sit on it" in failed["what"]
+    assert tree(at.nas) == before
+
+
+def test_half_a_base_is_asked_about_once_its_turn_to_be_copied_has_come(at: HostsOnNas) -> None:
+    """Copies wait for each other; meanwhile the owner registers the VM again whose disk sits on it."""
+    alone = at.lab.model_copy(update={"control_plane": at.lab.control_plane[:1]})
+    made(at, alone)
+    [vm] = at.host().registered_vms.values()
+    at.host().vm_power.off(vm)
+    at.host().vms.unregister(vm)
+    text = (at.nas / base(at)).read_bytes()
+    (at.nas / base(at)).unlink()
+    before = tree(at.nas)
+
+    class Waiting(Copies):
+        def place(self, datastore: str, limit: int) -> BoundedSemaphore:
+            (at.nas / base(at)).write_bytes(text)
+            at.register("[nas] cp1/cp1.vmx", "cp1")
+            (at.nas / base(at)).unlink()
+            return super().place(datastore, limit)
+
+    world = open_world(alone, [at.home], Vault(None), HomeFiles(at.home), lambda _: None)
+    runner = Runner(alone, steps("image"), replace(world, _copies=Waiting()), lambda _: None)
+    runner.run(runner.plan(), lambda node, change: True)
+    [outcome] = runner.outcomes.values()
+    assert "the half of a base is not replaced: cp1 on brix3" in str(outcome.error)
     assert tree(at.nas) == before

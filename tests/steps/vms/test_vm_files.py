@@ -2,19 +2,23 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
 from pyVmomi import vim
 
+from homelab.engine.runner import Runner
 from homelab.lab import Lab
 from homelab.output.documents import plan_document
 from homelab.ports.ansible.inventory import Vault
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.open_world import open_world
+from homelab.ports.world import Copies
 from homelab.steps.guests.guest import Guest, RemoveSeed
-from tests.helpers.vm_lab import NOTE, HostsOnNas, tree, vm_lab, vms_on_nas
+from tests.helpers.vm_lab import NOTE, HostsOnNas, steps, tree, vm_lab, vms_on_nas
 
 NOWHERE = {"network": "No Such Network"}
 
@@ -104,6 +108,33 @@ def test_what_somebody_laid_into_a_half_made_vm_is_named_and_all_of_it_left(at: 
     assert tree(at.nas) == before
     (at.nas / "cp1/thesis.odt").unlink()
     assert at.bring().plan.empty
+
+
+def test_a_half_made_disk_that_somebody_s_vm_sits_on_once_its_turn_to_be_copied_has_come_stays(at: HostsOnNas) -> None:
+    """Copies wait for each other; meanwhile the owner gives the disk to a VM of their own."""
+    half_made(at)
+    before = tree(at.nas, "rescue")
+    device = vim.vm.device
+    backing = device.VirtualDisk.FlatVer2BackingInfo(fileName="[nas] cp1/cp1.vmdk", diskMode="persistent")
+    disk = device.VirtualDisk(key=2000, controllerKey=1000, unitNumber=0, backing=backing)
+    controller = device.ParaVirtualSCSIController(key=1000, busNumber=0, sharedBus="noSharing")
+    changes = [device.VirtualDeviceSpec(operation="add", device=one) for one in (controller, disk)]
+    files = vim.vm.FileInfo(vmPathName="[nas] rescue/rescue.vmx")
+
+    class Waiting(Copies):
+        def place(self, datastore: str, limit: int) -> BoundedSemaphore:
+            with at.session() as session:
+                spec = vim.vm.ConfigSpec(name="rescue", memoryMB=64, files=files, deviceChange=changes)
+                pool = session.managed(vim.ResourcePool, "ha-root-pool")
+                at.run(session.managed(vim.Folder, "ha-folder-vm").CreateVM_Task(spec, pool))
+            return super().place(datastore, limit)
+
+    world = open_world(at.lab, [at.home], Vault(None), HomeFiles(at.home), lambda _: None)
+    runner = Runner(at.lab, steps("vm"), replace(world, _copies=Waiting()), lambda _: None)
+    runner.run(runner.plan(), lambda node, change: True)
+    [outcome] = runner.outcomes.values()
+    assert "it holds files of rescue on brix3" in str(outcome.error)
+    assert tree(at.nas, "rescue") == before
 
 
 def test_another_lab_s_half_made_vm_is_not_our_leftover(at: HostsOnNas) -> None:

@@ -121,6 +121,7 @@ def set_haproxy(state: str, is_last: bool, servers: list[list[str]]) -> None:
     for pool, server in servers:
         if state == "drain" and not is_last and not another_takes(server, pool):
             raise Refused(f"no other server of the pool {pool} takes connections any more")
+    for pool, server in servers:
         answer = ask(f"set server {pool}-servers/{server} state {state}").strip()
         if answer:
             raise OSError(f"HAProxy does not set {pool}/{server} to {state}: {answer}")

@@ -132,11 +132,16 @@ def authority() -> str | None:
         return None
 
 
-def drained() -> list[str]:
-    """The servers that a person drained on this balancer; none where neither HAProxy nor the checker tells."""
+def drained(roles: set[str]) -> list[str]:
+    """The servers that a person drained on this balancer; none where neither HAProxy nor the checker tells.
+
+    `roles` have a receipt here: what another kind of balancer left does not count.
+    """
     try:
-        if CHECKER.exists():
+        if "checker" in roles:
             return sorted(map(str, json.loads(CHECKER.read_text(encoding="utf-8"))["drained"]))
+        if "haproxy" not in roles:
+            return []
         with socket.socket(socket.AF_UNIX) as admin:
             admin.settimeout(ADMIN_SECONDS)
             admin.connect(str(ADMIN))
@@ -157,12 +162,13 @@ def look() -> dict[str, Any]:
     active = states(sorted({unit for found in read.values() for unit in found["units"]}))
     known = {path: {"inputs": found["inputs"], "drift": list(drift(found, active))} for path, found in read.items()}
     known.update({path: {"inputs": "", "drift": [why]} for path, why in odd.items()})
+    roles = {pathlib.PurePath(path).stem: found for path, found in known.items()}
     return {
         "cloud_init": cloud_init(),
-        "receipts": {pathlib.PurePath(path).stem: found for path, found in known.items()},
+        "receipts": roles,
         "cluster_ca": authority(),
         "traces": traces(),
-        "drained": drained(),
+        "drained": drained(set(roles)),
     }
 
 

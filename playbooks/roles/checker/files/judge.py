@@ -97,12 +97,23 @@ def picture(pools: Iterable[Pool], states: Mapping[str, Mapping[str, str]]) -> P
     )
 
 
-def plain_server(server: Server, health: Health, state: str, is_member: bool) -> dict[str, Any]:
+def remembered(pools: Mapping[str, Any], pool: Pool, server: Server, now: float) -> Health:
+    """What a state.json told of a server; nothing of another one, and nothing that another version told otherwise."""
+    try:
+        old = pools[pool.name]["servers"][server.name]
+        if (old["address"], old["port"]) == (server.address, server.port):
+            return Health(old["checked"], old["since"], old["last_answer"], 0, old["asked"], old["failed"])
+    except (KeyError, TypeError):
+        pass
+    return Health(since=now)
+
+
+def plain_server(pool: Pool, server: Server, health: Health, state: str, is_member: bool) -> dict[str, Any]:
     """One server as state.json has it."""
     return {
         "address": server.address,
         "port": server.port,
-        "weight": server.weight,
+        "weight": pool.weight_of(server),
         "state": state,
         "takes_connections": is_member,
         "since": round(health.since, 3),

@@ -19,7 +19,7 @@ from asking import ask
 from balancer.checker import Configuration
 from balancer.pools import Pool, Server
 from balancing import Kernel, Proxy, Refused, put
-from judge import Health, Picture, judged, picture, plain_server, state_of
+from judge import Health, Picture, judged, picture, plain_server, remembered, state_of
 
 # How often it looks whether somebody changed the rules, and how often it tells its state.
 LOOK = 1.0
@@ -57,17 +57,12 @@ class Service:
 
     def _remembered(self) -> dict[tuple[str, str], Health]:
         """What was known before a restart: nothing may change by it."""
-        pools = read_json(self._state_file).get("pools", {})
-        found = {}
-        for pool in self._configuration.pools:
-            for server in pool.servers:
-                old = pools.get(pool.name, {}).get("servers", {}).get(server.name, {})
-                health = Health(since=time.time())
-                if (old.get("address"), old.get("port")) == (server.address, server.port):
-                    told = (old["checked"], old["since"], old["last_answer"], 0, old["asked"], old["failed"])
-                    health = Health(*told)
-                found[pool.name, server.name] = health
-        return found
+        told, now = read_json(self._state_file).get("pools", {}), time.time()
+        return {
+            (pool.name, server.name): remembered(told, pool, server, now)
+            for pool in self._configuration.pools
+            for server in pool.servers
+        }
 
     def _wished(self) -> list[str]:
         """Whom a person wants to drain."""
@@ -184,7 +179,7 @@ class Service:
         servers = {}
         for server in pool.servers:
             health = self._health[pool.name, server.name]
-            told = plain_server(server, health, states[server.name], server.name in chosen)
+            told = plain_server(pool, server, health, states[server.name], server.name in chosen)
             servers[server.name] = told | {"checked": health.state}
         front = {"address": pool.address, "port": pool.port, "layer": pool.layer, "algorithm": pool.algorithm}
         return front | {"servers": servers}
