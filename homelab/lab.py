@@ -78,7 +78,8 @@ class Kubernetes(Model):
     version: Annotated[str, StringConstraints(pattern=r"^v?1\.\d+\.\d+$")] = Field(alias="kubernetes_version")
     pod_network: IPv4Network = Field(IPv4Network("10.244.0.0/16"), alias="kubernetes_pod_network")
     service_network: IPv4Network = Field(IPv4Network("10.96.0.0/12"), alias="kubernetes_service_network")
-    cni: str = Field("routes", alias="kubernetes_cni")
+    # `routes`, `none`, or the path of a manifest.
+    cni: str = Field("routes", alias="kubernetes_cni", min_length=1)
     bundle: str | None = Field(None, alias="kubernetes_bundle")
     ignored_preflight_errors: tuple[str, ...] = Field((), alias="kubernetes_ignored_preflight_errors")
 
@@ -229,6 +230,17 @@ class Lab(Model):
         return (*self.control_plane, *self.load_balancers, *self.workers)
 
     @property
+    def nodes(self) -> tuple[Vm, ...]:
+        """The nodes of the cluster: control planes, then workers."""
+        return (*self.control_plane, *self.workers)
+
+    def pod_subnet(self, vm: Vm) -> IPv4Network:
+        """The subnet of a node's pods: the /24 of the pods' network that the host part of its address counts to."""
+        network = self.kubernetes.pod_network
+        number = int(vm.address) & int(self.network.hostmask)
+        return IPv4Network((int(network.network_address) + number % pod_subnets(network) * SUBNET_SIZE, 24))
+
+    @property
     def api_name(self) -> str:
         """The name of the API: `api_name`, or `api.` before the lab's domain."""
         return self.api.name or f"api.{self.domain}"
@@ -303,6 +315,15 @@ def machines(lab: Lab) -> list[Machine]:
         *(Machine(nas.name, nas.server, None) for nas in lab.nfs),
         *(Machine(vm.name, str(vm.address), None) for vm in lab.vms),
     ]
+
+
+# Addresses of a /24, which is what Kubernetes itself gives a node.
+SUBNET_SIZE = 256
+
+
+def pod_subnets(network: IPv4Network) -> int:
+    """How many nodes' pods a network has room for; one that is smaller than a /24 has none."""
+    return network.num_addresses // SUBNET_SIZE
 
 
 Named = TypeVar("Named", EsxiHost, Vm)

@@ -17,6 +17,7 @@ from homelab.ports.files.data import data_folder
 from homelab.ports.files.home import cache_folder, home_of
 from homelab.ports.files.home_folder import close_home
 from homelab.rehearsal.faults import table
+from homelab.rehearsal.kubernetes import bundles
 from homelab.rehearsal.outside import launch, overlay, running_lab
 
 Words = tuple[str, ...]
@@ -120,7 +121,7 @@ def _rehearsal(options: Options, guests: str, kubernetes: str, faults: Words) ->
         cache=cache_folder(),
         sources=options.inventories,
         groups={group: raw.members(group) for group in overlay.GROUPS},
-        kubernetes_version=launch.kubernetes_version(raw.hostvars, kubernetes),
+        kubernetes=bundles.choose(cache_folder(), launch.kubernetes_version(raw.hostvars), kubernetes),
         guests=launch.choose_guests(guests, options.ui.warn),
         namespaces=launch.namespaces_possible(),
         faults=requests,

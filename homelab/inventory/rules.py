@@ -9,6 +9,7 @@ from typing import Any
 from homelab.errors import Mistake
 from homelab.inventory import balancers, names
 from homelab.inventory.facts import VMS, Facts
+from homelab.lab import pod_subnets
 
 
 def check(facts: Facts) -> list[Mistake]:
@@ -23,6 +24,7 @@ def check(facts: Facts) -> list[Mistake]:
         lan,
         virtual_address,
         networks,
+        pod_networks,
         hosted,
         placed,
         datastores,
@@ -135,6 +137,29 @@ def networks(facts: Facts) -> Iterator[Mistake]:
                 here, there, one, other, first, second = there, "", other, one, second, first
             what = f"{other}: {second} overlaps {one} {first} ({there or 'its default'})"
             yield Mistake(here, what, "write another private network, such as 10.32.0.0/16")
+
+
+def pod_networks(facts: Facts) -> Iterator[Mistake]:
+    """With `kubernetes_cni: routes` the host part of a node's address chooses its pods' subnet; no two are the same."""
+    lan, pods = (_network(facts.lab.get(name)) for name in ("lab_network", "kubernetes_pod_network"))
+    if lan is None or pods is None or facts.lab.get("kubernetes_cni", "routes") != "routes":
+        return
+    where = facts.where(None, "kubernetes_pod_network") or facts.where(None, "lab_network")
+    if not (count := pod_subnets(pods)):
+        what = f"kubernetes_pod_network: {pods} is smaller than the /24 that the pods of one node need"
+        yield Mistake(where, what, "write a /16, such as 10.244.0.0/16")
+        return
+    owners: dict[int, str] = {}
+    for host in facts.of("control_plane", "workers"):
+        address = _address(host.values.get("ansible_host"))
+        if address is None or address not in lan:
+            continue
+        number = (int(address) & int(lan.hostmask)) % count
+        other = owners.setdefault(number, host.name)
+        if other != host.name:
+            what = f"ansible_host: the pods of {host.name} would have the same subnet of {pods} as those of {other}"
+            fix = f"give it another address, or write a kubernetes_pod_network of at least {lan.num_addresses} /24"
+            yield Mistake(facts.where(host.name, "ansible_host"), what, fix)
 
 
 def hosted(facts: Facts) -> Iterator[Mistake]:

@@ -38,7 +38,7 @@ class LabSpec:
     """What the lab is made from.
 
     `work` is an empty folder; `roots` are the guests' roots, None for no guests; `namespaces` says whether it has any;
-    `control` is a listening socket that this process was given.
+    `control` is a listening socket that this process was given; `pause` is the pause image where Kubernetes is real.
     """
 
     lab: Lab
@@ -47,6 +47,7 @@ class LabSpec:
     namespaces: bool
     control: int
     faults: tuple[FaultRequest, ...]
+    pause: str
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> "LabSpec":
@@ -54,7 +55,7 @@ class LabSpec:
         roots = Path(data["roots"]) if data["roots"] else None
         faults = tuple(FaultRequest(**request) for request in data["faults"])
         lab, work = Lab.model_validate(data["lab"]), Path(data["work"])
-        return cls(lab, work, roots, data["namespaces"], data["control"], faults)
+        return cls(lab, work, roots, data["namespaces"], data["control"], faults, data["pause"])
 
 
 def main() -> None:
@@ -68,7 +69,7 @@ def main() -> None:
         signal.signal(number, lambda *_: over.set())
     threading.Thread(target=_end_with_the_caller, args=(over,), daemon=True).start()
     network = _network(spec)
-    guests = Guests(spec.work, network, spec.roots) if spec.roots and isinstance(network, Network) else None
+    guests = Guests(spec.work, network, spec.roots, spec.pause) if spec.roots and isinstance(network, Network) else None
     nas = Nas({server.server for server in spec.lab.nfs}, {server.export.rstrip("/") for server in spec.lab.nfs})
     hosts = _served_hosts(spec, nas, network, guests or NoMachines())
     for served in hosts.values():

@@ -1,14 +1,19 @@
-"""Filters that judge whether there is a cluster already. Pure: what was looked at goes in, sentences come out."""
+"""Filters that judge whether there is a cluster already, and that name its pods' subnets. Pure."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
 from typing import Any
 
+from ansible.errors import AnsibleFilterError
+
+# Addresses of a /24, which is what Kubernetes itself gives a node.
+SUBNET_SIZE = 256
 # Nobody is there.
 NOBODY = ("refused", "unrouted")
 # Keys by themselves are no cluster: who brings a CA along lays it down before, as kubeadm allows.
 KEYS = {f"/etc/kubernetes/pki/{name}" for name in ("ca.crt", "ca.key", "sa.key")}
-OURS = {"cluster_ca", "control_plane"}
+OURS = {"cluster_ca", "control_plane", "worker"}
 SERVER = re.compile(r"^\s*server\s+\S+\s+([0-9.]+):", re.MULTILINE)
 
 Look = Mapping[str, Any]
@@ -67,6 +72,15 @@ def cluster_doubts(
     return doubts
 
 
+def pod_subnet(address: str, lan: str, pods: str) -> str:
+    """The subnet of a node's pods: the /24 of the pods' network that the host part of its address counts to."""
+    network, count = ip_network(pods), ip_network(pods).num_addresses // SUBNET_SIZE
+    if not count:
+        raise AnsibleFilterError(f"{pods} is smaller than the /24 that the pods of one node need.")
+    number = (int(ip_address(address)) & int(ip_network(lan, strict=False).hostmask)) % count
+    return f"{network.network_address + number * SUBNET_SIZE}/24"
+
+
 def _is_nobody(answer: Mapping[str, str], begun: bool, first: str, api: str) -> bool:
     """Whether nobody answers but the cluster that homelab itself began here."""
     if answer["kind"] in NOBODY:
@@ -115,5 +129,5 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by name."""
-        filters = (foreign_traces, unfinished_traces, cluster_doubts)
+        filters = (foreign_traces, unfinished_traces, cluster_doubts, pod_subnet)
         return {function.__name__: function for function in filters}

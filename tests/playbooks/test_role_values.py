@@ -25,14 +25,16 @@ from homelab.steps.guests.role_values import (
     keepalived,
     kubernetes_node,
     nfs_server,
+    pod_network,
     variables,
+    worker,
 )
 from tests.helpers.checkout import INVENTORIES, ROOT
 
 from .conftest import PLAYBOOKS
 
 BALANCERS = ("haproxy", "nginx", "nftables", "checker", "keepalived")
-ROLES = ("nfs_server", *BALANCERS, "kubernetes_node", "cluster_ca", "control_plane")
+ROLES = ("nfs_server", *BALANCERS, "kubernetes_node", "cluster_ca", "control_plane", "worker", "pod_network")
 DIFFERENT = INVENTORIES / "different" / "hosts.yml"
 WHOLE_NAMES = INVENTORIES / "whole_names" / "hosts.yml"
 PEM = "-----BEGIN CERTIFICATE-----\nOurs\n-----END CERTIFICATE-----\n"
@@ -107,6 +109,11 @@ def wanted(lab: Lab, ca: str) -> Iterator[tuple[str, RoleValues]]:
     for vm in lab.control_plane:
         yield vm.name, kubernetes_node(lab)
         yield vm.name, control_plane(lab, vm.name)
+        yield vm.name, pod_network(lab, vm.name)
+    for vm in lab.workers:
+        yield vm.name, kubernetes_node(lab)
+        yield vm.name, worker(lab, vm.name)
+        yield vm.name, pod_network(lab, vm.name)
 
 
 @pytest.fixture(

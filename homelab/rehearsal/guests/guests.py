@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from homelab.errors import HomelabError
-from homelab.rehearsal.guests import guest_unit, vmware_tools
+from homelab.rehearsal.guests import guest_unit, real_kubernetes, vmware_tools
 from homelab.rehearsal.guests.cgroups import ControlGroups
 from homelab.rehearsal.guests.network import Network
 from homelab.rehearsal.guests.seeds import read_seed
@@ -60,12 +60,14 @@ class _Guest:
 class Guests:
     """Powers containers on and off; the `machines.Machines` of a rehearsal with real guests.
 
-    `work` is a folder on a tmpfs, `roots` the folder of cached roots. Memory and CPUs are not limited: a guest's disk
-    lies in memory and would count as its memory, and a quota of CPUs would only slow the rehearsal down.
+    `work` is a folder on a tmpfs, `roots` the folder of cached roots; `pause` is the pause image of a real Kubernetes.
+    Memory and CPUs are not limited: a guest's disk lies in memory and would count as its memory, and a quota of CPUs
+    would only slow the rehearsal down.
     """
 
-    def __init__(self, work: Path, network: Network, roots: Path) -> None:
+    def __init__(self, work: Path, network: Network, roots: Path, pause: str = "") -> None:
         self._work = work
+        self._pause = pause
         self._network = network
         self._roots = roots
         self._groups = ControlGroups()
@@ -200,7 +202,7 @@ class Guests:
         # A snapshot gives the place another name while the guest runs.
         guest.space = disk.resolve()
         self.free_disk(guest.spec.name)
-        for part in ("upper", "work"):
+        for part in ("upper", "work", "containers"):
             (disk / part).mkdir(parents=True, exist_ok=True)
         layers = ":".join(str(layer).replace(":", "\\:") for layer in (*guest.spec.layers, lower))
         options = f"lowerdir={layers},upperdir={disk / 'upper'},workdir={disk / 'work'}"
@@ -214,6 +216,8 @@ class Guests:
                 (seed / name).touch(mode=0o600)
                 (seed / name).write_bytes(content)
         guest_unit.install(guest.root)
+        if self._pause:
+            real_kubernetes.install(guest.root, self._pause)
         shutil.rmtree(guest.told, ignore_errors=True)
         self._tell(guest, guest.spec.guestinfo)
         if guest.guestinfo:
@@ -241,7 +245,7 @@ class Guests:
         namespace = self._network.add_guest(name, guest.spec.mac)
         try:
             groups = [str(group) for group in self._groups.add(name)]
-            command = ["sh", "-c", ENTER, "enter", *groups, "--", *_nspawn(guest.root, name, namespace, guest.told)]
+            command = ["sh", "-c", ENTER, "enter", *groups, "--", *_nspawn(guest, namespace)]
             with self._lock:
                 if guest.unplugged.is_set():
                     return 0
@@ -265,7 +269,7 @@ class Guests:
                 del self._running[guest.spec.name]
 
 
-def _nspawn(root: Path, name: str, namespace: Path, told: Path) -> list[str]:
+def _nspawn(guest: _Guest, namespace: Path) -> list[str]:
     return [
         # Told by its own option, systemd-nspawn mounts the guest's /sys before it enters the network namespace, and
         # the guest would find the rehearsal's interfaces in /sys/class/net.
@@ -273,9 +277,10 @@ def _nspawn(root: Path, name: str, namespace: Path, told: Path) -> list[str]:
         f"--net={namespace}",
         "systemd-nspawn",
         "--quiet",
-        f"--directory={root}",
-        f"--machine={name}",
-        f"--bind={told}:{vmware_tools.FOLDER}",
+        f"--directory={guest.root}",
+        f"--machine={guest.spec.name}",
+        f"--bind={guest.told}:{vmware_tools.FOLDER}",
+        f"--bind={guest.space}/containers:/{real_kubernetes.CONTAINERS}",
         "--capability=all",
         # The kernel's clock and modules are those of the machine that the rehearsal runs on.
         "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE",

@@ -16,7 +16,7 @@ from homelab.lab import Lab
 from homelab.rehearsal.faults import control
 from homelab.rehearsal.faults.table import FaultRequest, aimed, as_json, targets
 from homelab.rehearsal.guests.roots import ensure_root, root_id
-from homelab.rehearsal.kubernetes import make_bundle
+from homelab.rehearsal.kubernetes.bundles import Kubernetes
 from homelab.rehearsal.outside.overlay import Overlay, free_ports, new_passwords
 from homelab.rehearsal.outside.running_lab import (
     END_SECONDS,
@@ -40,7 +40,7 @@ class Rehearsal:
     cache: Path
     sources: tuple[Path, ...]
     groups: Mapping[str, Sequence[str]]
-    kubernetes_version: str
+    kubernetes: Kubernetes
     guests: bool
     namespaces: bool
     faults: tuple[FaultRequest, ...] = ()
@@ -81,7 +81,7 @@ def write_overlay(rehearsal: Rehearsal, report: Report) -> Overlay:
         home=rehearsal.folder,
         groups=rehearsal.groups,
         image=make_image(rehearsal.folder, root),
-        bundle=make_bundle(rehearsal.cache, rehearsal.kubernetes_version),
+        kubernetes=rehearsal.kubernetes,
         passwords=new_passwords(rehearsal.groups),
         ports={} if rehearsal.namespaces else free_ports(rehearsal.groups["esxi"]),
     )
@@ -94,7 +94,9 @@ def lab(rehearsal: Rehearsal, read_lab: Callable[[Sequence[Path]], Lab], report:
     """A fresh lab for as long as the context lasts; UsageError when another one is being served."""
     with terminated_like_interrupted(), one_at_a_time(rehearsal.home) as lock:
         overlay = write_overlay(rehearsal, report)
-        report(f"rehearsal: {'real guests, Kubernetes is a stand-in' if rehearsal.guests else 'no guests'}")
+        report(f"rehearsal: {f'real guests, {rehearsal.kubernetes.words}' if rehearsal.guests else 'no guests'}")
+        if rehearsal.guests and not rehearsal.kubernetes.pause:
+            report("for a real one: make bundle (homelab kubernetes bundle); it is used by itself once it is there")
         # The lab's process loads its libraries while the inventory is read, and then waits for its specification.
         with control.open_door(rehearsal.folder) as door, started(rehearsal, door) as process:
             wanted = read_lab((*rehearsal.sources, overlay.folder))
@@ -113,10 +115,8 @@ def choose_guests(wanted: str, warn: Report) -> bool:
     return wanted != "none" and lack is None
 
 
-def kubernetes_version(hostvars: Mapping[str, Mapping[str, Any]], wanted: str) -> str:
-    """The version that the inventory asks for; only a stand-in of it can be had for now."""
-    if wanted == "real":
-        raise UsageError("no real Kubernetes bundle is at hand", where="--kubernetes real", advice="Use stand-in")
+def kubernetes_version(hostvars: Mapping[str, Mapping[str, Any]]) -> str:
+    """The version that the inventory asks for."""
     versions = (str(values["kubernetes_version"]) for values in hostvars.values() if "kubernetes_version" in values)
     return next(versions, "1.36.3")
 
@@ -200,6 +200,7 @@ def _send_spec(
         "namespaces": rehearsal.namespaces,
         "control": door.listener.fileno(),
         "faults": as_json(rehearsal.faults),
+        "pause": rehearsal.kubernetes.pause,
     }
     try:
         process.stdin.write(json.dumps(spec) + "\n")

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from homelab.rehearsal.kubernetes.bundles import Kubernetes
+
 GROUPS = ("esxi", "vcenter", "nfs", "control_plane", "load_balancers", "workers")
 GUEST_GROUPS = ("control_plane", "load_balancers", "workers")
 # Short, because nothing real is waited for; long enough for five guests that boot at once on two cores.
@@ -28,7 +30,7 @@ class Overlay:
     home: Path
     groups: Mapping[str, Sequence[str]]
     image: tuple[Path, str]
-    bundle: Path
+    kubernetes: Kubernetes
     passwords: Mapping[str, str] = field(repr=False)
     ports: Mapping[str, tuple[int, int]]
 
@@ -59,8 +61,10 @@ class Overlay:
             "guest_authorized_keys": [],
             "guest_authorized_key_files": [],
             "guest_timeout": GUEST_TIMEOUT,
-            "kubernetes_bundle": str(self.bundle),
+            "kubernetes_bundle": str(self.kubernetes.bundle),
         }
+        if self.kubernetes.ignored_preflight_errors:
+            variables["kubernetes_ignored_preflight_errors"] = list(self.kubernetes.ignored_preflight_errors)
         if name in self.passwords:
             variables["ansible_password"] = self.passwords[name]
         if group == "esxi":

@@ -1,18 +1,17 @@
-"""Step `kubernetes`: the control planes form one cluster, through the VIP, joining one after another."""
+"""Step `kubernetes`: the nodes form one cluster, through the VIP; control planes join one after another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from homelab.engine.step import Blocked, Node, Planned, Row, Step
+from homelab.engine.step import Blocked, Node, Planned, Step
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
 from homelab.steps.guests.one_cluster import Looks, begins, is_begun, refuse_foreign
-from homelab.steps.guests.role_values import control_plane, kubernetes_node
+from homelab.steps.guests.role_values import RoleValues, control_plane, kubernetes_node, pod_network, worker
 from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
 PLAYBOOK = "kubernetes.yml"
-ROLES = ("kubernetes_node", "control_plane")
 
 
 @dataclass(frozen=True)
@@ -25,15 +24,13 @@ class KubernetesState:
 
 
 class KubernetesStep(Step[KubernetesState, RunPlaybook]):
-    """One node for each control plane."""
+    """One node for each control plane and each worker."""
 
     name = "kubernetes"
-    # etcd takes one learner at a time.
-    row = Row("control planes", "nothing")
 
     def targets(self, lab: Lab) -> Sequence[str]:
-        """Every control plane."""
-        return [vm.name for vm in lab.control_plane]
+        """Every control plane, then every worker."""
+        return [vm.name for vm in lab.nodes]
 
     def after(self, lab: Lab, target: str) -> Sequence[Node]:
         """The guest is ready; the CA exists; the first control plane stands before others join."""
@@ -42,23 +39,24 @@ class KubernetesStep(Step[KubernetesState, RunPlaybook]):
         return after if target == first else [*after, Node("kubernetes", first)]
 
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:
-        """The balancers were tried."""
-        return [Node("load-balancer", vm.name) for vm in lab.load_balancers]
+        """The balancers were tried, and the control plane before it: etcd takes one learner at a time."""
+        balancers = [Node("load-balancer", vm.name) for vm in lab.load_balancers]
+        names = [vm.name for vm in lab.control_plane]
+        before = names[names.index(target) - 1 : names.index(target)] if target in names[1:] else []
+        return [*balancers, *(Node("kubernetes", name) for name in before)]
 
     def observe(self, world: World, lab: Lab, target: str) -> KubernetesState:
         """The guest's receipts, and whether any balancer is laid down: kubeadm talks through it."""
         looks = [world.guest(vm.name) for vm in lab.load_balancers]
         balanced = any(isinstance(look, GuestLook) and "keepalived" in look.receipts for look in looks)
         members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
-        roles = observe_roles(world, lab, target, ROLES)
+        roles = observe_roles(world, lab, target, [values.role for values in values_of(lab, target)])
         return KubernetesState(roles, balanced or not looks, members)
 
     def plan(self, lab: Lab, target: str, observed: KubernetesState) -> Sequence[Planned[RunPlaybook]]:
-        """Bring the API server up when a receipt says so, and never a second cluster."""
-        values = (kubernetes_node(lab), control_plane(lab, target))
+        """Bring the node up when a receipt says so, and never a second cluster."""
         first = target == lab.control_plane[0].name
-        brings = "start the cluster" if first else "join the cluster as a control plane"
-        planned = plan_roles(target, observed.roles, PLAYBOOK, brings, values)
+        planned = plan_roles(target, observed.roles, PLAYBOOK, _brings(lab, target), values_of(lab, target))
         if planned and isinstance(observed.roles.guest, GuestLook) and not observed.balanced:
             return [Blocked(target, "a balancer holds the VIP (load-balancer)")]
         refuse_foreign(target, observed.roles.guest, observed.members[lab.control_plane[0].name])
@@ -69,3 +67,18 @@ class KubernetesStep(Step[KubernetesState, RunPlaybook]):
     def apply(self, world: World, change: RunPlaybook) -> None:
         """Run the playbook."""
         apply_playbook(world, change)
+
+
+def values_of(lab: Lab, target: str) -> tuple[RoleValues, ...]:
+    """What goes into the roles of one node."""
+    is_worker = any(vm.name == target for vm in lab.workers)
+    member = worker(lab, target) if is_worker else control_plane(lab, target)
+    return (kubernetes_node(lab), member, pod_network(lab, target))
+
+
+def _brings(lab: Lab, target: str) -> str:
+    if target == lab.control_plane[0].name:
+        return "start the cluster"
+    return "join the cluster as a " + (
+        "control plane" if any(vm.name == target for vm in lab.control_plane) else "worker"
+    )

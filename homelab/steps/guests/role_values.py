@@ -55,6 +55,10 @@ class ClusterAuthority:
     ignored_preflight_errors: tuple[str, ...]
     # Whether a balancer ends TLS in front of the API, and needs certificates of this cluster.
     serves_balancers: bool
+    # Whether the control planes run pods of everybody, for there are no workers.
+    takes_pods: bool
+    # Whether Kubernetes hands out the subnets of the nodes' pods.
+    hands_out_subnets: bool
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,45 @@ class Member:
     endpoint: str
     version: str
     ignored_preflight_errors: tuple[str, ...]
+    takes_pods: bool
+
+
+@dataclass(frozen=True)
+class WorkerNode:
+    """Who hands over what a join needs, and where the API is: ADDRESS:PORT for clients."""
+
+    role: ClassVar[str] = "worker"
+    first: str
+    address: str
+    api_endpoint: str
+    version: str
+    ignored_preflight_errors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PodNetwork:
+    """The way of the pods: `routes`, `none` or a manifest's path; this node's subnet, and those of the others."""
+
+    role: ClassVar[str] = "pod_network"
+    cni: str
+    network: str
+    subnet: str
+    routes: Mapping[str, str]
+    first: str
 
 
 RoleValues: TypeAlias = (
-    NfsServerRole | Haproxy | Nginx | Nftables | Checker | Keepalived | KubernetesNode | ClusterAuthority | Member
+    NfsServerRole
+    | Haproxy
+    | Nginx
+    | Nftables
+    | Checker
+    | Keepalived
+    | KubernetesNode
+    | ClusterAuthority
+    | Member
+    | WorkerNode
+    | PodNetwork
 )
 
 
@@ -157,7 +196,7 @@ def keepalived(lab: Lab, balancer: LoadBalancer) -> Keepalived:
 
 def kubernetes_node(lab: Lab) -> KubernetesNode:
     """Every node of the cluster."""
-    hosts = _addresses(*lab.control_plane, *lab.workers) | {lab.api_name: str(lab.api.vip)}
+    hosts = _addresses(*lab.nodes) | {lab.api_name: str(lab.api.vip)}
     return KubernetesNode(lab.kubernetes.version, hosts, lab.kubernetes.bundle or "")
 
 
@@ -176,6 +215,8 @@ def cluster_ca(lab: Lab) -> ClusterAuthority:
         service_network=str(kubernetes.service_network),
         ignored_preflight_errors=kubernetes.ignored_preflight_errors,
         serves_balancers=any(balancer.layer == 7 for balancer in lab.load_balancers),
+        takes_pods=not lab.workers,
+        hands_out_subnets=kubernetes.cni != "routes",
     )
 
 
@@ -188,6 +229,30 @@ def control_plane(lab: Lab, target: str) -> Member:
         endpoint=f"{lab.api_name}:{lab.api.port}",
         version=lab.kubernetes.version,
         ignored_preflight_errors=lab.kubernetes.ignored_preflight_errors,
+        takes_pods=not lab.workers,
+    )
+
+
+def worker(lab: Lab, target: str) -> WorkerNode:
+    """One worker."""
+    return WorkerNode(
+        first=lab.control_plane[0].name,
+        address=str(lab.vm(target).address),
+        api_endpoint=f"{lab.api.vip}:{lab.api.port}",
+        version=lab.kubernetes.version,
+        ignored_preflight_errors=lab.kubernetes.ignored_preflight_errors,
+    )
+
+
+def pod_network(lab: Lab, target: str) -> PodNetwork:
+    """One node's part of the pods' network."""
+    own = lab.vm(target)
+    return PodNetwork(
+        cni=lab.kubernetes.cni,
+        network=str(lab.kubernetes.pod_network),
+        subnet=str(lab.pod_subnet(own)),
+        routes={str(lab.pod_subnet(vm)): str(vm.address) for vm in lab.nodes if vm.name != own.name},
+        first=lab.control_plane[0].name,
     )
 
 

@@ -13,6 +13,8 @@ KUBEADM_CONFIG = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 KUBEADM_CERTS = "/api/v1/namespaces/kube-system/secrets/kubeadm-certs"
 TOKENS = "/api/v1/namespaces/kube-system/secrets/bootstrap-token-"
 NODES = "/api/v1/nodes"
+# Where a kubelet that joins gets its certificate; a real cluster has a controller that signs requests.
+IDENTITIES = "/standin/kubelets/"
 HEALTH = ("/readyz", "/livez", "/healthz")
 BOOTSTRAPPERS = "system:bootstrappers:kubeadm:default-node-token"
 
@@ -64,5 +66,7 @@ def allowed(caller: Caller, method: str, path: str) -> bool:
     if "system:nodes" in caller.groups:
         return path.startswith(NODES)
     if BOOTSTRAPPERS in caller.groups:
+        if path.startswith(IDENTITIES):
+            return method == "POST"
         return method == "GET" and (path in (KUBEADM_CONFIG, KUBEADM_CERTS) or path.startswith(NODES))
     return False

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-from . import access
-from .store import EXCHANGE
+from . import access, pki
+from .store import EXCHANGE, MEMBERS
 
 if TYPE_CHECKING:
     from .apiserver import ApiServer
@@ -148,6 +148,8 @@ class Answers(BaseHTTPRequestHandler):
             meta = {"resourceVersion": str(store.revision)}
             items = list(store.below(f"{path}/").values())
             return self._send(200, {"kind": f"{LISTS[path]}List", "apiVersion": "v1", "metadata": meta, "items": items})
+        if path == MEMBERS:
+            return self._send(200, json.dumps([name.removeprefix(MEMBERS) for name in store.below(MEMBERS)]))
         value = store.get(path)
         if value is None or access.expired(value):
             kind, name = (["", *path.split("/")])[-2:]
@@ -159,6 +161,8 @@ class Answers(BaseHTTPRequestHandler):
         if path == EXCHANGE:
             store.merge(body)
             return self._send(200, store.entries())
+        if path.startswith(access.IDENTITIES):
+            return self._send(200, pki.kubelet_identity(path.removeprefix(access.IDENTITIES)))
         store.put(path, None if self.command == "DELETE" else body)
         self._api.members.exchange()
         return self._send(200, body or {"kind": "Status", "apiVersion": "v1", "status": "Success"})

@@ -58,6 +58,20 @@ class Configuration:
         return int(self._endpoint.get("bindPort") or 6443)
 
     @property
+    def node_ip(self) -> str:
+        """The address that the kubelet is told; a control plane's is that of its API server as well."""
+        arguments = self._registration.get("kubeletExtraArgs") or []
+        told = next((argument["value"] for argument in arguments if argument["name"] == "node-ip"), "")
+        return str(told or self.address)
+
+    @property
+    def taints(self) -> list[dict[str, str]]:
+        """The taints of a control plane: kubeadm's own where none are given, and an empty list is given."""
+        given = self._registration.get("taints")
+        own = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+        return [own] if given is None else list(given)
+
+    @property
     def ignored(self) -> set[str]:
         """The preflight checks that may fail."""
         return set(self._registration.get("ignorePreflightErrors") or [])

@@ -153,17 +153,34 @@ def init(call: Call) -> None:
 
 
 def join(call: Call) -> None:
-    """`kubeadm join`: a further control plane."""
+    """`kubeadm join`: a further control plane, or a worker."""
     config = call.config()
-    if not config.join.get("controlPlane"):
-        raise PhaseError("a stand-in joins control planes only: controlPlane is missing in JoinConfiguration")
     phases.preflight(config, _ignored(call))
     discovery = (config.join.get("discovery") or {}).get("bootstrapToken")
-    certificate_key = config.join["controlPlane"].get("certificateKey")
-    if not discovery or not certificate_key:
-        raise PhaseError("a stand-in needs discovery.bootstrapToken and controlPlane.certificateKey")
+    if not discovery:
+        raise PhaseError("a stand-in needs discovery.bootstrapToken")
     server, authority = discover(f"https://{discovery['apiServerEndpoint']}", discovery.get("caCertHashes") or [])
     api = client.Api(server, authority, token=discovery["token"])
+    if config.join.get("controlPlane"):
+        join_as_control_plane(config, server, authority, api)
+    else:
+        join_as_worker(config, server, authority, api)
+
+
+def join_as_worker(config: configuration.Configuration, server: str, authority: str, api: client.Api) -> None:
+    """A kubelet with a certificate of its own, and nothing else."""
+    identity = json.loads(api.request("POST", f"{access.IDENTITIES}{config.node}", {}))
+    phases.worker(config, server, authority, (identity["certificate"].encode(), identity["key"].encode()))
+    phases.start_kubelet(config)
+    phases.wait_for_node(config)
+    say("\nThis node has joined the cluster")
+
+
+def join_as_control_plane(config: configuration.Configuration, server: str, authority: str, api: client.Api) -> None:
+    """The authorities' keys, an API server, and a place among the members."""
+    certificate_key = config.join["controlPlane"].get("certificateKey")
+    if not certificate_key:
+        raise PhaseError("a stand-in needs controlPlane.certificateKey")
     cluster = api.get(access.KUBEADM_CONFIG)["data"]["ClusterConfiguration"]
     config = configuration.Configuration({}, config.join, plain_yaml.load(cluster))
     download_certificates(api, certificate_key)

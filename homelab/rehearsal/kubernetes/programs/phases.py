@@ -159,7 +159,7 @@ def start_kubelet(config: Configuration) -> None:
     own = {"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1"}
     text = plain_yaml.dump({**own, "cgroupDriver": "systemd", "staticPodPath": str(MANIFEST.parent)})
     pki.write_secret(KUBELET / "config.yaml", text.encode(), 0o644)
-    arguments = f"--hostname-override={config.node} --node-ip={config.address}"
+    arguments = f"--hostname-override={config.node} --node-ip={config.node_ip}"
     pki.write_secret(KUBELET / "kubeadm-flags.env", f'KUBELET_KUBEADM_ARGS="{arguments}"\n'.encode(), 0o644)
     say("[kubelet-start] Starting the kubelet")
     for command in (["daemon-reload"], ["restart", "kubelet"]):
@@ -168,6 +168,20 @@ def start_kubelet(config: Configuration) -> None:
             raise PhaseError(
                 f"error execution phase kubelet-start: systemctl {' '.join(command)}: {done.stderr.strip()}"
             )
+
+
+def worker(config: Configuration, server: str, authority: str, pair: tuple[bytes, bytes]) -> None:
+    """Writes what a worker's kubelet has: the authority, its own certificate, and the way to the API."""
+    pki.write_secret(pki.PKI / "ca.crt", authority.encode(), 0o644)
+    pki.write_secret(KUBELET / "pki/kubelet-client-current.pem", b"".join(pair))
+    text = client.kubeconfig("kubernetes", f"system:node:{config.node}", server, authority.encode(), pair)
+    pki.write_secret(ETC / "kubelet.conf", text.encode())
+
+
+def wait_for_node(config: Configuration) -> None:
+    """Waits until the kubelet has registered its node."""
+    api, path = client.from_file(ETC / "kubelet.conf"), f"{access.NODES}/{config.node}"
+    client.wait_for(f"node {config.node}", lambda: api.get(path), NODE_SECONDS)
 
 
 def wait_for_server(config: Configuration) -> None:
@@ -182,7 +196,7 @@ def mark_control_plane(config: Configuration) -> None:
     api, path = client.from_file(ADMIN), f"{access.NODES}/{config.node}"
     node = client.wait_for(f"node {config.node}", lambda: api.get(path), NODE_SECONDS)
     node["metadata"]["labels"]["node-role.kubernetes.io/control-plane"] = ""
-    node["spec"]["taints"] = [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]
+    node["spec"]["taints"] = config.taints
     upload(path, node)
     say(f"[mark-control-plane] Marking the node {config.node} as control-plane")
 

@@ -104,6 +104,12 @@ def issue(leaf: Leaf, folder: Path | None = None, days: float = LEAF_DAYS) -> tu
     return _pair(leaf, extensions, "-CA", f"{authority}.crt", "-CAkey", f"{authority}.key", days=days)
 
 
+def kubelet_identity(node: str) -> dict[str, str]:
+    """A new certificate of a node's kubelet and its key, in PEM form."""
+    crt, key = issue(Leaf("kubelet", "ca", f"system:node:{node}", organization="system:nodes"))
+    return {"certificate": crt.decode(), "key": key.decode()}
+
+
 def make_leaf(leaf: Leaf, folder: Path | None = None, days: float = LEAF_DAYS) -> bool:
     """Makes one certificate below PKI, or in another folder, unless it is there; returns whether it was made."""
     certificate = (folder or PKI) / f"{leaf.file}.crt"
