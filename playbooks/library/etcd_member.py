@@ -112,7 +112,7 @@ def stale(known: Sequence[Member], healthy: Collection[str], address: str) -> Me
     needed = len(voters) // 2 + 1
     if len(alive) < needed:
         raise Refused(
-            f"etcd's member {found.hexadecimal} at {address} stays: {len(alive)} of the {len(voters)} others are well, and "
+            f"etcd's member {found.hexadecimal} at {address} stays: of the other {len(voters)}, {len(alive)} are well; "
             f"etcd needs {needed}. Bring the other control planes back first, and run this again."
         )
     return found
