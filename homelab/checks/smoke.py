@@ -5,9 +5,9 @@ import json
 from homelab.checks.check import Answer, Check
 from homelab.errors import HomelabError
 from homelab.lab import Lab
-from homelab.ports.guest.look import GuestLook
 from homelab.ports.net import https
 from homelab.ports.world import World
+from homelab.steps.guests.one_cluster import authority
 
 REQUEST_SECONDS = 3.0
 
@@ -41,14 +41,12 @@ def smoke_tests(lab: Lab) -> list[Check]:
 
 
 def _api_check(lab: Lab, sentence: str, target: str, address: tuple[str, int], advice: str) -> Check:
-    first = lab.control_plane[0].name
-    return Check(sentence, target, "kubernetes", advice, lambda world: _ready(world, first, *address))
+    return Check(sentence, target, "kubernetes", advice, lambda world: _ready(world, lab, *address))
 
 
-def _ready(world: World, first: str, address: str, port: int) -> Answer:
+def _ready(world: World, lab: Lab, address: str, port: int) -> Answer:
     try:
-        guest = world.guest(first)
-        ca = guest.cluster_ca if isinstance(guest, GuestLook) else None
+        ca = authority(lab, {vm.name: world.guest(vm.name) for vm in lab.control_plane})
         if ca is None:
             return Answer(False, "the cluster's CA is not known, so nothing can be verified")
         status, _ = https.get(address, port, "/readyz", ca, timeout=REQUEST_SECONDS)

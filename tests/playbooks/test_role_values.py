@@ -108,12 +108,12 @@ def wanted(lab: Lab, ca: str) -> Iterator[tuple[str, RoleValues]]:
     yield lab.control_plane[0].name, cluster_ca(lab)
     for vm in lab.control_plane:
         yield vm.name, kubernetes_node(lab)
-        yield vm.name, control_plane(lab, vm.name)
-        yield vm.name, pod_network(lab, vm.name)
+        yield vm.name, control_plane(lab, vm.name, lab.control_plane[0].name)
+        yield vm.name, pod_network(lab, vm.name, lab.control_plane[0].name)
     for vm in lab.workers:
         yield vm.name, kubernetes_node(lab)
-        yield vm.name, worker(lab, vm.name)
-        yield vm.name, pod_network(lab, vm.name)
+        yield vm.name, worker(lab, vm.name, lab.control_plane[0].name)
+        yield vm.name, pod_network(lab, vm.name, lab.control_plane[0].name)
 
 
 @pytest.fixture(

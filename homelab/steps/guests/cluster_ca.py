@@ -8,7 +8,7 @@ from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
-from homelab.steps.guests.one_cluster import Looks, begins, some, traces_of
+from homelab.steps.guests.one_cluster import Looks, begins, some, standing, traces_of
 from homelab.steps.guests.role_values import cluster_ca, kubernetes_node
 from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
@@ -61,7 +61,15 @@ class ClusterCa(Step[ClusterCaState, RunPlaybook]):
                 "or a backup. If the cluster is not wanted any more, take it down there "
                 "(`kubeadm reset -f`); run again",
             )
+        if standing(lab, observed.members, but=target):
+            return []
         return begins(planned, lab, observed.members)
+
+    def remarks(self, lab: Lab, target: str, observed: ClusterCaState) -> Sequence[str]:
+        """Where its CA comes from when it is made anew."""
+        look, other = observed.roles.guest, standing(lab, observed.members, but=target)
+        is_new = isinstance(look, GuestLook) and look.cluster_ca is None and not traces_of(look)
+        return [f"it joins the cluster of {other}, which brings the CA along"] if is_new and other else []
 
     def apply(self, world: World, change: RunPlaybook) -> None:
         """Run the playbook."""

@@ -7,8 +7,15 @@ from homelab.engine.step import Blocked, Node, Planned, Step
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
-from homelab.steps.guests.one_cluster import Looks, begins, is_begun, refuse_foreign
-from homelab.steps.guests.role_values import RoleValues, control_plane, kubernetes_node, pod_network, worker
+from homelab.steps.guests.one_cluster import Looks, begins, is_begun, is_made, refuse_foreign, standing
+from homelab.steps.guests.role_values import (
+    RoleValues,
+    cluster_ca,
+    control_plane,
+    kubernetes_node,
+    pod_network,
+    worker,
+)
 from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
 PLAYBOOK = "kubernetes.yml"
@@ -50,17 +57,19 @@ class KubernetesStep(Step[KubernetesState, RunPlaybook]):
         looks = [world.guest(vm.name) for vm in lab.load_balancers]
         balanced = any(isinstance(look, GuestLook) and "keepalived" in look.receipts for look in looks)
         members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
-        roles = observe_roles(world, lab, target, [values.role for values in values_of(lab, target)])
+        first = _first(lab, target, members)
+        roles = observe_roles(world, lab, target, [values.role for values in values_of(lab, target, first)])
         return KubernetesState(roles, balanced or not looks, members)
 
     def plan(self, lab: Lab, target: str, observed: KubernetesState) -> Sequence[Planned[RunPlaybook]]:
         """Bring the node up when a receipt says so, and never a second cluster."""
-        first = target == lab.control_plane[0].name
-        planned = plan_roles(target, observed.roles, PLAYBOOK, _brings(lab, target), values_of(lab, target))
-        if planned and isinstance(observed.roles.guest, GuestLook) and not observed.balanced:
+        guest, first = observed.roles.guest, _first(lab, target, observed.members)
+        values = values_of(lab, target, first)
+        planned = plan_roles(target, observed.roles, PLAYBOOK, _brings(lab, target, first), values)
+        if planned and isinstance(guest, GuestLook) and not observed.balanced:
             return [Blocked(target, "a balancer holds the VIP (load-balancer)")]
-        refuse_foreign(target, observed.roles.guest, observed.members[lab.control_plane[0].name])
-        if first and isinstance(observed.roles.guest, GuestLook) and not is_begun(observed.roles.guest):
+        refuse_foreign(target, guest, observed.members[first])
+        if target == first and isinstance(guest, GuestLook) and not is_begun(guest):
             return begins(planned, lab, observed.members)
         return planned
 
@@ -69,16 +78,32 @@ class KubernetesStep(Step[KubernetesState, RunPlaybook]):
         apply_playbook(world, change)
 
 
-def values_of(lab: Lab, target: str) -> tuple[RoleValues, ...]:
-    """What goes into the roles of one node."""
-    is_worker = any(vm.name == target for vm in lab.workers)
-    member = worker(lab, target) if is_worker else control_plane(lab, target)
-    return (kubernetes_node(lab), member, pod_network(lab, target))
+def values_of(lab: Lab, target: str, first: str) -> tuple[RoleValues, ...]:
+    """What goes into the roles of one node; `first` is the control plane that hands over what a join needs."""
+    if _is_worker(lab, target):
+        return (kubernetes_node(lab), worker(lab, target, first), pod_network(lab, target, first))
+    values = (kubernetes_node(lab), control_plane(lab, target, first), pod_network(lab, target, first))
+    # The first one that joins, for it was made anew, was not prepared for a CA of its own.
+    is_anew = target == lab.control_plane[0].name != first
+    return (*values, cluster_ca(lab)) if is_anew else values
 
 
-def _brings(lab: Lab, target: str) -> str:
-    if target == lab.control_plane[0].name:
+def _first(lab: Lab, target: str, members: Looks) -> str:
+    """The control plane that begins the cluster, or that others join: the inventory's first, or one that stands already.
+
+    While the inventory's first is made anew, it joins as any other does.
+    """
+    first = lab.control_plane[0].name
+    if target == first and is_made(members[first]):
+        return first
+    return standing(lab, members, but=target) or first
+
+
+def _is_worker(lab: Lab, target: str) -> bool:
+    return any(vm.name == target for vm in lab.workers)
+
+
+def _brings(lab: Lab, target: str, first: str) -> str:
+    if target == first:
         return "start the cluster"
-    return "join the cluster as a " + (
-        "control plane" if any(vm.name == target for vm in lab.control_plane) else "worker"
-    )
+    return "join the cluster as a " + ("worker" if _is_worker(lab, target) else "control plane")

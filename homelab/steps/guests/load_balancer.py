@@ -9,6 +9,7 @@ from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World
 from homelab.steps.guests.balancer_kinds import KINDS, roles_of, values_of
 from homelab.steps.guests.balancers import drained_names
+from homelab.steps.guests.one_cluster import authority
 from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
 PLAYBOOK = "load_balancer.yml"
@@ -72,5 +73,4 @@ def _ca(world: World, lab: Lab, target: str) -> str | None:
     balancer = _balancer(lab, target)
     if balancer.ca_file:
         return world.file_text(balancer.ca_file)
-    first = world.guest(lab.control_plane[0].name)
-    return first.cluster_ca if isinstance(first, GuestLook) else None
+    return authority(lab, {vm.name: world.guest(vm.name) for vm in lab.control_plane})

@@ -44,6 +44,23 @@ def is_begun(look: GuestLook | GuestAway) -> bool:
     return bool(set(traces_of(look)) - KEYS)
 
 
+def standing(lab: Lab, looks: Looks, *, but: str = "") -> str | None:
+    """The first control plane that homelab made whole, which hands over what a join needs; None when there is none."""
+    return next((vm.name for vm in lab.control_plane if vm.name != but and is_made(looks[vm.name])), None)
+
+
+def is_made(look: GuestLook | GuestAway) -> bool:
+    """Whether homelab made a control plane whole there: its receipt lies there, and so does its cluster."""
+    return isinstance(look, GuestLook) and "control_plane" in look.receipts and is_begun(look)
+
+
+def authority(lab: Lab, looks: Looks) -> str | None:
+    """The cluster's CA in PEM form: of the first control plane, or of one that stands while that is made anew."""
+    names = [lab.control_plane[0].name, *filter(None, [standing(lab, looks)])]
+    found = [look.cluster_ca for name in names if isinstance(look := looks[name], GuestLook)]
+    return next(filter(None, found), None)
+
+
 def refuse_foreign(target: str, look: GuestLook | GuestAway, first: GuestLook | GuestAway) -> None:
     """Raise Refused when a guest bears a cluster with another CA than the first control plane's."""
     if not isinstance(look, GuestLook) or not isinstance(first, GuestLook):

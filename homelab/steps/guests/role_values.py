@@ -16,6 +16,8 @@ from homelab.formats.balancer.pools import Pool, wanted_pools
 from homelab.lab import Lab, LoadBalancer, Vm
 
 PRIORITY = 150
+# Whoever hands over what a join needs: the node that comes of it is the same.
+FIRST = frozenset({"first"})
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Member:
     """Who is first, and where the API is: ADDRESS:PORT for clients, NAME:PORT in kubeconfigs."""
 
     role: ClassVar[str] = "control_plane"
+    by_the_way: ClassVar[frozenset[str]] = FIRST
     first: str
     address: str
     api_endpoint: str
@@ -80,6 +83,7 @@ class WorkerNode:
     """Who hands over what a join needs, and where the API is: ADDRESS:PORT for clients."""
 
     role: ClassVar[str] = "worker"
+    by_the_way: ClassVar[frozenset[str]] = FIRST
     first: str
     address: str
     api_endpoint: str
@@ -92,6 +96,7 @@ class PodNetwork:
     """The way of the pods: `routes`, `none` or a manifest's path; this node's subnet, and those of the others."""
 
     role: ClassVar[str] = "pod_network"
+    by_the_way: ClassVar[frozenset[str]] = FIRST
     cni: str
     network: str
     subnet: str
@@ -112,6 +117,12 @@ RoleValues: TypeAlias = (
     | WorkerNode
     | PodNetwork
 )
+
+
+def telling(values: RoleValues) -> dict[str, Any]:
+    """Those of the role's variables that can change what comes of it."""
+    by_the_way = {f"{values.role}_{name}" for name in getattr(values, "by_the_way", ())}
+    return {name: value for name, value in variables(values).items() if name not in by_the_way}
 
 
 def variables(values: RoleValues) -> dict[str, Any]:
@@ -220,10 +231,10 @@ def cluster_ca(lab: Lab) -> ClusterAuthority:
     )
 
 
-def control_plane(lab: Lab, target: str) -> Member:
-    """One control plane."""
+def control_plane(lab: Lab, target: str, first: str) -> Member:
+    """One control plane; `first` hands over what a join needs."""
     return Member(
-        first=lab.control_plane[0].name,
+        first=first,
         address=str(lab.vm(target).address),
         api_endpoint=f"{lab.api.vip}:{lab.api.port}",
         endpoint=f"{lab.api_name}:{lab.api.port}",
@@ -233,10 +244,10 @@ def control_plane(lab: Lab, target: str) -> Member:
     )
 
 
-def worker(lab: Lab, target: str) -> WorkerNode:
-    """One worker."""
+def worker(lab: Lab, target: str, first: str) -> WorkerNode:
+    """One worker; `first` hands over what a join needs."""
     return WorkerNode(
-        first=lab.control_plane[0].name,
+        first=first,
         address=str(lab.vm(target).address),
         api_endpoint=f"{lab.api.vip}:{lab.api.port}",
         version=lab.kubernetes.version,
@@ -244,15 +255,15 @@ def worker(lab: Lab, target: str) -> WorkerNode:
     )
 
 
-def pod_network(lab: Lab, target: str) -> PodNetwork:
-    """One node's part of the pods' network."""
+def pod_network(lab: Lab, target: str, first: str) -> PodNetwork:
+    """One node's part of the pods' network; `first` applies a manifest."""
     own = lab.vm(target)
     return PodNetwork(
         cni=lab.kubernetes.cni,
         network=str(lab.kubernetes.pod_network),
         subnet=str(lab.pod_subnet(own)),
         routes={str(lab.pod_subnet(vm)): str(vm.address) for vm in lab.nodes if vm.name != own.name},
-        first=lab.control_plane[0].name,
+        first=first,
     )
 
 

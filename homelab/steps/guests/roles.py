@@ -10,7 +10,7 @@ from homelab.engine.step import Blocked, Change, Planned, Words
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World
-from homelab.steps.guests.role_values import RoleValues, variables
+from homelab.steps.guests.role_values import RoleValues, telling, variables
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def plan_roles(
 
 
 def _goes_in(observed: RolesState, values: RoleValues) -> str:
-    read = variables(values)
+    read = telling(values)
     by_content = {name: content for name, content in observed.contents.items() if name in read}
     return digest(observed.sources[values.role], read | by_content)
 

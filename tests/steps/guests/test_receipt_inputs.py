@@ -26,7 +26,7 @@ LAB = sample_lab()
 ROLES = {
     cluster_ca.PLAYBOOK: cluster_ca.ROLES,
     load_balancer.PLAYBOOK: roles_of(LAB.load_balancers[0]),
-    kubernetes.PLAYBOOK: tuple(values.role for values in kubernetes.values_of(LAB, "cp1")),
+    kubernetes.PLAYBOOK: tuple(values.role for values in kubernetes.values_of(LAB, "cp1", "cp1")),
     nfs_datastore.PLAYBOOK: (nfs_datastore.ROLE,),
 }
 BARE = GuestLook("done", {}, "PEM", ("/etc/kubernetes/pki/ca.crt",))
