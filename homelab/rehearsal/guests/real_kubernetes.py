@@ -31,8 +31,6 @@ version = 2
       SystemdCgroup = false
 """
 KUBELET = {"cgroupDriver": "cgroupfs", "failCgroupV1": False, "failSwapOn": False}
-# kubeadm's look at the kernel finds neither its modules nor its configuration.
-IGNORED_PREFLIGHT_ERRORS = ("SystemVerification",)
 
 
 def install(root: Path, pause: str) -> None:

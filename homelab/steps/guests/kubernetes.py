@@ -89,7 +89,7 @@ def values_of(lab: Lab, target: str, first: str) -> tuple[RoleValues, ...]:
 
 
 def _first(lab: Lab, target: str, members: Looks) -> str:
-    """The control plane that begins the cluster, or that others join: the inventory's first, or one that stands already.
+    """The control plane that begins the cluster, or that others join: the first one, or one that stands already.
 
     While the inventory's first is made anew, it joins as any other does.
     """

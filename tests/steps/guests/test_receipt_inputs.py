@@ -134,7 +134,7 @@ def balancers(**changes: Any) -> dict[str, Any]:
         ({"api": {"vip": "192.168.2.100", "port": 8443}}, ALL - {"nfs_server.yml"}),
         ({"network": "192.168.0.0/22"}, {"load_balancer.yml"}),
         ({"kubernetes": {"version": "1.36.4"}}, {"cluster_ca.yml", "kubernetes.yml"}),
-        ({"kubernetes": {**KUBERNETES, "pod_network": "10.32.0.0/14"}}, {"cluster_ca.yml"}),
+        ({"kubernetes": {**KUBERNETES, "pod_network": "10.32.0.0/14"}}, {"cluster_ca.yml", "kubernetes.yml"}),
         ({"workers": [{"name": "w1", "address": "192.168.2.41"}]}, {"cluster_ca.yml", "kubernetes.yml"}),
         ({"nfs": [{**NAS, "server_kind": "kernel"}]}, {"nfs_server.yml"}),
         ({"image": {"source": "other", "sha256": "b" * 64}}, set()),
