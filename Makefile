@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Further arguments of `homelab rehearse`, as in: make rehearse ARGS="--guests none"
 ARGS ?=
 
-.PHONY: rehearse test test-all bench-usb bench-failover lint lock packages
+.PHONY: rehearse test test-all e2e-kubernetes bench-usb bench-failover lint lock packages
 
 rehearse: .venv/run.stamp
 	@$(BIN)/homelab rehearse $(ARGS)
@@ -17,6 +17,10 @@ test: .venv/dev.stamp
 test-all: .venv/dev.stamp
 	@scripts/packages thorough
 	@scripts/check lint quick guests thorough pythons
+
+# A real Kubernetes on real guests, from bare hosts on; needs a bundle (make bundle).
+e2e-kubernetes: .venv/dev.stamp
+	@scripts/check kubernetes
 
 # How fast a stick's image is built and written, beside cp and dd of the same bytes.
 bench-usb: .venv/dev.stamp

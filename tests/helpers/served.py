@@ -70,7 +70,8 @@ def served(folder: Path, *options: str, inventory: Path | None = None, **hosts: 
     for host, variables in hosts.items():
         (folder / "inventory" / "host_vars").mkdir(exist_ok=True)
         (folder / "inventory" / "host_vars" / f"{host}.yml").write_text(yaml.safe_dump(variables))
-    command = [*HOMELAB, "-o", "json", "rehearsal", "serve", *options]
+    kubernetes = () if "--kubernetes" in options else ("--kubernetes", "stand-in")
+    command = [*HOMELAB, "-o", "json", "rehearsal", "serve", *kubernetes, *options]
     with (folder / "serve.err").open("w") as errors:
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:

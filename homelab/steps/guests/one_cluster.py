@@ -46,7 +46,8 @@ def is_begun(look: GuestLook | GuestAway) -> bool:
 
 def standing(lab: Lab, looks: Looks, *, but: str = "") -> str | None:
     """The first control plane that homelab made whole, which hands over what a join needs; None when there is none."""
-    return next((vm.name for vm in lab.control_plane if vm.name != but and is_made(looks[vm.name])), None)
+    names = [vm.name for vm in lab.control_plane if vm.name != but and vm.name in looks]
+    return next((name for name in names if is_made(looks[name])), None)
 
 
 def is_made(look: GuestLook | GuestAway) -> bool:

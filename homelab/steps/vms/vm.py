@@ -48,9 +48,11 @@ class VmStep(Step[VmState, Changes]):
         return [vm.name for vm in lab.vms if vm.managed] if lab.esxi else []
 
     def after(self, lab: Lab, target: str) -> Sequence[Node]:
-        """The shared image is there; nothing, for a VM that is to go."""
+        """The shared image is there; one that is to go has left the cluster, where it is asked to."""
         vm = lab.vm(target)
-        return [] if vm.wanted == "absent" or lab.is_local(vm) else [Node("image", nas.name) for nas in lab.nfs]
+        if vm.wanted == "absent":
+            return [Node("leave", target)]
+        return [] if lab.is_local(vm) else [Node("image", nas.name) for nas in lab.nfs]
 
     def perhaps(self, lab: Lab, target: str) -> Sequence[Node]:
         """Its host is ready: vm_host, or any, for which one has the VM or the most room, a look alone tells."""

@@ -1,0 +1,161 @@
+"""A real Kubernetes on real guests, from bare hosts on. One lab, one story: the tests run in the order they stand in.
+
+`make e2e-kubernetes` runs it; it needs a bundle (`make bundle`).
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from homelab.ports.files.data import data_folder
+from homelab.ports.files.home import cache_folder
+from homelab.rehearsal.kubernetes.bundles import find_bundle
+from homelab.rehearsal.outside.launch import guests_possible
+from tests.helpers.checkout import HELPERS
+from tests.helpers.served import Lab, events, failures, served, summary, until
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
+VIP, VERSION = "192.168.2.100", "1.36.3"
+NODES = {"cp1": "192.168.2.21", "cp2": "192.168.2.22", "cp3": "192.168.2.23", "worker1": "192.168.2.41"}
+KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
+RATE = 25
+
+
+def tell(line: str) -> None:
+    """For who watches the run."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def with_a_worker(folder: Path) -> Path:
+    """The sample inventory with one worker, as its comments say how to add one."""
+    copy = folder / "sample"
+    shutil.copytree(data_folder("inventory"), copy)
+    path = copy / "hosts.yml"
+    hosts = yaml.safe_load(path.read_text(encoding="utf-8"))
+    hosts["all"]["children"]["workers"] = {"hosts": {"worker1": {"ansible_host": NODES["worker1"]}}}
+    path.write_text(yaml.safe_dump(hosts), encoding="utf-8")
+    groups = copy / "group_vars"
+    source = groups / "control_plane"
+    if source.is_dir():
+        shutil.copytree(source, groups / "workers")
+    else:
+        shutil.copy(groups / "control_plane.yml", groups / "workers.yml")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The sample lab with one worker, bare at first."""
+    if lack := guests_possible():
+        pytest.skip(lack)
+    if find_bundle(cache_folder(), VERSION) is None:
+        pytest.skip(f"there is no bundle of Kubernetes {VERSION}: make bundle")
+    folder = tmp_path_factory.mktemp("kubernetes")
+    with served(folder / "lab", "--kubernetes", "real", inventory=with_a_worker(folder)) as running:
+        yield running
+
+
+def on(lab: Lab, name: str, command: str, timeout: float = 60) -> str:
+    """What a shell command says on a guest, as root."""
+    done = lab.enter("ansible", name, "-b", "-o", "-m", "ansible.builtin.raw", "-a", command, timeout=timeout)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout.partition("(stdout)")[2].partition("(stderr)")[0].replace("\\r\\n", "\n").replace("\\n", "\n")
+
+
+def nodes(lab: Lab, by: str = "cp1") -> dict[str, Any]:
+    """The nodes by name, as the API knows them."""
+    done = lab.enter("ansible", by, "-b", "-m", "ansible.builtin.command", "-a", f"{KUBECTL} get nodes -o json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {node["metadata"]["name"]: node for node in json.loads(done.stdout.partition(">>")[2])["items"]}
+
+
+def is_ready(node: dict[str, Any]) -> bool:
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"]["conditions"])
+
+
+@contextmanager
+def load(lab: Lab) -> Iterator[dict[str, Any]]:
+    """Requests through the VIP meanwhile; what became of them is known afterwards."""
+    ca, told = lab.folder / "ca.crt", {}
+    done = lab.enter(
+        "ansible",
+        "cp1",
+        "-b",
+        "-m",
+        "ansible.builtin.fetch",
+        "-a",
+        f"src=/etc/kubernetes/pki/ca.crt dest={ca} flat=yes",
+    )
+    assert done.returncode == 0, done.stdout
+    process = lab.begin(sys.executable, str(HELPERS / "api_load.py"), VIP, "6443", str(ca), str(RATE))
+    try:
+        yield told
+    finally:
+        os.kill(process.pid, signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
+        told.update(json.loads(out))
+
+
+def phases(output: str) -> dict[str, tuple[float, float]]:
+    """When each step began and ended, in seconds from the first event."""
+    seen = [(datetime.fromisoformat(event["at"]).timestamp(), event) for event in events(output) if event.get("step")]
+    first = min(at for at, _ in seen)
+    spans: dict[str, list[float]] = {}
+    for at, event in seen:
+        if event["event"] != "plan":
+            spans.setdefault(event["step"], []).append(at - first)
+    return {step: (min(times), max(times)) for step, times in spans.items()}
+
+
+def test_bootstrap_ends_with_four_nodes_ready(lab: Lab) -> None:
+    began = time.monotonic()
+    done = lab.homelab("--yes", "-o", "json", "bootstrap", timeout=890)
+    assert done.returncode == 0, failures(done.stdout) or done.stderr
+    took = time.monotonic() - began
+    for step, (start, end) in phases(done.stdout).items():
+        tell(f"{step:20} {start:6.1f} to {end:6.1f} s")
+    until(lambda: all(map(is_ready, nodes(lab).values())), 60, "all nodes are Ready")
+    known = nodes(lab)
+    assert set(known) == set(NODES)
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in known.values()} == {f"v{VERSION}"}
+    tell(f"bare hosts to {len(known)} nodes Ready, Kubernetes v{VERSION}: {took:.0f} s")
+
+
+def test_a_second_bootstrap_changes_nothing(lab: Lab) -> None:
+    began = time.monotonic()
+    done = lab.homelab("--yes", "-o", "json", "bootstrap", timeout=300)
+    assert done.returncode == 0, failures(done.stdout)
+    assert summary(done.stdout)["changed"] == 0
+    tell(f"second bootstrap: nothing changed, {time.monotonic() - began:.0f} s")
+
+
+def test_pods_reach_each_other_and_the_service(lab: Lab) -> None:
+    """CoreDNS says over HTTP how it is, and answers at its service's address, on every node."""
+    pods = json.loads(on(lab, "cp1", f"{KUBECTL} -n kube-system get pods -l k8s-app=kube-dns -o json").strip())
+    addresses = [pod["status"]["podIP"] for pod in pods["items"]]
+    assert len(addresses) == 2
+    for name in NODES:
+        for address in addresses:
+            assert "OK" in on(lab, name, f"curl -sf -m 5 http://{address}:8080/health")
+        assert "ok" in on(lab, name, "curl -skf -m 5 https://10.96.0.1/readyz")
+
+
+def test_no_request_is_lost_when_an_api_server_is_killed(lab: Lab) -> None:
+    with load(lab) as told:
+        time.sleep(2)  # traffic before the harm
+        on(lab, "cp2", "pkill -9 kube-apiserver")
+        until(lambda: "ok" in on(lab, "cp2", "curl -sk -m 2 https://127.0.0.1:6443/readyz || true"), 90, "it is back")
+    tell(f"an API server killed: {len(told['lost'])} of {told['asked']} requests lost, {told['slow']} slow")
+    assert told["lost"] == []
