@@ -33,7 +33,14 @@ class LeaveCluster(Change):
         )
 
 
-class Leave(Step[Looks, LeaveCluster]):
+@dataclass(frozen=True)
+class LeaveState:
+    """The looks at all control planes."""
+
+    members: Looks
+
+
+class Leave(Step[LeaveState, LeaveCluster]):
     """One node for each node of the cluster that is named; none while no other control plane stands."""
 
     name = "leave"
@@ -45,15 +52,15 @@ class Leave(Step[Looks, LeaveCluster]):
         """The named nodes."""
         return [vm.name for vm in lab.nodes if vm.name in self._leaving]
 
-    def observe(self, world: World, lab: Lab, target: str) -> Looks:
-        """The looks at all control planes."""
-        return {vm.name: world.guest(vm.name) for vm in lab.control_plane}
+    def observe(self, world: World, lab: Lab, target: str) -> LeaveState:
+        """Look at all control planes."""
+        return LeaveState({vm.name: world.guest(vm.name) for vm in lab.control_plane})
 
-    def plan(self, lab: Lab, target: str, observed: Looks) -> Sequence[Planned[LeaveCluster]]:
+    def plan(self, lab: Lab, target: str, observed: LeaveState) -> Sequence[Planned[LeaveCluster]]:
         """Leave by way of a control plane that stays. Refused when a cluster stands and none of it would stay."""
-        staying = standing(lab, {name: look for name, look in observed.items() if name not in self._leaving})
+        staying = standing(lab, {name: look for name, look in observed.members.items() if name not in self._leaving})
         if staying is None:
-            if others := [name for name, look in observed.items() if is_made(look)]:
+            if others := [name for name, look in observed.members.items() if is_made(look)]:
                 raise Refused(
                     f"the cluster would be gone with {', '.join(sorted(others))}, for no other control plane stands",
                     where=target,

@@ -16,7 +16,8 @@ from homelab.steps.guests.roles import RolesState, RunPlaybook
 from tests.helpers.sample import sample_lab
 
 LAB = sample_lab()
-FILES = dict.fromkeys(("haproxy", "keepalived", "kubernetes_node", "cluster_ca", "control_plane"), "f")
+ROLES = ("haproxy", "keepalived", "kubernetes_node", "cluster_ca", "control_plane", "worker", "pod_network")
+FILES = dict.fromkeys(ROLES, "f")
 BARE = GuestLook("done", {}, None)
 CA = "/etc/kubernetes/pki/ca.crt"
 WITH_CA = GuestLook("done", {}, "PEM", (CA,))
