@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ TRACES = (
     "var/snap/microk8s/current/certs",
 )
 NO_TRACE = "lost+found"
+MANIFEST = ROOT / "etc/kubernetes/manifests/kube-apiserver.yaml"
+IMAGE = re.compile(r"^\s*image:\s*\S*/kube-apiserver:v([0-9.]+)", re.MULTILINE)
 ADMIN = ROOT / "run/haproxy/admin.sock"
 ADMIN_SECONDS = 2
 CHECKER = ROOT / "run/homelab-checker/state.json"
@@ -132,6 +135,15 @@ def authority() -> str | None:
         return None
 
 
+def version() -> str:
+    """The release that this control plane runs, such as 1.36.3; empty where there is none."""
+    try:
+        found = IMAGE.search(MANIFEST.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""
+    return found[1] if found else ""
+
+
 def drained(roles: set[str]) -> list[str]:
     """The servers that a person drained on this balancer; none where neither HAProxy nor the checker tells.
 
@@ -168,6 +180,7 @@ def look() -> dict[str, Any]:
         "receipts": roles,
         "cluster_ca": authority(),
         "traces": traces(),
+        "kubernetes_version": version(),
         "drained": drained(set(roles)),
     }
 
