@@ -25,7 +25,7 @@ class GuestLook:
     """How a guest stands. `cloud_init` is done, running, absent or `error: ...`; `cluster_ca` is ca.crt as PEM.
 
     `traces` are the paths that a member of a cluster has on its disk, `drained` the servers that a person drained on a
-    balancer; `kubernetes_version` is the release of a control plane's API server.
+    balancer; `kubernetes_version` is the release that a node runs, `upgrading` whether an upgrade was left half done.
     """
 
     cloud_init: str
@@ -34,6 +34,7 @@ class GuestLook:
     traces: tuple[str, ...] = ()
     drained: tuple[str, ...] = ()
     kubernetes_version: str = ""
+    upgrading: bool = False
 
     def needs(self, role: str, inputs: str) -> str | None:
         """Why a role has to run again; None when its receipt, its files and its units are as wanted."""
@@ -84,4 +85,5 @@ def _understood(answer: Mapping[str, Any]) -> GuestLook:
         traces=tuple(answer["traces"]),
         drained=tuple(answer["drained"]),
         kubernetes_version=answer["kubernetes_version"],
+        upgrading=answer["upgrading"],
     )

@@ -19,7 +19,17 @@ from homelab.errors import HomelabError
 
 SUITE = "trixie"
 PACKAGES = (
-    *("systemd", "systemd-sysv", "dbus", "openssh-server", "cloud-init", "sudo", "python3", "python3-apt"),
+    *(
+        "systemd",
+        "systemd-sysv",
+        "systemd-resolved",
+        "dbus",
+        "openssh-server",
+        "cloud-init",
+        "sudo",
+        "python3",
+        "python3-apt",
+    ),
     *("iproute2", "iputils-ping", "procps", "kmod", "ca-certificates", "openssl", "curl", "socat"),
     *(
         "haproxy",
@@ -43,7 +53,7 @@ OPTIONS = (
     "--dpkgopt=path-exclude=/usr/share/info/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
 )
-ENABLED = ("systemd-networkd.service", "ssh.service")
+ENABLED = ("systemd-networkd.service", "systemd-resolved.service", "ssh.service")
 DISABLED = (
     *("haproxy.service", "nginx.service", "keepalived.service", "containerd.service", "systemd-pstore.service"),
     *("getty@tty1.service", "remote-fs.target"),
@@ -68,7 +78,9 @@ FILES = {
     "etc/.updated": "",
     "var/.updated": "",
 }
-REMOVED = ("etc/ssh/ssh_host_*", "etc/resolv.conf", "var/lib/dbus/machine-id", "var/log/*.log", "var/cache/*/*")
+# As the cloud images of Debian and Ubuntu have it. Where there is no such file, no kubelet starts a pod.
+LINKS = {"etc/resolv.conf": "../run/systemd/resolve/stub-resolv.conf"}
+REMOVED = ("etc/ssh/ssh_host_*", "var/lib/dbus/machine-id", "var/log/*.log", "var/cache/*/*")
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,7 @@ class Root:
 
 def root_id() -> str:
     """The hash of the recipe: 16 hexadecimal digits."""
-    recipe = [SUITE, PACKAGES, OPTIONS, ENABLED, DISABLED, FILES, REMOVED]
+    recipe = [SUITE, PACKAGES, OPTIONS, ENABLED, DISABLED, FILES, LINKS, REMOVED]
     return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
 
 
@@ -146,5 +158,8 @@ def _customize(root: Path) -> None:
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
+    for name, target in LINKS.items():
+        (root / name).unlink(missing_ok=True)
+        (root / name).symlink_to(target)
     for verb, units in (("enable", ENABLED), ("disable", DISABLED)):
         subprocess.run(["systemctl", f"--root={root}", "--quiet", verb, *units], check=True, capture_output=True)

@@ -62,9 +62,9 @@ def _pause(bundle: Path) -> str:
     try:
         with tarfile.open(bundle) as archive:
             member = archive.extractfile(f"{FOLDER}/bundle.json")
-            images = json.loads(member.read())["images"] if member else []
-        return next(str(image) for image in images if PAUSE in image)
-    except (OSError, tarfile.TarError, KeyError, ValueError, StopIteration) as error:
+            images = json.loads(member.read())["images"] if member else {}
+        return next(str(image) for image in images.values() if PAUSE in image)
+    except (OSError, tarfile.TarError, KeyError, ValueError, AttributeError, StopIteration) as error:
         raise UsageError(
             f"{bundle} is no bundle of Kubernetes: {error!r}",
             where="--kubernetes",

@@ -8,7 +8,7 @@ from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
-from homelab.steps.guests.one_cluster import Looks, begins, some, standing, traces_of
+from homelab.steps.guests.one_cluster import Looks, begins, refuse_release, some, standing, traces_of
 from homelab.steps.guests.role_values import cluster_ca, kubernetes_node
 from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
 
@@ -51,6 +51,8 @@ class ClusterCa(Step[ClusterCaState, RunPlaybook]):
         roles = observed.roles
         values = (kubernetes_node(lab), cluster_ca(lab))
         planned = plan_roles(target, roles, PLAYBOOK, "make the cluster's CA", values)
+        if planned:
+            refuse_release(target, lab, observed.members)
         if not isinstance(roles.guest, GuestLook) or roles.guest.cluster_ca is not None:
             return planned
         if own := traces_of(roles.guest):

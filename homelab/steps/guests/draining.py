@@ -1,11 +1,12 @@
 """Step `drain`: one server takes no new connections on any balancer, or takes them again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from homelab.engine.step import Blocked, Change, Planned, Step, Words
-from homelab.errors import Refused
+from homelab.errors import HomelabError, Refused
 from homelab.formats.balanced import DOWN, DRAIN, MAINT, ServerLook
 from homelab.lab import Lab
 from homelab.ports.guest.balancer import BalancerLook, set_servers
@@ -63,6 +64,55 @@ class DrainLast(SetServer):
             before=words.before,
             after=words.after,
         )
+
+
+@dataclass(frozen=True)
+class Told:
+    """A balancer that is told to send a server nobody new: in these pools, by what it calls the server there."""
+
+    balancer: str
+    kind: str
+    called: tuple[tuple[str, str], ...]
+
+
+def told_of(lab: Lab, server: str) -> tuple[Told, ...]:
+    """Every balancer with the server in a pool; `server` is the inventory's name."""
+    label = lab.vm(server).short_name
+    found = []
+    for balancer in lab.load_balancers:
+        named = [pool.name for pool in pools(lab, balancer) if label in {one.name for one in pool.servers}]
+        there = called_there(lab, balancer.name)
+        if named:
+            called = tuple((pool, there.get((pool, label), label)) for pool in named)
+            found.append(Told(balancer.name, balancer.kind, called))
+    return tuple(found)
+
+
+@contextmanager
+def drained(world: World, balancers: Sequence[Told]) -> Iterator[None]:
+    """A server gets no new connections meanwhile, and gets them again whatever happens.
+
+    A balancer that does not answer, or for which it is the last server, is not told: its own checks see what happens.
+    """
+    told = []
+    for each in balancers:
+        if _tell(world, each, "drain"):
+            told.append(each)
+    try:
+        yield
+    finally:
+        for each in told:
+            _tell(world, each, "ready")
+
+
+def _tell(world: World, told: Told, wanted: Wanted) -> bool:
+    try:
+        with world.guest_shell(told.balancer) as shell:
+            set_servers(shell, told.kind, wanted, dict(told.called), last=False)
+    except HomelabError as error:
+        world.run.log(f"{told.balancer} was not told to {wanted}: {error.what}")
+        return False
+    return True
 
 
 @dataclass(frozen=True)

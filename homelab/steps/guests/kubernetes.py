@@ -7,7 +7,7 @@ from homelab.engine.step import Blocked, Node, Planned, Step
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
-from homelab.steps.guests.one_cluster import Looks, begins, is_begun, is_made, refuse_foreign, standing
+from homelab.steps.guests.one_cluster import Looks, begins, is_begun, is_made, refuse_foreign, refuse_release, standing
 from homelab.steps.guests.role_values import (
     RoleValues,
     cluster_ca,
@@ -69,6 +69,8 @@ class KubernetesStep(Step[KubernetesState, RunPlaybook]):
         if planned and isinstance(guest, GuestLook) and not observed.balanced:
             return [Blocked(target, "a balancer holds the VIP (load-balancer)")]
         refuse_foreign(target, guest, observed.members[first])
+        if planned:
+            refuse_release(target, lab, observed.members)
         if target == first and isinstance(guest, GuestLook) and not is_begun(guest):
             return begins(planned, lab, observed.members)
         return planned

@@ -87,6 +87,19 @@ def _refuse_traces(first: str, found: Mapping[str, Sequence[str]]) -> None:
         )
 
 
+def refuse_release(target: str, lab: Lab, looks: Looks) -> None:
+    """Raise Refused when the cluster runs another release than the inventory wants: bootstrap is no upgrade."""
+    wanted = lab.kubernetes.version
+    others = {look.kubernetes_version for look in looks.values() if is_made(look) and isinstance(look, GuestLook)}
+    if other := next((release for release in sorted(others) if release not in ("", wanted)), None):
+        raise Refused(
+            f"the cluster runs Kubernetes {other}, and the inventory wants {wanted}",
+            where=target,
+            advice=f"homelab kubernetes upgrade {wanted} brings it there, node by node; or write kubernetes_version: "
+            f'"{other}" to leave it as it is',
+        )
+
+
 def some(traces: Sequence[str]) -> str:
     """A few of them, and how many more."""
     more = len(traces) - SHOWN

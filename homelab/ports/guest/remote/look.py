@@ -37,6 +37,10 @@ TRACES = (
 )
 NO_TRACE = "lost+found"
 MANIFEST = ROOT / "etc/kubernetes/manifests/kube-apiserver.yaml"
+KUBECONFIG = ROOT / "etc/kubernetes/kubelet.conf"
+RELEASE = re.compile(r"v([0-9.]+)")
+# Lies there from the beginning of an upgrade to its end.
+UPGRADING = RECEIPTS / "begun/upgrade.json"
 IMAGE = re.compile(r"^\s*image:\s*\S*/kube-apiserver:v([0-9.]+)", re.MULTILINE)
 ADMIN = ROOT / "run/haproxy/admin.sock"
 ADMIN_SECONDS = 2
@@ -136,10 +140,20 @@ def authority() -> str | None:
 
 
 def version() -> str:
-    """The release that this control plane runs, such as 1.36.3; empty where there is none."""
+    """The release that this node runs, such as 1.36.3: its API server's, else its kubelet's; empty where there is no
+    node.
+    """
     try:
-        found = IMAGE.search(MANIFEST.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
+        if MANIFEST.exists():
+            found = IMAGE.search(MANIFEST.read_text(encoding="utf-8", errors="replace"))
+        elif KUBECONFIG.exists():
+            asked = subprocess.run(
+                ["kubelet", "--version"], capture_output=True, timeout=SYSTEMCTL_SECONDS, check=False
+            )
+            found = RELEASE.search(asked.stdout.decode(errors="replace"))
+        else:
+            return ""
+    except (OSError, subprocess.SubprocessError):
         return ""
     return found[1] if found else ""
 
@@ -181,6 +195,7 @@ def look() -> dict[str, Any]:
         "cluster_ca": authority(),
         "traces": traces(),
         "kubernetes_version": version(),
+        "upgrading": UPGRADING.exists(),
         "drained": drained(set(roles)),
     }
 
