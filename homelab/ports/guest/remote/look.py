@@ -140,9 +140,7 @@ def authority() -> str | None:
 
 
 def version() -> str:
-    """The release that this node runs, such as 1.36.3: its API server's, else its kubelet's; empty where there is no
-    node.
-    """
+    """The release that this node runs, such as 1.36.3: its API server's, else its kubelet's; empty where none is."""
     try:
         if MANIFEST.exists():
             found = IMAGE.search(MANIFEST.read_text(encoding="utf-8", errors="replace"))
