@@ -1,4 +1,4 @@
-"""Image archives as `docker save` writes them and `ctr images import` takes them, from files or from a registry's blobs.
+"""Image archives as `docker save` writes them and `ctr images import` takes them, of files or of a registry's blobs.
 
 manifest.json names a config and the layers; the config holds the SHA-256 of each layer as a plain tar (diff_ids). A
 layer may be compressed: containerd keeps it as it is. No time stamps: the same content is the same archive.

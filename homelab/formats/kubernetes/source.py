@@ -63,7 +63,7 @@ MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/
 
 @dataclass(frozen=True)
 class Module:
-    """A Go module of ours that hardly does more than name others: its files, and the packages to build by their names."""
+    """A Go module of ours that names others: its files, and the packages to build by their names."""
 
     name: str
     files: Mapping[str, str]

@@ -44,7 +44,7 @@ def wanted_images(kubeadm: Path, version: str) -> tuple[ImageName, ...]:
 
 def write_bundle(contents: Contents, path: Path) -> None:
     """Write the bundle as `path`, whole or not at all. Raises OSError."""
-    digests = {name: _digest(file) for name, file in contents.files.items()}
+    digests = {name: digest(file) for name, file in contents.files.items()}
     images = {image.file: str(image) for image in contents.images}
     text = bundle_list(contents.version, contents.components, images, contents.made, digests)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +58,7 @@ def write_bundle(contents: Contents, path: Path) -> None:
                 add_file(archive, name, content, file.stat().st_size)
 
 
-def _digest(file: Path) -> str:
+def digest(file: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        return hashlib.filedigest(content, "sha256").hexdigest()

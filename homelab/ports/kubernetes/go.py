@@ -1,4 +1,4 @@
-"""The one door to Go: modules brought together, programs built. Where modules come from is Go's own setting (GOPROXY)."""
+"""The one door to Go: modules are fetched, programs built. Where modules come from is Go's own setting (GOPROXY)."""
 
 import json
 import shutil

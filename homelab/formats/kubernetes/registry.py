@@ -1,0 +1,52 @@
+"""What a registry says of an image (OCI distribution and image specifications), read with distrust."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
+MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+ACCEPT = ", ".join((*INDEXES, *MANIFESTS))
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The digests of an image's config and of its layers, in order: SHA-256 in hexadecimal."""
+
+    config: str
+    layers: tuple[str, ...]
+
+
+def manifest_of(text: bytes, architecture: str) -> Manifest | str:
+    """An image's manifest, or of a list of them the digest of the one for Linux on this architecture.
+
+    ValueError for what is neither, or has no such one.
+    """
+    content = _object(text)
+    if "manifests" in content:
+        wanted = {"os": "linux", "architecture": architecture}
+        for one in content["manifests"]:
+            platform = one.get("platform") or {}
+            if {name: platform.get(name) for name in wanted} == wanted:
+                return digest_of(one)
+        raise ValueError(f"there is no image for linux/{architecture}")
+    if "config" not in content or not content.get("layers"):
+        raise ValueError("the answer is no manifest of an image")
+    return Manifest(digest_of(content["config"]), tuple(digest_of(layer) for layer in content["layers"]))
+
+
+def digest_of(descriptor: Any) -> str:
+    """The SHA-256 that a descriptor names; ValueError for anything else: it goes into an address and a path."""
+    found = _DIGEST.fullmatch(str(descriptor.get("digest")))
+    if not found:
+        raise ValueError("a digest is no SHA-256")
+    return found[1]
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError("the answer is no manifest of an image")
+    return content
