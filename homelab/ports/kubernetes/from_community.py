@@ -110,8 +110,8 @@ def _program(name: str, base: str, folder: Path) -> None:
 def _etcd(version: str, base: str, folder: Path) -> None:
     """Etcd's tools, from the archive that SHA256SUMS has a line for."""
     name = f"etcd-v{version}-linux-{ARCHITECTURE}.tar.gz"
-    sums = dict(reversed(line.split(maxsplit=1)) for line in _text(f"{base}/SHA256SUMS", folder).splitlines())
-    _fetch(f"{base}/{name}", folder / name, sums.get(name, ""))
+    lines = [line.split() for line in _text(f"{base}/SHA256SUMS", folder).splitlines()]
+    _fetch(f"{base}/{name}", folder / name, next((words[0] for words in lines if words[1:] == [name]), ""))
     _unpack(folder / name, ETCD)
 
 
@@ -144,9 +144,8 @@ def _fetch_image(base: str, image: ImageName, folder: Path) -> None:
     for blob in (manifest.config, *manifest.layers):
         _fetch(f"{base}/blobs/sha256:{blob}", folder / blob, blob)
     with ExitStack() as opened, (folder / ARCHIVE).open("wb") as out:
-        layers = {
-            name: (opened.enter_context((folder / name).open("rb")), _size(folder / name)) for name in manifest.layers
-        }
+        files = {name: opened.enter_context((folder / name).open("rb")) for name in manifest.layers}
+        layers = {name: (file, (folder / name).stat().st_size) for name, file in files.items()}
         write_image(out, str(image), (folder / manifest.config).read_bytes(), layers)
     for blob in {manifest.config, *manifest.layers}:
         (folder / blob).unlink()
@@ -181,7 +180,3 @@ def _text(url: str, folder: Path) -> str:
     text = file.read_text(encoding="utf-8", errors="replace")
     file.unlink()
     return text
-
-
-def _size(file: Path) -> int:
-    return file.stat().st_size
