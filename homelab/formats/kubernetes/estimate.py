@@ -55,11 +55,17 @@ FROM_COMMUNITY = {
 PRIOR_SECONDS = 60.0
 
 
-def remaining(weights: Mapping[str, float], took: Mapping[str, float], left: Iterable[str]) -> float:
-    """Seconds that the parts in `left` will take, by their weights and by what the parts in `took` took here."""
+def remaining(
+    weights: Mapping[str, float], took: Mapping[str, float], left: Iterable[str], now: str = "", past: float = 0
+) -> float:
+    """Seconds that the parts in `left` will take, by their weights and by what the parts in `took` took here.
+
+    `now` is the one of them that is being made, for `past` seconds already.
+    """
     expected = sum(weights.get(name, 0.0) for name in took)
     pace = (sum(took.values()) + PRIOR_SECONDS) / (expected + PRIOR_SECONDS)
-    return pace * sum(weights.get(name, 0.0) for name in left)
+    own = pace * weights.get(now, 0.0)
+    return max(own - past, 0.0) + pace * sum(weights.get(name, 0.0) for name in left if name != now)
 
 
 def in_words(seconds: float) -> str:

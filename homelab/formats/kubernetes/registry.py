@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,17 +25,21 @@ def manifest_of(text: bytes, architecture: str) -> Manifest | str:
 
     ValueError for what is neither, or has no such one.
     """
-    content = _object(text)
-    if "manifests" in content:
-        wanted = {"os": "linux", "architecture": architecture}
-        for one in content["manifests"]:
-            platform = one.get("platform") or {}
-            if {name: platform.get(name) for name in wanted} == wanted:
-                return digest_of(one)
-        raise ValueError(f"there is no image for linux/{architecture}")
-    if "config" not in content or not content.get("layers"):
-        raise ValueError("the answer is no manifest of an image")
-    return Manifest(digest_of(content["config"]), tuple(digest_of(layer) for layer in content["layers"]))
+    content = json.loads(text)
+    try:
+        if "manifests" in content:
+            return _of_list(content["manifests"], architecture)
+        return Manifest(digest_of(content["config"]), tuple(digest_of(layer) for layer in content["layers"]))
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError("it is no manifest of an image") from None
+
+
+def _of_list(manifests: Iterable[Any], architecture: str) -> str:
+    for one in manifests:
+        platform = one.get("platform") or {}
+        if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
+            return digest_of(one)
+    raise ValueError(f"there is no image for linux/{architecture}")
 
 
 def digest_of(descriptor: Any) -> str:
@@ -43,10 +48,3 @@ def digest_of(descriptor: Any) -> str:
     if not found:
         raise ValueError("a digest is no SHA-256")
     return found[1]
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    content = json.loads(text)
-    if not isinstance(content, dict):
-        raise ValueError("the answer is no manifest of an image")
-    return content

@@ -61,4 +61,4 @@ def write_bundle(contents: Contents, path: Path) -> None:
 def digest(file: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as content:
-        return hashlib.filedigest(content, "sha256").hexdigest()
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -50,9 +50,9 @@ class Workshop:
         def tell() -> None:
             while True:
                 past = time.monotonic() - began
-                rest = remaining(self._weights, self._took, self._left) - past
+                rest = remaining(self._weights, self._took, self._left, name, past)
                 so_far = f", {past:.0f} s so far" if past >= 1 else ""
-                self._note(f"{name}{so_far}; about {in_words(max(rest, 0))} for all that is left")
+                self._note(f"{name}{so_far}; about {in_words(rest)} for all that is left")
                 if ended.wait(EVERY_SECONDS):
                     return
 
