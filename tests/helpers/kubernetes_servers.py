@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from homelab.ports.kubernetes.from_community import Servers
 
@@ -39,11 +41,17 @@ KUBEADM = (
 
 @dataclass
 class Served:
-    """What is served: its folder, the addresses, and the paths that were asked for."""
+    """What is served: its folder, the addresses, and the paths that were asked for.
+
+    A path that ends in `stalls` gets half of its content, sets `stalled`, and the other half never; `resumed` lets the server go.
+    """
 
     folder: Path
-    servers: Servers
+    servers: Servers = field(default_factory=Servers)
     asked: list[str] = field(default_factory=list)
+    stalls: str = ""
+    stalled: threading.Event = field(default_factory=threading.Event)
+    resumed: threading.Event = field(default_factory=threading.Event)
 
     def file(self, path: str) -> Path:
         """The one served file at this path."""
@@ -55,12 +63,21 @@ class Served:
 def community(folder: Path) -> Iterator[Served]:
     """Serve all of a release for as long as the context lasts."""
     _publish(folder)
-    asked: list[str] = []
+    served = Served(folder)
 
     class Handler(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            served.asked.append(self.path)
             super().do_GET()
+
+        def copyfile(self, source: Any, outputfile: Any) -> None:
+            if served.stalls and self.path.endswith(served.stalls):
+                outputfile.write(source.read(os.fstat(source.fileno()).st_size // 2))
+                outputfile.flush()
+                served.stalled.set()
+                served.resumed.wait()
+                return
+            super().copyfile(source, outputfile)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -68,7 +85,9 @@ def community(folder: Path) -> Iterator[Served]:
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         at = f"http://127.0.0.1:{server.server_port}"
-        yield Served(folder, Servers(f"{at}/dl", f"{at}/{{}}", f"{at}/etcd", f"{at}/cni"), asked)
+        served.servers = Servers(f"{at}/dl", f"{at}/{{}}", f"{at}/etcd", f"{at}/cni")
+        yield served
+        served.resumed.set()
         server.shutdown()
 
 

@@ -3,8 +3,12 @@
 import hashlib
 import json
 import re
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -122,6 +126,29 @@ def test_a_run_that_failed_goes_on_where_it_stopped(served: Served, tmp_path: Pa
         "/registry.k8s.io/v2/etcd/manifests/sha256:",
         "/registry.k8s.io/v2/etcd/blobs/sha256:",
     }
+
+
+def test_a_run_that_was_killed_leaves_nothing_that_is_taken_for_whole(served: Served, tmp_path: Path) -> None:
+    served.stalls = "/kubectl"
+    script = "import sys; from pathlib import Path; from homelab.ports.kubernetes import make, from_community as f; "
+    script += "make.make_bundle(Path(sys.argv[1]), sys.argv[2], 'community', print, f.Servers(*sys.argv[3:]))"
+    with subprocess.Popen([sys.executable, "-c", script, tmp_path / "cache", VERSION, *astuple(served.servers)]) as one:
+        assert served.stalled.wait(30)
+        one.kill()
+    served.stalls = ""
+    served.asked.clear()
+    files = files_of(make(served, tmp_path))
+    assert files["kubernetes-bundle/bin/kubectl"] == b"the program kubectl"
+    assert [path for path in served.asked if path.startswith("/dl/")] == [
+        f"/dl/release/v{VERSION}/bin/linux/amd64/{name}" for name in ("kubectl.sha256", "kubectl")
+    ]
+
+
+def test_two_at_once_make_it_once(served: Served, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: make(served, tmp_path), range(2))
+    assert first == second
+    assert len(served.asked) == len(set(served.asked))
 
 
 def test_the_second_time_nobody_is_asked(served: Served, tmp_path: Path) -> None:
