@@ -43,7 +43,8 @@ KUBEADM = (
 class Served:
     """What is served: its folder, the addresses, and the paths that were asked for.
 
-    A path that ends in `stalls` gets half of its content, sets `stalled`, and the other half never; `resumed` lets the server go.
+    A path that ends in `stalls` gets half of its content, sets `stalled`, and the other half never; `resumed` lets the
+    server go.
     """
 
     folder: Path
