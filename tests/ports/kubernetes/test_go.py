@@ -53,12 +53,17 @@ def test_pause_waits_for_orphans_and_leaves_when_told(pause: Path) -> None:
     # As the first process of a PID namespace it inherits what a shell leaves behind there.
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     command = ["unshare", *as_root, "--pid", "--fork", "--kill-child", "sh", "-c", f"{ORPHANS}; exec {pause}"]
-    with subprocess.Popen(command) as running:
+    running = subprocess.Popen(command)
+    try:
         first = until(lambda: next((one for one in children(running.pid) if name(one) == "pause"), 0))
         assert children(first)
         until(lambda: not children(first))
         os.kill(first, signal.SIGTERM)
         assert running.wait(20) == 0
+    finally:
+        # What it started ends with it (--kill-child).
+        running.kill()
+        running.wait()
 
 
 def test_go_s_last_words_are_told(tmp_path: Path) -> None:
