@@ -24,11 +24,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def bundle(cache: Path, *argv: str) -> "subprocess.CompletedProcess[str]":
+def bundle(cache: Path, *argv: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
     # Nothing here may build, or ask a server: a bundle that is not in the cache is an error.
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "https_proxy": "http://127.0.0.1:9"}
     command = [sys.executable, "-m", "homelab", "kubernetes", "bundle", *argv]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def test_one_that_is_there_is_named_without_any_password(cache: Path) -> None:
@@ -50,13 +50,13 @@ def test_a_script_gets_a_document(cache: Path) -> None:
     }
 
 
-def test_it_is_written_where_it_is_wanted(cache: Path, tmp_path: Path) -> None:
+def test_with_a_version_it_needs_no_inventory_and_is_written_where_it_is_wanted(cache: Path, tmp_path: Path) -> None:
     [file] = (cache / "homelab" / "bundles").glob("*.tar")
     wanted = tmp_path / "mine.tar"
-    done = bundle(cache, "--kubernetes-version", "v1.36.3", "-O", str(wanted))
+    done = bundle(cache, "--kubernetes-version", "v1.36.3", "-O", "mine.tar", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert wanted.read_bytes() == file.read_bytes()
-    assert str(wanted) in done.stdout
+    assert done.stdout.startswith("mine.tar: Kubernetes 1.36.3")
 
 
 def test_a_file_that_cannot_be_written_is_told(cache: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 # All that is found by its name alone, as kubeadm's manifests call the programs, has to be in PATH.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -41,10 +41,14 @@ class Layer:
     digest: str
 
 
-class _Counted(io.RawIOBase):
+class _Sink(Protocol):
+    def write(self, data: Any, /) -> Any: ...
+
+
+class _Hashed(io.RawIOBase):
     """Passes on what is written, and hashes it."""
 
-    def __init__(self, out: IO[bytes]) -> None:
+    def __init__(self, out: _Sink) -> None:
         self._out = out
         self.sha256 = hashlib.sha256()
 
@@ -59,9 +63,9 @@ class _Counted(io.RawIOBase):
 
 def write_layer(out: IO[bytes], entries: Iterable[Entry]) -> Layer:
     """Write a compressed layer of these entries, and the folders above them, to `out`."""
-    packed = _Counted(out)
-    with gzip.GzipFile("", "wb", LEVEL, packed, mtime=0) as zipped:  # type: ignore[arg-type]
-        plain = _Counted(zipped)
+    packed = _Hashed(out)
+    with gzip.GzipFile("", "wb", LEVEL, packed, mtime=0) as zipped:
+        plain = _Hashed(zipped)
         with tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT) as layer:
             folders: set[str] = set()
             for entry in entries:
@@ -110,8 +114,8 @@ def write_image(out: IO[bytes], tag: str, config: bytes, layers: Mapping[str, tu
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, content in (("manifest.json", manifest), (config_name, config)):
             _add(archive, name, io.BytesIO(content), len(content))
-        for name, (content, size) in zip(names, layers.values(), strict=True):
-            _add(archive, name, content, size)
+        for name, (layer, size) in zip(names, layers.values(), strict=True):
+            _add(archive, name, layer, size)
 
 
 def _add(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:
