@@ -7,7 +7,8 @@ from homelab.commands.options import Options
 from homelab.errors import DONE, UsageError
 from homelab.inventory import raw_variables
 from homelab.ports.files.home import cache_folder
-from homelab.ports.kubernetes.make import Wanted, bundle_there, chosen_way, copy_bundle, make_bundle
+from homelab.ports.kubernetes.copy import check_target, copy_bundle
+from homelab.ports.kubernetes.make import Wanted, bundle_there, chosen_way, make_bundle
 
 VERSION = re.compile(r"v?(1\.\d+\.\d+)")
 
@@ -15,6 +16,9 @@ VERSION = re.compile(r"v?(1\.\d+\.\d+)")
 def kubernetes_bundle(options: Options, version: str | None, wanted: Wanted, file: Path | None) -> int:
     """Make the bundle of a version, the inventory's unless told, or say where it is."""
     version = _version(version, "--kubernetes-version") if version else _of_the_inventory(options)
+    if file:
+        # Before minutes go by.
+        check_target(file)
     cache = cache_folder()
     there = bundle_there(cache, version, wanted)
     bundle = there or make_bundle(cache, version, chosen_way(version, wanted), options.ui.note)

@@ -59,11 +59,17 @@ def test_with_a_version_it_needs_no_inventory_and_is_written_where_it_is_wanted(
     assert done.stdout.startswith("mine.tar: Kubernetes 1.36.3")
 
 
-def test_a_file_that_cannot_be_written_is_told(cache: Path, tmp_path: Path) -> None:
-    done = bundle(cache, *SAMPLE, "-O", str(tmp_path / "none" / "mine.tar"))
-    assert done.returncode == 1
-    assert "No such file or directory" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_bundle_is_written_over_a_bundle_and_over_nothing_else(cache: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.tar"
+    named = ("--kubernetes-version", "1.36.3", "-O")
+    for _ in range(2):
+        assert bundle(cache, *named, str(mine)).returncode == 0
+    mine.write_bytes(b"the only copy of my thesis")
+    for target, why in ((mine, "is no bundle"), (tmp_path, "is no file"), (tmp_path / "none" / "x", "no folder")):
+        refused = bundle(cache, *named, str(target))
+        assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
+    assert mine.read_bytes() == b"the only copy of my thesis"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.tar"]
 
 
 @pytest.mark.parametrize("version", ["1.36", "latest", "1.36.3-rc.0", "2.0.0"])

@@ -1,6 +1,5 @@
 """The bundle in the cache: the one that is there, or a new one, by the way that is open."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,7 @@ from homelab.formats.kubernetes.bundle import bundle_name, recipe_id
 from homelab.formats.kubernetes.estimate import FROM_COMMUNITY, FROM_SOURCE
 from homelab.formats.kubernetes.source import CNI_VERSION, NFT_SUITE, PAUSE, version_flags
 from homelab.ports.files.locks import LockHeld, waited_lock
-from homelab.ports.files.whole import whole_file
-from homelab.ports.kubernetes.contents import FOR_ALL, write_bundle
+from homelab.ports.kubernetes.contents import write_bundle
 from homelab.ports.kubernetes.from_community import SERVERS, FromCommunity, Servers, released
 from homelab.ports.kubernetes.from_source import IMAGE_FORM, FromSource
 from homelab.ports.kubernetes.go import go_is_here
@@ -57,22 +55,6 @@ def make_bundle(cache: Path, version: str, way: Way, note: Note, servers: Server
                 maker = FromSource(version, workshop) if way == "source" else FromCommunity(version, workshop, servers)
                 write_bundle(maker.contents(), bundle)
     return bundle
-
-
-def copy_bundle(bundle: Path, file: Path) -> None:
-    """Write the bundle to a file as well, whole or not at all. HomelabError when it cannot be written."""
-    try:
-        with (
-            bundle.open("rb") as source,
-            whole_file(file, file.with_name(f".{file.name}.part"), mode=FOR_ALL) as target,
-        ):
-            shutil.copyfileobj(source, target, 1 << 20)
-    except OSError as error:
-        raise HomelabError(
-            f"the bundle cannot be written: {error.strerror or error}",
-            where=str(file),
-            advice=f"Name another file with -O; the bundle itself is {bundle}",
-        ) from None
 
 
 def _place(cache: Path, version: str, way: Way) -> Path:
