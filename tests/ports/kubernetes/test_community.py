@@ -151,10 +151,12 @@ def test_two_at_once_make_it_once(served: Served, tmp_path: Path) -> None:
     assert len(served.asked) == len(set(served.asked))
 
 
-def test_the_second_time_nobody_is_asked(served: Served, tmp_path: Path) -> None:
+def test_the_second_time_nothing_is_made_and_nobody_is_asked(served: Served, tmp_path: Path) -> None:
     first = make(served, tmp_path)
+    was = first.stat()
     served.asked.clear()
     assert make(served, tmp_path) == first == bundle_there(tmp_path / "cache", VERSION, "auto")
+    assert first.stat() == was
     assert served.asked == []
 
 
