@@ -5,10 +5,14 @@ BIN := .venv/bin
 # Further arguments of `homelab rehearse`, as in: make rehearse ARGS="--guests none"
 ARGS ?=
 
-.PHONY: rehearse test test-all e2e-kubernetes bench-usb bench-failover lint lock packages
+.PHONY: rehearse test test-all e2e-kubernetes bundle bench-usb bench-failover lint lock packages
 
 rehearse: .venv/run.stamp
 	@$(BIN)/homelab rehearse $(ARGS)
+
+# The Kubernetes that guests without a way out are installed from; once, for minutes. From source: ARGS="--from source"
+bundle: .venv/run.stamp
+	@$(BIN)/homelab kubernetes bundle $(ARGS)
 
 test: .venv/dev.stamp
 	@scripts/check lint quick guests

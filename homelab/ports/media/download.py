@@ -5,7 +5,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from homelab.errors import HomelabError, Unreachable
@@ -20,6 +20,7 @@ SILENCE_SECONDS = 60.0
 STALLED_BYTES = 1 << 16
 HEAD_SECONDS = 10.0
 FOR_ALL = 0o644
+NONE: Mapping[str, str] = {}
 # What servers say that do not do HEAD: buckets with signed addresses, small web servers.
 NO_HEAD = {400, 403, 405, 501}
 
@@ -29,7 +30,9 @@ def is_url(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
-def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SECONDS) -> None:
+def download(
+    url: str, path: Path, report: Progress, silence: float = SILENCE_SECONDS, headers: Mapping[str, str] = NONE
+) -> None:
     """Stream an http(s) URL into the file `path`.
 
     `silence` in seconds is how long the server may say nothing; there is no limit on the whole. Unreachable when it
@@ -39,7 +42,7 @@ def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SE
     part = path.with_name(f"{path.name}.part")
     try:
         with whole_file(path, part, mode=FOR_ALL) as file:
-            for piece, done, total in _pieces(url, silence):
+            for piece, done, total in _pieces(url, silence, headers):
                 file.write(piece)
                 report(done, total)
     except OSError as error:
@@ -50,11 +53,11 @@ def download(url: str, path: Path, report: Progress, silence: float = SILENCE_SE
         ) from error
 
 
-def _pieces(url: str, silence: float) -> Iterator[tuple[bytes, int, int]]:
+def _pieces(url: str, silence: float, headers: Mapping[str, str]) -> Iterator[tuple[bytes, int, int]]:
     """Yield (piece, bytes so far, bytes in all); the one door where the web's exceptions are translated."""
     done = total = 0
     try:
-        with urllib.request.urlopen(url, timeout=silence) as response:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers)), timeout=silence) as response:
             total = int(response.headers.get("Content-Length") or 0)
             since, then = time.monotonic(), 0
             while piece := response.read1(CHUNK):

@@ -1,0 +1,38 @@
+"""`homelab kubernetes`: the cluster."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from homelab.cli.options import with_lab
+
+if TYPE_CHECKING:
+    from homelab.commands.options import Options
+    from homelab.ports.kubernetes.make import Wanted
+
+
+@click.group()
+def kubernetes() -> None:
+    """The cluster, and what it is installed from."""
+
+
+@kubernetes.command("bundle")
+@click.option("-O", "file", type=click.Path(path_type=Path), metavar="FILE", help="Also write it to FILE.")
+@click.option(
+    "--from",
+    "wanted",
+    type=click.Choice(["auto", "community", "source"]),
+    default="auto",
+    help="The community's servers, or source through Go's module proxy (needs Go); auto takes what can be had.",
+)
+@click.option("--kubernetes-version", "version", metavar="VERSION", help="Of another version than the inventory's.")
+@with_lab
+def kubernetes_bundle(options: "Options", file: Path | None, wanted: "Wanted", version: str | None) -> int:
+    """Make the bundle that guests without a way out are installed from; kept in the cache, made only once.
+
+    It holds what the inventory's kubernetes_version needs. A run that was ended goes on where it stopped.
+    """
+    from homelab.commands import kubernetes_bundle as command
+
+    return command.kubernetes_bundle(options, version, wanted, file)
