@@ -35,6 +35,7 @@ PORTS = (
     {"datastore_writer"},
     {"esxi"},
     {"vsphere"},
+    {"kubernetes"},
     {"ansible", "guest", "media", "net", "host_writer"},
     {"sftp"},
     {"ssh", "signals"},

@@ -1,0 +1,1 @@
+"""What Kubernetes' own files say. Pure."""

@@ -1,0 +1,1 @@
+"""The cluster: what its API tells its administrator, and the files that go to it."""
