@@ -149,7 +149,7 @@ def _reach(world: World, lab: Lab, vm: Vm) -> Answer:
 
 
 def questions(lab: Lab, own: Sequence[Pod], far: Sequence[Pod]) -> Asked:
-    """What is asked from a node: the DNS and the API by their service addresses, and the DNS pods of other nodes. Pure."""
+    """What is asked from a node: DNS and API by their service addresses, and the DNS pods of other nodes. Pure."""
     service = lab.kubernetes.service_network
     return Asked(
         pods=tuple(pod.address for pod in own),

@@ -50,7 +50,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class ReachLook:
-    """`inside` is the pod that was asked from, empty for the node itself; `problems` of what did not answer, by address."""
+    """`inside` is the pod that was asked from, empty for the node itself; `problems` by the address that is ill."""
 
     inside: str
     problems: Mapping[str, str]

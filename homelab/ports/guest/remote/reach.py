@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 # Where CNI keeps the networks of pods (containerd, CRI-O).
@@ -97,13 +98,13 @@ def tried(act: Callable[[], None]) -> str:
 def look(wanted: dict[str, Any]) -> dict[str, Any]:
     """`wanted`: addresses of `pods` on this node, `dns` servers with the `name` to ask for, `ports` as [address, port].
 
-    `inside` is the pod that was asked from, empty for the node itself; `problems` has a word for each of `dns` and `ports`,
-    empty where it answered.
+    `inside` is the pod that was asked from, empty for the node itself; `problems` has a word for each of `dns` and
+    `ports`, empty where it answered.
     """
     inside = enter_pod(wanted["pods"])
-    problems = {address: tried(lambda server=address: resolve(server, wanted["name"])) for address in wanted["dns"]}
+    problems = {address: tried(partial(resolve, address, wanted["name"])) for address in wanted["dns"]}
     for address, port in wanted["ports"]:
-        problems[f"{address}:{port}"] = tried(lambda host=address, number=port: connect(host, number))
+        problems[f"{address}:{port}"] = tried(partial(connect, address, port))
     return {"inside": inside, "problems": problems}
 
 
