@@ -8,6 +8,7 @@ import click
 
 from homelab import __version__
 from homelab.cli.image import image
+from homelab.cli.kubernetes import kubernetes
 from homelab.cli.lb import lb
 from homelab.cli.options import GLOBALS, STEPS, with_globals, with_lab
 from homelab.cli.rehearsal import rehearsal_group, rehearse
@@ -104,7 +105,7 @@ def trust(options: "Options", host: str, forget: bool) -> int:
     return command.trust(options, host, forget=forget)
 
 
-for _command in (vm, image, down, up, destroy, usb, lb, rehearse, rehearsal_group):
+for _command in (vm, image, down, up, destroy, usb, lb, kubernetes, rehearse, rehearsal_group):
     cli.add_command(_command)
 
 

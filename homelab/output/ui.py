@@ -103,6 +103,11 @@ class Ui:
         sys.stdout.write(self._masks.line(json.dumps(data, default=str)) + "\n")
         sys.stdout.flush()
 
+    def content(self, text: str) -> None:
+        """A file as the result, byte for byte: it is ours, and meant for another program."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
     def say(self, text: str) -> None:
         """A line of the result."""
         self._out.print(self._fit(text))
