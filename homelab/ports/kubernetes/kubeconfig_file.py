@@ -69,12 +69,12 @@ def _merged(file: Path, before: bytes, entry: Entry, elsewhere: str) -> Merged:
         return merged(before.decode(), entry, elsewhere)
     except (NoKubeconfig, UnicodeDecodeError) as error:
         said = error if isinstance(error, NoKubeconfig) else "it is no text"
-        advice = "Name another file with -O FILE, or move this one away; it was left as it is"
+        advice = "Name another file with -O FILE, or move this one away; it was left as it was"
         raise UsageError(f"this is no kubeconfig: {said}", where=str(file), advice=advice) from None
     except Taken as error:
         advice = (
             f"If it is not needed any more: kubectl config delete-cluster {entry.name}, delete-user {entry.name} and "
-            f"delete-context {entry.name}; else name another file with -O FILE. This one was left as it is"
+            f"delete-context {entry.name}; else name another file with -O FILE. This one was left as it was"
         )
         raise UsageError(f"{error}", where=str(file), advice=advice) from None
 
