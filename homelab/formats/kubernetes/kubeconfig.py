@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from homelab.formats.kubernetes.admin import Admin
+from homelab.formats.kubernetes.nodes import get, text, written
 
 # Lists of named entries, and what each entry holds beside its name.
 PARTS = {"clusters": "cluster", "contexts": "context", "users": "user"}
@@ -67,14 +68,14 @@ class Merged:
     current: str
 
 
-def merged(text: str, entry: Entry, elsewhere: str = "") -> Merged:
-    """A kubeconfig with a lab's entry in it; the text may be empty. Raises NoKubeconfig, Taken.
+def merged(content: str, entry: Entry, elsewhere: str = "") -> Merged:
+    """A kubeconfig with a lab's entry in it; what it is put into may be empty. Raises NoKubeconfig, Taken.
 
     The lab becomes the current context where there is none, here or `elsewhere` (in the other files of KUBECONFIG).
     """
-    read = _read(text)
+    read = _read(content)
     _refuse_taken(read, entry)
-    root = yaml.compose(text, Loader=yaml.SafeLoader) if read else None
+    root = yaml.compose(content, Loader=yaml.SafeLoader) if read else None
     root = root or yaml.MappingNode("tag:yaml.org,2002:map", [])
     assert isinstance(root, yaml.MappingNode)
     for key, value in (("apiVersion", "v1"), ("kind", "Config")):
@@ -85,23 +86,22 @@ def merged(text: str, entry: Entry, elsewhere: str = "") -> Merged:
     current = str(read.get("current-context") or "") or elsewhere
     if not current:
         _set(root, "current-context", _scalar(entry.name))
-    _in_blocks(root, set())
-    new = yaml.serialize(root, Dumper=yaml.SafeDumper, width=1 << 20)
+    new = written(root)
     return Merged(None if _read(new) == read else new, current or entry.name)
 
 
-def current_context(text: str) -> str:
+def current_context(content: str) -> str:
     """The current context of another kubeconfig; empty where it names none, or is no kubeconfig."""
     try:
-        return str(_read(text).get("current-context") or "")
+        return str(_read(content).get("current-context") or "")
     except NoKubeconfig:
         return ""
 
 
-def _read(text: str) -> Mapping[str, Any]:
+def _read(content: str) -> Mapping[str, Any]:
     """What a kubeconfig says, every value as it is written. Raises NoKubeconfig, which quotes nothing of it."""
     try:
-        read = yaml.load(text, Loader=yaml.BaseLoader)
+        read = yaml.load(content, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise NoKubeconfig(f"it is no YAML{f' (line {mark.line + 1})' if mark else ''}") from None
@@ -141,49 +141,29 @@ def _named(read: Mapping[str, Any], part: str, inner: str, name: str) -> Mapping
 
 def _put(root: yaml.MappingNode, part: str, inner: str, entry: Entry) -> None:
     """Put the lab's entry into one of the lists: in the place of the one it had, else at the end."""
-    entries = _get(root, part)
+    entries = get(root, part)
     if not isinstance(entries, yaml.SequenceNode):
         entries = yaml.SequenceNode("tag:yaml.org,2002:seq", [])
         _set(root, part, entries)
-    mine = next((one for one in entries.value if _text(_get(one, "name")) == entry.name), None)
+    mine = next((one for one in entries.value if text(get(one, "name")) == entry.name), None)
     if mine is None:
         mine = _mapping({})
         _set(mine, "name", _scalar(entry.name))
         entries.value.append(mine)
     made = _mapping(entry.parts()[part])
-    before = _get(mine, inner)
+    before = get(mine, inner)
     for key in KEPT[inner]:
-        if isinstance(before, yaml.MappingNode) and (kept := _get(before, key)) is not None:
+        if isinstance(before, yaml.MappingNode) and (kept := get(before, key)) is not None:
             _set(made, key, kept)
     _set(mine, inner, made)
 
 
-def _in_blocks(node: yaml.Node, seen: set[int]) -> None:
-    """Write every collection in lines: a date in braces would be given a tag, and be another value to kubectl."""
-    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
-        return
-    seen.add(id(node))
-    node.flow_style = False
-    for child in node.value:
-        for one in child if isinstance(child, tuple) else (child,):
-            _in_blocks(one, seen)
-
-
-def _get(node: yaml.Node, key: str) -> yaml.Node | None:
-    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-    return next((value for name, value in reversed(pairs) if _text(name) == key), None)
-
-
 def _set(node: yaml.MappingNode, key: str, value: yaml.Node) -> None:
     for index, (name, _) in enumerate(node.value):
-        if _text(name) == key:
+        if text(name) == key:
             node.value[index] = (name, value)
             return
     node.value.append((_scalar(key), value))
-
-
-def _text(node: yaml.Node | None) -> str | None:
-    return node.value if isinstance(node, yaml.ScalarNode) else None
 
 
 def _scalar(value: str) -> yaml.ScalarNode:
@@ -195,5 +175,5 @@ def _mapping(values: Mapping[str, str]) -> yaml.MappingNode:
     return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _base64(pem: str) -> str:
+    return base64.b64encode(pem.encode()).decode()
