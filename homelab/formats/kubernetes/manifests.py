@@ -100,20 +100,27 @@ def _objects(node: yaml.Node, file: str) -> Iterator[Manifest]:
         for item in items.value:
             yield from _objects(item, file)
         return
-    metadata = get(node, "metadata")
-    name = _text(metadata, "name")
+    name = _text(get(node, "metadata"), "name")
     found = {"apiVersion": version, "kind": kind, "metadata.name": name}
     if missing := [key for key, value in found.items() if not value]:
-        fix = "write it; every document of the file is an object of its own"
-        if not name and _text(metadata, "generateName"):
-            fix = "give it a name: by generateName each run would make another one"
-        if kind == "Kustomization":
-            fix = "render it into a file first: kubectl kustomize FOLDER > FILE"
-        raise NoManifest(node.start_mark.line + 1, f"this document has no {' and no '.join(missing)}", fix)
-    namespace, spec = _text(metadata, "namespace"), get(node, "spec")
+        raise _nothing(node, kind, missing)
+    namespace, spec = _text(get(node, "metadata"), "namespace"), get(node, "spec")
     brings = (_text(spec, "group"), _text(get(spec, "names"), "kind")) if kind == "CustomResourceDefinition" else None
     hidden = tuple(_hidden(node)) if kind == "Secret" else ()
     yield Manifest(file, node.start_mark.line + 1, version, kind, namespace, name, written(node), brings, hidden)
+
+
+def _nothing(node: yaml.Node, kind: str, missing: Sequence[str]) -> NoManifest:
+    """What a document lacks, and what to do."""
+    odd = next((value for key in missing if (value := get(node, key)) is not None), None)
+    fix = "write it; every document of the file is an object of its own"
+    if odd is not None:
+        fix = "write plain text there; a template (Helm, Kustomize) has to be rendered first"
+    elif kind == "Kustomization":
+        fix = "render it into a file first: kubectl kustomize FOLDER > FILE"
+    elif _text(get(node, "metadata"), "generateName"):
+        fix = "give it a name: by generateName each run would make another one"
+    return NoManifest((odd or node).start_mark.line + 1, f"this document has no {' and no '.join(missing)}", fix)
 
 
 def _hidden(node: yaml.Node) -> Iterator[str]:

@@ -32,7 +32,7 @@ class Kubectl:
         return any(is_standin(word) for word in said.split())
 
     def diff(self, manifests: Sequence[Manifest]) -> dict[Manifest, Difference]:
-        """Those that differ from what the cluster has. Raises Unreachable, Refused with each that cannot be compared."""
+        """Those that differ from what the cluster has. Raises Unreachable, Refused with all that cannot be compared."""
         if not manifests:
             return {}
         output = self._run("diff", *SERVER_SIDE, manifests=manifests)
@@ -44,7 +44,7 @@ class Kubectl:
         return self._diff_one_by_one(manifests)
 
     def _diff_one_by_one(self, manifests: Sequence[Manifest]) -> dict[Manifest, Difference]:
-        """kubectl does not tell which object an error is about: each is asked for by itself then."""
+        """An error of kubectl does not name its object: each is asked for by itself then."""
         found: dict[Manifest, Difference] = {}
         refused = []
         for one in manifests:

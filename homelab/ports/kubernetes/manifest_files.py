@@ -1,4 +1,4 @@
-"""The files that kubernetes_manifests names: files, and the YAML and JSON files of folders, as `kubectl -f` takes them."""
+"""What kubernetes_manifests names: files, and the YAML and JSON files of folders, as `kubectl -f` takes them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

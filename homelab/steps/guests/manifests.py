@@ -3,7 +3,7 @@
 The plan is kubectl's own difference. What is taken out of the list stays in the cluster: nobody knows who uses it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from homelab.engine.step import Blocked, Change, Node, Planned, Step, Words
@@ -18,6 +18,8 @@ from homelab.ports.world import World
 # A cluster that was begun, as `kubernetes` leaves it.
 ROLE = "control_plane"
 NOT_SHOWN = "what is in it is not shown"
+# Of a difference, in lines.
+SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Manifests(Step[ManifestsState, ApplyManifest]):
 
 
 def _change(target: str, manifest: Manifest, difference: Difference) -> ApplyManifest:
-    """kubectl masks what is in a Secret; here not even the masks are kept."""
-    lines: Iterable[str] = () if manifest.is_secret else difference.lines
-    return ApplyManifest(target, manifest, difference.new, tuple(lines))
+    """What is new stands in its file. What is in a Secret kubectl masks, and here not even the masks are kept."""
+    lines = () if manifest.is_secret or difference.new else difference.lines
+    more = (f"... and {len(lines) - SHOWN} more lines",) if len(lines) > SHOWN else ()
+    return ApplyManifest(target, manifest, difference.new, (*lines[:SHOWN], *more))
