@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from homelab.errors import HostFault
+from homelab.formats.trust.certificate import end_of
 from homelab.ports.ssh import Shell
 
 SCRIPT = Path(__file__).parent / "remote" / "look.py"
@@ -33,6 +35,8 @@ class GuestLook:
     cluster_ca: str | None
     traces: tuple[str, ...] = ()
     drained: tuple[str, ...] = ()
+    # When each of the cluster's certificates on it ends, by its path; authorities are not among them.
+    ends: Mapping[str, datetime] = field(default_factory=dict)
 
     def needs(self, role: str, inputs: str) -> str | None:
         """Why a role has to run again; None when its receipt, its files and its units are as wanted."""
@@ -82,4 +86,5 @@ def _understood(answer: Mapping[str, Any]) -> GuestLook:
         cluster_ca=answer["cluster_ca"],
         traces=tuple(answer["traces"]),
         drained=tuple(answer["drained"]),
+        ends={path: end for path, pem in answer["certificates"].items() if (end := end_of(pem))},
     )

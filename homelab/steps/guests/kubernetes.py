@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from homelab.engine.step import Blocked, Node, Planned, Row, Step
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
+from homelab.steps.guests.certificates import runs_out
 from homelab.steps.guests.one_cluster import Looks, begins, is_begun, refuse_foreign
 from homelab.steps.guests.role_values import control_plane, kubernetes_node
-from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
+from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles, renewal
 
 PLAYBOOK = "kubernetes.yml"
+RENEWS = "control_plane"
 ROLES = ("kubernetes_node", "control_plane")
 
 
@@ -22,6 +25,8 @@ class KubernetesState:
     roles: RolesState
     balanced: bool
     members: Looks
+    # Which certificates run out, as a clause.
+    ends_soon: str = ""
 
 
 class KubernetesStep(Step[KubernetesState, RunPlaybook]):
@@ -51,7 +56,8 @@ class KubernetesStep(Step[KubernetesState, RunPlaybook]):
         balanced = any(isinstance(look, GuestLook) and "keepalived" in look.receipts for look in looks)
         members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
         roles = observe_roles(world, lab, target, ROLES)
-        return KubernetesState(roles, balanced or not looks, members)
+        soon = runs_out(roles.guest, datetime.now(UTC)) if isinstance(roles.guest, GuestLook) else ""
+        return KubernetesState(roles, balanced or not looks, members, soon)
 
     def plan(self, lab: Lab, target: str, observed: KubernetesState) -> Sequence[Planned[RunPlaybook]]:
         """Bring the API server up when a receipt says so, and never a second cluster."""
@@ -59,6 +65,8 @@ class KubernetesStep(Step[KubernetesState, RunPlaybook]):
         first = target == lab.control_plane[0].name
         brings = "start the cluster" if first else "join the cluster as a control plane"
         planned = plan_roles(target, observed.roles, PLAYBOOK, brings, values)
+        if not planned and observed.ends_soon:
+            planned = [renewal(target, PLAYBOOK, observed.roles, values, RENEWS, observed.ends_soon)]
         if planned and isinstance(observed.roles.guest, GuestLook) and not observed.balanced:
             return [Blocked(target, "a balancer holds the VIP (load-balancer)")]
         refuse_foreign(target, observed.roles.guest, observed.members[lab.control_plane[0].name])

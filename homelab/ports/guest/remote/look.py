@@ -6,9 +6,11 @@ cannot be understood is told as what differs, or as an error, never as absent.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import pathlib
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -35,6 +37,12 @@ TRACES = (
     "var/snap/microk8s/current/certs",
 )
 NO_TRACE = "lost+found"
+# What `kubeadm certs renew all` renews; kubeconfigs hold theirs in themselves.
+CERTIFICATES = ("etc/kubernetes/pki/*.crt", "etc/kubernetes/pki/etcd/*.crt", "etc/kubernetes/*.conf")
+AUTHORITIES = ("ca.crt", "front-proxy-ca.crt")
+# The kubelet renews its own.
+KUBELET = "kubelet.conf"
+EMBEDDED = re.compile(rb"client-certificate-data: *(\S+)")
 ADMIN = ROOT / "run/haproxy/admin.sock"
 ADMIN_SECONDS = 2
 CHECKER = ROOT / "run/homelab-checker/state.json"
@@ -132,6 +140,24 @@ def authority() -> str | None:
         return None
 
 
+def certificates() -> dict[str, str]:
+    """{path: PEM} of the cluster's certificates; of a kubeconfig the certificate alone, and never its key."""
+    found = {}
+    for path in [path for pattern in CERTIFICATES for path in sorted(ROOT.glob(pattern))]:
+        if path.name in AUTHORITIES or path.name == KUBELET:
+            continue
+        try:
+            content = path.read_bytes()
+            if path.suffix == ".conf":
+                embedded = EMBEDDED.search(content)
+                content = base64.b64decode(embedded[1]) if embedded else b""
+        except (OSError, ValueError):
+            continue
+        if b"-----BEGIN CERTIFICATE-----" in content:
+            found[plain(path)] = content.decode(errors="backslashreplace")
+    return found
+
+
 def drained(roles: set[str]) -> list[str]:
     """The servers that a person drained on this balancer; none where neither HAProxy nor the checker tells.
 
@@ -168,6 +194,7 @@ def look() -> dict[str, Any]:
         "receipts": roles,
         "cluster_ca": authority(),
         "traces": traces(),
+        "certificates": certificates(),
         "drained": drained(set(roles)),
     }
 
