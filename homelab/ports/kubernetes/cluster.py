@@ -13,7 +13,7 @@ from homelab.lab import Lab
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.files.record import recorded
 from homelab.ports.guest.look import GuestAway, GuestLook
-from homelab.ports.kubernetes.admin import client_context, fetch_admin
+from homelab.ports.kubernetes.admin import ADMIN, client_context, fetch_admin
 from homelab.ports.net import https
 from homelab.ports.ssh import Shell
 
@@ -76,10 +76,11 @@ class ClusterReader:
         Raises Unreachable when none answers, HostFault when one says no.
         """
         error: HomelabError | None = None
+        context = self._speaking()
         for name, address, port in self._places():
             try:
                 with recorded(self._files, "http", name, f"GET {path}", writes=False):
-                    return _object(path, name, *https.ask(self._speaking, address, port, path, timeout=seconds))
+                    return _object(path, name, *https.ask(lambda: context, address, port, path, timeout=seconds))
             except Unreachable as fault:
                 error = fault
         raise error or Unreachable(f"{path}: nobody is there to be asked", where="kubernetes", advice=ADVICE)
@@ -95,7 +96,11 @@ class ClusterReader:
         admin = self.admin()
         with self._guard:
             if self._context is None:
-                self._context = client_context(admin)
+                try:
+                    self._context = client_context(admin)
+                except (OSError, ValueError) as fault:
+                    what = f"the administrator's certificate cannot be used: {fault}"
+                    raise HostFault(what, where="kubernetes", advice=f"Look at {ADMIN} on the control planes") from None
             return self._context
 
 
