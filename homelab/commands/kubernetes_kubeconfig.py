@@ -21,7 +21,7 @@ def kubeconfig(options: Options, output: str | None) -> int:
         raise UsageError("the inventory's group control_plane is empty", where="inventory", advice=advice)
     entry = entry_of(run)
     if output == STDOUT:
-        run.ui.content(merged("", entry).text or "")
+        run.ui.say(merged("", entry).text or "", file=True)
         return DONE
     file, *others = [Path(output)] if output else _files(run, options)
     written = merge_into(file, entry, others)

@@ -105,14 +105,12 @@ class Ui:
         sys.stdout.write(self._masks.line(json.dumps(data, default=str)) + "\n")
         sys.stdout.flush()
 
-    def content(self, text: str) -> None:
-        """A file as the result, byte for byte: it is ours, and meant for another program."""
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-    def say(self, text: str) -> None:
-        """A line of the result."""
-        self._out.print(self._fit(text))
+    def say(self, text: str, *, file: bool = False) -> None:
+        """A line of the result; or a whole `file` of ours as it is, which another program reads."""
+        if file:
+            sys.stdout.write(text)
+        else:
+            self._out.print(self._fit(text))
 
     @property
     def there(self) -> bool:
