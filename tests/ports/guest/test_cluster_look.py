@@ -114,6 +114,8 @@ import socket, struct, subprocess, sys
 for address in ("10.244.9.9", "10.96.0.10"):
     subprocess.run(["ip", "address", "add", address + "/32", "dev", "lo"], check=True)
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+# Another pod's address is not its own, and there is a way to it.
+subprocess.run(["ip", "route", "add", "10.244.0.0/16", "dev", "lo", "src", "10.244.9.9"], check=True)
 names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 names.bind(("10.96.0.10", 53))
 api = socket.create_server(("10.96.0.10", 443))
