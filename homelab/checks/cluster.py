@@ -10,7 +10,6 @@ from typing import Any
 
 from homelab.checks.check import Answer, Check
 from homelab.errors import HomelabError
-from homelab.formats.kubernetes.standin import is_standin
 from homelab.lab import Lab, Vm
 from homelab.ports.guest.cluster import Asked, EtcdLook, ReachLook, etcd_look, reach_look
 from homelab.ports.world import World
@@ -62,8 +61,7 @@ def _with(ask: Callable[[World], Answer]) -> Callable[[World], Answer]:
     """Leave out what has nothing behind it in the stand-in."""
 
     def probe(world: World) -> Answer:
-        version = str(world.cluster.get("/version").get("gitVersion", ""))
-        return Answer(True, STANDIN, left_out=True) if is_standin(version) else ask(world)
+        return Answer(True, STANDIN, left_out=True) if world.cluster.is_standin() else ask(world)
 
     return probe
 

@@ -48,6 +48,11 @@ def complaint(said: str) -> str:
     return " ".join(lines).removeprefix("error: ")[:600]
 
 
+def is_away(said: str) -> bool:
+    """Whether kubectl got no answer from the API."""
+    return said.startswith(("The connection to the server", "Unable to connect to the server"))
+
+
 def hidden(said: str, secrets: Iterable[str]) -> str:
     """A text without what must not be shown."""
     for secret in sorted(secrets, key=len, reverse=True):

@@ -9,6 +9,7 @@ from typing import Any
 
 from homelab.errors import HomelabError, HostFault, Unreachable
 from homelab.formats.kubernetes.admin import Admin
+from homelab.formats.kubernetes.standin import is_standin
 from homelab.lab import Lab
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.files.record import recorded
@@ -39,6 +40,9 @@ class ClusterReader:
         self._guard = threading.Lock()
         self._admin: Admin | None = None
         self._context: ssl.SSLContext | None = None
+        # Who answered last is asked first: one that is away would cost its deadline each time.
+        self._answered = ""
+        self._standin: bool | None = None
 
     def admin(self) -> Admin:
         """The administrator; kept in memory for this run. Raises the last control plane's HomelabError."""
@@ -77,13 +81,21 @@ class ClusterReader:
         """
         error: HomelabError | None = None
         context = self._speaking()
-        for name, address, port in self._places():
+        for name, address, port in sorted(self._places(), key=lambda place: place[0] != self._answered):
             try:
                 with recorded(self._files, "http", name, f"GET {path}", writes=False):
-                    return _object(path, name, *https.ask(lambda: context, address, port, path, timeout=seconds))
+                    status, body = https.ask(lambda: context, address, port, path, timeout=seconds)
+                self._answered = name
+                return _object(path, name, status, body)
             except Unreachable as fault:
                 error = fault
         raise error or Unreachable(f"{path}: nobody is there to be asked", where="kubernetes", advice=ADVICE)
+
+    def is_standin(self) -> bool:
+        """Whether it is the rehearsal's stand-in, which runs no containers; asked once. Raises as `get` does."""
+        if self._standin is None:
+            self._standin = is_standin(str(self.get("/version").get("gitVersion", "")))
+        return self._standin
 
     def _places(self) -> Iterator[tuple[str, str, int]]:
         """Who is asked, by name, address and port; the VIP only where balancers of ours hold it."""

@@ -1,10 +1,10 @@
 """kubectl on a control plane: manifests go to it over stdin, so that nothing of them is in an argument or a log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from homelab.errors import HostFault, Refused, Unreachable
-from homelab.formats.kubernetes.kubectl import Difference, complaint, conflicts, differences, hidden
+from homelab.formats.kubernetes.kubectl import Difference, complaint, conflicts, differences, hidden, is_away
 from homelab.formats.kubernetes.manifests import Manifest
 from homelab.formats.kubernetes.standin import is_standin
 from homelab.ports.kubernetes.admin import ADMIN
@@ -38,10 +38,20 @@ class Kubectl:
         output = self._run("diff", *SERVER_SIDE, manifests=manifests)
         found = differences(output.stdout)
         if output.status == SAME or (output.status == DIFFERS and found):
-            return {one: found[name] for one in manifests for name in sorted(one.file_names) if name in found}
+            return self._by_manifest(manifests, found)
         if len(manifests) == 1:
             raise self._refusal(manifests[0], output)
         return self._diff_one_by_one(manifests)
+
+    def _by_manifest(
+        self, manifests: Sequence[Manifest], found: Mapping[str, Difference]
+    ) -> dict[Manifest, Difference]:
+        """Whose difference each is. HostFault for one that is nobody's: it would never be told."""
+        known = {name: one for one in manifests for name in one.file_names}
+        if strangers := sorted(found.keys() - known.keys()):
+            what, advice = f"kubectl compared {', '.join(strangers)}, which no manifest names", "Please report it"
+            raise HostFault(what, where=self.shell.login.where, advice=advice)
+        return {known[name]: difference for name, difference in found.items()}
 
     def _diff_one_by_one(self, manifests: Sequence[Manifest]) -> dict[Manifest, Difference]:
         """An error of kubectl does not name its object: each is asked for by itself then."""
@@ -77,6 +87,9 @@ class Kubectl:
         output = self.shell.run([*KUBECTL, *words], stdin=stdin, seconds=SECONDS, writes=writes)
         if output.status == LINE_BROKE:
             what, advice = "the connection broke while kubectl ran", "Check that the machine is on, and run again"
+            raise Unreachable(what, where=self.shell.login.where, advice=advice)
+        if output.status and is_away(output.stderr):
+            what, advice = f"kubectl got no answer: {complaint(output.stderr)}", "See `homelab verify`, and run again"
             raise Unreachable(what, where=self.shell.login.where, advice=advice)
         return output
 
