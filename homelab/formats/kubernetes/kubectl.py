@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 DIFF, OLD, NEW = "diff -u -N ", "--- ", "+++ "
-# Of a hunk that begins with nothing: the object is not there yet.
-FROM_NOTHING = "@@ -0,0 "
+# Of a hunk that begins with nothing: the object is not there yet. Of a Secret that is not there it shows a null.
+FROM_NOTHING, FROM_ONE_LINE, NULL = "@@ -0,0 ", "@@ -1 ", "-null"
+# A line of kubectl's own log, such as W1130 14:55:10.841726 21893 diff.go:723] ...
+LOGGED = re.compile(r"[IWEF]\d{4} \d\d:")
+AWAY = re.compile(
+    "The connection to the server|Unable to connect to the server|dial tcp|i/o timeout|TLS handshake timeout"
+    "|context deadline exceeded|unexpected EOF"
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ def differences(said: str) -> dict[str, Difference]:
 
 
 def _is_new(lines: list[str]) -> bool:
+    if len(lines) > 1 and lines[0].startswith(FROM_ONE_LINE):
+        return lines[1] == NULL
     return bool(lines) and lines[0].startswith(FROM_NOTHING)
 
 
@@ -44,13 +52,17 @@ def conflicts(said: str) -> list[str]:
 def complaint(said: str) -> str:
     """The first lines of what kubectl said went wrong, on one line and without the advice that it adds to conflicts."""
     told = said.split("\nPlease review the fields above", 1)[0]
-    lines = [line.strip() for line in told.splitlines() if line.strip() and not line.startswith("Warning:")]
+    lines = [line.strip() for line in told.splitlines() if line.strip() and not _is_aside(line)]
     return " ".join(lines).removeprefix("error: ")[:600]
+
+
+def _is_aside(line: str) -> bool:
+    return line.startswith("Warning:") or LOGGED.match(line) is not None
 
 
 def is_away(said: str) -> bool:
     """Whether kubectl got no answer from the API."""
-    return said.startswith(("The connection to the server", "Unable to connect to the server"))
+    return AWAY.search(complaint(said)) is not None
 
 
 def hidden(said: str, secrets: Iterable[str]) -> str:

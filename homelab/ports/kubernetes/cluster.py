@@ -85,8 +85,8 @@ class ClusterReader:
             try:
                 with recorded(self._files, "http", name, f"GET {path}", writes=False):
                     status, body = https.ask(lambda: context, address, port, path, timeout=seconds)
-                self._answered = name
-                return _object(path, name, status, body)
+                    self._answered = name
+                    return _object(path, name, status, body)
             except Unreachable as fault:
                 error = fault
         raise error or Unreachable(f"{path}: nobody is there to be asked", where="kubernetes", advice=ADVICE)

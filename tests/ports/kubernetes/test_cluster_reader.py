@@ -123,7 +123,9 @@ def reader(lab: Lab, folder: Path, **shells: Shell) -> ClusterReader:
 
 
 def lab_at(port: int) -> Lab:
-    return sample_lab(api={"vip": "127.0.0.1", "port": port})
+    """Nobody is asked but this machine's loopback."""
+    members = [{"name": f"cp{n}", "address": f"127.0.0.{n}"} for n in range(1, 4)]
+    return sample_lab(api={"vip": "127.0.0.1", "port": port}, control_plane=members)
 
 
 def test_an_object_is_read_as_the_administrator_and_counted(server: tuple[Server, Authority], tmp_path: Path) -> None:
