@@ -3,7 +3,7 @@
 The plan is kubectl's own difference. What is taken out of the list stays in the cluster: nobody knows who uses it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from homelab.engine.step import Blocked, Change, Node, Planned, Step, Words
@@ -84,13 +84,7 @@ class Manifests(Step[ManifestsState, ApplyManifest]):
             kubectl = Kubectl(shell)
             if kubectl.standin:
                 return ManifestsState(guest, standin=True)
-            first = [one for one in wanted if one.goes_first]
-            found = kubectl.diff(first)
-            absent = [one for one, difference in found.items() if difference.new]
-            unknown = {one for one in wanted if not one.goes_first and any(one.needs(other) for other in absent)}
-            found |= kubectl.diff([one for one in wanted if not one.goes_first and one not in unknown])
-        # Without its namespace, or its kind, the API cannot even be asked about it.
-        found |= dict.fromkeys(unknown, Difference(new=True, lines=()))
+            found = compared(kubectl, wanted)
         return ManifestsState(guest, tuple((one, found[one]) for one in wanted if one in found))
 
     def plan(self, lab: Lab, target: str, observed: ManifestsState) -> Sequence[Planned[ApplyManifest]]:
@@ -107,6 +101,20 @@ class Manifests(Step[ManifestsState, ApplyManifest]):
         """Apply one object; others' fields are not taken over."""
         with world.guest_shell(change.target) as shell:
             Kubectl(shell).apply(change.manifest)
+
+
+def compared(kubectl: Kubectl, wanted: Sequence[Manifest]) -> dict[Manifest, Difference]:
+    """Those that differ; an object whose namespace or kind is not there yet cannot even be asked about: it is new."""
+    found = kubectl.diff([one for one in wanted if one.goes_first])
+    unknown = absent_first(found, wanted)
+    found |= kubectl.diff([one for one in wanted if not one.goes_first and one not in unknown])
+    return found | dict.fromkeys(unknown, Difference(new=True, lines=()))
+
+
+def absent_first(found: Mapping[Manifest, Difference], wanted: Sequence[Manifest]) -> set[Manifest]:
+    """Those that need one that is not there yet. Pure."""
+    absent = [one for one, difference in found.items() if difference.new and one.goes_first]
+    return {one for one in wanted if not one.goes_first and any(one.needs(other) for other in absent)}
 
 
 def _change(target: str, manifest: Manifest, difference: Difference) -> ApplyManifest:
