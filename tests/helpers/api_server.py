@@ -4,7 +4,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -124,4 +123,3 @@ def _await(plane: ControlPlane, folder: Path) -> None:
     while plane.run(asked, seconds=60).stdout != "ok":
         assert time.monotonic() < end, (folder / "apiserver.log").read_text(encoding="utf-8")[-2000:]
     plane.kubectl("get", "namespace", "default")
-    sys.stdout.flush()
