@@ -82,6 +82,7 @@ class Kubernetes(Model):
     cni: str = Field("routes", alias="kubernetes_cni", min_length=1)
     bundle: str | None = Field(None, alias="kubernetes_bundle")
     ignored_preflight_errors: tuple[str, ...] = Field((), alias="kubernetes_ignored_preflight_errors")
+    manifests: tuple[str, ...] = Field((), alias="kubernetes_manifests")
 
     @field_validator("version")
     @classmethod

@@ -11,10 +11,11 @@ from homelab.ports.world import World
 
 @dataclass(frozen=True)
 class Answer:
-    """What a probe said."""
+    """What a probe said. One that is `left_out` has nothing to ask there, and the text says why."""
 
     ok: bool
     text: str
+    left_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,14 @@ class Result:
             "answer": self.answer.text,
             "advice": "" if self.answer.ok else self.check.advice,
         }
+
+
+def left_out(results: Sequence[Result]) -> str:
+    """What was not asked because nothing is there to ask, as one sentence; empty when all of it was."""
+    left = [result for result in results if result.answer.left_out]
+    reasons = dict.fromkeys(result.answer.text for result in left)
+    sentences = dict.fromkeys(result.check.sentence for result in left)
+    return f"not checked, for {'; '.join(reasons)}: {'; '.join(sentences)}" if left else ""
 
 
 def run_checks(

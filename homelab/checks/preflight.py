@@ -11,10 +11,12 @@ from homelab.checks.check import Answer, Check
 from homelab.errors import Refused
 from homelab.lab import Lab
 from homelab.ports.files.home import cache_folder
+from homelab.ports.guest.look import GuestLook
 from homelab.ports.media.download import offered
 from homelab.ports.net.addresses import in_use
 from homelab.ports.vsphere import HostLook
 from homelab.ports.world import World
+from homelab.steps.guests.certificates import RENEWED, first_end, runs_out
 from homelab.steps.hosts.driver_guards import remarks
 from homelab.steps.hosts.first_boot import CLOCK_SECONDS, clock_words
 from homelab.steps.hosts.nic_drivers import fixable, in_doubt, lost_at_boot, names, needs_fix
@@ -40,6 +42,7 @@ def preflight(lab: Lab) -> list[Check]:
     if any(vm.managed for vm in lab.vms):
         checks += [_image(lab), _places(lab)]
         checks += [_address(vm.name, str(vm.address), (vm.name,)) for vm in lab.vms if vm.managed]
+    checks += [_certificates(vm.name) for vm in lab.control_plane]
     if lab.load_balancers:
         checks.append(_address("api", str(lab.api.vip), tuple(vm.name for vm in lab.load_balancers)))
     return checks
@@ -156,6 +159,19 @@ def _backup(world: World, lab: Lab, name: str, look: HostLook) -> Answer:
         return Answer(True, "not yet; it is kept before the first change")
     age = datetime.now(UTC) - datetime.fromtimestamp(kept[-1].stat().st_mtime, UTC)
     return Answer(True, f"{kept[-1].name}, {age.days} day(s) old")
+
+
+def _certificates(name: str) -> Check:
+    def probe(world: World) -> Answer:
+        look = world.guest(name)
+        first = first_end(look) if isinstance(look, GuestLook) else None
+        if not isinstance(look, GuestLook) or first is None:
+            return Answer(True, "there are none yet")
+        soon = runs_out(look, datetime.now(UTC))
+        return Answer(not soon, soon or f"the first one ends on {first[1]:%Y-%m-%d}")
+
+    advice = "Run `homelab bootstrap`: it renews them, one control plane after another; then `kubernetes kubeconfig`"
+    return _check(f"the cluster's certificates on {name} last {RENEWED.days} days more", name, advice, probe)
 
 
 def _sticks() -> Check:

@@ -1,8 +1,9 @@
-"""What `verify` asks of a finished lab: the API servers, each by itself and through the VIP."""
+"""What `verify` asks of a finished lab: the API servers, each by itself and through the VIP; then the cluster."""
 
 import json
 
 from homelab.checks.check import Answer, Check
+from homelab.checks.cluster import cluster_checks
 from homelab.errors import HomelabError
 from homelab.lab import Lab
 from homelab.ports.net import https
@@ -37,7 +38,7 @@ def smoke_tests(lab: Lab) -> list[Check]:
                 "Look at keepalived and haproxy on the balancers: systemctl status haproxy keepalived",
             )
         )
-    return checks
+    return [*checks, *cluster_checks(lab)]
 
 
 def _api_check(lab: Lab, sentence: str, target: str, address: tuple[str, int], advice: str) -> Check:

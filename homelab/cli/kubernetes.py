@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def kubernetes() -> None:
-    """The cluster, and what it is installed from."""
+    """The Kubernetes cluster on the VMs, and what it is installed from."""
 
 
 @kubernetes.command("bundle")
@@ -36,3 +36,27 @@ def kubernetes_bundle(options: "Options", file: Path | None, wanted: "Wanted", v
     from homelab.commands import kubernetes_bundle as command
 
     return command.kubernetes_bundle(options, version, wanted, file)
+
+
+@kubernetes.command("kubeconfig")
+@click.option("-O", "file", metavar="FILE", help="This file, or - for stdout; kubectl's own unless told.")
+@with_lab
+def kubeconfig(options: "Options", file: str | None) -> int:
+    """Merge the cluster, through its virtual address, into your kubeconfig; what it was before is kept beside it."""
+    from homelab.commands import kubernetes_kubeconfig as command
+
+    return command.kubeconfig(options, file)
+
+
+@kubernetes.command("upgrade")
+@click.argument("version", metavar="VERSION")
+@click.option("--bundle", metavar="FILE", help="A bundle of that release, in the place of the inventory's.")
+@with_lab
+def kubernetes_upgrade(options: "Options", version: str, bundle: str | None) -> int:
+    """Bring every node to another release, one after another; the API stays.
+
+    One minor release at a time, and never back. Each node is drained meanwhile, and the balancers send nobody there.
+    """
+    from homelab.commands import kubernetes_upgrade as command
+
+    return command.kubernetes_upgrade(options, version, bundle)

@@ -31,6 +31,7 @@ STEPS = (
     "cluster-ca",
     "load-balancer",
     "kubernetes",
+    "manifests",
 )
 GLOBALS = (
     click.option("-i", "--inventory", multiple=True, metavar="INVENTORY", help="An inventory; repeatable."),

@@ -34,7 +34,5 @@ def kubernetes_upgrade(options: Options, version: str, bundle: str | None) -> in
 
 
 def _wanting(lab: Lab, release: Release, bundle: str | None) -> Lab:
-    kubernetes = lab.kubernetes.model_copy(
-        update={"version": str(release), "bundle": bundle or lab.kubernetes.bundle}
-    )
+    kubernetes = lab.kubernetes.model_copy(update={"version": str(release), "bundle": bundle or lab.kubernetes.bundle})
     return lab.model_copy(update={"kubernetes": kubernetes})

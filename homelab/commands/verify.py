@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from homelab.checks.check import Result, run_checks
+from homelab.checks.check import Result, left_out, run_checks
 from homelab.checks.smoke import smoke_tests
 from homelab.commands.lab_run import LabRun, open_run
 from homelab.commands.options import Options
@@ -30,12 +30,15 @@ def _holds(results: Sequence[Result]) -> bool:
 
 
 def show_checks(run: LabRun, results: Sequence[Result], plan: Plan, *, ok: bool) -> None:
-    """How the checks ended; in JSON with the number of planned items."""
+    """How the checks ended; in JSON with the number of planned items. What was left out is a sentence on the way."""
+    asked = [result for result in results if not result.answer.left_out]
+    if left := left_out(results):
+        run.note(left)
     if run.ui.json:
         changes = sum(len(items) for items in plan.items.values())
-        run.ui.document({"ok": ok, "checks": [result.fields() for result in results], "changes": changes})
+        run.ui.document({"ok": ok, "checks": [result.fields() for result in asked], "changes": changes})
         return
-    for result in results:
+    for result in asked:
         run.ui.say(f"{'ok    ' if result.answer.ok else 'FAILED'} {result.check.sentence}: {result.answer.text}")
         if not result.answer.ok:
             run.ui.say(f"       to do: {result.check.advice}")

@@ -38,6 +38,8 @@ class Words:
     before: str = "absent"
     after: str = "present"
     loses: str = ""
+    # A difference in full, shown below the sentence.
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from homelab.lab import (
     meant,
 )
 from homelab.ports.ansible.inventory import RawInventory
+from homelab.ports.kubernetes.manifest_files import mistakes as manifest_mistakes
 
 GROUPS: dict[str, type[BaseModel]] = {
     "esxi": EsxiHost,
@@ -109,6 +110,7 @@ class Reader:
         )
         self._mistakes += [*self._of_missing(), *rules.check(facts)]
         guests = self._with_keys(parts["guests"])
+        self._check_manifests(parts["kubernetes"])
         if self._mistakes or not isinstance(lab, Lab):
             raise InventoryError(in_order(self._mistakes))
         filled = lab.model_copy(update={**{name: tuple(hosts) for name, hosts in groups.items()}, "guests": guests})
@@ -129,6 +131,16 @@ class Reader:
         for variable, what, fix in shown(keys.wrong):
             self._add(self._place(None, variable), what, fix)
         return guests.model_copy(update={"authorized_keys": tuple(keys.lines)})
+
+    def _check_manifests(self, kubernetes: BaseModel | None) -> None:
+        """Manifests that cannot be applied, whether or not there is a cluster yet."""
+        if not isinstance(kubernetes, Kubernetes):
+            return
+        definition = self._origin(self._hosts[0], "kubernetes_manifests") if kubernetes.manifests else None
+        for index, mistake in manifest_mistakes(self._lines.sources[0], kubernetes.manifests):
+            where = definition.item([index]) if definition else self._lines.fallback
+            what = mistake.what if mistake.where else f"kubernetes_manifests[{index + 1}]: {mistake.what}"
+            self._add(mistake.where or where, what, mistake.fix)
 
     def _of(self, group: str) -> list[_Host]:
         return [host for host in self._hosts if host.group == group]

@@ -27,6 +27,8 @@ from homelab.output.screen import Screen
 from homelab.output.sentences import plan_sentence, sentence_of
 
 STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
+# The signs of a unified diff.
+DIFFERENCE = {"+": "green", "-": "red"}
 
 QUIET_WAIT = timedelta(seconds=2)
 
@@ -103,9 +105,12 @@ class Ui:
         sys.stdout.write(self._masks.line(json.dumps(data, default=str)) + "\n")
         sys.stdout.flush()
 
-    def say(self, text: str) -> None:
-        """A line of the result."""
-        self._out.print(self._fit(text))
+    def say(self, text: str, *, file: bool = False) -> None:
+        """A line of the result; or a whole `file` of ours as it is, which another program reads."""
+        if file:
+            sys.stdout.write(text)
+        else:
+            self._out.print(self._fit(text))
 
     @property
     def there(self) -> bool:
@@ -167,6 +172,9 @@ class Ui:
             # What will be lost is a fact that consent needs, as much as the sentence is.
             self._out.print(f"[yellow]{'':<26}now: {self._fit(words.before)}[/yellow]")
         self._out.print(f"[dim]{'':<26}why: {self._fit(words.reason)}; undo: {self._fit(words.undo)}[/dim]")
+        for line in words.lines:
+            style = DIFFERENCE.get(line[:1], "dim")
+            self._out.print(f"[{style}]{'':<26}{self._fit(line)}[/{style}]")
 
     def _row(self, node: Node, text: str) -> str:
         return f"{node.step:<16} {node.target:<8} {self._fit(text)}"

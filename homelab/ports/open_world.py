@@ -23,6 +23,7 @@ from homelab.ports.files.named import named_file, sha256_of, text_of
 from homelab.ports.files.ssh_notes import ssh_seen_off
 from homelab.ports.guest import look as guest
 from homelab.ports.guest.look import GuestAway, GuestLook
+from homelab.ports.kubernetes.cluster import ClusterReader
 from homelab.ports.lan import Lan
 from homelab.ports.looks import Looks
 from homelab.ports.net.nfs import look_at_export
@@ -60,6 +61,9 @@ def open_world(
         waiting=lambda *_: None,
         run=RunContext(files, stop, sessions),
         lan=Lan(lab, files, exports),
+        cluster=ClusterReader(
+            lab, files, lambda name: world.guest(name), lambda name: world.guest_shell(name, writes=False)
+        ),
         _vault=vault,
         _vm_hosts={},
         _hosts=hosts,

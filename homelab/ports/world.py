@@ -25,6 +25,7 @@ from homelab.ports.files.record import recorded
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.host_reader import HostReader
 from homelab.ports.host_writer import HostWriter
+from homelab.ports.kubernetes.cluster import ClusterReader
 from homelab.ports.lan import Lan
 from homelab.ports.looks import Looks
 from homelab.ports.run_context import RunContext
@@ -55,6 +56,7 @@ class World:
     waiting: Report
     run: RunContext
     lan: Lan
+    cluster: ClusterReader
     # How machines are reached: addresses, credentials, ports. What is wanted of them is the steps' matter.
     _known: Lab
     _vault: Vault
@@ -249,8 +251,8 @@ class World:
             self._hosts.forget(host)
 
     @contextmanager
-    def guest_shell(self, name: str) -> Iterator[ssh.Shell]:
-        """A shell of a guest of ours, as the user that its seed made."""
+    def guest_shell(self, name: str, *, writes: bool = True) -> Iterator[ssh.Shell]:
+        """A shell of a guest of ours, as the user that its seed made; with or without the intention to write."""
         key = None if self._known.guests.authorized_keys else self.files.trust.key
         address, user = str(self._known.vm(name).address), self._known.guests.user
         login = ssh.Login(name, address, GUEST_SSH_PORT, user, GUEST_SSH_TIMEOUT, key=key)
@@ -258,7 +260,8 @@ class World:
             with ssh.connect(login, self.files, self.note) as shell:
                 yield shell
         finally:
-            self._guests.forget(name)
+            if writes:
+                self._guests.forget(name)
 
     def switch_ssh_off(self, host: str) -> None:
         """Switch off what a run of ours left on."""

@@ -5,6 +5,7 @@ from homelab.steps.guests.cluster_ca import ClusterCa
 from homelab.steps.guests.guest import Guest
 from homelab.steps.guests.kubernetes import KubernetesStep
 from homelab.steps.guests.load_balancer import LoadBalancerStep
+from homelab.steps.guests.manifests import Manifests
 from homelab.steps.hosts.boot_media import BootMedia
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.first_boot import FirstBoot
@@ -32,6 +33,7 @@ def all_steps(*, wait: float = 0.0) -> tuple[AnyStep, ...]:
         ClusterCa(),
         LoadBalancerStep(),
         KubernetesStep(),
+        Manifests(),
     )
 
 

@@ -68,7 +68,7 @@ def test_no_lab_is_served(tmp_path: Path) -> None:
 def test_parts_of_the_list() -> None:
     assert chosen_steps(STEP_NAMES, "vm", None, None) == ("vm",)
     assert chosen_steps(STEP_NAMES, None, "usb-housekeeping", "driver-fix") == ("usb-housekeeping", "driver-fix")
-    assert chosen_steps(STEP_NAMES, None, "kubernetes", None) == ("kubernetes",)
+    assert chosen_steps(STEP_NAMES, None, "kubernetes", None) == ("kubernetes", "manifests")
     with pytest.raises(UsageError, match="--from vm comes after --until reboot"):
         chosen_steps(STEP_NAMES, None, "vm", "reboot")
 

@@ -1,10 +1,12 @@
 """The main job on the sample lab with real guests. One lab, one story: the tests run in the order they stand in."""
 
+import base64
 import json
 import time
 from typing import Any
 
 import pytest
+import yaml
 
 from homelab.steps.product import STEP_NAMES
 from tests.helpers.checkout import HELPERS, ROOT
@@ -39,8 +41,8 @@ def test_a_plan_of_the_bare_lab_names_every_step(guest_lab: Lab) -> None:
     assert done.returncode == 3, done.stderr
     plan = json.loads(done.stdout)
     named = {item["step"] for rows in plan.values() for item in rows}
-    # The sample's hosts run already, and have no datastore of their own.
-    assert named == set(STEP_NAMES) - {"boot-media", "local-datastore"}
+    # The sample's hosts run already, and have no datastore of their own; it names no manifests.
+    assert named == set(STEP_NAMES) - {"boot-media", "local-datastore", "manifests"}
     assert {c["target"] for c in plan["changes"] if c["step"] == "driver-fix"} == {"brix3", "brix4"}
     assert all(change["sentence"] and change["reason"] and change["undo"] for change in plan["changes"])
 
@@ -90,7 +92,30 @@ def test_a_second_bootstrap_changes_nothing_and_the_plan_is_empty(guest_lab: Lab
     assert json.loads(planned.stdout) == {"changes": [], "blocked": [], "hand_overs": []}
     verified = guest_lab.homelab("-o", "json", "verify")
     assert verified.returncode == 0, verified.stdout
-    assert json.loads(verified.stdout)["ok"] is True
+    told = json.loads(verified.stdout)
+    assert told["ok"] is True
+    # The stand-in has nodes, and neither etcd nor pods behind them.
+    assert {check["target"] for check in told["checks"] if "the node" in check["sentence"]} == {"cp1", "cp2", "cp3"}
+    assert not any("etcd" in check["sentence"] for check in told["checks"])
+    assert "not checked, for the stand-in Kubernetes has nothing behind it: etcd" in verified.stderr
+
+
+def test_the_cluster_goes_into_a_kubeconfig_of_the_rehearsals_own(guest_lab: Lab) -> None:
+    done = guest_lab.homelab("-o", "json", "kubernetes", "kubeconfig")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    file = guest_lab.overlay.parent / "kubeconfig"
+    assert (told["file"], told["changed"], told["current_context"]) == (str(file), True, "homelab")
+    assert oct(file.stat().st_mode & 0o777) == "0o600"
+    assert json.loads(guest_lab.homelab("-o", "json", "kubernetes", "kubeconfig").stdout)["changed"] is False
+    printed = guest_lab.homelab("kubernetes", "kubeconfig", "-O", "-")
+    assert printed.stdout == file.read_text()
+    user = yaml.safe_load(printed.stdout)["users"][0]["user"]
+    pair = guest_lab.folder / "admin.pem"
+    pair.touch(mode=0o600)
+    pair.write_bytes(b"".join(base64.b64decode(user[f"client-{kind}-data"]) for kind in ("certificate", "key")))
+    asked = guest_lab.enter("curl", "-sfk", "--cert", pair, f"https://{VIP}:6443/api/v1/nodes")
+    assert {node["metadata"]["name"] for node in json.loads(asked.stdout)["items"]} == {"cp1", "cp2", "cp3"}
 
 
 def servers_of(lab: Lab) -> dict[tuple[str, str], dict[str, Any]]:

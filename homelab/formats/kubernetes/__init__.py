@@ -1,1 +1,1 @@
-"""The Kubernetes bundle as text and bytes: its list, image archives, Go modules, and what is built from what."""
+"""Kubernetes as text and bytes: the bundle's parts and list, manifests, kubeconfigs, and what its API says. Pure."""

@@ -1,8 +1,18 @@
-"""What a person may want to know of a certificate that is trusted by its pin. Pure."""
+"""What a person may want to know of a certificate: one that is trusted by its pin, or one that runs out. Pure."""
 
 from datetime import datetime
 
 SMALL_RSA = 2048
+
+
+def end_of(pem: str) -> datetime | None:
+    """When a certificate in PEM form ends; None when it cannot be read."""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+    except Exception:  # cryptography raises whatever its parsing meets
+        return None
 
 
 def remarks(der: bytes, now: datetime) -> list[str]:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from homelab.errors import HostFault
+from homelab.formats.trust.certificate import end_of
 from homelab.ports.ssh import Shell
 
 SCRIPT = Path(__file__).parent / "remote" / "look.py"
@@ -35,6 +37,8 @@ class GuestLook:
     drained: tuple[str, ...] = ()
     kubernetes_version: str = ""
     upgrading: bool = False
+    # When each of the cluster's certificates on it ends, by its path; authorities are not among them.
+    ends: Mapping[str, datetime] = field(default_factory=dict)
 
     def needs(self, role: str, inputs: str) -> str | None:
         """Why a role has to run again; None when its receipt, its files and its units are as wanted."""
@@ -86,4 +90,5 @@ def _understood(answer: Mapping[str, Any]) -> GuestLook:
         drained=tuple(answer["drained"]),
         kubernetes_version=answer["kubernetes_version"],
         upgrading=answer["upgrading"],
+        ends={path: end for path, pem in answer["certificates"].items() if (end := end_of(pem))},
     )

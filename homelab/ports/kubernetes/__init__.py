@@ -1,1 +1,1 @@
-"""Making the Kubernetes bundle: from the community's servers, or from source, part by part, each made once."""
+"""The cluster's API as its administrator sees it, and the making of a bundle, part by part, each made once."""

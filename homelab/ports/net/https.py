@@ -4,6 +4,7 @@ import http.client
 import socket
 import ssl
 import time
+from collections.abc import Callable
 
 from homelab.errors import HostFault, Unreachable
 from homelab.ports.net.exchange import MOST, Exchange, TooMuch
@@ -18,9 +19,16 @@ def get(address: str, port: int, path: str, ca: str, *, timeout: float) -> tuple
     Raises Unreachable, whose cause is the OSError where there was one (ConnectionRefusedError, TimeoutError,
     ssl.SSLError), and HostFault for an answer that is no HTTP or too long.
     """
+    return ask(lambda: ssl.create_default_context(cadata=ca), address, port, path, timeout=timeout)
+
+
+def ask(
+    context: Callable[[], ssl.SSLContext], address: str, port: int, path: str, *, timeout: float
+) -> tuple[int, str]:
+    """The same in a context of the caller's, which may show a client's certificate."""
     where, advice = f"{address}:{port}", "Check that an API server is behind that address, and what it says there"
     try:
-        return _get(address, port, path, ca, time.monotonic() + timeout)
+        return _get(context(), address, port, path, time.monotonic() + timeout)
     except TooMuch as error:
         raise HostFault(f"{path}: {error}", where=where, advice=advice) from error
     except TimeoutError as error:
@@ -35,8 +43,7 @@ def get(address: str, port: int, path: str, ca: str, *, timeout: float) -> tuple
         raise HostFault(f"the cluster's CA is no certificate: {error}", where=where, advice=advice) from error
 
 
-def _get(address: str, port: int, path: str, ca: str, end: float) -> tuple[int, str]:
-    context = ssl.create_default_context(cadata=ca)
+def _get(context: ssl.SSLContext, address: str, port: int, path: str, end: float) -> tuple[int, str]:
     context.sslsocket_class = Exchange
     with socket.create_connection((address, port), timeout=_left(end)) as plain:
         plain.settimeout(_left(end))

@@ -13,11 +13,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from homelab.formats.kubernetes.standin import BUILD
+
 PROGRAMS = Path(__file__).parent / "programs"
 NAMES = ("kubeadm", "kubelet", "kubectl")
 # The folder that every bundle unpacks to.
 FOLDER = "kubernetes-bundle"
-BUILD = "homelab.standin"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from homelab.engine.step import Blocked, Node, Planned, Step
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestLook
 from homelab.ports.world import World
+from homelab.steps.guests.certificates import runs_out
 from homelab.steps.guests.one_cluster import Looks, begins, is_begun, is_made, refuse_foreign, refuse_release, standing
 from homelab.steps.guests.role_values import (
     RoleValues,
@@ -16,9 +18,10 @@ from homelab.steps.guests.role_values import (
     pod_network,
     worker,
 )
-from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles
+from homelab.steps.guests.roles import RolesState, RunPlaybook, apply_playbook, observe_roles, plan_roles, renewal
 
 PLAYBOOK = "kubernetes.yml"
+RENEWS = "control_plane"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class KubernetesState:
     roles: RolesState
     balanced: bool
     members: Looks
+    # Which certificates run out, as a clause.
+    ends_soon: str = ""
 
 
 class KubernetesStep(Step[KubernetesState, RunPlaybook]):
@@ -59,13 +64,16 @@ class KubernetesStep(Step[KubernetesState, RunPlaybook]):
         members = {vm.name: world.guest(vm.name) for vm in lab.control_plane}
         first = _first(lab, target, members)
         roles = observe_roles(world, lab, target, [values.role for values in values_of(lab, target, first)])
-        return KubernetesState(roles, balanced or not looks, members)
+        soon = runs_out(roles.guest, datetime.now(UTC)) if isinstance(roles.guest, GuestLook) else ""
+        return KubernetesState(roles, balanced or not looks, members, soon)
 
     def plan(self, lab: Lab, target: str, observed: KubernetesState) -> Sequence[Planned[RunPlaybook]]:
         """Bring the node up when a receipt says so, and never a second cluster."""
         guest, first = observed.roles.guest, _first(lab, target, observed.members)
         values = values_of(lab, target, first)
         planned = plan_roles(target, observed.roles, PLAYBOOK, _brings(lab, target, first), values)
+        if not planned and observed.ends_soon:
+            planned = [renewal(target, PLAYBOOK, observed.roles, values, RENEWS, observed.ends_soon)]
         if planned and isinstance(guest, GuestLook) and not observed.balanced:
             return [Blocked(target, "a balancer holds the VIP (load-balancer)")]
         refuse_foreign(target, guest, observed.members[first])

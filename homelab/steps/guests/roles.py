@@ -90,6 +90,15 @@ def plan_roles(
     return [RunPlaybook(target, playbook, brings, because, tuple(sorted(inputs.items())), right, values=tuple(values))]
 
 
+def renewal(
+    target: str, playbook: str, observed: RolesState, values: Sequence[RoleValues], role: str, because: str
+) -> RunPlaybook:
+    """The playbook for what runs out, where all is as wanted otherwise: one of its roles renews it."""
+    inputs = tuple(sorted((each.role, _goes_in(observed, each)) for each in values))
+    skip = tuple(each.role for each in values if each.role != role)
+    return RunPlaybook(target, playbook, "renew the certificates", because, inputs, skip, values=tuple(values))
+
+
 def _goes_in(observed: RolesState, values: RoleValues) -> str:
     read = telling(values)
     by_content = {name: content for name, content in observed.contents.items() if name in read}

@@ -1,15 +1,21 @@
 """The look at a guest: what is odd there is told as what differs, or in words, and never as absent."""
 
+import base64
 import contextlib
 import hashlib
 import json
 import os
 import socket
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from homelab.errors import HostFault
 from homelab.ports.guest import look as guest
@@ -22,6 +28,8 @@ STATE = (Path(__file__).parents[2] / "formats" / "recorded" / "haproxy-2.6" / "s
 # What the checker said of six servers, of which one was drained.
 CHECKED = (Path(__file__).parents[2] / "formats" / "recorded" / "checker" / "status").read_bytes()
 CA = "etc/kubernetes/pki/ca.crt"
+DAY = timedelta(days=1)
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -51,6 +59,16 @@ class Answering:
 def looked(before: str = "") -> GuestLook:
     """The look as the laptop reads it."""
     return guest.look(Answering(before + json.dumps(look.look()) + "\n"))  # type: ignore[arg-type]
+
+
+def pem(*, days: int) -> bytes:
+    """A certificate that ends then."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), BEGAN, BEGAN + days * DAY
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def lay(root: Path, path: str, content: bytes = b"x") -> Path:
@@ -190,3 +208,28 @@ def test_an_answer_that_is_none_is_told_in_words(said: str) -> None:
     with pytest.raises(HostFault, match="said something else") as fault:
         guest.look(Answering(said))  # type: ignore[arg-type]
     assert "192.0.2.42" in str(fault.value)
+
+
+def test_the_clusters_certificates_are_told_with_their_ends_and_no_key_is(root: Path) -> None:
+    lay(root, "etc/kubernetes/pki/apiserver.crt", pem(days=365))
+    lay(root, "etc/kubernetes/pki/etcd/peer.crt", pem(days=20))
+    lay(root, "etc/kubernetes/pki/front-proxy-client.crt", b"half of one")
+    lay(root, CA, pem(days=3650))
+    lay(root, "etc/kubernetes/pki/etcd/ca.crt", pem(days=3650))
+    data, key = base64.b64encode(pem(days=30)).decode(), base64.b64encode(b"THE KEY").decode()
+    # As kubeadm 1.36.3 writes it.
+    conf = (
+        f"users:\n- name: kubernetes-admin\n  user:\n    client-certificate-data: {data}\n    client-key-data: {key}\n"
+    )
+    lay(root, "etc/kubernetes/admin.conf", conf.encode())
+    lay(root, "etc/kubernetes/scheduler.conf", b"users: []\n")
+    lay(root, "etc/kubernetes/kubelet.conf", conf.encode())
+    told = json.dumps(look.look())
+    assert "THE KEY" not in told
+    assert key not in told
+    folder = root / "etc/kubernetes"
+    assert looked().ends == {
+        f"{folder}/pki/apiserver.crt": BEGAN + 365 * DAY,
+        f"{folder}/pki/etcd/peer.crt": BEGAN + 20 * DAY,
+        f"{folder}/admin.conf": BEGAN + 30 * DAY,
+    }

@@ -6,6 +6,7 @@ cannot be understood is told as what differs, or as an error, never as absent.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import pathlib
@@ -42,6 +43,12 @@ RELEASE = re.compile(r"v([0-9.]+)")
 # Lies there from the beginning of an upgrade to its end.
 UPGRADING = RECEIPTS / "begun/upgrade.json"
 IMAGE = re.compile(r"^\s*image:\s*\S*/kube-apiserver:v([0-9.]+)", re.MULTILINE)
+# What `kubeadm certs renew all` renews; kubeconfigs hold theirs in themselves.
+CERTIFICATES = ("etc/kubernetes/pki/*.crt", "etc/kubernetes/pki/etcd/*.crt", "etc/kubernetes/*.conf")
+AUTHORITIES = ("ca.crt", "front-proxy-ca.crt")
+# The kubelet renews its own.
+KUBELET = "kubelet.conf"
+EMBEDDED = re.compile(rb"client-certificate-data: *(\S+)")
 ADMIN = ROOT / "run/haproxy/admin.sock"
 ADMIN_SECONDS = 2
 CHECKER = ROOT / "run/homelab-checker/state.json"
@@ -156,6 +163,24 @@ def version() -> str:
     return found[1] if found else ""
 
 
+def certificates() -> dict[str, str]:
+    """{path: PEM} of the cluster's certificates; of a kubeconfig the certificate alone, and never its key."""
+    found = {}
+    for path in [path for pattern in CERTIFICATES for path in sorted(ROOT.glob(pattern))]:
+        if path.name in AUTHORITIES or path.name == KUBELET:
+            continue
+        try:
+            content = path.read_bytes()
+            if path.suffix == ".conf":
+                embedded = EMBEDDED.search(content)
+                content = base64.b64decode(embedded[1]) if embedded else b""
+        except (OSError, ValueError):
+            continue
+        if b"-----BEGIN CERTIFICATE-----" in content:
+            found[plain(path)] = content.decode(errors="backslashreplace")
+    return found
+
+
 def drained(roles: set[str]) -> list[str]:
     """The servers that a person drained on this balancer; none where neither HAProxy nor the checker tells.
 
@@ -194,6 +219,7 @@ def look() -> dict[str, Any]:
         "traces": traces(),
         "kubernetes_version": version(),
         "upgrading": UPGRADING.exists(),
+        "certificates": certificates(),
         "drained": drained(set(roles)),
     }
 
