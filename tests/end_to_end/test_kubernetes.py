@@ -39,19 +39,13 @@ def tell(line: str) -> None:
 
 
 def with_a_worker(folder: Path) -> Path:
-    """The sample inventory with one worker, as its comments say how to add one."""
+    """The sample inventory with the worker that stands in its comments."""
     copy = folder / "sample"
     shutil.copytree(data_folder("inventory"), copy)
     path = copy / "hosts.yml"
     hosts = yaml.safe_load(path.read_text(encoding="utf-8"))
     hosts["all"]["children"]["workers"] = {"hosts": {"worker1": {"ansible_host": NODES["worker1"]}}}
     path.write_text(yaml.safe_dump(hosts), encoding="utf-8")
-    groups = copy / "group_vars"
-    source = groups / "control_plane"
-    if source.is_dir():
-        shutil.copytree(source, groups / "workers")
-    else:
-        shutil.copy(groups / "control_plane.yml", groups / "workers.yml")
     return copy
 
 
