@@ -43,6 +43,8 @@ class FromSource:
 
     def contents(self) -> Contents:
         """Build all that is not there yet. HomelabError with Go's last words."""
+        # First, for it needs another tool than Go, and nobody should wait ten minutes to hear so.
+        nft = self._workshop.part("nft", [NFT_SUITE, ARCHITECTURE], fetch_nft)
         programs = self._programs(self._kubernetes(), ["kubeadm"])
         images = wanted_images(programs["kubeadm"], self._version)
         versions = {image.name: image.version for image in images}
@@ -54,7 +56,7 @@ class FromSource:
             pause_module(),
         ):
             programs |= self._programs(module, list(module.packages))
-        archives = self._images(images, programs)
+        archives = self._images(images, programs, nft)
         components = {"kubernetes": self._version, "cni-plugins": CNI_VERSION}
         components |= {name: versions[name] for name in ("etcd", "coredns", "pause")}
         return Contents(
@@ -84,8 +86,7 @@ class FromSource:
             built[name] = self._workshop.part(name, [*recipe, name], make) / name
         return built
 
-    def _images(self, images: Sequence[ImageName], programs: Mapping[str, Path]) -> dict[ImageName, Path]:
-        nft = self._workshop.part("nft", [NFT_SUITE, ARCHITECTURE], fetch_nft)
+    def _images(self, images: Sequence[ImageName], programs: Mapping[str, Path], nft: Path) -> dict[ImageName, Path]:
         made = {}
         for image in images:
             inside = [programs[name] for name in (image.name, *BESIDE.get(image.name, ()))]

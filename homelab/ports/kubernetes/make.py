@@ -1,5 +1,6 @@
 """The bundle in the cache: the one that is there, or a new one, by the way that is open."""
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from homelab.ports.kubernetes.workshop import Note, Workshop, kept_in_words
 Way = Literal["community", "source"]
 Wanted = Literal["auto", "community", "source"]
 BUNDLES = "bundles"
+HERE = "kubernetes bundle"
+MACHINE = ("Linux", "x86_64")
 # Longer than any build takes.
 LOCK_SECONDS = 7200.0
 
@@ -31,15 +34,22 @@ def bundle_there(cache: Path, version: str, wanted: Wanted) -> Path | None:
 
 def chosen_way(version: str, wanted: Wanted, servers: Servers = SERVERS) -> Way:
     """How it is to be made. HomelabError when no way is open, or when there is no such release."""
-    if wanted != "auto":
-        return wanted
-    if released(version, servers):
+    here = platform.system(), platform.machine()
+    if here != MACHINE:
+        advice = "Run it on such a machine: the bundle's own kubeadm says what belongs into it"
+        raise HomelabError(
+            f"a bundle is made on {' '.join(MACHINE)}, this is {' '.join(here)}", where=HERE, advice=advice
+        )
+    if wanted == "community" or (wanted == "auto" and released(version, servers)):
         return "community"
     if go_is_here():
         return "source"
+    what = "there is no Go to build from source"
+    if wanted == "auto":
+        what = f"{servers.programs} does not answer, and {what}"
     raise HomelabError(
-        f"{servers.programs} does not answer, and there is no Go to build from source",
-        where="kubernetes bundle",
+        what,
+        where=HERE,
         advice="Run it where the internet can be reached, or install Go (https://go.dev/dl) and run it again",
     )
 
