@@ -65,8 +65,8 @@ class DatastoreRow:
     def problem(self) -> str:
         """What is wrong with it; empty when every host that should have it does."""
         if self.lacking:
-            return f"{' and '.join(self.lacking)} cannot use it"
-        return f"{' and '.join(self.unknown)} cannot be asked" if self.unknown else ""
+            return f"{', '.join(self.lacking)} cannot use it"
+        return f"{', '.join(self.unknown)} cannot be asked" if self.unknown else ""
 
     def fields(self) -> dict[str, Any]:
         """The contract's JSON object."""

@@ -1,5 +1,6 @@
 """The words for how each part of a lab stands, the same in the terminal, in pictures and on the page. Pure."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from homelab.checks.api_server import ApiAnswer
@@ -18,12 +19,18 @@ class State(NamedTuple):
     mood: Mood
 
 
-GIB = 1024
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def size(count: float) -> str:
     """Bytes as people read them."""
+    if not count:
+        return "0"
     unit = 0
     while count >= 1000 and unit < len(UNITS) - 1:
         count, unit = count / 1024, unit + 1
@@ -43,10 +50,10 @@ def host_version(row: HostRow) -> str:
 
 
 def host_memory(row: HostRow) -> str:
-    """What its VMs have of its memory."""
+    """What the VMs that are on have of its memory."""
     if not row.memory_mib:
         return ""
-    return f"{size((row.used_mib or 0) << 20)} of {size(row.memory_mib << 20)} for VMs that are on"
+    return f"{size((row.used_mib or 0) << 20)} of {size(row.memory_mib << 20)} in use"
 
 
 def others(row: HostRow) -> str:
@@ -105,13 +112,13 @@ def server_note(row: ApiServerRow) -> str:
         return row.answer.text
     states = {state for _, state in row.balancers}
     if len(states) == 1:
-        return f"{row.balancers[0][1]} at {' and '.join(name for name, _ in row.balancers)}"
+        return f"{row.balancers[0][1]} at {listed([name for name, _ in row.balancers])}"
     return ", ".join(f"{state} at {name}" for name, state in row.balancers)
 
 
 def vip_holders(row: VipRow) -> str:
     """Who has the virtual address."""
-    return f"held by {' and '.join(row.holders)}" if row.holders else "held by nobody who answers"
+    return f"held by {listed(row.holders)}" if row.holders else "held by nobody who answers"
 
 
 def datastore_state(row: DatastoreRow) -> State:
@@ -128,7 +135,7 @@ def datastore_room(row: DatastoreRow) -> str:
 
 def datastore_hosts(row: DatastoreRow) -> str:
     """Who can use it, and who cannot."""
-    has = f"on {', '.join(row.hosts)}" if row.hosts else "on no host"
+    has = f"on {listed(row.hosts)}" if row.hosts else "on no host"
     return f"{has}; {row.problem}" if row.problem else has
 
 
