@@ -12,7 +12,9 @@ from homelab.engine.plan import Plan
 from homelab.engine.step import Node
 from homelab.errors import USAGE, Interrupted
 from homelab.output.sentences import summary_sentence
+from homelab.output.timeline import run_timeline
 from homelab.ports.files.record import finish
+from homelab.ports.files.runs import TIMELINE, events_of
 from homelab.ports.world import at
 
 VERIFY = "verify"
@@ -70,6 +72,7 @@ def _sum_up(run: LabRun, counts: Counts, unmet: int = 0) -> Summary:
     counts = replace(counts, failed=counts.failed + unmet)
     summary = Summary(counts=counts, seconds=seconds, left_out=run.left_out)
     run.runner.emit(summary)
+    run.files.append(TIMELINE, run_timeline(events_of(run.files.log_folder), run.files.run))
     finish(run.files)
     if not run.ui.json:
         run.ui.say(summary_sentence(summary))
