@@ -118,7 +118,7 @@ class _Reader:
         _close(span, at)
         span.end = max(span.end, at)
         if kind == "waiting":
-            span.waits.append(Wait(at, None, str(document["for"])))
+            span.waits.append(Wait(_since(span.waits, at, str(document["for"])), None, str(document["for"])))
         elif kind in ENDS:
             self._last_key = span.key
             span.outcome = kind
@@ -132,6 +132,13 @@ class _Reader:
                 span.end = max(span.end, self._last)
             _close(span, span.end)
         return sorted(self._spans, key=lambda span: (span.begin, span.end))
+
+
+def _since(waits: list[Wait], at: float, condition: str) -> float:
+    """When a wait began that is told now; one that was told before is the same one."""
+    if waits and waits[-1].end == at and waits[-1].condition == condition:
+        return waits.pop().begin
+    return at
 
 
 def _close(span: Span, at: float) -> None:

@@ -79,13 +79,21 @@ def timeline(spans: Sequence[Span], title: str, width: int = WIDTH, clean: Calla
 
 
 def duration(seconds: float) -> str:
-    """A time on the axis, or a length."""
+    """A length of time."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds % 1 and seconds < 10 else f"{seconds:.0f} s"
     minutes, left = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {left} s" if left else f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def _clock(at: float) -> str:
+    """A moment on the axis: seconds, and from a minute on minutes and seconds."""
+    if at < 60:
+        return duration(at)
+    minutes, seconds = divmod(round(at), 60)
+    return f"{minutes}:{seconds:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
 def _lanes(spans: Sequence[Span]) -> list[list[Span]]:
@@ -109,7 +117,7 @@ def _axis(canvas: Canvas, scale: Scale, top: float, bottom: float) -> None:
         canvas.path("grid", (x, top - 4), (x, bottom))
         is_last = x + TICK_ROOM > canvas.width - MARGIN
         if not is_last or at == 0:
-            canvas.text(x, top - 9, duration(at), "faint", room=TICK_ROOM - 6, size=SMALL)
+            canvas.text(x, top - 9, _clock(at), "faint", room=TICK_ROOM - 6, size=SMALL)
         at = round(at + step, 3)
 
 
