@@ -1,6 +1,7 @@
 """What every command does that writes to a lab: plan, consent, apply, verify, and the sum of it."""
 
 import time
+import traceback
 from dataclasses import replace
 
 from homelab.checks.check import Check, run_checks
@@ -72,11 +73,19 @@ def _sum_up(run: LabRun, counts: Counts, unmet: int = 0) -> Summary:
     counts = replace(counts, failed=counts.failed + unmet)
     summary = Summary(counts=counts, seconds=seconds, left_out=run.left_out)
     run.runner.emit(summary)
-    run.files.append(TIMELINE, run_timeline(events_of(run.files.log_folder), run.files.run))
     finish(run.files)
     if not run.ui.json:
         run.ui.say(summary_sentence(summary))
+    _keep_timeline(run)
     return summary
+
+
+def _keep_timeline(run: LabRun) -> None:
+    """The run as a picture beside its logs; what goes wrong with it costs the run nothing."""
+    try:
+        run.files.append(TIMELINE, run_timeline(events_of(run.files.log_folder), run.files.run))
+    except Exception as error:
+        run.world.run.log("".join(traceback.format_exception(error)))
 
 
 def _verify(run: LabRun, seconds: float) -> int:

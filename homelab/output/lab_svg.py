@@ -41,7 +41,7 @@ def lab_svg(look: LabLook, width: int = WIDTH, clean: Callable[[str], str] = str
     sections = (
         ("API servers", _servers(look)),
         ("Hosts", [_host(row, look.on(row.name)) for row in look.hosts]),
-        ("On no host", [_machine(row) for row in nowhere]),
+        (words.nowhere(look), [_machine(row) for row in nowhere]),
         ("Datastores", [_datastore(row) for row in look.datastores]),
     )
     for title, boxes in sections:
@@ -116,8 +116,8 @@ def _machine(row: MachineRow) -> Box:
 
 def _datastore(row: DatastoreRow) -> Box:
     full = 1 - (row.free or 0) / row.size if row.size else None
-    lines = (f"{row.kind} {row.source}", words.datastore_hosts(row), words.datastore_room(row))
-    return Box(row.name, words.datastore_state(row), tuple(filter(None, lines)), full=full)
+    lines = (f"{row.kind} {row.source}", words.datastore_room(row))
+    return Box(row.name, words.datastore_state(row), tuple(filter(None, lines)), words.datastore_hosts(row), full)
 
 
 Place = tuple[float, float, float]

@@ -21,7 +21,7 @@ def drawing(look: LabLook, width: int, signs: Signs) -> list[Line]:
     lines = [
         *_api(look, width, signs),
         *(line for host in look.hosts for line in ((), *_host(host, look.on(host.name), width, signs))),
-        *_nowhere(look.on(None), width, signs),
+        *_nowhere(look, width, signs),
         *_datastores(look, width, signs),
     ]
     for remark in words.lab_remarks(look):
@@ -76,8 +76,9 @@ def _machines(rows: Sequence[MachineRow]) -> list[Leaf]:
     ]
 
 
-def _nowhere(rows: Sequence[MachineRow], width: int, signs: Signs) -> list[Line]:
-    return [(), (("on no host", "bold"),), *_tree(_machines(rows), width, signs)] if rows else []
+def _nowhere(look: LabLook, width: int, signs: Signs) -> list[Line]:
+    leaves = _machines(look.on(None))
+    return [(), ((words.nowhere(look), "bold"),), *_tree(leaves, width, signs)] if leaves else []
 
 
 def _datastores(look: LabLook, width: int, signs: Signs) -> list[Line]:
@@ -85,7 +86,7 @@ def _datastores(look: LabLook, width: int, signs: Signs) -> list[Line]:
     for row in look.datastores:
         told = "  ".join(filter(None, (f"{row.kind} {row.source}", words.datastore_room(row))))
         leaves.append((row.name, words.datastore_state(row), told, words.datastore_hosts(row)))
-    return [(), (("datastores", "bold"),), *_tree(leaves, width, signs)] if leaves else []
+    return [(), (("Datastores", "bold"),), *_tree(leaves, width, signs)] if leaves else []
 
 
 def _tree(leaves: Sequence[Leaf], width: int, signs: Signs) -> list[Line]:

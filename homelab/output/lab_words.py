@@ -62,6 +62,11 @@ def others(row: HostRow) -> str:
     return f"and {count} other VM{'s' if count > 1 else ''}" if count else ""
 
 
+def nowhere(look: LabLook) -> str:
+    """Where VMs are that no host has."""
+    return "On no host" if all(row.answers for row in look.hosts) else "On no host that answers"
+
+
 def machine_state(row: MachineRow) -> State:
     """How a VM stands."""
     moods: dict[str, Mood] = {"on": "good", "unknown": "warn"}

@@ -14,13 +14,14 @@ SIZE, SMALL, LARGE = 13, 12, 17
 CUT = "…"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 # Widths in em of DejaVu Sans, the widest of the usual fonts: what fits with it fits with all.
-NARROW, BOLD = 0.4, 1.14
+BOLD = 1.14
 WIDTHS = {
     **dict.fromkeys("ijl'", 0.28),
     **dict.fromkeys("I.,:;|/\\ ", 0.34),
     **dict.fromkeys("frt-()[]!", 0.42),
     **dict.fromkeys("mMw%@W", 1.0),
-    **dict.fromkeys("ABCDEFGHJKLNOPQRSTUVXYZ&+=<>~#_", 0.8),
+    **dict.fromkeys("ABCDEFGHJKLNOPQRSTUVXYZ&", 0.8),
+    **dict.fromkeys("#+<=>^~", 0.84),
 }
 LETTER, OTHER, WIDE = 0.64, 1.0, 1.15
 # XML knows no such characters at all.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from homelab.output.spans import Span, began_of, critical, spans_of
@@ -46,22 +47,25 @@ def run_timeline(
     at = f"{began.astimezone():%Y-%m-%d %H:%M}, " if began else ""
     ends = [f"{count} {WORDS.get(kind, kind)}" for kind in MOODS if (count := _count(spans, kind))]
     last = max([span.end for span in spans] or [0.0])
-    return timeline(spans, f"{at}{duration(last)}: {', '.join(ends) or 'nothing was to do'}", width, clean)
+    return timeline(spans, f"{at}{duration(last)}", ", ".join(ends) or "nothing was to do", width, clean)
 
 
 def _count(spans: Sequence[Span], outcome: str) -> int:
     return sum(span.outcome == outcome for span in spans if span.target)
 
 
-def timeline(spans: Sequence[Span], title: str, width: int = WIDTH, clean: Callable[[str], str] = str) -> str:
-    """The picture of a run, so many pixels wide."""
+def timeline(
+    spans: Sequence[Span], title: str, told: str, width: int = WIDTH, clean: Callable[[str], str] = str
+) -> str:
+    """The picture of a run, so many pixels wide; `told` is how its nodes ended."""
     canvas = Canvas(width, clean)
     names = list(dict.fromkeys(span.target or RUN for span in spans))
     column = min(NAMES, max((width_of(canvas.said(name), SMALL, bold=True) for name in names), default=0.0) + 12)
     scale = Scale(MARGIN + column, width - 2 * MARGIN - column, max([span.end for span in spans] or [0.0]) or 1.0)
     canvas.text(MARGIN, 30, title, "bold", room=width - 2 * MARGIN, size=LARGE)
+    canvas.text(MARGIN, 50, told, "faint", room=width - 2 * MARGIN, size=SMALL)
     rows = [(name, _lanes([span for span in spans if (span.target or RUN) == name])) for name in names]
-    top = 44.0 + AXIS
+    top = 64.0 + AXIS
     bottom = top + sum(len(lanes) * LANE + GAP for _, lanes in rows)
     _axis(canvas, scale, top, bottom)
     path, y = critical(spans), top
@@ -75,7 +79,7 @@ def timeline(spans: Sequence[Span], title: str, width: int = WIDTH, clean: Calla
         canvas.path("grid", (MARGIN, y + GAP / 2), (width - MARGIN, y + GAP / 2))
         y += GAP
     _path(canvas, scale, path, tops)
-    return canvas.svg(_legend(canvas, spans, bottom + 8) + MARGIN, title)
+    return canvas.svg(_legend(canvas, spans, bottom + 8) + MARGIN, f"{title}: {told}")
 
 
 def duration(seconds: float) -> str:
@@ -122,7 +126,7 @@ def _axis(canvas: Canvas, scale: Scale, top: float, bottom: float) -> None:
 
 
 def _lane(canvas: Canvas, scale: Scale, lane: Sequence[Span], y: float) -> None:
-    for span, after in zip(lane, [*lane[1:], None], strict=True):
+    for span, after in zip_longest(lane, lane[1:]):
         left, right = scale.x(span.begin), scale.x(span.end)
         canvas.begin(f"{span.step} {span.target}".strip())
         _bar(canvas, scale, span, y)
@@ -165,7 +169,7 @@ def _piece(canvas: Canvas, scale: Scale, begin: float, end: float, y: float, kin
 
 def _path(canvas: Canvas, scale: Scale, path: Sequence[Span], tops: dict[int, float]) -> None:
     """A frame around each bar of the critical path, and a line from each to the next."""
-    for span, after in zip(path, [*path[1:], None], strict=True):
+    for span, after in zip_longest(path, path[1:]):
         y = tops[id(span)] + LANE - BAR - 2
         left = min(scale.x(span.begin), canvas.width - MARGIN - LEAST)
         canvas.rect(left - 1, y - 1, max(LEAST, scale.x(span.end) - left) + 2, BAR + 2, "critical", radius=3)
@@ -180,7 +184,7 @@ def _legend(canvas: Canvas, spans: Sequence[Span], y: float) -> float:
     kinds = [(MOODS[kind], WORDS.get(kind, kind)) for kind in MOODS if any(span.outcome == kind for span in spans)]
     if any(span.waits for span in spans):
         kinds.append(("good wait", "waiting"))
-    kinds.append(("critical", "the critical path: what the run's length comes from"))
+    kinds.append(("critical", "the critical path"))
     x = float(MARGIN)
     for kind, word in kinds:
         wide = 16 + width_of(word, SMALL) + 18

@@ -3,11 +3,12 @@
 const EVERY = 3000, SLOW = 20000;
 const GROUPS = [
   ["hosts", "Hosts", (row) => row.answers ? (row.in_maintenance ? ["in maintenance", "warn"] : ["on", "good"]) : ["away", "bad"]],
-  ["vms", "VMs", (row) => [row.power, { on: "good", unknown: "warn" }[row.power] || "off"]],
-  ["balancers", "Balancers", (row) => row.answers ? [row.holds_vip ? "holds the VIP" : "stands by", "good"] : ["away", "bad"]],
-  ["api_servers", "API servers", (row) => row.ready === null ? ["unknown", "warn"] : row.ready ? ["ready", "good"] : ["not ready", "bad"]],
-  ["datastores", "Datastores", (row) => row.problem || !row.hosts.length ? ["see below", "bad"] : ["mounted", "good"]],
+  ["vms", "VMs", (row) => row.drift.length ? ["differs", "warn"] : [row.power, { on: "good", unknown: "warn" }[row.power] || "off"]],
+  ["balancers", "Balancers", (row) => row.answers ? [row.holds_vip ? "holds the VIP" : "stands by", row.keepalived === "active" ? "good" : "warn"] : [row.holds_vip === null ? "away" : "does not balance", "bad"]],
+  ["api_servers", "API servers", (row) => row.ready === null ? ["unknown", "warn"] : !row.ready ? ["not ready", "bad"] : isDrained(row) ? ["ready, drained", "warn"] : ["ready", "good"]],
+  ["datastores", "Datastores", (row) => !row.hosts.length ? ["away", "bad"] : row.lacking.length ? ["not everywhere", "bad"] : row.unknown.length ? ["partly unknown", "warn"] : ["mounted", "good"]],
 ];
+const isDrained = (row) => Object.values(row.balancers || {}).some((state) => state.includes("drain"));
 const byId = (id) => document.getElementById(id);
 const shown = new Map();
 let run = "";

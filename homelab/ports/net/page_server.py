@@ -121,11 +121,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self, *, with_body: bool) -> None:
         asked_of = str(self.connection.getsockname()[0])
         port = int(self.server.server_address[1])
+        target = urlsplit(self.path)
+        # One Host, and none in the request line, which would count before it (RFC 9112, 3.2.2).
         hosts = self.headers.get_all("Host") or []
-        if len(hosts) != 1 or not is_own(hosts[0].strip(), asked_of, port):
+        if len(hosts) != 1 or target.netloc or not is_own(hosts[0].strip(), asked_of, port):
             self.send_error(MISDIRECTED, f"this is http://{in_url(asked_of)}:{port}/, and nothing else")
             return
-        target = urlsplit(self.path)
         reply = self.server.answer(target.path, dict(parse_qsl(target.query)))
         if reply is None:
             self.send_error(NOT_FOUND, "nothing is there")
