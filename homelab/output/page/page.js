@@ -63,6 +63,7 @@ function card(key, row, [word, mood]) {
   let entry = shown.get(key);
   if (!entry) {
     entry = { element: made("details"), text: "" };
+    entry.element.dataset.key = key;
     shown.set(key, entry);
   }
   if (entry.text !== text) {
@@ -75,21 +76,18 @@ function card(key, row, [word, mood]) {
 }
 
 function showFacts(status) {
-  const groups = [];
-  const vip = status.vip;
-  const api = [["the API", [{ name: `${vip.address}:${vip.port}`, ...vip }], GROUPS[3][2], "vip"]];
-  const rest = GROUPS.map(([key, title, state]) => [title, status[key], state, key]);
-  for (const [title, rows, state, key] of [...api, ...rest]) {
-    if (!rows.length) continue;
+  const vip = { name: `${status.vip.address}:${status.vip.port}`, ...status.vip };
+  const parts = [["vip", "The API", [vip], GROUPS[3][2]], ...GROUPS.map(([key, title, state]) => [key, title, status[key], state])];
+  const groups = parts.filter(([, , rows]) => rows.length).map(([key, title, rows, state]) => [title, rows.map((row) => card(`${key}/${row.name}`, row, state(row)))]);
+  const facts = byId("facts"), names = JSON.stringify(groups.map(([title, cards]) => [title, cards.map((one) => one.dataset.key)]));
+  // Cards are changed in place: what is open stays open, and where somebody reads nothing moves.
+  if (facts.dataset.names === names) return;
+  facts.dataset.names = names;
+  facts.replaceChildren(...groups.flatMap(([title, cards]) => {
     const group = made("div", undefined, "group");
-    group.append(...rows.map((row) => card(`${key}/${row.name}`, row, state(row))));
-    groups.push(made("h3", title), group);
-  }
-  const facts = byId("facts");
-  const same = facts.children.length === groups.length && facts.dataset.names === [...shown.keys()].join();
-  // What is open, and where somebody reads, stays so: the cards are changed in place.
-  if (!same) facts.replaceChildren(...groups);
-  facts.dataset.names = [...shown.keys()].join();
+    group.append(...cards);
+    return [made("h3", title), group];
+  }));
 }
 
 function picture(element, address) {

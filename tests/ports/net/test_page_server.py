@@ -112,7 +112,7 @@ def test_head_has_no_body_and_what_is_not_there_is_not_found(port: int) -> None:
     heard = said(port, f"HEAD / HTTP/1.1\nHost: 127.0.0.1:{port}\n\n")
     assert status(heard) == 200
     assert heard.endswith("\r\n\r\n")
-    for path in ("/etc/passwd", "/../../etc/passwd", "/.homelab", "/%00", "*", ""):
+    for path in ("/etc/passwd", "/../../etc/passwd", "/.homelab", "/%00", "*"):
         assert status(said(port, f"GET {path} HTTP/1.1\nHost: 127.0.0.1:{port}\n\n")) in (400, 404), path
 
 
