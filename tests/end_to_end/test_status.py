@@ -6,12 +6,16 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from homelab.checks.lab_watch import SECONDS
+from homelab.rehearsal.outside.launch import namespaces_possible
+from homelab.rehearsal.outside.running_lab import find_running_lab
+from tests.helpers.browser import browser, program
 from tests.helpers.served import HOMELAB, Lab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -149,3 +153,28 @@ def test_the_page_shows_the_lab_to_who_asks_it_by_its_own_name(host_lab: Lab) ->
         assert "no page can be served there" in taken.stderr
     for wrong in ("8499", "example.org:8499", "127.0.0.1:99999", "::1:8499"):
         assert host_lab.homelab("status", "--serve", wrong).returncode == 2, wrong
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(
+    program() is None or not namespaces_possible(), reason="no Chromium here, or no way to start it inside"
+)
+def test_the_page_in_a_browser_inside_of_the_lab(host_lab: Lab, tmp_path: Path) -> None:
+    assert host_lab.homelab("--yes", "bootstrap", "--until", "nfs-datastore").returncode == 0
+    running = find_running_lab(host_lab.folder / ".homelab")
+    assert running is not None
+    inside = ("nsenter", f"--target={running.leader}", "--net")
+    state = "[...document.querySelectorAll('summary')].find((one) => /^brix4/.test(one.textContent))?.textContent"
+    with page(host_lab) as url, browser(tmp_path, *inside) as chromium:
+        for width, dark in ((1280, False), (390, True)):
+            chromium.look_like(width, 800, dark=dark)
+            chromium.open(url)
+            chromium.until(f"{state} === 'brix4on'", "the host is shown")
+            chromium.until("document.getElementById('timeline').naturalWidth > 0", "the last run is shown")
+            assert chromium.overflow() == []
+        fault(host_lab, "api-mute@brix4")
+        chromium.until(f"{state} === 'brix4away'", "the host is away")
+        assert chromium.overflow() == []
+        chromium.picture(tmp_path / "page.png")
+        assert chromium.complaints == []
+        assert all(address.startswith(url) for address in chromium.requests)
