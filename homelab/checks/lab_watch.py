@@ -87,9 +87,9 @@ class LabWatch:
 
     def begin(self) -> None:
         """Ask all of them, at once."""
+        self._guests.begin(LONG_PAUSE if self._keep else None)
         for probes in (self._host_looks, self._balances, self._api):
             probes.begin(self._pause)
-        self._guests.begin(LONG_PAUSE if self._keep else None)
 
     def look(self) -> LabLook:
         """What is known by now; waits for the first answers."""

@@ -68,9 +68,10 @@ class Probes(Generic[T]):
             return next(filter(wanted, found()), None)
 
     def _left(self, names: Collection[str]) -> float:
-        """How long the last of these may still take."""
-        due = [self._asked[name] + self._seconds for name in names if name in self._asked and name not in self._answers]
-        return max(0.0, max(due, default=0.0) - time.monotonic())
+        """How long the last of these may still take; one that is not asked yet has all its time."""
+        now = time.monotonic()
+        due = [self._asked.get(name, now) + self._seconds for name in names if name not in self._answers]
+        return max(0.0, max(due, default=now) - now)
 
     def _is_told(self, name: str) -> bool:
         return name in self._answers or self._is_overdue(name)

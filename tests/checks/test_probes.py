@@ -85,3 +85,13 @@ def test_one_that_falls_silent_is_away_from_its_deadline_on_and_back_when_it_ans
     until(lambda: "no answer within" in asked.latest()["brix1"], 20, "it is away")
     go.set()
     until(lambda: asked.latest()["brix1"] > "answer 0", 20, "it is back")
+
+
+def test_who_waits_for_an_answer_may_come_before_it_is_asked_for() -> None:
+    asked = probes(seconds=60, cp1=lambda: "ca")
+    told: list[str | None] = []
+    waiting = threading.Thread(target=lambda: told.append(asked.first(bool)))
+    waiting.start()
+    asked.begin(None)
+    waiting.join(20)
+    assert told == ["ca"]
