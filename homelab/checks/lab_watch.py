@@ -160,14 +160,14 @@ class LabWatch:
             knows = self._guests.first(has_ca)
             if isinstance(knows, GuestLook):
                 return api_answer(address, port, knows.cluster_ca)
-            return ApiAnswer(None, f"nobody tells the cluster's CA, so nothing can be verified{self._why_no_ca()}")
+            return ApiAnswer(None, f"nobody tells the cluster's CA, so nothing is verified{self._why_no_ca()}")
 
         return ask
 
     def _why_no_ca(self) -> str:
         """What keeps the first control plane that is away from telling it."""
         away = (look.reason for look in self._guests.latest().values() if isinstance(look, GuestAway))
-        return next((f": one cannot be asked until {reason}" for reason in away), "")
+        return next((f", not before {reason}" for reason in away), "")
 
     def _probes(
         self, questions: Mapping[str, Callable[[], T]], no: Callable[[str, str], T], seconds: float = SECONDS

@@ -40,7 +40,7 @@ function told(key, value) {
   if (key.endsWith("_mib")) return bytes(value * 1024 * 1024);
   if (key === "size" || key === "free") return bytes(value);
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (Array.isArray(value)) return value.map((one) => told("", one)).join(", ");
+  if (Array.isArray(value)) return value.map((one) => typeof one === "object" ? Object.values(one).join(" ") : told("", one)).join(", ");
   if (typeof value === "object") return Object.entries(value).map(([name, one]) => `${name}: ${told(name, one)}`).filter((one) => !one.endsWith(": ")).join(", ");
   return String(value);
 }
