@@ -1,16 +1,12 @@
 """What `verify` asks of a finished lab: the API servers, each by itself and through the VIP; then the cluster."""
 
-import json
-
+from homelab.checks.api_server import api_answer
 from homelab.checks.check import Answer, Check
 from homelab.checks.cluster import cluster_checks
 from homelab.errors import HomelabError
 from homelab.lab import Lab
-from homelab.ports.net import https
 from homelab.ports.world import World
 from homelab.steps.guests.one_cluster import authority
-
-REQUEST_SECONDS = 3.0
 
 
 def smoke_tests(lab: Lab) -> list[Check]:
@@ -48,15 +44,7 @@ def _api_check(lab: Lab, sentence: str, target: str, address: tuple[str, int], a
 def _ready(world: World, lab: Lab, address: str, port: int) -> Answer:
     try:
         ca = authority(lab, {vm.name: world.guest(vm.name) for vm in lab.control_plane})
-        if ca is None:
-            return Answer(False, "the cluster's CA is not known, so nothing can be verified")
-        status, _ = https.get(address, port, "/readyz", ca, timeout=REQUEST_SECONDS)
-        if status != 200:
-            return Answer(False, f"/readyz answers {status}")
-        _, body = https.get(address, port, "/version", ca, timeout=REQUEST_SECONDS)
-        version = json.loads(body).get("gitVersion", "of unknown version")
-        return Answer(True, f"/readyz answers 200, Kubernetes {version}")
     except HomelabError as error:
         return Answer(False, error.what)
-    except (OSError, ValueError, AttributeError) as error:
-        return Answer(False, str(error) or type(error).__name__)
+    found = api_answer(address, port, ca)
+    return Answer(bool(found.ready), found.text)

@@ -19,6 +19,9 @@ from homelab.cli.vm import destroy, down, up, vm
 if TYPE_CHECKING:
     from homelab.commands.options import Options
 
+# Where the page of `status --serve` is unless told.
+PAGE = "127.0.0.1:8480"
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="homelab")
@@ -84,6 +87,32 @@ def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool, undo: bo
     from homelab.commands import driver_fix as command
 
     return command.driver_fix(options, hosts, force=force, undo=undo)
+
+
+@cli.command()
+@click.option("--svg", metavar="FILE", help="Write it as a picture, and draw nothing here.")
+@click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
+@click.option(
+    "--serve",
+    is_flag=False,
+    flag_value=PAGE,
+    metavar="[ADDRESS:PORT]",
+    help=f"Show it on a page, until Ctrl-C ({PAGE} unless told).",
+)
+@with_lab
+def status(options: "Options", svg: str | None, watch: bool, serve: str | None) -> int:
+    """Show how the lab stands: hosts, datastores, VMs, balancers, API servers; changes nothing.
+
+    A part that is away is shown so, with the reason.
+    """
+    from homelab.commands import status as command
+
+    command.one_way(svg=svg is not None, watch=watch, serve=serve is not None)
+    if serve is not None:
+        from homelab.commands.status_page import serve_page
+
+        return serve_page(options, serve)
+    return command.watch(options) if watch else command.status(options, svg)
 
 
 @cli.command()

@@ -1,6 +1,7 @@
 """What every command does that writes to a lab: plan, consent, apply, verify, and the sum of it."""
 
 import time
+import traceback
 from dataclasses import replace
 
 from homelab.checks.check import Check, left_out, run_checks
@@ -12,7 +13,9 @@ from homelab.engine.plan import Plan
 from homelab.engine.step import Node
 from homelab.errors import USAGE, Interrupted
 from homelab.output.sentences import summary_sentence
+from homelab.output.timeline import run_timeline
 from homelab.ports.files.record import finish
+from homelab.ports.files.runs import TIMELINE, events_of
 from homelab.ports.world import at
 
 VERIFY = "verify"
@@ -73,7 +76,16 @@ def _sum_up(run: LabRun, counts: Counts, unmet: int = 0) -> Summary:
     finish(run.files)
     if not run.ui.json:
         run.ui.say(summary_sentence(summary))
+    _keep_timeline(run)
     return summary
+
+
+def _keep_timeline(run: LabRun) -> None:
+    """The run as a picture beside its logs; what goes wrong with it costs the run nothing."""
+    try:
+        run.files.append(TIMELINE, run_timeline(events_of(run.files.log_folder), run.files.run))
+    except Exception as error:
+        run.world.run.log("".join(traceback.format_exception(error)))
 
 
 def _verify(run: LabRun, seconds: float) -> int:

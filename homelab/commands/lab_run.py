@@ -12,7 +12,7 @@ from homelab.engine.events import Event
 from homelab.engine.runner import Runner
 from homelab.engine.step import AnyStep
 from homelab.lab import EsxiHost, Lab, Vcenter
-from homelab.output.documents import event_document
+from homelab.output.documents import log_document
 from homelab.output.ui import Ui
 from homelab.ports.ansible.inventory import Vault, select_hosts
 from homelab.ports.files.data import data_folder
@@ -75,7 +75,7 @@ def open_run(
         run.note(text)
 
     def emit(event: Event) -> None:
-        fields = json.dumps(event_document(event), default=str)
+        fields = json.dumps(log_document(event), default=str)
         files.append("events.jsonl", fields + "\n")
         run.world.run.log(fields)
         ui.event(event)

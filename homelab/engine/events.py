@@ -32,9 +32,10 @@ class Intended(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Started(Event):
-    """A node is looked at, and then brought into the wanted state."""
+    """A node is looked at, and then brought into the wanted state; `after` are the nodes that it waited for."""
 
     kind = "start"
+    after: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -231,7 +231,7 @@ class Runner:
         return Outcome(status, node in self._began, error)
 
     def _carry_out(self, node: Node, agreed: Agreed) -> Outcome:
-        self.emit(Started(node=node))
+        self.emit(Started(node=node, after=tuple(sorted(self._waits[node].all))))
         planned, remarks, needs = self._look(node)
         if undone := self._undone(needs):
             return self._held_up(node, undone)

@@ -11,6 +11,7 @@ from homelab.engine.events import (
     HandedOver,
     HeldUp,
     Intended,
+    Started,
     Summary,
     Unchanged,
     Waiting,
@@ -23,6 +24,12 @@ def event_document(event: Event) -> dict[str, Any]:
     """One event as the contract's JSON object."""
     node = {"step": event.node.step, "target": event.node.target} if event.node else {"step": None, "target": None}
     return {"event": event.kind, "at": rfc3339(event.at), **node, **_own_fields(event)}
+
+
+def log_document(event: Event) -> dict[str, Any]:
+    """The same for the log of a run, which also tells what each start waited for: so its timeline can be drawn."""
+    waited = [_of(node) for node in event.after] if isinstance(event, Started) else None
+    return event_document(event) | ({} if waited is None else {"after": waited})
 
 
 def _own_fields(event: Event) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def picture(balance: Balance, width: int, signs: Signs, earlier: Balance | None 
     lines = [line for row in balance.balancers for line in _balancer(row, balance, width)]
     for pool in balance.pools:
         lines += [(), *_pool(balance, pool, width, signs, earlier)]
-    lines += [((line, "yellow"),) for remark in remarks(balance) for line in _wrapped("! ", "  ", remark, width)]
-    return [_cut(line, width, signs) for line in lines]
+    lines += [((line, "yellow"),) for remark in remarks(balance) for line in wrapped("! ", "  ", remark, width)]
+    return [cut(line, width, signs) for line in lines]
 
 
 def plain(balance: Balance) -> list[str]:
@@ -111,10 +111,10 @@ def state_of(row: ServerRow) -> str:
 
 def below(sentences: Sequence[str], width: int) -> list[Line]:
     """Sentences below a picture, in full."""
-    return [((line, "dim"),) for sentence in sentences for line in _wrapped("", " " * 10, sentence, width)]
+    return [((line, "dim"),) for sentence in sentences for line in wrapped("", " " * 10, sentence, width)]
 
 
-def _wrapped(head: str, more: str, text: str, width: int) -> list[str]:
+def wrapped(head: str, more: str, text: str, width: int) -> list[str]:
     """A text in lines that fit; `more` stands before all but the first."""
     return wrap(text, max(width, LEAST_WIDTH), initial_indent=head, subsequent_indent=more)
 
@@ -126,14 +126,14 @@ def _balancer(row: BalancerRow, balance: Balance, width: int) -> list[Line]:
     padded = role.ljust(len(f"holds {balance.vip}"))
     if not row.answers:
         indent = " " * (longest + 2)
-        why = _wrapped(indent, indent, row.problem, width)
+        why = wrapped(indent, indent, row.problem, width)
         return [((f"{row.name.ljust(longest)}  ", "bold"), (role, style)), *(((line, "red"),) for line in why)]
     ill = f", keepalived is {row.keepalived}" if row.keepalived != "active" else ""
-    told = f"{row.kind} {_short(row.version)}, up {age(row.uptime_seconds)}"
+    told = f"{row.kind} {short(row.version)}, up {age(row.uptime_seconds)}"
     return [((f"{row.name.ljust(longest)}  ", "bold"), (f"{padded}  ", style), (told, ""), (ill, "red"))]
 
 
-def _short(version: str | None) -> str:
+def short(version: str | None) -> str:
     """A version without what Debian adds."""
     return (version or "-").partition("-")[0]
 
@@ -157,7 +157,7 @@ def _pool(balance: Balance, pool: Pool, width: int, signs: Signs, earlier: Balan
         share = shown[name] / in_all if in_all else 0.0
         lines.append(_server(balance, mine, name.ljust(longest), share, shown[name], width, signs, is_last=is_last))
         stem = f" {'   ' if is_last else signs.stem}  "
-        lines += [((line, "dim"),) for said in _details(balance, mine) for line in _wrapped(stem, stem, said, width)]
+        lines += [((line, "dim"),) for said in _details(balance, mine) for line in wrapped(stem, stem, said, width)]
     return lines
 
 
@@ -239,7 +239,7 @@ def _server_cells(row: ServerRow) -> tuple[str, ...]:
     return (row.pool, row.name, row.balancer, state_of(row), since, sessions, errors, _check(row), row.answer)
 
 
-def _cut(line: Line, width: int, signs: Signs) -> Line:
+def cut(line: Line, width: int, signs: Signs) -> Line:
     """A line that fits."""
     if sum(len(text) for text, _ in line) <= width:
         return line

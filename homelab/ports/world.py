@@ -251,11 +251,14 @@ class World:
             self._hosts.forget(host)
 
     @contextmanager
-    def guest_shell(self, name: str, *, writes: bool = True) -> Iterator[ssh.Shell]:
-        """A shell of a guest of ours, as the user that its seed made; with or without the intention to write."""
+    def guest_shell(self, name: str, *, writes: bool = True, seconds: float = GUEST_SSH_TIMEOUT) -> Iterator[ssh.Shell]:
+        """A shell of a guest of ours, as the user that its seed made, with or without the intention to write.
+
+        Each answer may take so many seconds.
+        """
         key = None if self._known.guests.authorized_keys else self.files.trust.key
         address, user = str(self._known.vm(name).address), self._known.guests.user
-        login = ssh.Login(name, address, GUEST_SSH_PORT, user, GUEST_SSH_TIMEOUT, key=key)
+        login = ssh.Login(name, address, GUEST_SSH_PORT, user, seconds, key=key)
         try:
             with ssh.connect(login, self.files, self.note) as shell:
                 yield shell

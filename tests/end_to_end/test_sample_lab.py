@@ -81,6 +81,19 @@ def test_bootstrap_brings_the_lab_up(guest_lab: Lab) -> None:
     assert places["lb1"] != places["lb2"]
 
 
+def test_status_tells_the_whole_lab_as_it_stands(guest_lab: Lab) -> None:
+    done = guest_lab.homelab("-o", "json", "status")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert {(row["ready"], row["balancers"]["lb1"], row["balancers"]["lb2"]) for row in told["api_servers"]} == {
+        (True, "up", "up")
+    }
+    assert (told["vip"]["ready"], told["vip"]["holders"]) == (True, [holder(guest_lab)])
+    assert all(row["answers"] and row["keepalived"] == "active" for row in told["balancers"])
+    assert {row["power"] for row in told["vms"]} == {"on"}
+    assert [row["problem"] for row in told["datastores"]] == [""]
+
+
 def test_a_second_bootstrap_changes_nothing_and_the_plan_is_empty(guest_lab: Lab) -> None:
     began = time.monotonic()
     done = guest_lab.homelab("-o", "json", "bootstrap")

@@ -33,7 +33,7 @@ class HomeFiles:
     """Paths and small writes below one `.homelab/`; made with mode 0700 at the first write. Errors come in words.
 
     `trust` is what is pinned there, and our own key. `cannot_write` says why the logs of this run are not whole, None
-    while they are; `warn` is told of it once.
+    while they are; `warn` is told of it once. `records_reads` is False for who asks for days, and writes nothing.
     """
 
     home: Path
@@ -41,6 +41,7 @@ class HomeFiles:
     run: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ"))
     cannot_write: str | None = None
     warn: Callable[[str], None] = lambda _: None
+    records_reads: bool = True
 
     def __post_init__(self) -> None:
         self.masks = Masks(self.secrets)

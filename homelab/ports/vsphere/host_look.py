@@ -46,7 +46,8 @@ class ModuleLook:
 class NasLook:
     """A mounted NFS datastore, with the strings that tell datastores apart; `directory` is below /vmfs/volumes.
 
-    `vms` are the VMs with any file on it as the host itself counts them, those with snapshots there among them.
+    `vms` are the VMs with any file on it as the host itself counts them, those with snapshots there among them. `free`
+    and `size` are 0 where they are not told.
     """
 
     name: str
@@ -57,6 +58,8 @@ class NasLook:
     accessible: bool
     directory: str = ""
     vms: tuple[str, ...] = ()
+    free: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class VmfsLook:
     accessible: bool
     directory: str
     free: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True)

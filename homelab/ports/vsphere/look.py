@@ -42,7 +42,7 @@ HOST_PATHS = [
     "runtime.bootTime",
     "runtime.inMaintenanceMode",
 ]
-DATASTORE_PATHS = ["name", "summary.accessible", "summary.freeSpace", "info", "host", "vm"]
+DATASTORE_PATHS = ["name", "summary.accessible", "summary.capacity", "summary.freeSpace", "info", "host", "vm"]
 VM_PATHS = [
     "name",
     "config.extraConfig",
@@ -254,6 +254,8 @@ def _nas(row: Mapping[str, Any], vms: Mapping[str, str]) -> list[NasLook]:
             accessible=bool(row.get("summary.accessible")),
             directory=_directory(info),
             vms=tuple(vms.get(ref._moId) or ref._moId for ref in row.get("vm") or []),
+            free=row.get("summary.freeSpace") or 0,
+            size=row.get("summary.capacity") or 0,
         )
     ]
 
@@ -265,7 +267,8 @@ def _vmfs(row: Mapping[str, Any]) -> list[VmfsLook]:
     disks = tuple(extent.diskName for extent in info.vmfs.extent or [])
     # Of one that hostd has just found, some properties are not there yet: it counts as one that does not answer.
     name, answers = row.get("name") or info.vmfs.name or "", bool(row.get("summary.accessible"))
-    return [VmfsLook(name, disks, answers, _directory(info), row.get("summary.freeSpace") or 0)]
+    free, size = row.get("summary.freeSpace") or 0, row.get("summary.capacity") or 0
+    return [VmfsLook(name, disks, answers, _directory(info), free, size)]
 
 
 def _caches(caches: Sequence[Any], rows: Sequence[tuple[Any, Mapping[str, Any]]]) -> dict[str, int]:

@@ -88,7 +88,7 @@ class Balance:
 
 def look_at(world: World, lab: Lab, name: str) -> Seen:
     """One look at a balancer, by one SSH connection; the first contact with a VM of ours needs its mark before."""
-    if met := _is_not_met(world, lab, name):
+    if met := is_not_met(world, lab, name):
         return met
     try:
         with world.guest_shell(name) as shell:
@@ -115,8 +115,8 @@ def called_there(lab: Lab, name: str) -> dict[tuple[str, str], str]:
     }
 
 
-def _is_not_met(world: World, lab: Lab, name: str) -> GuestAway | None:
-    """Why a balancer whose host key is not known yet cannot be asked; its key comes from its VM's mark."""
+def is_not_met(world: World, lab: Lab, name: str) -> GuestAway | None:
+    """Why a guest whose host key is not known yet cannot be asked; its key comes from its VM's mark."""
     if world.files.trust.host_keys_of({known_host_name(str(lab.vm(name).address), GUEST_SSH_PORT)}):
         return None
     met = world.guest(name)
@@ -168,7 +168,7 @@ def follow(world: World, lab: Lab, names: Sequence[str]) -> Iterator[Balance]:
         # Who was never met is asked for at every host: not every second.
         is_due = time.monotonic() - tried.get(name, 0.0) > MEET_SECONDS
         with world.run.afresh(None) if is_due else nullcontext():
-            met = _is_not_met(world, lab, name)
+            met = is_not_met(world, lab, name)
         if met:
             tried[name] = time.monotonic() if is_due else tried[name]
             raise _NotMet(met, name)

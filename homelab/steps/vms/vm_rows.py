@@ -1,14 +1,14 @@
 """What `vm list` tells of each VM of ours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from homelab.errors import HomelabError
 from homelab.lab import Lab, Vm
-from homelab.ports.vsphere import VmLook
-from homelab.ports.vsphere.vm_look import IMAGE, MADE
+from homelab.ports.vsphere import HostLook, VmLook
+from homelab.ports.vsphere.vm_look import IMAGE, MADE, the_one
 from homelab.ports.world import World
 from homelab.steps.vms.vm_drift import drift_of
 from homelab.steps.vms.vm_identity import mac_of
@@ -37,20 +37,26 @@ class VmRow:
 
 def vm_rows(world: World, lab: Lab, names: Sequence[str]) -> list[VmRow]:
     """The VMs of those names, in the inventory's order."""
-    return [_looked_up(world, lab, vm) for vm in lab.vms if vm.name in names]
+    return rows_of(lab, names, world.reachable_hosts(), datetime.now(UTC))
 
 
-def _looked_up(world: World, lab: Lab, vm: Vm) -> VmRow:
+def rows_of(lab: Lab, names: Sequence[str], looks: Mapping[str, HostLook], now: datetime) -> list[VmRow]:
+    """What the hosts that answer tell of those VMs. Pure."""
+    return [_looked_up(lab, vm, looks, now) for vm in lab.vms if vm.name in names]
+
+
+def _looked_up(lab: Lab, vm: Vm, looks: Mapping[str, HostLook], now: datetime) -> VmRow:
     address = str(vm.address)
+    marked = [(host, one) for host, look in looks.items() for one in look.vms_marked(lab.name, vm.short_name)]
     try:
-        found = world.vm(vm.name)
+        found = the_one(vm.name, marked)
     except HomelabError as error:
         return VmRow(vm.name, None, address, "unknown", problem=error.what)
     if found is None:
-        silent = world.silent_hosts
+        silent = [host.name for host in lab.esxi if host.name not in looks]
         problem = f"{' and '.join(silent)} cannot be asked" if silent else ""
         return VmRow(vm.name, None, address, "unknown" if silent else "absent", problem=problem)
-    return row_of(vm, *found, mac=mac_of(lab, vm), now=datetime.now(UTC))
+    return row_of(vm, *found, mac=mac_of(lab, vm), now=now)
 
 
 def row_of(vm: Vm, host: str, found: VmLook, *, mac: str, now: datetime) -> VmRow:
