@@ -2,6 +2,7 @@
 
 import io
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,6 +29,21 @@ def cli(context: click.Context, /, **given: Any) -> None:
 
 for _option in reversed(GLOBALS):
     cli = _option(cli)
+
+
+@cli.command()
+@click.argument("folder", metavar="[DIR]", required=False, default=Path("inventory"), type=click.Path(path_type=Path))
+@click.option("--answers", type=click.Path(path_type=Path), metavar="FILE", help="Answers in YAML, for scripts.")
+@with_globals
+def init(options: "Options", folder: Path, answers: Path | None) -> int:
+    """Write a new inventory with a vault file into DIR (./inventory unless told).
+
+    Looks at the network that you name, and nowhere else, and asks what cannot be known. Nothing is overwritten. With
+    --yes every proposal is taken. Passwords are typed, or come from VMWARE_PASSWORD and Ansible's vault settings.
+    """
+    from homelab.commands import init as command
+
+    return command.init(options, folder, answers)
 
 
 @cli.command()

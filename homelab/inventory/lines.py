@@ -120,6 +120,20 @@ class Lines:
             one = Definition(path, key, value, scope, level, source, self._order)
             self._found.setdefault((is_host, scope, str(key.value)), []).append(one)
 
+    def define_one(self, key: yaml.Node, value: yaml.Node, variable: str, host: str, level: int) -> None:
+        """Note a variable of a host that stands under another key."""
+        self._order += 1
+        one = Definition(str(self.sources[0]), key, value, host, level, 0, self._order)
+        self._found.setdefault((True, host, variable), []).append(one)
+
+    def variables_of(self, group: str) -> list[tuple[yaml.Node, yaml.Node]]:
+        """The keys and values that a group's variables were written with, the one that counts of each."""
+        return [
+            (found[-1].key, found[-1].value)
+            for (is_host, scope, _), found in self._found.items()
+            if not is_host and scope == group
+        ]
+
     def mistake(self, where: str, what: str, fix: str, *, breaks: bool = False) -> None:
         """Note a mistake; `breaks` when Ansible cannot read the file."""
         self.mistakes.append(Mistake(where, what, fix))
@@ -140,6 +154,13 @@ def read_lines(sources: Sequence[Path]) -> Lines:
                 if path not in seen:
                     seen.add(path)
                     _read_vars(lines, path, kind, name, index)
+    return lines
+
+
+def read_variables(path: Path) -> Lines:
+    """The lines of one file of variables, which hold for everybody."""
+    lines = Lines((path,))
+    _read_vars(lines, path, "group_vars", "all", 0)
     return lines
 
 

@@ -19,7 +19,7 @@ from rich.markup import escape as without_markup
 from homelab.engine.events import Event, Started, Waiting
 from homelab.engine.plan import Plan
 from homelab.engine.step import Blocked, Change, HandOver, Node
-from homelab.errors import HomelabError, InventoryError
+from homelab.errors import HomelabError, Interrupted, InventoryError
 from homelab.formats.trust.masks import Masks
 from homelab.formats.visible import visible
 from homelab.output.documents import event_document
@@ -185,8 +185,22 @@ class Ui:
             yield lambda done, total: bars.update(task, completed=done, total=total or None)
 
     def ask_secret(self, prompt: str = "Vault password: ") -> str:
-        """A password, typed unseen."""
-        return getpass(prompt)
+        """A password, typed unseen. Raises Interrupted at the end of input."""
+        try:
+            return getpass(prompt)
+        except EOFError:
+            raise _left(prompt) from None
+
+    def ask(self, question: str, proposal: str = "") -> str:
+        """Ask a person for a value; the proposal when only Enter is pressed. Raises Interrupted at the end of input."""
+        self._err.print(self._fit(f"{question} [{proposal}]: " if proposal else f"{question}: "), end="")
+        try:
+            line = sys.stdin.readline()
+        except UnicodeDecodeError:
+            return ""
+        if not line:
+            raise _left(question)
+        return line.strip() or proposal
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""
@@ -204,6 +218,10 @@ class Ui:
             return sys.stdin.readline().strip()
         except UnicodeDecodeError:
             return ""
+
+
+def _left(question: str) -> Interrupted:
+    return Interrupted("the input ended before the answer", where=question.strip(" :"), advice="Run it again")
 
 
 def _now_and_then(sentence: str, note: Callable[[str], None]) -> Callable[[int, int], None]:

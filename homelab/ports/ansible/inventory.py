@@ -123,6 +123,20 @@ class Vault:
             self._plain[ciphertext] = done.stdout
         return self._plain[ciphertext]
 
+    def encrypt(self, text: str) -> str:
+        """A text as a whole file that is a vault, closed by the configured password, else by the one that is asked for.
+
+        UsageError without a password, or with a configuration that leaves open which of several is meant.
+        """
+        if not settings.user_settings().has_vault and self._password is None and not self.ask():
+            raise _no_password("the new vault")
+        done = _run(["vault", "encrypt"], ["--output", "-", "-"], self, stdin=text)
+        if done.status or not done.stdout.startswith("$ANSIBLE_VAULT"):
+            what = complaint(done.stderr) or "ansible-vault did not encrypt"
+            raise UsageError(f"the vault cannot be made: {what}", where="ansible-vault", advice=BOTH_WAYS)
+        self._met.add(text)
+        return done.stdout
+
 
 def list_hosts(sources: Sequence[Path], limit: str | None = None, vault: Vault | None = None) -> RawInventory:
     """All hosts with their variables, or those that a pattern of Ansible's selects.
