@@ -7,7 +7,7 @@ import yaml
 
 from homelab.commands.options import Options
 from homelab.errors import UsageError
-from homelab.inventory.answers import AnswersFile, shown, typed, wrong
+from homelab.inventory.answers import AnswersFile, shown, understood, wrong
 from homelab.inventory.proposals import doubts, network_of, proposed
 from homelab.output.ui import Ui
 from homelab.ports.files.data import data_folder
@@ -98,7 +98,7 @@ class Talk:
     def _answer(self, key: str, question: str, proposal: Any) -> Any:
         while True:
             text = self._ui.ask(question, shown(proposal) if proposal is not None else "")
-            value = typed(key, text)
+            value = understood(key, text)
             if said := _doubt(key, text, value, {**self.values}):
                 self._ui.warn(said)
                 continue

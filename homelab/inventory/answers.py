@@ -107,7 +107,7 @@ def named(group: str, value: Any) -> dict[str, Any] | None:
     return value or None
 
 
-def typed(key: str, text: str) -> Any:
+def understood(key: str, text: str) -> Any:
     """What a person typed for a key: `NAME=ADDRESS` or addresses, parted by commas or blanks, or the text itself."""
     if key not in GROUPS:
         return text

@@ -194,30 +194,27 @@ class Ui:
     def ask(self, question: str, proposal: str = "") -> str:
         """Ask a person for a value; the proposal when only Enter is pressed. Raises Interrupted at the end of input."""
         self._err.print(self._fit(f"{question} [{proposal}]: " if proposal else f"{question}: "), end="")
-        try:
-            line = sys.stdin.readline()
-        except UnicodeDecodeError:
-            return ""
-        if not line:
+        if not (line := _line()):
             raise _left(question)
         return line.strip() or proposal
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""
         self._err.print(self._fit(f"{question} [y/N] "), end="")
-        return self._line().lower() in ("y", "yes")
+        return _line().strip().lower() in ("y", "yes")
 
     def typed(self, question: str) -> str:
         """Ask a person for a word; empty at the end of input."""
         self.show(question)
-        return self._line()
+        return _line().strip()
 
-    def _line(self) -> str:
-        """The line that was typed; what is no text is no answer."""
-        try:
-            return sys.stdin.readline().strip()
-        except UnicodeDecodeError:
-            return ""
+
+def _line() -> str:
+    """The line that was typed, empty at the end of input; what is no text is no answer."""
+    try:
+        return sys.stdin.readline()
+    except UnicodeDecodeError:
+        return "\n"
 
 
 def _left(question: str) -> Interrupted:
