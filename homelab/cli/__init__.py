@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homelab import __version__
+from homelab.cli.completion import EVERYBODY, names_of
+from homelab.cli.examples import add_examples
 from homelab.cli.image import image
 from homelab.cli.lb import lb
-from homelab.cli.options import GLOBALS, STEPS, with_globals, with_lab
+from homelab.cli.options import GLOBALS, StepName, with_globals, with_lab
 from homelab.cli.rehearsal import rehearsal_group, rehearse
 from homelab.cli.usb import usb
 from homelab.cli.vm import destroy, down, up, vm
@@ -65,9 +67,9 @@ def plan(options: "Options") -> int:
 
 
 @cli.command()
-@click.option("--only", type=click.Choice(STEPS), help="Only this step.")
-@click.option("--from", "start", type=click.Choice(STEPS), help="Begin with this step.")
-@click.option("--until", type=click.Choice(STEPS), help="End with this step.")
+@click.option("--only", type=StepName(), help="Only this step.")
+@click.option("--from", "start", type=StepName(), help="Begin with this step.")
+@click.option("--until", type=StepName(), help="End with this step.")
 @click.option("--wait", type=click.FloatRange(0), default=0, metavar="MINUTES", help="For hosts that need your hands.")
 @with_lab
 def bootstrap(options: "Options", only: str | None, start: str | None, until: str | None, wait: float) -> int:
@@ -81,7 +83,7 @@ def bootstrap(options: "Options", only: str | None, start: str | None, until: st
 
 
 @cli.command("driver-fix")
-@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST...", shell_complete=names_of("esxi"))
 @click.option("--force", is_flag=True, help="Shut running VMs down first; overrides no other guard.")
 @click.option("--undo", is_flag=True, help="Give the NIC back to ne1000, as an upgrade to 7.0 needs it.")
 @click.option("--stick", metavar="DEVICE", help="Mend the host's stick (a device, or its image) instead of the host.")
@@ -101,6 +103,15 @@ def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool, undo: bo
 
 
 @cli.command()
+@with_globals
+def schema(options: "Options") -> int:
+    """Print the JSON Schema of the inventory's variables, for editors; needs no inventory."""
+    from homelab.commands import schema as command
+
+    return command.schema(options)
+
+
+@cli.command()
 @with_lab
 def verify(options: "Options") -> int:
     """Run the smoke tests; the plan must be empty."""
@@ -110,7 +121,7 @@ def verify(options: "Options") -> int:
 
 
 @cli.command()
-@click.argument("host")
+@click.argument("host", shell_complete=names_of(*EVERYBODY))
 @click.option("--forget", is_flag=True, help="Forget it; the next contact is the first again.")
 @with_globals
 def trust(options: "Options", host: str, forget: bool) -> int:
@@ -122,6 +133,7 @@ def trust(options: "Options", host: str, forget: bool) -> int:
 
 for _command in (vm, image, down, up, destroy, usb, lb, rehearse, rehearsal_group):
     cli.add_command(_command)
+add_examples(cli)
 
 
 def main() -> None:

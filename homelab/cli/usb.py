@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from homelab.cli.completion import names_of
 from homelab.cli.options import with_globals
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ KICKSTART = click.option(
 
 
 @usb.command("build")
-@click.argument("host")
+@click.argument("host", shell_complete=names_of("esxi"))
 @click.option("-O", "file", type=click.Path(path_type=Path), help="The image; HOST.img unless told.")
 @KICKSTART
 @with_globals
@@ -34,7 +35,7 @@ def usb_build(options: "Options", host: str, file: Path | None, kickstart: Path 
 
 
 @usb.command("verify")
-@click.argument("host")
+@click.argument("host", shell_complete=names_of("esxi"))
 @click.argument("medium", type=click.Path(path_type=Path), metavar="FILE-OR-DEVICE")
 @KICKSTART
 @with_globals
@@ -56,7 +57,7 @@ def usb_lint(options: "Options", file: Path) -> int:
 
 
 @usb.command("write")
-@click.argument("host")
+@click.argument("host", shell_complete=names_of("esxi"))
 @click.argument("device", required=False)
 @click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="The image; HOST.img unless told.")
 @click.option("--device-serial", "serial", metavar="SERIAL", help="Names the disk where --yes is not enough.")
@@ -73,7 +74,7 @@ def usb_write(options: "Options", host: str, device: str | None, image: Path | N
 
 
 @usb.command("install")
-@click.argument("host")
+@click.argument("host", shell_complete=names_of("esxi"))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="The installer; HOST.img unless told.")
 @click.option(

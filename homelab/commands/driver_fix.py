@@ -9,6 +9,7 @@ from homelab.commands.lab_run import open_run
 from homelab.commands.options import Options
 from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import UsageError
+from homelab.formats.near import known_names
 from homelab.lab import Lab, lone_host, meant
 from homelab.steps.hosts.driver_fix import DriverFix
 from homelab.steps.hosts.reboot import Reboot
@@ -34,7 +35,7 @@ def chosen_hosts(options: Options, hosts: Sequence[str]) -> tuple[Lab, list[str]
         raise UsageError(
             f"no ESXi host of the inventory is called {', '.join(unknown)}",
             where="command line",
-            advice=f"Known hosts: {', '.join(sorted(known.values()))}",
+            advice=known_names(unknown, sorted(known.values()), "hosts"),
         )
     for name in names:
         if name in addresses and name not in known.values():

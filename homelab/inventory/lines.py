@@ -13,13 +13,13 @@ from typing import Any
 import yaml
 
 from homelab.errors import Mistake
+from homelab.formats.host_range import expanded
 
 EXTENSIONS = ("", ".yml", ".yaml", ".json")
 # What Ansible passes over in a folder given as inventory (INVENTORY_IGNORE_EXTS of ansible-core 2.19).
 IGNORED = re.compile(
     r"^\.|^(host_vars|group_vars|vars_plugins)$|(~|\.(pyc|pyo|swp|bak|rpm|md|txt|rst|orig|cfg|retry))$"
 )
-RANGE = re.compile(r"^(.*)\[(\d+):(\d+)\](.*)$")
 
 # Ansible's precedence, lowest first.
 INLINE_ALL, INLINE_GROUP, FILE_ALL, FILE_GROUP, INLINE_HOST, FILE_HOST = range(6)
@@ -263,18 +263,9 @@ def _read_group(lines: Lines, path: str, key: yaml.Node, node: yaml.Node, source
                 _read_group(lines, path, child, value, source)
         elif part.value == "hosts":
             for host, value in pairs(content):
-                for one in _expanded(str(host.value)):
+                for one in expanded(str(host.value)):
                     lines.hosts.setdefault(one, at(path, host))
                     lines.define(path, value, one, INLINE_HOST, source)
-
-
-def _expanded(pattern: str) -> list[str]:
-    """`brix[1:4]` is four hosts; `brix[01:04]` keeps its zeros."""
-    match = RANGE.match(pattern)
-    if not match:
-        return [pattern]
-    head, first, last, tail = match.groups()
-    return [f"{head}{number:0{len(first)}}{tail}" for number in range(int(first), int(last) + 1)]
 
 
 def _compose(lines: Lines, path: Path) -> yaml.Node | None:

@@ -10,6 +10,7 @@ import yaml
 
 from homelab.inventory.answers import GROUPS, NAS, Values
 from homelab.inventory.reader import WHOLE_LAB
+from homelab.inventory.schema import FILE, modeline, schema_text
 
 # The sample's files that are taken over with other values.
 FROM_SAMPLE = (
@@ -18,10 +19,11 @@ FROM_SAMPLE = (
     "group_vars/control_plane.yml",
     "group_vars/load_balancers.yml",
 )
-VAULT = "group_vars/esxi/vault.yml"
+ESXI_FILE, VAULT = "group_vars/esxi/esxi.yml", "group_vars/esxi/vault.yml"
 TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 KEY = re.compile(r"^([A-Za-z_]\w*):(.*)$")
 HOSTS = """\
+{modeline}
 ---
 # Who is in the lab. What holds for a whole group stands in group_vars/, passwords in a vault.
 # Look at all of it as Ansible sees it: ansible-inventory -i {folder} --list
@@ -35,6 +37,7 @@ COMMENTS = {
     "load_balancers": "",
 }
 ESXI = """\
+{modeline}
 ---
 # The password stands in vault.yml beside this file; change it with
 #   ansible-vault edit {vault}
@@ -49,7 +52,11 @@ def inventory_files(values: Values, sample: Mapping[str, str], folder: str) -> d
     """Every file but the vault, by its path below `folder`, which comments name; `sample` are the packaged files."""
     vault = shlex.quote(f"{folder}/{VAULT}")
     plain = {key: value for key, value in values.items() if key in WHOLE_LAB or key in NAS}
-    files = {"hosts.yml": _hosts(values, shlex.quote(folder)), "group_vars/esxi/esxi.yml": ESXI.format(vault=vault)}
+    files = {
+        FILE: schema_text(),
+        "hosts.yml": _hosts(values, shlex.quote(folder)),
+        ESXI_FILE: ESXI.format(vault=vault, modeline=modeline(ESXI_FILE)),
+    }
     for name in FROM_SAMPLE:
         scope = NAS if name.endswith("nfs.yml") else WHOLE_LAB if name.endswith("all.yml") else ()
         files[name] = with_values(sample[name], {key: value for key, value in plain.items() if key in scope})
@@ -78,7 +85,7 @@ def with_values(text: str, values: Values) -> str:
 
 
 def _hosts(values: Values, folder: str) -> str:
-    text = HOSTS.format(folder=folder)
+    text = HOSTS.format(folder=folder, modeline=modeline("hosts.yml"))
     for group in GROUPS:
         comment = f"    # {COMMENTS[group]}\n" if COMMENTS[group] else ""
         text += f"{'' if group == 'esxi' or not comment else chr(10)}{comment}    {group}:\n      hosts:\n"

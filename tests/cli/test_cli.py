@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from homelab import cli
+from homelab.cli.options import STEPS
 from homelab.commands.selection import chosen_steps
 from homelab.engine.events import Counts
 from homelab.errors import UsageError
@@ -37,7 +37,7 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
 
 
 def test_the_steps_that_can_be_named_are_the_steps_there_are() -> None:
-    assert cli.STEPS == STEP_NAMES
+    assert STEPS == STEP_NAMES
 
 
 def test_without_a_vault_the_sample_names_the_command_that_makes_one() -> None:

@@ -59,7 +59,7 @@ def test_sample_is_the_lab_of_the_four_brix() -> None:
 
 def test_sample_without_a_vault_names_the_command_that_makes_it() -> None:
     assert mistakes_of(SAMPLE) == [
-        "inventory/group_vars/esxi/esxi.yml:7: ansible_password refers to vault_esxi_password, which is set nowhere; "
+        "inventory/group_vars/esxi/esxi.yml:8: ansible_password refers to vault_esxi_password, which is set nowhere; "
         "run `ansible-vault create inventory/group_vars/esxi/vault.yml` and write vault_esxi_password: "
         "and the secret into it"
     ]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab.errors import UsageError
+from homelab.formats.near import did_you_mean
 from homelab.ports import process
 from homelab.ports.ansible import settings
 from homelab.ports.ansible.ahead import Ahead
@@ -194,12 +195,17 @@ def select_hosts(sources: Sequence[Path], pattern: str, vault: Vault | None = No
     """The names that a pattern of Ansible's selects (`-l`), which may hold short names; UsageError for none."""
     try:
         names = list_hosts(sources, pattern, vault).members("all")
-    except UsageError:
+    except UsageError as error:
         # Ansible knows whole names alone, so it is asked once more only where it found nothing.
-        whole = whole_names(pattern, list_hosts(sources, vault=vault))
-        if whole == pattern:
-            raise
-        return select_hosts(sources, whole, vault)
+        raw = list_hosts(sources, vault=vault)
+        whole = whole_names(pattern, raw)
+        if whole != pattern:
+            return select_hosts(sources, whole, vault)
+        known = {*raw.members("all"), *raw.hosts_of}
+        words = [word for word in re.findall(r"[\w.-]+", pattern) if word not in known]
+        raise UsageError(
+            error.what, where=error.where, advice=f"{did_you_mean(words, sorted(known))}{error.advice}"
+        ) from None
     if not names:
         raise _no_match(sources, pattern)
     return names
