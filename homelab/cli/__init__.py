@@ -12,7 +12,7 @@ from homelab.cli.completion import EVERYBODY, names_of
 from homelab.cli.examples import add_examples
 from homelab.cli.image import image
 from homelab.cli.lb import lb
-from homelab.cli.options import GLOBALS, StepName, with_globals, with_lab
+from homelab.cli.options import GLOBALS, STEPS, StepName, with_globals, with_lab
 from homelab.cli.rehearsal import rehearsal_group, rehearse
 from homelab.cli.usb import usb
 from homelab.cli.vm import destroy, down, up, vm
@@ -67,7 +67,7 @@ def plan(options: "Options") -> int:
 
 
 @cli.command()
-@click.option("--only", type=StepName(), help="Only this step.")
+@click.option("--only", type=StepName(), help=f"Only this step: {', '.join(STEPS)}.")
 @click.option("--from", "start", type=StepName(), help="Begin with this step.")
 @click.option("--until", type=StepName(), help="End with this step.")
 @click.option("--wait", type=click.FloatRange(0), default=0, metavar="MINUTES", help="For hosts that need your hands.")

@@ -42,6 +42,10 @@ class StepName(click.Choice[str]):
     def __init__(self) -> None:
         super().__init__(STEPS)
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """A word: thirteen steps in every line of options would be too many."""
+        return "STEP"
+
     def get_invalid_choice_message(self, value: str, ctx: click.Context | None) -> str:
         """As click.Choice."""
         from homelab.formats.near import known_names

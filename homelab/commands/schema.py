@@ -2,11 +2,10 @@
 
 from homelab.commands.options import Options
 from homelab.errors import DONE
-from homelab.inventory.schema import schema_text
+from homelab.inventory.schema import INDENT, inventory_schema
 
 
 def schema(options: Options) -> int:
     """Print it."""
-    for line in schema_text().splitlines():
-        options.ui.say(line)
+    options.ui.document(inventory_schema(), indent=INDENT)
     return DONE

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from homelab.inventory.reader import GROUPS, KNOWN, MODELS
 from homelab.inventory.values import EXAMPLES, PREFIXES, variables_of
 
+INDENT = 1
 DIALECT = "http://json-schema.org/draft-07/schema#"
 # Beside the inventory's files; Ansible passes over names that begin with a dot.
 FILE = ".schema.json"
@@ -21,7 +22,7 @@ REF = "#/$defs/"
 
 def schema_text() -> str:
     """The schema as it is printed and written."""
-    return json.dumps(inventory_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(inventory_schema(), indent=INDENT) + "\n"
 
 
 def modeline(path: str) -> str:

@@ -98,9 +98,9 @@ class Ui:
         """The whole story of a mistake of ours, for -v."""
         self._err.print(self._fit(text, lines=True))
 
-    def document(self, data: Mapping[str, Any]) -> None:
-        """A JSON document as the result."""
-        sys.stdout.write(self._masks.line(json.dumps(data, default=str)) + "\n")
+    def document(self, data: Mapping[str, Any], *, indent: int | None = None) -> None:
+        """A JSON document as the result, on one line unless `indent`."""
+        sys.stdout.write(self._masks.line(json.dumps(data, default=str, indent=indent)) + "\n")
         sys.stdout.flush()
 
     def say(self, text: str) -> None:
