@@ -6,6 +6,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from homelab.cli.sources import inventories
+
 VMS = ("control_plane", "load_balancers", "workers")
 EVERYBODY = ("esxi", "vcenter", "nfs", *VMS)
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -42,8 +44,6 @@ def _beginning(names: Sequence[str], incomplete: str) -> list[CompletionItem]:
 
 
 def _groups(context: click.Context) -> dict[str, list[str]]:
-    from homelab.cli.options import inventories
-
     try:
         from homelab.ports.ansible.quick_names import group_names
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from homelab.cli import completion
+from homelab.cli.sources import inventories
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
@@ -168,9 +169,3 @@ def mistake_of_ours(error: Exception) -> "HomelabError":
     place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "unknown"
     what = f"a mistake of homelab itself: {type(error).__name__}: {error}"
     return HomelabError(what, where=place, advice="Run again with -v to see the whole story, and please report it")
-
-
-def inventories(named: Sequence[str]) -> tuple[Path, ...]:
-    """The named sources, else HOMELAB_INVENTORY, else ./inventory."""
-    listed = [name for name in os.environ.get("HOMELAB_INVENTORY", "").split(",") if name]
-    return tuple(Path(name) for name in named or listed or ["inventory"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from homelab.cli.completion import names_of
-from homelab.cli.options import with_globals
+from homelab.cli.options import with_globals, with_lab
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
@@ -26,7 +26,7 @@ KICKSTART = click.option(
 @click.argument("host", shell_complete=names_of("esxi"))
 @click.option("-O", "file", type=click.Path(path_type=Path), help="The image; HOST.img unless told.")
 @KICKSTART
-@with_globals
+@with_lab
 def usb_build(options: "Options", host: str, file: Path | None, kickstart: Path | None) -> int:
     """Make the image of HOST's installer stick, from your ISO (esxi_iso) and the inventory."""
     from homelab.commands import usb_build as usb_commands
@@ -38,7 +38,7 @@ def usb_build(options: "Options", host: str, file: Path | None, kickstart: Path 
 @click.argument("host", shell_complete=names_of("esxi"))
 @click.argument("medium", type=click.Path(path_type=Path), metavar="FILE-OR-DEVICE")
 @KICKSTART
-@with_globals
+@with_lab
 def usb_verify(options: "Options", host: str, medium: Path, kickstart: Path | None) -> int:
     """Compare an image or a stick, file by file, with the ISO and the inventory."""
     from homelab.commands import usb_verify as usb_commands

@@ -81,12 +81,13 @@ def _lab_of(sources: Sequence[Path]) -> Lab:
 
 
 def _requests(faults: Words) -> tuple[table.FaultRequest, ...]:
-    if not faults:
-        return ()
-    # It loads the libraries of every step.
-    from homelab.steps.product import STEP_NAMES
+    steps: Sequence[str] = ()
+    if any(":" in text for text in faults):
+        # It loads the libraries of every step.
+        from homelab.steps.product import STEP_NAMES
 
-    return tuple(table.parse(text, STEP_NAMES) for text in faults)
+        steps = STEP_NAMES
+    return tuple(table.parse(text, steps) for text in faults)
 
 
 def _or_sample(sources: tuple[Path, ...], ui: Ui) -> tuple[Path, ...]:

@@ -4,7 +4,9 @@ The result goes to stdout, all else to stderr. Every text passes `escape`, or is
 name or an argument cannot act on the terminal, be taken for markup, or fail to be printed.
 """
 
+import io
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +25,7 @@ from homelab.errors import HomelabError, Interrupted, InventoryError
 from homelab.formats.trust.masks import Masks
 from homelab.formats.visible import visible
 from homelab.output.documents import event_document
-from homelab.output.screen import Screen
+from homelab.output.screen import Screen, locale_has_unicode
 from homelab.output.sentences import plan_sentence, sentence_of
 
 STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
@@ -49,6 +51,8 @@ class Ui:
         options["no_color"] = None if color else True
         self._out = Console(**options)
         self._err = Console(stderr=True, **options)
+        _keep_to_the_locale(self._out, sys.stdout)
+        _keep_to_the_locale(self._err, sys.stderr)
         self._waits: dict[tuple[Node | None, str], tuple[datetime, bool]] = {}
         self._masks = Masks()
         self.screen = Screen(self._out, lambda text: visible(self._masks.text(text), lines=False))
@@ -219,6 +223,12 @@ def _line() -> str:
 
 def _left(question: str) -> Interrupted:
     return Interrupted("the input ended before the answer", where=question.strip(" :"), advice="Run it again")
+
+
+def _keep_to_the_locale(console: Console, stream: Any) -> None:
+    """A terminal whose locale is C gets ASCII, whatever Python takes it for; rich draws its bars with that too."""
+    if console.is_terminal and not locale_has_unicode(os.environ) and isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="ascii", errors="backslashreplace")
 
 
 def _now_and_then(sentence: str, note: Callable[[str], None]) -> Callable[[int, int], None]:
