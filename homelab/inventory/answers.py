@@ -33,6 +33,7 @@ EXAMPLE = {
     "control_plane": "{cp1: 192.168.2.21, cp2: 192.168.2.22, cp3: 192.168.2.23}",
     "load_balancers": "{lb1: 192.168.2.31, lb2: 192.168.2.32}",
 }
+KIND = "answers"
 HIDDEN = "not known yet"
 Values = Mapping[str, Any]
 
@@ -58,12 +59,12 @@ def read_answers(path: Path) -> AnswersFile:
         where = at(str(path), key)
         name = str(key.value)
         if name not in KEYS:
-            found.mistakes.append(Mistake(where, f"{name} is not a key of an answers file", _instead(name)))
+            found.mistakes.append(Mistake(where, f"{name} is not a key of an answers file", _instead(name), KIND))
             continue
         try:
             value = yaml.constructor.SafeConstructor().construct_document(node)
         except yaml.YAMLError:
-            found.mistakes.append(Mistake(where, f"{name} has a value with a tag", "write it as plain text"))
+            found.mistakes.append(Mistake(where, f"{name} has a value with a tag", "write it as plain text", KIND))
             found.broken.add(name)
             continue
         if name in GROUPS:
@@ -84,7 +85,7 @@ def _read_group(found: AnswersFile, group: str, value: Any, where: str, node: ya
     machines = named(group, value)
     if machines is None:
         what = f"{group} is no list of machines"
-        found.mistakes.append(Mistake(where, what, f"write {group}: {EXAMPLE[group]}"))
+        found.mistakes.append(Mistake(where, what, f"write {group}: {EXAMPLE[group]}", KIND))
         found.broken.add(group)
         return
     found.values[group] = machines
@@ -130,7 +131,12 @@ def shown(value: Any) -> str:
 def missing(values: Values, where: str, broken: Collection[str] = ()) -> list[Mistake]:
     """A mistake for each key without which there is no inventory."""
     return [
-        Mistake(where, f"{key} is missing, and nothing that was found proposes one", f"write {key}: {_example(key)}")
+        Mistake(
+            where,
+            f"{key} is missing, and nothing that was found proposes one",
+            f"write {key}: {_example(key)}",
+            KIND,
+        )
         for key in REQUIRED
         if key not in values and key not in broken
     ]
@@ -150,7 +156,7 @@ def wrong(values: Values, lines: Lines | None = None) -> list[Mistake]:
     try:
         Reader(raw_of(filled), lines or AnswersFile().lines, lambda text: text).read()
     except InventoryError as error:
-        return in_order([one for one in error.mistakes if not one.what.partition(" is missing")[1]])
+        return in_order([one for one in error.mistakes if " is missing" not in one.what])
     return []
 
 

@@ -13,9 +13,9 @@ from homelab.commands.selection import chosen_steps
 from homelab.engine.events import Counts
 from homelab.errors import UsageError
 from homelab.steps.product import STEP_NAMES
-from tests.helpers.checkout import INVENTORIES, ROOT
+from tests.helpers.checkout import ROOT
 
-INVALID = INVENTORIES / "invalid"
+INVALID = ROOT / "tests" / "invalid"
 HEAVY = {"pyVmomi", "paramiko", "ansible", "rich", "pydantic", "yaml", "homelab.lab"}
 
 

@@ -38,7 +38,9 @@ def _run(program: Sequence[str], arguments: Sequence[str], *_: Any, **__: Any) -
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            _program([source for flag, source in pairwise(arguments) if flag == "-i"]).cli_executor(["ansible-inventory", *arguments])
+            _program([source for flag, source in pairwise(arguments) if flag == "-i"]).cli_executor(
+                ["ansible-inventory", *arguments]
+            )
         except SystemExit as end:
             status = int(end.code or 0)
     return process.Done(status, out.getvalue(), err.getvalue())

@@ -188,7 +188,7 @@ def require(sources: Sequence[Path]) -> None:
     for source in sources:
         if not source.exists():
             advice = "Name the lab's inventory with -i, or go to the folder that holds it"
-            raise UsageError("there is no such inventory", where=str(source), advice=advice)
+            raise UsageError("there is no such inventory", where=str(source), advice=advice, kind="no-inventory")
 
 
 def select_hosts(sources: Sequence[Path], pattern: str, vault: Vault | None = None) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ def select_hosts(sources: Sequence[Path], pattern: str, vault: Vault | None = No
         known = {*raw.members("all"), *raw.hosts_of}
         words = [word for word in re.findall(r"[\w.-]+", pattern) if word not in known]
         raise UsageError(
-            error.what, where=error.where, advice=f"{did_you_mean(words, sorted(known))}{error.advice}"
+            error.what, where=error.where, advice=f"{did_you_mean(words, sorted(known))}{error.advice}", kind="names"
         ) from None
     if not names:
         raise _no_match(sources, pattern)
@@ -280,13 +280,17 @@ def _wants_password(stderr: str) -> bool:
 def _no_password(where: str, *, wrong: bool = False) -> UsageError:
     what = "the vault's password is wrong, or its file cannot be read" if wrong else "the vault needs its password"
     passed_over = settings.user_settings().passed_over
-    return UsageError(what, where=where, advice=f"{BOTH_WAYS}{f'; {passed_over}' if passed_over else ''}")
+    return UsageError(
+        what, where=where, advice=f"{BOTH_WAYS}{f'; {passed_over}' if passed_over else ''}", kind="the-vault"
+    )
 
 
 def _no_match(sources: Sequence[Path], pattern: str) -> UsageError:
     where = ", ".join(map(str, sources))
     advice = f"Look at the names with: ansible-inventory -i {sources[0]} --graph"
-    return UsageError(f"the pattern {pattern!r} names a host or group that is not there", where=where, advice=advice)
+    return UsageError(
+        f"the pattern {pattern!r} names a host or group that is not there", where=where, advice=advice, kind="names"
+    )
 
 
 def _translated(stderr: str, sources: Sequence[Path], limit: str | None) -> UsageError:
@@ -300,7 +304,9 @@ def _translated(stderr: str, sources: Sequence[Path], limit: str | None) -> Usag
     origins = re.findall(r"^Origin: (/[^\n]+?):\d+$", stderr, re.MULTILINE)
     what = complaint(stderr) or "ansible-inventory failed"
     place = _as_written(origins[0], sources) if origins else where
-    return UsageError(what, where=place, advice=f"See what Ansible says: ansible-inventory -i {sources[0]} --list")
+    return UsageError(
+        what, where=place, advice=f"See what Ansible says: ansible-inventory -i {sources[0]} --list", kind="not-yaml"
+    )
 
 
 def _as_written(origin: str, sources: Sequence[Path]) -> str:
