@@ -15,7 +15,7 @@ HomelabError                 something failed (exit 1)
 └── Interrupted              the user stopped the run (exit 130)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 DONE = 0
 FAILED = 1
@@ -28,16 +28,25 @@ HANDED_OVER = 4
 INTERRUPTED = 130
 
 
+def page_of(kind: str) -> str:
+    """Where the documentation tells more of a kind of mistake; empty for none."""
+    return f"docs/reference/mistakes.md#{kind}" if kind else ""
+
+
 class HomelabError(Exception):
-    """Something failed: `what` happened, `where` (file:line, host, address), and the `advice` what to do."""
+    """Something failed: `what` happened, `where` (file:line, host, address), and the `advice` what to do.
+
+    `kind` is a heading of docs/reference/mistakes.md, where one tells more.
+    """
 
     exit_code = FAILED
 
-    def __init__(self, what: str, *, where: str, advice: str) -> None:
+    def __init__(self, what: str, *, where: str, advice: str, kind: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.where = where
         self.advice = advice
+        self.see = page_of(kind)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.advice}"
@@ -51,11 +60,20 @@ class UsageError(HomelabError):
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake in the inventory: `where` is FILE:LINE, `what` is wrong, `fix` is what to write."""
+    """One mistake in the inventory: `where` is FILE:LINE, `what` is wrong, `fix` is what to write.
+
+    `kind` is the heading of docs/reference/mistakes.md that tells more.
+    """
 
     where: str
     what: str
     fix: str
+    kind: str = field(default="", compare=False)
+
+    @property
+    def see(self) -> str:
+        """The page and its heading."""
+        return page_of(self.kind)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.fix}"
@@ -67,7 +85,7 @@ class InventoryError(UsageError):
     def __init__(self, mistakes: list[Mistake]) -> None:
         self.mistakes = tuple(mistakes)
         first = mistakes[0]
-        super().__init__(first.what, where=first.where, advice=first.fix)
+        super().__init__(first.what, where=first.where, advice=first.fix, kind=first.kind)
 
     def __str__(self) -> str:
         return "\n".join(str(mistake) for mistake in self.mistakes)

@@ -3,15 +3,18 @@
 import gc
 import io
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from homelab import __version__
+from homelab.cli.completion import EVERYBODY, names_of
+from homelab.cli.examples import add_examples
 from homelab.cli.image import image
 from homelab.cli.kubernetes import kubernetes
 from homelab.cli.lb import lb
-from homelab.cli.options import GLOBALS, STEPS, with_globals, with_lab
+from homelab.cli.options import GLOBALS, STEPS, StepName, with_globals, with_lab
 from homelab.cli.rehearsal import rehearsal_group, rehearse
 from homelab.cli.usb import usb
 from homelab.cli.vm import destroy, down, up, vm
@@ -36,6 +39,21 @@ for _option in reversed(GLOBALS):
 
 
 @cli.command()
+@click.argument("folder", metavar="[DIR]", required=False, default=Path("inventory"), type=click.Path(path_type=Path))
+@click.option("--answers", type=click.Path(path_type=Path), metavar="FILE", help="Answers in YAML, for scripts.")
+@with_globals
+def init(options: "Options", folder: Path, answers: Path | None) -> int:
+    """Write a new inventory with a vault file into DIR (./inventory unless told).
+
+    Looks at the network that you name, and nowhere else, and asks what cannot be known. Nothing is overwritten. With
+    --yes every proposal is taken. Passwords are typed, or come from VMWARE_PASSWORD and Ansible's vault settings.
+    """
+    from homelab.commands import init as command
+
+    return command.init(options, folder, answers)
+
+
+@cli.command()
 @with_lab
 def doctor(options: "Options") -> int:
     """Check this machine, every host, the NAS, the image and the addresses; change nothing."""
@@ -54,9 +72,9 @@ def plan(options: "Options") -> int:
 
 
 @cli.command()
-@click.option("--only", type=click.Choice(STEPS), help="Only this step.")
-@click.option("--from", "start", type=click.Choice(STEPS), help="Begin with this step.")
-@click.option("--until", type=click.Choice(STEPS), help="End with this step.")
+@click.option("--only", type=StepName(), help=f"Only this step: {', '.join(STEPS)}.")
+@click.option("--from", "start", type=StepName(), help="Begin with this step.")
+@click.option("--until", type=StepName(), help="End with this step.")
 @click.option("--wait", type=click.FloatRange(0), default=0, metavar="MINUTES", help="For hosts that need your hands.")
 @with_lab
 def bootstrap(options: "Options", only: str | None, start: str | None, until: str | None, wait: float) -> int:
@@ -70,7 +88,7 @@ def bootstrap(options: "Options", only: str | None, start: str | None, until: st
 
 
 @cli.command("driver-fix")
-@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST...", shell_complete=names_of("esxi"))
 @click.option("--force", is_flag=True, help="Shut running VMs down first; overrides no other guard.")
 @click.option("--undo", is_flag=True, help="Give the NIC back to ne1000, as an upgrade to 7.0 needs it.")
 @click.option("--stick", metavar="DEVICE", help="Mend the host's stick (a device, or its image) instead of the host.")
@@ -116,6 +134,15 @@ def status(options: "Options", svg: str | None, watch: bool, serve: str | None) 
 
 
 @cli.command()
+@with_globals
+def schema(options: "Options") -> int:
+    """Print the JSON Schema of the inventory's variables, for editors; needs no inventory."""
+    from homelab.commands import schema as command
+
+    return command.schema(options)
+
+
+@cli.command()
 @with_lab
 def verify(options: "Options") -> int:
     """Run the smoke tests; the plan must be empty."""
@@ -125,7 +152,7 @@ def verify(options: "Options") -> int:
 
 
 @cli.command()
-@click.argument("host")
+@click.argument("host", shell_complete=names_of(*EVERYBODY))
 @click.option("--forget", is_flag=True, help="Forget it; the next contact is the first again.")
 @with_globals
 def trust(options: "Options", host: str, forget: bool) -> int:
@@ -137,6 +164,7 @@ def trust(options: "Options", host: str, forget: bool) -> int:
 
 for _command in (vm, image, down, up, destroy, usb, lb, kubernetes, rehearse, rehearsal_group):
     cli.add_command(_command)
+add_examples(cli)
 
 
 def main() -> None:

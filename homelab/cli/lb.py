@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from homelab.cli.completion import VMS, names_of
 from homelab.cli.options import with_lab
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def lb_status(options: "Options", watch: bool) -> int:
 
 
 @lb.command("drain")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=names_of(*VMS))
 @click.option("--force", is_flag=True, help="Also the last server that takes connections.")
 @with_lab
 def lb_drain(options: "Options", name: str, force: bool) -> int:
@@ -46,7 +47,7 @@ def lb_drain(options: "Options", name: str, force: bool) -> int:
 
 
 @lb.command("ready")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=names_of(*VMS))
 @with_lab
 def lb_ready(options: "Options", name: str) -> int:
     """Give a server new connections again, on every balancer."""

@@ -6,11 +6,14 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from homelab.cli import completion
+from homelab.cli.sources import inventories
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
@@ -33,9 +36,41 @@ STEPS = (
     "kubernetes",
     "manifests",
 )
+
+
+class StepName(click.Choice[str]):
+    """One of the steps; another word gets the one that is near."""
+
+    def __init__(self) -> None:
+        super().__init__(STEPS)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """A word: thirteen steps in every line of options would be too many."""
+        return "STEP"
+
+    def get_invalid_choice_message(self, value: str, ctx: click.Context | None) -> str:
+        """As click.Choice."""
+        from homelab.formats.near import known_names
+
+        return f"there is no step {value!r}. {known_names([value], STEPS, 'steps')}."
+
+
 GLOBALS = (
-    click.option("-i", "--inventory", multiple=True, metavar="INVENTORY", help="An inventory; repeatable."),
-    click.option("-l", "--limit", metavar="HOSTS", help="Only these hosts (Ansible's patterns)."),
+    click.option(
+        "-i",
+        "--inventory",
+        multiple=True,
+        type=click.Path(),
+        metavar="INVENTORY",
+        help="An inventory; repeatable.",
+    ),
+    click.option(
+        "-l",
+        "--limit",
+        metavar="HOSTS",
+        shell_complete=completion.pattern,
+        help="Only these hosts (Ansible's patterns).",
+    ),
     click.option("-o", "--output", type=click.Choice(["text", "json"]), help="What stdout gets."),
     click.option("-q", "--quiet", is_flag=True, help="Say less."),
     click.option("-v", "--verbose", is_flag=True, help="Say more."),
@@ -59,12 +94,21 @@ def with_globals(function: F, *, ahead: bool = False) -> F:
         own = {name: given.pop(name) for name in GLOBAL_NAMES}
         merged = {name: own[name] or (context.obj or {}).get(name) for name in own}
         with _begun(inventories(merged["inventory"] or ()) if ahead else ()):
-            status = guarded(merged, lambda options: function(options, *args, **given))
+            status = guarded(merged, partial(_run, function, ahead, args, given))
         context.exit(status)
 
     for option in reversed(GLOBALS):
         run = option(run)
     return run  # type: ignore[return-value]
+
+
+def _run(function: Callable[..., int], ahead: bool, args: Any, given: Any, options: "Options") -> int:
+    if ahead:
+        # Before the command is loaded, which takes longer than a person should wait for this.
+        from homelab.ports.ansible.inventory import require
+
+        require(options.inventories)
+    return function(options, *args, **given)
 
 
 @contextmanager
@@ -126,9 +170,3 @@ def mistake_of_ours(error: Exception) -> "HomelabError":
     place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "unknown"
     what = f"a mistake of homelab itself: {type(error).__name__}: {error}"
     return HomelabError(what, where=place, advice="Run again with -v to see the whole story, and please report it")
-
-
-def inventories(named: Sequence[str]) -> tuple[Path, ...]:
-    """The named sources, else HOMELAB_INVENTORY, else ./inventory."""
-    listed = [name for name in os.environ.get("HOMELAB_INVENTORY", "").split(",") if name]
-    return tuple(Path(name) for name in named or listed or ["inventory"])

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from homelab.cli.options import with_globals
+from homelab.cli.completion import names_of
+from homelab.cli.options import with_globals, with_lab
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
@@ -22,10 +23,10 @@ KICKSTART = click.option(
 
 
 @usb.command("build")
-@click.argument("host")
+@click.argument("host", shell_complete=names_of("esxi"))
 @click.option("-O", "file", type=click.Path(path_type=Path), help="The image; HOST.img unless told.")
 @KICKSTART
-@with_globals
+@with_lab
 def usb_build(options: "Options", host: str, file: Path | None, kickstart: Path | None) -> int:
     """Make the image of HOST's installer stick, from your ISO (esxi_iso) and the inventory."""
     from homelab.commands import usb_build as usb_commands
@@ -34,10 +35,10 @@ def usb_build(options: "Options", host: str, file: Path | None, kickstart: Path 
 
 
 @usb.command("verify")
-@click.argument("host")
+@click.argument("host", shell_complete=names_of("esxi"))
 @click.argument("medium", type=click.Path(path_type=Path), metavar="FILE-OR-DEVICE")
 @KICKSTART
-@with_globals
+@with_lab
 def usb_verify(options: "Options", host: str, medium: Path, kickstart: Path | None) -> int:
     """Compare an image or a stick, file by file, with the ISO and the inventory."""
     from homelab.commands import usb_verify as usb_commands
@@ -56,7 +57,7 @@ def usb_lint(options: "Options", file: Path) -> int:
 
 
 @usb.command("write")
-@click.argument("host")
+@click.argument("host", shell_complete=names_of("esxi"))
 @click.argument("device", required=False)
 @click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="The image; HOST.img unless told.")
 @click.option("--device-serial", "serial", metavar="SERIAL", help="Names the disk where --yes is not enough.")
@@ -73,7 +74,7 @@ def usb_write(options: "Options", host: str, device: str | None, image: Path | N
 
 
 @usb.command("install")
-@click.argument("host")
+@click.argument("host", shell_complete=names_of("esxi"))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--image", type=click.Path(path_type=Path), metavar="FILE", help="The installer; HOST.img unless told.")
 @click.option(

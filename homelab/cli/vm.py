@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from homelab.cli.completion import VMS, names_of
 from homelab.cli.options import with_lab
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
 
-names = click.argument("names", nargs=-1, required=True, metavar="NAME...")
+names = click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=names_of(*VMS))
 
 
 @click.group()
@@ -57,8 +58,8 @@ def vm_rebuild(options: "Options", names: tuple[str, ...]) -> int:
 
 
 @vm.command("move")
-@click.argument("name", metavar="NAME")
-@click.argument("host", metavar="HOST")
+@click.argument("name", metavar="NAME", shell_complete=names_of(*VMS))
+@click.argument("host", metavar="HOST", shell_complete=names_of("esxi"))
 @with_lab
 def vm_move(options: "Options", name: str, host: str) -> int:
     """Shut a VM down, register it on another host that has its datastore, and switch it on again there."""

@@ -4,19 +4,22 @@ import os
 from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv4Address
 
-from homelab.commands.carry_out import carry_out
-from homelab.commands.lab_run import open_run
 from homelab.commands.options import Options
 from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import UsageError
+from homelab.formats.near import known_names
 from homelab.lab import Lab, lone_host, meant
-from homelab.steps.hosts.driver_fix import DriverFix
-from homelab.steps.hosts.reboot import Reboot
 
 
 def driver_fix(options: Options, hosts: Sequence[str], *, force: bool, undo: bool) -> int:
     """Fix hosts that were named; a host is a name of the inventory or an address."""
     lab, names = chosen_hosts(options, hosts)
+    # Only now: a name that is not there should be told at once.
+    from homelab.commands.carry_out import carry_out
+    from homelab.commands.lab_run import open_run
+    from homelab.steps.hosts.driver_fix import DriverFix
+    from homelab.steps.hosts.reboot import Reboot
+
     steps = (DriverFix(force=force, undo=undo, hosts=names), Reboot(undo=undo, logs=False, hosts=names))
     run = open_run(options, steps, lab=lab)
     return carry_out(run, " ".join(("driver-fix", *hosts)))
@@ -34,7 +37,7 @@ def chosen_hosts(options: Options, hosts: Sequence[str]) -> tuple[Lab, list[str]
         raise UsageError(
             f"no ESXi host of the inventory is called {', '.join(unknown)}",
             where="command line",
-            advice=f"Known hosts: {', '.join(sorted(known.values()))}",
+            advice=known_names(unknown, sorted(known.values()), "hosts"),
         )
     for name in names:
         if name in addresses and name not in known.values():

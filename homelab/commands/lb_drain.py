@@ -1,6 +1,5 @@
 """The commands `lb drain` and `lb ready`: a server of the pools takes no new connections, or takes them again."""
 
-from difflib import get_close_matches
 from typing import Literal
 
 from homelab.commands.carry_out import carry_out
@@ -8,6 +7,7 @@ from homelab.commands.lab_run import open_run
 from homelab.commands.options import Options
 from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import UsageError
+from homelab.formats.near import known_names
 from homelab.lab import Lab, meant
 from homelab.steps.guests.balancers import server_names
 from homelab.steps.guests.draining import Drain
@@ -39,10 +39,8 @@ def named_server(lab: Lab, name: str) -> tuple[str, str]:
     found = meant(name, known)
     if found is not None:
         return known[found], found
-    close = get_close_matches(name.lower(), known, 1)
-    question = f"Did you mean {close[0]}? " if close else ""
     raise UsageError(
         f"no pool of a balancer has a server that is called {name}",
         where="command line",
-        advice=f"{question}Known servers: {', '.join(known) or 'none'}",
+        advice=known_names([name], known, "servers"),
     )

@@ -45,12 +45,13 @@ def _show(ui: Ui, rows: Sequence[dict[str, Any]], line: str, none: str) -> int:
 
 def fault_requests(faults: Words) -> tuple[table.FaultRequest, ...]:
     """Faults as they were written, NAME[@HOST][:WHEN]."""
-    if not faults:
-        return ()
-    # It loads the libraries of every step.
-    from homelab.steps.product import STEP_NAMES
+    steps: Sequence[str] = ()
+    if any(":" in text for text in faults):
+        # It loads the libraries of every step.
+        from homelab.steps.product import STEP_NAMES
 
-    return tuple(table.parse(text, STEP_NAMES) for text in faults)
+        steps = STEP_NAMES
+    return tuple(table.parse(text, steps) for text in faults)
 
 
 def or_sample(sources: tuple[Path, ...], ui: Ui) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ from ipaddress import AddressValueError, IPv4Address
 from homelab.commands.options import Options
 from homelab.commands.wanted_lab import vault_of
 from homelab.errors import DONE, UsageError
+from homelab.formats.near import did_you_mean
 from homelab.formats.trust.known_hosts import known_host_name
 from homelab.formats.trust.pins import ever_at, named
 from homelab.inventory import read_lab
@@ -80,10 +81,11 @@ def trusted(files: HomeFiles, known: Sequence[Machine], host: str) -> Trusted:
         for place in pins[host].addresses[:1]:
             ssh_names |= files.trust.host_key_names(place.rpartition(":")[0])
     if not found and not names and not files.trust.mentions(ssh_names):
+        names = sorted({machine.name for machine in known} | set(pins))
         raise UsageError(
             f"neither the inventory nor the pins know {host}",
             where="command line",
-            advice=f"Known: {', '.join(sorted({machine.name for machine in known} | set(pins))) or 'none'}",
+            advice=f"{did_you_mean([host], names)}Known: {', '.join(names) or 'none'}",
         )
     return Trusted(tuple(sorted(dict.fromkeys(names), key=lambda name: name != host)), frozenset(ssh_names))
 

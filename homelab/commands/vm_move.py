@@ -6,6 +6,7 @@ from homelab.commands.options import Options
 from homelab.commands.vm_names import named_vms
 from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import UsageError
+from homelab.formats.near import known_names
 from homelab.lab import meant
 from homelab.steps.vms.vm_move import MoveVms
 
@@ -20,6 +21,6 @@ def vm_move(options: Options, name: str, host: str) -> int:
         raise UsageError(
             f"no ESXi host of the inventory is called {host}",
             where="command line",
-            advice=f"Known hosts: {', '.join(known) or 'none'}",
+            advice=known_names([host], known, "hosts"),
         )
     return carry_out(open_run(options, (MoveVms(destination),), lab=lab, targets=targets), f"vm move {name} {host}")

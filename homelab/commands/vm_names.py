@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from homelab.errors import UsageError
+from homelab.formats.near import known_names
 from homelab.lab import Lab, meant
 
 
@@ -14,7 +15,7 @@ def named_vms(lab: Lab, names: Sequence[str]) -> frozenset[str]:
         raise UsageError(
             f"no VM of the inventory is called {', '.join(unknown)}",
             where="command line",
-            advice=f"Known VMs: {', '.join(known) or 'none'}",
+            advice=known_names(unknown, known, "VMs"),
         )
     if given := [name for name in found.values() if not known[name].managed]:
         raise UsageError(

@@ -7,19 +7,25 @@ which of several definitions wins. Encrypted files, scripts, ini files and plugi
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from homelab.errors import Mistake
+from homelab.formats.host_range import expanded
 
 EXTENSIONS = ("", ".yml", ".yaml", ".json")
 # What Ansible passes over in a folder given as inventory (INVENTORY_IGNORE_EXTS of ansible-core 2.19).
 IGNORED = re.compile(
     r"^\.|^(host_vars|group_vars|vars_plugins)$|(~|\.(pyc|pyo|swp|bak|rpm|md|txt|rst|orig|cfg|retry))$"
 )
-RANGE = re.compile(r"^(.*)\[(\d+):(\d+)\](.*)$")
+
+# What Ansible knows in a group of a YAML file.
+PARTS = ("hosts", "children", "vars")
+# Headings of docs/reference/mistakes.md.
+NOT_YAML, PASSED = "not-yaml", "a-file-that-ansible-passes-over"
 
 # Ansible's precedence, lowest first.
 INLINE_ALL, INLINE_GROUP, FILE_ALL, FILE_GROUP, INLINE_HOST, FILE_HOST = range(6)
@@ -120,9 +126,23 @@ class Lines:
             one = Definition(path, key, value, scope, level, source, self._order)
             self._found.setdefault((is_host, scope, str(key.value)), []).append(one)
 
-    def mistake(self, where: str, what: str, fix: str, *, breaks: bool = False) -> None:
+    def define_one(self, key: yaml.Node, value: yaml.Node, variable: str, host: str, level: int) -> None:
+        """Note a variable of a host that stands under another key."""
+        self._order += 1
+        one = Definition(str(self.sources[0]), key, value, host, level, 0, self._order)
+        self._found.setdefault((True, host, variable), []).append(one)
+
+    def variables_of(self, group: str) -> list[tuple[yaml.Node, yaml.Node]]:
+        """The keys and values that a group's variables were written with, the one that counts of each."""
+        return [
+            (found[-1].key, found[-1].value)
+            for (is_host, scope, _), found in self._found.items()
+            if not is_host and scope == group
+        ]
+
+    def mistake(self, where: str, what: str, fix: str, kind: str, *, breaks: bool = False) -> None:
         """Note a mistake; `breaks` when Ansible cannot read the file."""
-        self.mistakes.append(Mistake(where, what, fix))
+        self.mistakes.append(Mistake(where, what, fix, kind))
         self.broken = self.broken or breaks
 
 
@@ -140,6 +160,13 @@ def read_lines(sources: Sequence[Path]) -> Lines:
                 if path not in seen:
                     seen.add(path)
                     _read_vars(lines, path, kind, name, index)
+    return lines
+
+
+def read_variables(path: Path) -> Lines:
+    """The lines of one file of variables, which hold for everybody."""
+    lines = Lines((path,))
+    _read_vars(lines, path, "group_vars", "all", 0)
     return lines
 
 
@@ -194,10 +221,10 @@ def _vars_files(lines: Lines, folder: Path) -> Iterator[tuple[str, Path]]:
                 yield from ((name, file) for file in _inside(path))
             elif taken[name].is_dir():
                 fix = f"move it into that folder: mv {path} {taken[name]}/"
-                lines.mistake(str(path), f"Ansible passes over this file, because {taken[name]}/ exists", fix)
+                lines.mistake(str(path), f"Ansible passes over this file, because {taken[name]}/ exists", fix, PASSED)
             else:
                 fix = "put all into one file and delete the other"
-                lines.mistake(str(path), f"Ansible passes over this file, because {taken[name]} exists", fix)
+                lines.mistake(str(path), f"Ansible passes over this file, because {taken[name]} exists", fix, PASSED)
 
 
 def _inside(path: Path) -> Iterator[Path]:
@@ -216,7 +243,7 @@ def _read_vars(lines: Lines, path: Path, kind: str, name: str, source: int) -> N
         return
     if not isinstance(node, yaml.MappingNode):
         fix = "write lines such as name: value"
-        lines.mistake(at(str(path), node), "this file holds no variables", fix, breaks=True)
+        lines.mistake(at(str(path), node), "this file holds no variables", fix, NOT_YAML, breaks=True)
         return
     level = FILE_HOST if kind == "host_vars" else FILE_ALL if name == "all" else FILE_GROUP
     lines.define(str(path), node, name, level, source)
@@ -234,26 +261,34 @@ def _read_hosts(lines: Lines, path: Path, source: int) -> None:
 def _read_group(lines: Lines, path: str, key: yaml.Node, node: yaml.Node, source: int) -> None:
     name = str(key.value)
     lines.groups.setdefault(name, at(path, key))
+    if isinstance(node, yaml.SequenceNode):
+        _is_a_list(lines, path, key, name, "hosts:, and below it each host with a colon")
     for part, content in pairs(node):
-        if part.value == "vars":
+        if part.value not in PARTS:
+            close = get_close_matches(str(part.value), PARTS, 1)
+            fix = f"did you mean {close[0]}?" if close else f"a group has {', '.join(PARTS)}"
+            lines.mistake(at(path, part), f"{part.value} is no part of a group: Ansible passes over it", fix, "groups")
+        elif isinstance(content, yaml.SequenceNode):
+            wanted = (
+                "lines such as name: value" if part.value == "vars" else "each name on a line of its own, with a colon"
+            )
+            _is_a_list(lines, path, part, f"{part.value} of {name}", wanted)
+        elif part.value == "vars":
             lines.define(path, content, name, INLINE_ALL if name == "all" else INLINE_GROUP, source)
         elif part.value == "children":
             for child, value in pairs(content):
                 _read_group(lines, path, child, value, source)
         elif part.value == "hosts":
             for host, value in pairs(content):
-                for one in _expanded(str(host.value)):
+                for one in expanded(str(host.value)):
                     lines.hosts.setdefault(one, at(path, host))
                     lines.define(path, value, one, INLINE_HOST, source)
 
 
-def _expanded(pattern: str) -> list[str]:
-    """`brix[1:4]` is four hosts; `brix[01:04]` keeps its zeros."""
-    match = RANGE.match(pattern)
-    if not match:
-        return [pattern]
-    head, first, last, tail = match.groups()
-    return [f"{head}{number:0{len(first)}}{tail}" for number in range(int(first), int(last) + 1)]
+def _is_a_list(lines: Lines, path: str, key: yaml.Node, what: str, wanted: str) -> None:
+    lines.mistake(
+        at(path, key), f"{what} is a list, which Ansible cannot read", f"write {wanted}", "groups", breaks=True
+    )
 
 
 def _compose(lines: Lines, path: Path) -> yaml.Node | None:
@@ -268,7 +303,9 @@ def _compose(lines: Lines, path: Path) -> yaml.Node | None:
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        lines.mistake(str(path), f"this file cannot be read: {reason}", "make it a readable text file", breaks=True)
+        lines.mistake(
+            str(path), f"this file cannot be read: {reason}", "make it a readable text file", NOT_YAML, breaks=True
+        )
     except yaml.YAMLError as error:
         if path.suffix:  # a file without one may be ini
             _not_yaml(lines, path, error)
@@ -283,14 +320,14 @@ def _not_yaml(lines: Lines, path: Path, error: yaml.YAMLError) -> None:
     problem = getattr(error, "problem", None) or "unexpected characters"
     where = f"{path}:{mark.line + 1}" if mark else str(path)
     fix = "look at this line and the one above it: indentation, a missing quote or bracket, a tab"
-    lines.mistake(where, f"this is not YAML: {problem}", fix, breaks=True)
+    lines.mistake(where, f"this is not YAML: {problem}", fix, NOT_YAML, breaks=True)
 
 
 def _check_shape(lines: Lines, path: str, node: yaml.Node | None, seen: set[int], above: tuple[int, ...]) -> None:
     """Keys written twice (the last would win without a word) and templates without quotes, at any depth."""
     if id(node) in above and node:
         fix = "write the value out instead of the alias"
-        lines.mistake(at(path, node), "an alias (*name) leads back to what it stands in", fix, breaks=True)
+        lines.mistake(at(path, node), "an alias (*name) leads back to what it stands in", fix, NOT_YAML, breaks=True)
     if node is None or id(node) in seen:
         return
     seen.add(id(node))
@@ -303,11 +340,12 @@ def _check_shape(lines: Lines, path: str, node: yaml.Node | None, seen: set[int]
     first: dict[str, yaml.Node] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            lines.mistake(at(path, key), "a template stands without quotes", 'write it as "{{ name }}"', breaks=True)
+            what, fix = "a template stands without quotes", 'write it as "{{ name }}"'
+            lines.mistake(at(path, key), what, fix, "templates", breaks=True)
             continue
         if key.value in first:
             line = first[key.value].start_mark.line + 1
             what = f"{key.value} is written twice, here and on line {line}; YAML keeps the last without a word"
-            lines.mistake(at(path, key), what, "delete one of the two")
+            lines.mistake(at(path, key), what, "delete one of the two", "written-twice")
         first.setdefault(key.value, key)
         _check_shape(lines, path, value, seen, above)

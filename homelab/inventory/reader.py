@@ -15,7 +15,16 @@ from homelab.inventory.facts import Facts, HostFacts
 from homelab.inventory.keys import keys_of, shown
 from homelab.inventory.lines import Definition, Lines
 from homelab.inventory.names import wrong_name
-from homelab.inventory.values import EXAMPLES, BadReference, Resolver, explain, misread, unknown, variables_of
+from homelab.inventory.values import (
+    EXAMPLES,
+    BadReference,
+    Resolver,
+    explain,
+    heading_of,
+    misread,
+    unknown,
+    variables_of,
+)
 from homelab.lab import (
     Api,
     ControlPlane,
@@ -129,7 +138,7 @@ class Reader:
             return None
         keys = keys_of(guests, self._lines.folder())
         for variable, what, fix in shown(keys.wrong):
-            self._add(self._place(None, variable), what, fix)
+            self._add(self._place(None, variable), what, fix, "keys")
         return guests.model_copy(update={"authorized_keys": tuple(keys.lines)})
 
     def _check_manifests(self, kubernetes: BaseModel | None) -> None:
@@ -140,7 +149,7 @@ class Reader:
         for index, mistake in manifest_mistakes(self._lines.sources[0], kubernetes.manifests):
             where = definition.item([index]) if definition else self._lines.fallback
             what = mistake.what if mistake.where else f"kubernetes_manifests[{index + 1}]: {mistake.what}"
-            self._add(mistake.where or where, what, mistake.fix)
+            self._add(mistake.where or where, what, mistake.fix, "manifests")
 
     def _of(self, group: str) -> list[_Host]:
         return [host for host in self._hosts if host.group == group]
@@ -149,16 +158,18 @@ class Reader:
         """Groups with nearly one of our names, whose hosts would be passed over without a word."""
         ours = {host.name for host in self._hosts}
         for group, where in self._lines.groups.items():
-            close = get_close_matches(group, GROUPS, 1, 0.8)
+            close = get_close_matches(group.lower(), GROUPS, 1, 0.8)
             if close and group not in GROUPS and set(self._raw.members(group)) - ours:
-                self._add(where, f"{group} is not a group of homelab's", f"did you mean {close[0]}?")
+                self._add(where, f"{group} is not a group of homelab's", f"did you mean {close[0]}?", "groups")
         if not self._hosts and not self._mistakes:
             what = "no host is in a group that homelab knows"
-            self._add(str(self._lines.sources[0]), what, f"put the hosts into the groups {', '.join(GROUPS)}")
+            self._add(str(self._lines.sources[0]), what, f"put the hosts into the groups {', '.join(GROUPS)}", "groups")
 
     def _check_unknown(self, host: _Host) -> None:
         for variable, fix in unknown(host.variables, KNOWN).items():
-            self._add(self._where(host, variable), f"{variable} is not a variable of homelab's", fix)
+            self._add(
+                self._where(host, variable), f"{variable} is not a variable of homelab's", fix, "unknown-variables"
+            )
 
     def _resolve(self, host: _Host, variable: str) -> None:
         """Put a plain value into the host, or a mistake into the list."""
@@ -170,7 +181,7 @@ class Reader:
             fix = "write a plain value, or exactly one reference to a variable that holds one"
             if error.undefined:
                 fix = self._definition_of(error.undefined, self._definition(host, culprit), host)
-            self._add(self._where(host, culprit), f"{culprit} {error.what}", fix)
+            self._add(self._where(host, culprit), f"{culprit} {error.what}", fix, "templates")
             return
         model = WHOLE_LAB.get(variable, GROUPS[host.group])
         definition = self._origin(host, variable)
@@ -181,7 +192,8 @@ class Reader:
             what, fix = self._hidden(wrong, host, variable)
             # An INI file takes the quotes away and reads a number again.
             quoted = re.fullmatch(r'write (\w+): "(.*)"', fix) if definition is None and self._lines.opaque else None
-            self._add(where, what, f"in an INI file write {quoted[1]}='\"{quoted[2]}\"'" if quoted else fix)
+            fix = f"in an INI file write {quoted[1]}='\"{quoted[2]}\"'" if quoted else fix
+            self._add(where, what, fix, "missing" if what.endswith("has no value") else "quotes")
             return
         host.values[variable] = value
 
@@ -202,7 +214,7 @@ class Reader:
                     what = f"{variable} is not the same for {first.name} and {host.name}"
                     odd = max((first, host), key=lambda one: _level(self._definition(one, variable)))
                     fix = f"it holds for the whole lab: set it in {self._file_for('all')} only"
-                    self._add(self._where(odd, variable), what, fix)
+                    self._add(self._where(odd, variable), what, fix, "one-value-for-the-whole-lab")
                     break
             if variable in first.values:
                 whole[variable] = first.values[variable]
@@ -223,7 +235,7 @@ class Reader:
         variable, *item = error["loc"]
         one = host or self._hosts[0]
         if variable == "name" and host:
-            self._add(self._where(host, ""), *wrong_name(host.name))
+            self._add(self._where(host, ""), *wrong_name(host.name), "names")
         elif error["type"] == "missing" and not item:
             failed = host.failed if host else {name for each in self._hosts for name in each.failed}
             if variable not in failed:
@@ -234,7 +246,7 @@ class Reader:
             definition = self._origin(one, variable)
             where = definition.item(item) if definition else self._lines.fallback
             what, fix = explain(variable, error, shown)
-            self._add(where, what.replace(variable, subject, 1), fix)
+            self._add(where, what.replace(variable, subject, 1), fix, heading_of(variable, error, shown))
 
     def _of_missing(self) -> Iterator[Mistake]:
         for (group, variable), names in self._missing.items():
@@ -242,12 +254,12 @@ class Reader:
             if variable == "ansible_host":
                 for host in (one for one in self._of(group) if one.name in names):
                     fix = f"write ansible_host: and its address below {host.name}"
-                    yield Mistake(self._where(host, ""), f"{host.name} has no ansible_host", fix)
+                    yield Mistake(self._where(host, ""), f"{host.name} has no ansible_host", fix, "missing")
                 continue
             everyone = group == "all" or len(names) == len(self._of(group))
             what = f"{variable} is missing" + ("" if everyone else f" for {', '.join(names)}")
             fix = f"write {variable}: {example}" if " " not in example or "{{" in example else f"set it to {example}"
-            yield Mistake(self._file_for(group), what, fix)
+            yield Mistake(self._file_for(group), what, fix, "missing")
 
     def _definition_of(self, name: str, user: Definition | None, host: _Host) -> str:
         """How to set a variable that is referred to; for a secret the one command that makes its file."""
@@ -299,8 +311,8 @@ class Reader:
         hidden = self._lines.encrypted and not self._definition(host, host.resolver.trails[variable][-1])
         return variable == "ansible_password" or variable in host.resolver.secrets or bool(hidden)
 
-    def _add(self, where: str, what: str, fix: str) -> None:
-        self._mistakes.append(Mistake(where, what, fix))
+    def _add(self, where: str, what: str, fix: str, kind: str) -> None:
+        self._mistakes.append(Mistake(where, what, fix, kind))
 
 
 def in_order(mistakes: Sequence[Mistake]) -> list[Mistake]:

@@ -1,6 +1,7 @@
 """What must hold across hosts: addresses, networks, names and groups that fit together. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from itertools import combinations
@@ -14,38 +15,21 @@ from homelab.lab import pod_subnets
 
 def check(facts: Facts) -> list[Mistake]:
     """Every mistake that shows only when hosts are looked at together."""
-    checks = (
-        one_group,
-        names.address_as_name,
-        names.same_short_name,
-        names.name_of_the_api,
-        addresses,
-        macs,
-        lan,
-        virtual_address,
-        networks,
-        pod_networks,
-        hosted,
-        placed,
-        datastores,
-        linked,
-        balancers.cells,
-        balancers.pools,
-        one_nas,
-        managed_export,
-    )
-    return [mistake for one in checks for mistake in one(facts)]
+    return [replace(mistake, kind=kind) for one, kind in CHECKS.items() for mistake in one(facts)]
 
 
 def advise(facts: Facts) -> list[Mistake]:
     """What works, but hardly as it was meant."""
-    found = [*outside(facts), *names.other_domain(facts)]
+    return [replace(mistake, kind=kind) for one, kind in ADVICE.items() for mistake in one(facts)]
+
+
+def majority(facts: Facts) -> Iterator[Mistake]:
+    """An even number of control planes survives no more than the odd one below."""
     count = len(facts.of("control_plane"))
     if count and count % 2 == 0:
         what = f"{count} control planes survive no more failures than {count - 1}"
         fix = f"make them {count - 1} or {count + 1}: etcd needs a majority"
-        found.append(Mistake(facts.where(facts.of("control_plane")[-1].name, ""), what, fix))
-    return found
+        yield Mistake(facts.where(facts.of("control_plane")[-1].name, ""), what, fix)
 
 
 def one_group(facts: Facts) -> Iterator[Mistake]:
@@ -81,9 +65,18 @@ def _unique(facts: Facts, variable: str, noun: str) -> Iterator[Mistake]:
             yield Mistake(facts.where(host.name, variable), what, f"give one of them another {noun}")
 
 
+def mask(facts: Facts) -> Iterator[Mistake]:
+    """A network without its mask is one address: everybody would be outside of it."""
+    network = _network(facts.lab.get("lab_network"))
+    if network and network.prefixlen > 30:
+        what = f"lab_network: {facts.lab['lab_network']} has room for nobody"
+        wide = IPv4Network((network.network_address, 24), strict=False)
+        yield Mistake(facts.where(None, "lab_network"), what, f"write it with its mask, such as {wide}")
+
+
 def lan(facts: Facts) -> Iterator[Mistake]:
     """VMs and the gateway lie inside the LAN: a VM gets its address, and with it the LAN's mask and gateway."""
-    network, gateway = _network(facts.lab.get("lab_network")), _address(facts.lab.get("lab_gateway"))
+    network, gateway = _lan(facts), _address(facts.lab.get("lab_gateway"))
     if network is None:
         return
     if gateway and gateway not in network:
@@ -100,7 +93,7 @@ def lan(facts: Facts) -> Iterator[Mistake]:
 
 def outside(facts: Facts) -> Iterator[Mistake]:
     """ESXi hosts and a vCenter may lie behind a router, but rarely do."""
-    network = _network(facts.lab.get("lab_network"))
+    network = _lan(facts)
     for host in facts.of("esxi", "vcenter"):
         address = _address(host.values.get("ansible_host"))
         if network and address and not address.is_loopback and address not in network:
@@ -110,7 +103,7 @@ def outside(facts: Facts) -> Iterator[Mistake]:
 
 def virtual_address(facts: Facts) -> Iterator[Mistake]:
     """The VIP is a free address of the LAN."""
-    vip, network = _address(facts.lab.get("api_vip")), _network(facts.lab.get("lab_network"))
+    vip, network = _address(facts.lab.get("api_vip")), _lan(facts)
     if vip is None:
         return
     where = facts.where(None, "api_vip")
@@ -239,6 +232,12 @@ def _choice(wanted: str, names: Sequence[str]) -> str:
     return f"choose from: {', '.join(dict.fromkeys(names))}" if names else "delete the line"
 
 
+def _lan(facts: Facts) -> IPv4Network | None:
+    """The LAN, where hosts have room in it."""
+    network = _network(facts.lab.get("lab_network"))
+    return network if network and network.prefixlen <= 30 else None
+
+
 def _usable(address: IPv4Address, network: IPv4Network) -> bool:
     return address in network and address not in (network.network_address, network.broadcast_address)
 
@@ -255,3 +254,32 @@ def _network(value: Any) -> IPv4Network | None:
         return IPv4Network(value, strict=False) if isinstance(value, str) else None
     except (AddressValueError, NetmaskValueError, ValueError):
         return None
+
+
+# Each rule, and the heading of docs/reference/mistakes.md that tells of it.
+CHECKS: dict[Callable[[Facts], Iterator[Mistake]], str] = {
+    one_group: "a-host-in-two-groups",
+    names.address_as_name: "names",
+    names.same_short_name: "names",
+    names.name_of_the_api: "names",
+    addresses: "an-address-twice",
+    macs: "macs",
+    mask: "addresses-and-networks",
+    lan: "outside-of-the-lan",
+    virtual_address: "the-virtual-address",
+    networks: "networks-that-overlap",
+    pod_networks: "networks-that-overlap",
+    hosted: "vms-without-a-host",
+    placed: "vms-without-a-host",
+    datastores: "datastores",
+    linked: "datastores",
+    balancers.cells: "balancers",
+    balancers.pools: "pools",
+    one_nas: "the-nas",
+    managed_export: "the-nas",
+}
+ADVICE: dict[Callable[[Facts], Iterator[Mistake]], str] = {
+    outside: "outside-of-the-lan",
+    names.other_domain: "names",
+    majority: "an-even-number-of-control-planes",
+}

@@ -42,6 +42,22 @@ EXAMPLES = {
 }
 
 
+# What a form is, where an example does not tell.
+LETTERS = "small letters, digits and hyphens"
+DATASTORE = r"up to 42 characters, and none of / \ % [ ]"
+FORMS = {
+    "esxi_local_datastore": DATASTORE,
+    "guest_user": "small letters, digits, hyphens and underscores",
+    "kubernetes_version": "three numbers, in quotes",
+    "lab_domain": f"{LETTERS}, with dots between",
+    "lab_name": LETTERS,
+    "nfs_datastore": DATASTORE,
+    "nfs_export": "the path alone, from its first slash",
+    "vm_datastore": DATASTORE,
+}
+UNITS = {"_mib": "MiB", "_gib": "GiB", "_timeout": "seconds"}
+
+
 class BadReference(Exception):
     """A value cannot be followed. `trail`: the variables on the way; `undefined`: the name that leads nowhere."""
 
@@ -100,7 +116,10 @@ def unknown(variables: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     names = sorted(known)
     found = {}
     for variable in variables:
-        if variable.startswith(PREFIXES) and variable not in names:
+        spelled = variable.lower().replace("-", "_")
+        if spelled != variable and spelled in names:
+            found[variable] = f"did you mean {spelled}?"
+        elif variable.startswith(PREFIXES) and variable not in names:
             close = get_close_matches(variable, names, 1, 0.8)
             close = close or [name for name in names if name.startswith(f"{variable}_")]
             found[variable] = f"did you mean {close[0]}?" if close else "delete it, or give it another prefix"
@@ -152,6 +171,7 @@ def explain(variable: str, error: Mapping[str, Any], shown: str | None) -> tuple
     value = "its value" if shown is None else shown
     example = EXAMPLES.get(variable)
     like = f"write something like {variable}: {example}" if example else "write it another way"
+    like += f" ({FORMS[variable]})" if variable in FORMS else ""
     if kind.startswith("ip_v4") and _is_ipv6(shown):
         what = f"{variable}: {value} is IPv6, which is not supported"
         return what, f"write {example or 'an IPv4 address or network, such as 192.168.2.11'}"
@@ -162,8 +182,10 @@ def explain(variable: str, error: Mapping[str, Any], shown: str | None) -> tuple
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
         close = get_close_matches(shown or "", choices, 1, 0.6)
-        fix = f"did you mean {close[0]}?" if close else f"choose from: {', '.join(choices)}"
+        fix = f"did you mean {close[0]}?" if close else f"choose from: {', '.join(map(_as_text, choices))}"
         return f"{variable}: {value} is not one of its values", fix
+    if variable == "load_balancer_pools" and kind == "tuple_type":
+        return f"{variable}: {value} is not a list", "write a list of pools, each with name, port and members"
     if kind == "missing":
         return f"{variable} is missing", "write it"
     if kind == "too_short":
@@ -179,9 +201,27 @@ def explain(variable: str, error: Mapping[str, Any], shown: str | None) -> tuple
         return f"{variable}: {value} is not text", "write it in quotes"
     if kind.startswith(("int_", "bool_")):
         noun = "a whole number" if kind.startswith("int_") else "true or false"
-        return f"{variable}: {value} is not {noun}", f"write {noun}"
+        unit = next((f" of {unit}, and no unit" for end, unit in UNITS.items() if variable.endswith(end)), "")
+        return f"{variable}: {value} is not {noun}", f"write {noun}{unit}"
     rest = str(error["msg"]).removeprefix("Input should be ")
     return f"{variable}: {value} is out of range" if context else f"{variable}: {value}", f"it must be {rest}"
+
+
+def _as_text(choice: str) -> str:
+    """In quotes what YAML would not read as text."""
+    return f'"{choice}"' if re.fullmatch(r"[\d.]+|on|off|yes|no|true|false", choice) else choice
+
+
+def heading_of(variable: str, error: Mapping[str, Any], shown: str | None) -> str:
+    """The heading of docs/reference/mistakes.md that tells of such an error of pydantic's."""
+    kind = error["type"]
+    if kind.startswith("ip_v4"):
+        return "ipv6" if _is_ipv6(shown) else "addresses-and-networks"
+    if variable == "vm_mac":
+        return "macs"
+    if variable == "load_balancer_pools":
+        return "pools"
+    return {"literal_error": "choices", "missing": "missing", "string_type": "quotes"}.get(kind, "values")
 
 
 def _is_ipv6(text: str | None) -> bool:

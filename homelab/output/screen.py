@@ -1,7 +1,7 @@
 """What is drawn on a terminal: lines with styles, once or again and again in the same place."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,6 +10,18 @@ from rich.text import Text
 
 Line = Sequence[tuple[str, str]]
 SIGNS = "█░├└│─…"
+PLAIN = ("C", "POSIX")
+
+
+def locale_has_unicode(environment: Mapping[str, str]) -> bool:
+    """Whether a person's locale has more than ASCII: the first of LC_ALL, LC_CTYPE and LANG that is set decides.
+
+    Python itself sets LC_CTYPE to C.UTF-8 where the locale is C (PEP 538), so that is nobody's choice.
+    """
+    if environment.get("LC_CTYPE") == "C.UTF-8" and environment.get("LANG") in PLAIN:
+        return environment.get("LC_ALL") not in (*PLAIN, None)
+    chosen = (environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    return next((one for one in chosen if one), "") not in PLAIN
 
 
 class Screen:
@@ -36,7 +48,7 @@ class Screen:
             SIGNS.encode(self._console.encoding)
         except (UnicodeError, LookupError):
             return False
-        return os.environ.get("LC_ALL") not in ("C", "POSIX")
+        return locale_has_unicode(os.environ)
 
     def draw(self, lines: Sequence[Line]) -> None:
         """Draw lines, once."""

@@ -4,7 +4,9 @@ The result goes to stdout, all else to stderr. Every text passes `escape`, or is
 name or an argument cannot act on the terminal, be taken for markup, or fail to be printed.
 """
 
+import io
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,11 +21,11 @@ from rich.markup import escape as without_markup
 from homelab.engine.events import Event, Started, Waiting
 from homelab.engine.plan import Plan
 from homelab.engine.step import Blocked, Change, HandOver, Node
-from homelab.errors import HomelabError, InventoryError
+from homelab.errors import HomelabError, Interrupted, InventoryError, Mistake
 from homelab.formats.trust.masks import Masks
 from homelab.formats.visible import visible
 from homelab.output.documents import event_document
-from homelab.output.screen import Screen
+from homelab.output.screen import Screen, locale_has_unicode
 from homelab.output.sentences import plan_sentence, sentence_of
 
 STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
@@ -51,6 +53,8 @@ class Ui:
         options["no_color"] = None if color else True
         self._out = Console(**options)
         self._err = Console(stderr=True, **options)
+        _keep_to_the_locale(self._out, sys.stdout)
+        _keep_to_the_locale(self._err, sys.stderr)
         self._waits: dict[tuple[Node | None, str], tuple[datetime, bool]] = {}
         self._masks = Masks()
         self.screen = Screen(self._out, lambda text: visible(self._masks.text(text), lines=False))
@@ -91,18 +95,24 @@ class Ui:
         if isinstance(error, InventoryError):
             for mistake in error.mistakes:
                 self._err.print(self._fit(str(mistake)))
+                self._see(mistake)
             self._err.print(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched")
             return
         self._err.print(f"[bold red]{self._fit(error.what)}[/bold red]")
         self._err.print(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
+        self._see(error)
+
+    def _see(self, told: HomelabError | Mistake) -> None:
+        if told.see:
+            self._err.print(f"  see: {self._fit(told.see)}")
 
     def trace(self, text: str) -> None:
         """The whole story of a mistake of ours, for -v."""
         self._err.print(self._fit(text, lines=True))
 
-    def document(self, data: Mapping[str, Any]) -> None:
-        """A JSON document as the result."""
-        sys.stdout.write(self._masks.line(json.dumps(data, default=str)) + "\n")
+    def document(self, data: Mapping[str, Any], *, indent: int | None = None) -> None:
+        """A JSON document as the result, on one line unless `indent`."""
+        sys.stdout.write(self._masks.line(json.dumps(data, default=str, indent=indent)) + "\n")
         sys.stdout.flush()
 
     def say(self, text: str, *, file: bool = False) -> None:
@@ -193,25 +203,46 @@ class Ui:
             yield lambda done, total: bars.update(task, completed=done, total=total or None)
 
     def ask_secret(self, prompt: str = "Vault password: ") -> str:
-        """A password, typed unseen."""
-        return getpass(prompt)
+        """A password, typed unseen. Raises Interrupted at the end of input."""
+        try:
+            return getpass(prompt)
+        except EOFError:
+            raise _left(prompt) from None
+
+    def ask(self, question: str, proposal: str = "") -> str:
+        """Ask a person for a value; the proposal when only Enter is pressed. Raises Interrupted at the end of input."""
+        self._err.print(self._fit(f"{question} [{proposal}]: " if proposal else f"{question}: "), end="")
+        if not (line := _line()):
+            raise _left(question)
+        return line.strip() or proposal
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""
         self._err.print(self._fit(f"{question} [y/N] "), end="")
-        return self._line().lower() in ("y", "yes")
+        return _line().strip().lower() in ("y", "yes")
 
     def typed(self, question: str) -> str:
         """Ask a person for a word; empty at the end of input."""
         self.show(question)
-        return self._line()
+        return _line().strip()
 
-    def _line(self) -> str:
-        """The line that was typed; what is no text is no answer."""
-        try:
-            return sys.stdin.readline().strip()
-        except UnicodeDecodeError:
-            return ""
+
+def _line() -> str:
+    """The line that was typed, empty at the end of input; what is no text is no answer."""
+    try:
+        return sys.stdin.readline()
+    except UnicodeDecodeError:
+        return "\n"
+
+
+def _left(question: str) -> Interrupted:
+    return Interrupted("the input ended before the answer", where=question.strip(" :"), advice="Run it again")
+
+
+def _keep_to_the_locale(console: Console, stream: Any) -> None:
+    """A terminal whose locale is C gets ASCII, whatever Python takes it for; rich draws its bars with that too."""
+    if console.is_terminal and not locale_has_unicode(os.environ) and isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="ascii", errors="backslashreplace")
 
 
 def _now_and_then(sentence: str, note: Callable[[str], None]) -> Callable[[int, int], None]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from homelab import cli
+from homelab.cli.options import STEPS
 from homelab.commands.selection import chosen_steps
 from homelab.engine.events import Counts
 from homelab.errors import UsageError
 from homelab.steps.product import STEP_NAMES
-from tests.helpers.checkout import INVENTORIES, ROOT
+from tests.helpers.checkout import ROOT
 
-INVALID = INVENTORIES / "invalid"
+INVALID = ROOT / "tests" / "invalid"
 HEAVY = {"pyVmomi", "paramiko", "ansible", "rich", "pydantic", "yaml", "homelab.lab"}
 
 
@@ -39,7 +39,7 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
 
 
 def test_the_steps_that_can_be_named_are_the_steps_there_are() -> None:
-    assert cli.STEPS == STEP_NAMES
+    assert STEPS == STEP_NAMES
 
 
 def test_without_a_vault_the_sample_names_the_command_that_makes_one() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from homelab.errors import UsageError
+from homelab.formats.near import did_you_mean
 from homelab.ports import process
 from homelab.ports.ansible import settings
 from homelab.ports.ansible.ahead import Ahead
@@ -123,6 +124,20 @@ class Vault:
             self._plain[ciphertext] = done.stdout
         return self._plain[ciphertext]
 
+    def encrypt(self, text: str) -> str:
+        """A text as a whole file that is a vault, closed by the configured password, else by the one that is asked for.
+
+        UsageError without a password, or with a configuration that leaves open which of several is meant.
+        """
+        if not settings.user_settings().has_vault and self._password is None and not self.ask():
+            raise _no_password("the new vault")
+        done = _run(["vault", "encrypt"], ["--output", "-", "-"], self, stdin=text)
+        if done.status or not done.stdout.startswith("$ANSIBLE_VAULT"):
+            what = complaint(done.stderr) or "ansible-vault did not encrypt"
+            raise UsageError(f"the vault cannot be made: {what}", where="ansible-vault", advice=BOTH_WAYS)
+        self._met.add(text)
+        return done.stdout
+
 
 def list_hosts(sources: Sequence[Path], limit: str | None = None, vault: Vault | None = None) -> RawInventory:
     """All hosts with their variables, or those that a pattern of Ansible's selects.
@@ -173,19 +188,24 @@ def require(sources: Sequence[Path]) -> None:
     for source in sources:
         if not source.exists():
             advice = "Name the lab's inventory with -i, or go to the folder that holds it"
-            raise UsageError("there is no such inventory", where=str(source), advice=advice)
+            raise UsageError("there is no such inventory", where=str(source), advice=advice, kind="no-inventory")
 
 
 def select_hosts(sources: Sequence[Path], pattern: str, vault: Vault | None = None) -> tuple[str, ...]:
     """The names that a pattern of Ansible's selects (`-l`), which may hold short names; UsageError for none."""
     try:
         names = list_hosts(sources, pattern, vault).members("all")
-    except UsageError:
+    except UsageError as error:
         # Ansible knows whole names alone, so it is asked once more only where it found nothing.
-        whole = whole_names(pattern, list_hosts(sources, vault=vault))
-        if whole == pattern:
-            raise
-        return select_hosts(sources, whole, vault)
+        raw = list_hosts(sources, vault=vault)
+        whole = whole_names(pattern, raw)
+        if whole != pattern:
+            return select_hosts(sources, whole, vault)
+        known = {*raw.members("all"), *raw.hosts_of}
+        words = [word for word in re.findall(r"[\w.-]+", pattern) if word not in known]
+        raise UsageError(
+            error.what, where=error.where, advice=f"{did_you_mean(words, sorted(known))}{error.advice}", kind="names"
+        ) from None
     if not names:
         raise _no_match(sources, pattern)
     return names
@@ -260,13 +280,17 @@ def _wants_password(stderr: str) -> bool:
 def _no_password(where: str, *, wrong: bool = False) -> UsageError:
     what = "the vault's password is wrong, or its file cannot be read" if wrong else "the vault needs its password"
     passed_over = settings.user_settings().passed_over
-    return UsageError(what, where=where, advice=f"{BOTH_WAYS}{f'; {passed_over}' if passed_over else ''}")
+    return UsageError(
+        what, where=where, advice=f"{BOTH_WAYS}{f'; {passed_over}' if passed_over else ''}", kind="the-vault"
+    )
 
 
 def _no_match(sources: Sequence[Path], pattern: str) -> UsageError:
     where = ", ".join(map(str, sources))
     advice = f"Look at the names with: ansible-inventory -i {sources[0]} --graph"
-    return UsageError(f"the pattern {pattern!r} names a host or group that is not there", where=where, advice=advice)
+    return UsageError(
+        f"the pattern {pattern!r} names a host or group that is not there", where=where, advice=advice, kind="names"
+    )
 
 
 def _translated(stderr: str, sources: Sequence[Path], limit: str | None) -> UsageError:
@@ -280,7 +304,9 @@ def _translated(stderr: str, sources: Sequence[Path], limit: str | None) -> Usag
     origins = re.findall(r"^Origin: (/[^\n]+?):\d+$", stderr, re.MULTILINE)
     what = complaint(stderr) or "ansible-inventory failed"
     place = _as_written(origins[0], sources) if origins else where
-    return UsageError(what, where=place, advice=f"See what Ansible says: ansible-inventory -i {sources[0]} --list")
+    return UsageError(
+        what, where=place, advice=f"See what Ansible says: ansible-inventory -i {sources[0]} --list", kind="not-yaml"
+    )
 
 
 def _as_written(origin: str, sources: Sequence[Path]) -> str:

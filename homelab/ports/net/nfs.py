@@ -52,7 +52,7 @@ def look_at_export(
 
     Never raises for what the NAS says or does not say: that is in the look. One that is silent costs two timeouts.
     """
-    answers = _ask(_Caller(nas, files, timeout), nas.export)
+    answers = _ask(_Caller(nas.server, timeout, nas.name, files), nas.export)
     line = line_of(answers, nas.export)
     problem = problem_of(answers, nas.export, nas.version, hosts)
     exported = True if line or answers.mount == OK else None
@@ -68,6 +68,18 @@ def look_at_export(
     )
 
 
+def exports_at(server: str, *, timeout: float = SECONDS_PER_CALL) -> tuple[bool, tuple[Export, ...] | None]:
+    """Whether an address has an NFS server, by its port mapper, and its list of exports; None where it tells none.
+
+    Never raises for what is said there; nothing is recorded, for no lab is known yet.
+    """
+    caller = _Caller(server, timeout)
+    try:
+        return True, _exports(caller, caller.port_of(MOUNT))
+    except _NoAnswer:
+        return _ask_for_3(caller) is None, None
+
+
 class _NoAnswer(Exception):
     """No answer, or none that can be used; the text says why."""
 
@@ -78,21 +90,20 @@ class _Refused(_NoAnswer):
 
 @dataclass(frozen=True)
 class _Caller:
-    """Makes calls over TCP, each over a connection of its own and with its own deadline."""
+    """Makes calls over TCP, each over a connection of its own and with its own deadline; recorded where files are."""
 
-    nas: NfsServer
-    files: HomeFiles
+    server: str
     timeout: float
+    name: str = ""
+    files: HomeFiles | None = None
 
     def call(self, port: int, program: int, version: int, procedure: int, what: str, arguments: bytes = b"") -> Reader:
         """The result of one call, recorded as `what`. Raises _NoAnswer."""
         xid = secrets.randbits(32)
         try:
             # A mount that is taken back at once is a look as well: it changes nothing that anybody sees.
-            with recorded(self.files, "nfs", self.nas.name, f"{NAMES[program]} {version} {what}", writes=False):
-                reply = _exchange(
-                    self.nas.server, port, call(xid, program, version, procedure, arguments), self.timeout
-                )
+            with self._noted(f"{NAMES[program]} {version} {what}"):
+                reply = _exchange(self.server, port, call(xid, program, version, procedure, arguments), self.timeout)
                 return result(reply, xid)
         except CallRefused as refused:
             raise _Refused(str(refused)) from refused
@@ -100,6 +111,10 @@ class _Caller:
             raise _NoAnswer(f"no answer within {self.timeout:g} s") from error
         except (OSError, UnicodeError, Malformed) as error:
             raise _NoAnswer(getattr(error, "strerror", None) or str(error)) from error
+
+    def _noted(self, what: str) -> contextlib.AbstractContextManager[None]:
+        files = self.files
+        return recorded(files, "nfs", self.name, what, writes=False) if files else contextlib.nullcontext()
 
     def null(self, port: int, program: int, version: int) -> None:
         """Ask whether a program answers at all. Raises _NoAnswer."""
@@ -134,7 +149,7 @@ def _ask(caller: _Caller, path: str) -> Answers:
     except _NoAnswer as silence:
         return Answers(None, f"registered for port {port}: {silence}", nfs3_or_none, nfs4, minor_1)
     exports, mount = _exports(caller, port), _try_mount(caller, port, path)
-    return Answers(None, None, nfs3_or_none, nfs4, minor_1, exports, mount, _own_address(caller.nas.server))
+    return Answers(None, None, nfs3_or_none, nfs4, minor_1, exports, mount, _own_address(caller.server))
 
 
 def _own_address(server: str) -> IPv4Address | None:

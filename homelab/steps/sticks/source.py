@@ -8,6 +8,7 @@ from pathlib import Path
 from homelab.errors import UsageError
 from homelab.formats.boot.boot_media import Media, capitals, media
 from homelab.formats.boot.installer import Installer, installer
+from homelab.formats.near import known_names
 from homelab.lab import EsxiHost, Lab, meant
 from homelab.ports.media.iso import Iso, Names, open_iso
 
@@ -69,7 +70,7 @@ def host_of(lab: Lab, name: str) -> EsxiHost:
     raise UsageError(
         f"no ESXi host of the inventory is called {name}",
         where="command line",
-        advice=f"Known hosts: {', '.join(known) or 'none'}",
+        advice=known_names([name], known, "hosts"),
     )
 
 
