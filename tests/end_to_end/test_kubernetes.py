@@ -153,3 +153,46 @@ def test_no_request_is_lost_when_an_api_server_is_killed(lab: Lab) -> None:
         until(lambda: "ok" in on(lab, "cp2", "curl -sk -m 2 https://127.0.0.1:6443/readyz || true"), 90, "it is back")
     tell(f"an API server killed: {len(told['lost'])} of {told['asked']} requests lost, {told['slow']} slow")
     assert told["lost"] == []
+
+
+def test_a_control_plane_is_made_anew_while_the_api_stays(lab: Lab) -> None:
+    """The inventory's first one: it leaves etcd, and joins by way of another."""
+    with load(lab) as told:
+        done = lab.homelab("--yes", "-o", "json", "vm", "rebuild", "cp1", timeout=600)
+    assert done.returncode == 0, failures(done.stdout) or done.stderr
+    until(lambda: all(map(is_ready, nodes(lab, "cp2").values())), 60, "all nodes are Ready")
+    tell(
+        f"cp1 made anew in {summary(done.stdout)['seconds']:.0f} s: {len(told['lost'])} of {told['asked']} requests lost"
+    )
+    assert told["lost"] == []
+
+
+def test_a_join_that_is_killed_half_way_is_cleared_away_and_done_again(lab: Lab) -> None:
+    """Its member of etcd is there by then, and its node may be."""
+    process = lab.begin("homelab", "--yes", "-o", "json", "vm", "rebuild", "cp3")
+    kill = "test -e /etc/kubernetes/manifests/etcd.yaml && pgrep -f '^kubeadm join' && pkill -9 -f '^kubeadm join'"
+    until(lambda: lab.enter("ansible", "cp3", "-b", "-m", "raw", "-a", kill).returncode == 0, 400, "it was killed")
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert ("kubernetes", "cp3") in failures(out)
+    done = lab.homelab("--yes", "-o", "json", "bootstrap", timeout=600)
+    assert done.returncode == 0, failures(done.stdout) or done.stderr
+    until(lambda: all(map(is_ready, nodes(lab).values())), 60, "all nodes are Ready")
+    tell(f"a join killed half-way: done again in {summary(done.stdout)['seconds']:.0f} s")
+
+
+def test_after_a_power_cut_of_all_nodes_the_cluster_comes_back_by_itself(lab: Lab) -> None:
+    for name in NODES:
+        # The connection dies with the machine.
+        lab.enter("ansible", name, "-b", "-m", "raw", "-a", "systemctl poweroff -ff", timeout=60)
+    done = lab.homelab("--yes", "-o", "json", "up", timeout=300)
+    assert done.returncode == 0, failures(done.stdout) or done.stderr
+
+    def all_ready() -> bool:
+        command = f"{KUBECTL} get nodes -o json"
+        asked = lab.enter("ansible", "cp1", "-b", "-m", "ansible.builtin.command", "-a", command)
+        return asked.returncode == 0 and all(map(is_ready, json.loads(asked.stdout.partition(">>")[2])["items"]))
+
+    tell(f"a power cut of all nodes: all Ready after {until(all_ready, 300, 'all nodes are Ready'):.0f} s")
+    # The last heartbeat may be from before the cut: the pods answer now.
+    until(lambda: lab.homelab("-o", "json", "verify", timeout=120).returncode == 0, 180, "verify is content")
