@@ -53,21 +53,21 @@ def test_a_script_gets_a_document(cache: Path) -> None:
 def test_with_a_version_it_needs_no_inventory_and_is_written_where_it_is_wanted(cache: Path, tmp_path: Path) -> None:
     [file] = (cache / "homelab" / "bundles").glob("*.tar")
     wanted = tmp_path / "mine.tar"
+    wanted.write_bytes(file.read_bytes()[:5000])  # another bundle
     done = bundle(cache, "--kubernetes-version", "v1.36.3", "-O", "mine.tar", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert wanted.read_bytes() == file.read_bytes()
     assert done.stdout.startswith("mine.tar: Kubernetes 1.36.3")
 
 
-def test_a_bundle_is_written_over_a_bundle_and_over_nothing_else(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "why"), [("mine.tar", "is no bundle"), (".", "is no file"), ("none/x", "no folder")]
+)
+def test_a_bundle_is_written_over_nothing_but_a_bundle(cache: Path, tmp_path: Path, target: str, why: str) -> None:
     mine = tmp_path / "mine.tar"
-    named = ("--kubernetes-version", "1.36.3", "-O")
-    for _ in range(2):
-        assert bundle(cache, *named, str(mine)).returncode == 0
     mine.write_bytes(b"the only copy of my thesis")
-    for target, why in ((mine, "is no bundle"), (tmp_path, "is no file"), (tmp_path / "none" / "x", "no folder")):
-        refused = bundle(cache, *named, str(target))
-        assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
+    refused = bundle(cache, "--kubernetes-version", "1.36.3", "-O", target, cwd=tmp_path)
+    assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
     assert mine.read_bytes() == b"the only copy of my thesis"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.tar"]
 
