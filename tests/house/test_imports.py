@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -120,6 +121,7 @@ def imports_of(source: str, module: str, package: str) -> Iterator[Import]:
                 yield Import(module, node.lineno, full if full in MODULES else base, id(node) in for_types)
 
 
+@cache
 def all_imports() -> list[Import]:
     found = []
     for path in FILES:
@@ -129,8 +131,10 @@ def all_imports() -> list[Import]:
     return found
 
 
-IMPORTS = all_imports()
-OWN = [each for each in IMPORTS if each.library == "homelab"]
+@cache
+def own() -> list[Import]:
+    """The imports of homelab's own modules; like all of them read once, and where a test asks, not while collecting."""
+    return [each for each in all_imports() if each.library == "homelab"]
 
 
 def layer(name: str) -> int:
@@ -148,7 +152,7 @@ def test_every_part_has_a_layer() -> None:
 def test_imports_run_one_way() -> None:
     wrong = [
         each
-        for each in OWN
+        for each in own()
         if each.importer not in ("", "rehearsal")
         and part(each.name) not in ("", "rehearsal")
         and layer(part(each.name)) < layer(each.importer)
@@ -161,7 +165,7 @@ def test_imports_run_one_way_inside_of_the_ports() -> None:
         name = [*module.split("."), "", ""][2]
         return next((number for number, names in enumerate(PORTS) if name in names), -1)
 
-    inside = [each for each in OWN if each.importer == part(each.name) == "ports"]
+    inside = [each for each in own() if each.importer == part(each.name) == "ports"]
     unknown = {each.module for each in inside if floor(each.module) == -1}
     assert unknown == set()
     wrong = [each for each in inside if floor(each.name) < floor(each.module)]
@@ -172,7 +176,7 @@ def test_imports_run_one_way_inside_of_the_rehearsal() -> None:
     def room(module: str) -> str:
         return [*module.split("."), "", ""][2]
 
-    inside = [each for each in OWN if each.importer == part(each.name) == "rehearsal" and room(each.name)]
+    inside = [each for each in own() if each.importer == part(each.name) == "rehearsal" and room(each.name)]
     assert {room(each.module) for each in inside} <= set().union(*REHEARSAL)
     floors = {name: number for number, names in enumerate(REHEARSAL) for name in names}
     apart = [each for each in inside if room(each.name) != room(each.module)]
@@ -181,38 +185,38 @@ def test_imports_run_one_way_inside_of_the_rehearsal() -> None:
 
 
 def test_rooms_that_are_apart_do_not_know_each_other() -> None:
-    wrong = [each for each in OWN for pair in APART if {each.importer, part(each.name)} == pair]
+    wrong = [each for each in own() for pair in APART if {each.importer, part(each.name)} == pair]
     assert not wrong, told(wrong)
 
 
 def test_no_import_goes_in_circles() -> None:
     graph: dict[str, set[str]] = {}
-    for each in OWN:
+    for each in own():
         if each.name != each.module and not each.for_types:
             graph.setdefault(each.module, set()).add(each.name)
     TopologicalSorter(graph).prepare()
 
 
 def test_only_one_command_imports_the_rehearsal() -> None:
-    users = [each for each in OWN if part(each.name) == "rehearsal" and each.importer != "rehearsal"]
+    users = [each for each in own() if part(each.name) == "rehearsal" and each.importer != "rehearsal"]
     wrong = [each for each in users if each.module != "homelab.commands.rehearse"]
     assert users
     assert not wrong, told(wrong)
 
 
 def test_the_rehearsal_shares_nothing_but_pure_parts() -> None:
-    wrong = [each for each in OWN if each.importer == "rehearsal" and part(each.name) not in REHEARSAL_MAY]
+    wrong = [each for each in own() if each.importer == "rehearsal" and part(each.name) not in REHEARSAL_MAY]
     assert not wrong, told(wrong)
 
 
 @pytest.mark.parametrize("library", sorted(DOORS))
 def test_libraries_stay_behind_their_doors(library: str) -> None:
-    wrong = [each for each in IMPORTS if each.library == library and each.importer not in DOORS[library]]
+    wrong = [each for each in all_imports() if each.library == library and each.importer not in DOORS[library]]
     assert not wrong, told(wrong)
 
 
 def test_pure_parts_do_no_input_or_output() -> None:
-    wrong = [each for each in IMPORTS if each.importer in PURE and each.library in INPUT_OUTPUT]
+    wrong = [each for each in all_imports() if each.importer in PURE and each.library in INPUT_OUTPUT]
     assert not wrong, told(wrong)
 
 
