@@ -25,26 +25,32 @@ def lab_with(folder: Path, text: str, name: str = "mine.yml") -> Lab:
     return read_lab([*BASE, source]).lab
 
 
-def mistake(folder: Path, text: str, name: str = "mine.yml") -> str:
+def mistakes(folder: Path, text: str, name: str = "mine.yml") -> list[str]:
     with pytest.raises(InventoryError) as told:
         lab_with(folder, text, name)
-    [only] = told.value.mistakes
-    return str(only)
+    return [str(one) for one in told.value.mistakes]
 
 
-def of_cp1(variable: str) -> str:
-    return f"control_plane:\n  hosts:\n    cp1:\n      {variable}\n"
+def mistake(folder: Path, text: str, name: str = "mine.yml") -> str:
+    [only] = mistakes(folder, text, name)
+    return only
 
 
-@pytest.mark.parametrize(
-    "mac", ["00:0c:29:e7:c9:ec", "01:00:5e:00:00:01", "00:50:56:40:00:00", "00:50:56:ff:ff:ff", "52:54:00:12:34:5a"]
-)
-def test_a_mac_that_esxi_refuses_is_a_mistake(mac: str, tmp_path: Path) -> None:
-    said = mistake(tmp_path, of_cp1(f'vm_mac: "{mac}"'))
-    assert f"{mac} is not a MAC that ESXi takes from a person" in said
-    for right in re.findall(r'"(00:50:56:[^"]+)"', said):
-        assert lab_with(tmp_path, of_cp1(f'vm_mac: "{right}"')).vm("cp1").mac == right
-    assert lab_with(tmp_path, of_cp1("vm_cpus: 2")).vm("cp1").mac is None
+def with_macs(macs: dict[str, str]) -> str:
+    return "all:\n  hosts:\n" + "".join(f'    {vm}:\n      vm_mac: "{mac}"\n' for vm, mac in macs.items())
+
+
+def test_a_mac_that_esxi_refuses_is_a_mistake(tmp_path: Path) -> None:
+    wrong = ("00:0c:29:e7:c9:ec", "01:00:5e:00:00:01", "00:50:56:40:00:00", "00:50:56:ff:ff:ff", "52:54:00:12:34:5a")
+    macs = dict(zip(("cp1", "cp2", "cp3", "lb1", "lb2"), wrong, strict=True))
+    said = mistakes(tmp_path, with_macs(macs))
+    assert len(said) == len(wrong)
+    for mac, one in zip(wrong, said, strict=True):
+        assert f"{mac} is not a MAC that ESXi takes from a person" in one
+        right = re.findall(r'"(00:50:56:[^"]+)"', one)
+        assert len(right) == 2
+    lab = lab_with(tmp_path, with_macs(dict(zip(("cp1", "cp2"), right, strict=True))))
+    assert [vm.mac for vm in lab.control_plane] == [*right, None]
 
 
 def test_a_key_file_among_the_keys_is_told_where_it_belongs(tmp_path: Path) -> None:
@@ -68,24 +74,17 @@ def test_a_private_key_is_refused_and_not_shown(tmp_path: Path) -> None:
     assert lab_with(tmp_path, f"guest_authorized_key_files: [{tmp_path}/id.pub]", ALL).guests.authorized_keys
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        KEY.public,
-        KEY.public.rpartition(" ")[0],
-        f'from="192.168.2.0/24",no-agent-forwarding {KEY.public} with a comment',
-    ],
-    ids=["with a comment", "without", "with options"],
-)
-def test_keys_in_the_forms_that_sshd_takes(line: str, tmp_path: Path) -> None:
-    assert lab_with(tmp_path, f"guest_authorized_keys: ['{line}']", ALL).guests.authorized_keys == (line,)
+def test_keys_in_the_forms_that_sshd_takes(tmp_path: Path) -> None:
+    with_options = f'from="192.168.2.0/24",no-agent-forwarding {KEY.public} with a comment'
+    lines = (KEY.public, KEY.public.rpartition(" ")[0], with_options)
+    text = "guest_authorized_keys:\n" + "".join(f"- '{line}'\n" for line in lines)
+    assert lab_with(tmp_path, text, ALL).guests.authorized_keys == lines
 
 
-@pytest.mark.parametrize(
-    "text", ["", "ssh-ed25519 AAAA", "hello", KEY.public[:40]], ids=["empty", "short", "word", "cut"]
-)
-def test_what_is_no_key_is_a_mistake(text: str, tmp_path: Path) -> None:
-    assert "guest_authorized_keys[1] is" in mistake(tmp_path, f"guest_authorized_keys: ['{text}']", ALL)
+def test_what_is_no_key_is_a_mistake(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, f"guest_authorized_keys: ['', 'ssh-ed25519 AAAA', 'hello', '{KEY.public[:40]}']", ALL)
+    assert len(said) == 4
+    assert all(f"guest_authorized_keys[{number}] is" in one for number, one in enumerate(said, 1))
 
 
 def test_a_number_in_an_ini_file_is_told_as_ini_reads_it(tmp_path: Path) -> None:
@@ -94,19 +93,18 @@ def test_a_number_in_an_ini_file_is_told_as_ini_reads_it(tmp_path: Path) -> None
     assert lab_with(tmp_path, f"[nfs]\nnas {advice}\n", "mine.ini").nfs[0].version == "3"
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("kubernetes_pod_network", "fd00:10:244::/56"),
-        ("kubernetes_service_network", "fd00:10:96::/112"),
-        ("lab_network", "2001:db8::/64"),
-        ("api_vip", "2001:db8::1"),
-    ],
-)
-def test_ipv6_is_told_to_be_unsupported(variable: str, value: str, tmp_path: Path) -> None:
-    said = mistake(tmp_path, f'{variable}: "{value}"', ALL)
-    assert f"{value} is IPv6, which is not supported" in said
-    assert not re.search(rf"write \S*{re.escape(value)}", said)
+def test_ipv6_is_told_to_be_unsupported(tmp_path: Path) -> None:
+    values = {
+        "kubernetes_pod_network": "fd00:10:244::/56",
+        "kubernetes_service_network": "fd00:10:96::/112",
+        "lab_network": "2001:db8::/64",
+        "api_vip": "2001:db8::1",
+    }
+    said = mistakes(tmp_path, "".join(f'{name}: "{value}"\n' for name, value in values.items()), ALL)
+    assert len(said) == len(values)
+    for (name, value), one in zip(values.items(), said, strict=True):
+        assert f"{name}: {value} is IPv6, which is not supported" in one
+        assert not re.search(rf"write \S*{re.escape(value)}", one)
 
 
 def test_a_checksum_in_capitals_is_the_same(tmp_path: Path) -> None:
