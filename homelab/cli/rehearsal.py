@@ -56,9 +56,9 @@ def serve(options: "Options", guests: str, kubernetes: str, faults: tuple[str, .
 @with_globals
 def enter(options: "Options", argv: tuple[str, ...]) -> int:
     """Run any program (a shell unless told) inside the served lab's network."""
-    from homelab.commands import rehearse as commands
+    from homelab.commands import served_lab
 
-    return commands.enter(options, argv)
+    return served_lab.enter(options, argv)
 
 
 @rehearsal_group.command("fault")
@@ -72,6 +72,6 @@ def fault(options: "Options", faults: tuple[str, ...], clear: bool, listed: bool
     HOST is a host, NAS or guest of the inventory; without it all are meant. WHEN is a number of writes or a step
     after whose start the fault begins; without it the fault begins at once.
     """
-    from homelab.commands import rehearse as commands
+    from homelab.commands import served_lab
 
-    return commands.fault(options, faults, clear=clear, listed=listed)
+    return served_lab.fault(options, faults, clear=clear, listed=listed)

@@ -9,10 +9,12 @@ name one).
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from homelab.errors import UsageError
-from homelab.lab import Lab, meant
+
+if TYPE_CHECKING:
+    from homelab.lab import Lab
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,16 @@ def parse(text: str, steps: Sequence[str]) -> FaultRequest:
     return FaultRequest(name, aim or None, when)
 
 
-def aimed(request: FaultRequest, lab: Lab) -> FaultRequest:
+def aimed(request: FaultRequest, lab: "Lab") -> FaultRequest:
     """The request, its aim by the inventory's name."""
+    # It loads every model of the lab, and who only enters one needs none.
+    from homelab.lab import meant
+
     known = [name for names in aims(lab).values() for name in names]
     return request if request.aim is None else replace(request, aim=meant(request.aim, known) or request.aim)
 
 
-def targets(request: FaultRequest, lab: Lab, *, guests: bool) -> tuple[str, ...]:
+def targets(request: FaultRequest, lab: "Lab", *, guests: bool) -> tuple[str, ...]:
     """The names that a request is aimed at; UsageError when it cannot be."""
     fault = FAULTS[request.name]
     if fault.lacking:
@@ -133,7 +138,7 @@ def targets(request: FaultRequest, lab: Lab, *, guests: bool) -> tuple[str, ...]
     return (request.aim,)
 
 
-def aims(lab: Lab) -> Mapping[str, list[str]]:
+def aims(lab: "Lab") -> Mapping[str, list[str]]:
     """The names of a lab by what they are."""
     balancers = [vm.name for vm in lab.load_balancers]
     control_planes = [vm.name for vm in lab.control_plane]
