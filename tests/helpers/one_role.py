@@ -58,6 +58,8 @@ class OneRole:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         environment |= {"PATH": f"{self.folder}/bin{os.pathsep}{environment['PATH']}", "ANSIBLE_NOCOLOR": "1"}
         environment["COLUMNS"] = "1000"
+        # As homelab has it: one process a task, and not five.
+        environment["ANSIBLE_PIPELINING"] = "1"
         command = ["unshare", *self.namespaces, "sh", "-c", own, "sh", *words]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=100)
 

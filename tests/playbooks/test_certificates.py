@@ -53,6 +53,7 @@ class Machine:
         own = f'mount --bind {self.lib} /var/lib && exec "$@"'
         words = ["unshare", "--mount", "sh", "-c", own, "sh", *command]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        environment["ANSIBLE_PIPELINING"] = "1"
         return subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
