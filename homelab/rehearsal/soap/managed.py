@@ -60,6 +60,7 @@ class Managed:
             yield cls.moid
 
     @classmethod
+    @functools.cache
     def holder(cls, name: str) -> type[Managed]:
         """The class that has a method or property of that name: this one unless one of its parts has it."""
         return next((part for part in cls.PARTS if hasattr(part, name)), cls)
@@ -89,6 +90,21 @@ def ref(kind: str, moid: str) -> Any:
 @functools.cache
 def _wsdl_type(kind: str) -> Any:
     return VmomiSupport.GetWsdlType(NAMESPACE, kind)
+
+
+def data(kind: Any, **fields: Any) -> Any:
+    """A data object, for answers that have many. pyVmomi's constructor looks at every property of the type, each time.
+
+    Nothing is checked, and lists that are not given are shared: they stay empty.
+    """
+    made = kind.__new__(kind)
+    vars(made).update(_unset(kind), **fields)
+    return made
+
+
+@functools.cache
+def _unset(kind: Any) -> dict[str, Any]:
+    return dict(vars(kind()))
 
 
 def refused(refusal: Refusal, target: Any) -> Any:

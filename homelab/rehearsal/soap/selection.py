@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import VmomiSupport, vmodl
 
 from homelab.rehearsal.soap import properties
-from homelab.rehearsal.soap.managed import Managed
+from homelab.rehearsal.soap.managed import Managed, data
 from homelab.rehearsal.soap.wire import fault
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def read_all(item: Managed, spec: Any) -> Iterator[tuple[str, Any]]:
 def content(item: Managed, spec: Any) -> Any:
     """The ObjectContent of one object."""
     kind = vmodl.query.PropertyCollector.ObjectContent
-    properties = [vmodl.DynamicProperty(name=path, val=value) for path, value in read_all(item, spec)]
-    return kind(obj=item._ref, propSet=properties)
+    properties = [data(vmodl.DynamicProperty, name=path, val=value) for path, value in read_all(item, spec)]
+    return data(kind, obj=item._ref, propSet=properties)
 
 
 def not_found(target: Any) -> Any:

@@ -6,6 +6,8 @@ from typing import Any
 
 from pyVmomi import vim
 
+from homelab.rehearsal.soap.managed import data
+
 IDE, PCI, PS2, SIO = 200, 100, 300, 400
 KINDS = vim.vm.device
 
@@ -45,7 +47,7 @@ def ide_controllers(devices: Iterable[tuple[int, int]]) -> list[Any]:
 
 def labelled(device: Any, label: str, summary: str = "") -> Any:
     """A device with the words that clients show."""
-    device.deviceInfo = vim.Description(label=label, summary=summary or label)
+    device.deviceInfo = data(vim.Description, label=label, summary=summary or label)
     return device
 
 

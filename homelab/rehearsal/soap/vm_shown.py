@@ -5,7 +5,7 @@ from typing import Any
 from pyVmomi import VmomiSupport, vim
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.soap.managed import ref
+from homelab.rehearsal.soap.managed import data, ref
 from homelab.rehearsal.soap.vm_fixed import fixed_devices, ide_controllers, labelled
 from homelab.rehearsal.state.places import SATA, SCSI
 from homelab.rehearsal.state.vm import Vm, VmCdRom, VmDisk, VmNic
@@ -36,7 +36,8 @@ def _controller(key: int, kind: str, keys: list[int]) -> Any:
     if key >= SATA:
         made = KINDS.VirtualAHCIController(key=key, controllerKey=100, busNumber=key - SATA, device=keys)
         return labelled(made, f"SATA controller {key - SATA}")
-    made = getattr(KINDS, kind)(
+    made = data(
+        getattr(KINDS, kind),
         key=key,
         controllerKey=100,
         busNumber=key - SCSI,
@@ -49,7 +50,8 @@ def _controller(key: int, kind: str, keys: list[int]) -> Any:
 
 
 def _disk(host: Host, disk: VmDisk, index: int) -> Any:
-    backing = KINDS.VirtualDisk.FlatVer2BackingInfo(
+    backing = data(
+        KINDS.VirtualDisk.FlatVer2BackingInfo,
         fileName=disk.path,
         datastore=_datastore(host, disk.path),
         diskMode=disk.mode,
@@ -62,8 +64,9 @@ def _disk(host: Host, disk: VmDisk, index: int) -> Any:
         sharing="sharingNone",
     )
     level, number = shares(disk.io_shares, DISK_SHARES, 1)
-    told = vim.SharesInfo(level=level, shares=number)
-    made = KINDS.VirtualDisk(
+    told = data(vim.SharesInfo, level=level, shares=number)
+    made = data(
+        KINDS.VirtualDisk,
         key=disk.key,
         controllerKey=disk.controller,
         unitNumber=disk.unit,
@@ -71,8 +74,11 @@ def _disk(host: Host, disk: VmDisk, index: int) -> Any:
         capacityInKB=disk.capacity // KIB,
         capacityInBytes=disk.capacity,
         shares=told,
-        storageIOAllocation=vim.StorageResourceManager.IOAllocationInfo(
-            limit=VmomiSupport.long(disk.io_limit), shares=told, reservation=0
+        storageIOAllocation=data(
+            vim.StorageResourceManager.IOAllocationInfo,
+            limit=VmomiSupport.long(disk.io_limit),
+            shares=told,
+            reservation=0,
         ),
         nativeUnmanagedLinkedClone=False,
     )
@@ -88,19 +94,25 @@ def _datastore(host: Host, path: str) -> Any:
 def _parents(paths: tuple[str, ...]) -> Any:
     if not paths:
         return None
-    return KINDS.VirtualDisk.FlatVer2BackingInfo(fileName=paths[0], diskMode="persistent", parent=_parents(paths[1:]))
+    return data(
+        KINDS.VirtualDisk.FlatVer2BackingInfo, fileName=paths[0], diskMode="persistent", parent=_parents(paths[1:])
+    )
 
 
 def _nic(vm: Vm, nic: VmNic, index: int) -> Any:
-    made = getattr(KINDS, f"Virtual{nic.kind}")(
+    made = data(
+        getattr(KINDS, f"Virtual{nic.kind}"),
         key=nic.key,
         controllerKey=100,
         unitNumber=7 + index,
         macAddress=nic.mac,
         addressType=nic.address_type,
         wakeOnLanEnabled=nic.wake_on_lan,
-        backing=KINDS.VirtualEthernetCard.NetworkBackingInfo(
-            deviceName=nic.network, network=ref("Network", f"HaNetwork-{nic.network}"), useAutoDetect=False
+        backing=data(
+            KINDS.VirtualEthernetCard.NetworkBackingInfo,
+            deviceName=nic.network,
+            network=ref("Network", f"HaNetwork-{nic.network}"),
+            useAutoDetect=False,
         ),
         connectable=_connection(vm, nic),
         uptCompatibilityEnabled=nic.direct_path,
@@ -111,12 +123,13 @@ def _nic(vm: Vm, nic: VmNic, index: int) -> Any:
 def _cdrom(host: Host, vm: Vm, drive: VmCdRom, index: int) -> Any:
     kinds = KINDS.VirtualCdrom
     if drive.iso:
-        backing = kinds.IsoBackingInfo(fileName=drive.iso, datastore=_datastore(host, drive.iso))
+        backing = data(kinds.IsoBackingInfo, fileName=drive.iso, datastore=_datastore(host, drive.iso))
     else:
-        backing = getattr(kinds, f"{drive.backing}BackingInfo")(deviceName=drive.device, useAutoDetect=False)
+        backing = data(getattr(kinds, f"{drive.backing}BackingInfo"), deviceName=drive.device, useAutoDetect=False)
     if hasattr(backing, "exclusive"):
         backing.exclusive = False
-    made = kinds(
+    made = data(
+        kinds,
         key=drive.key,
         controllerKey=drive.controller,
         unitNumber=drive.unit,
@@ -127,7 +140,8 @@ def _cdrom(host: Host, vm: Vm, drive: VmCdRom, index: int) -> Any:
 
 
 def _connection(vm: Vm, device: VmNic | VmCdRom) -> Any:
-    return KINDS.VirtualDevice.ConnectInfo(
+    return data(
+        KINDS.VirtualDevice.ConnectInfo,
         startConnected=device.start_connected,
         connected=device.connected and vm.powered_on,
         allowGuestControl=device.guest_control,

@@ -6,7 +6,7 @@ from typing import Any
 from pyVmomi import vim
 
 from homelab.rehearsal.host.host import Host
-from homelab.rehearsal.soap.managed import ref
+from homelab.rehearsal.soap.managed import data, ref
 from homelab.rehearsal.soap.objects.inventory import Entity, network_id
 from homelab.rehearsal.soap.objects.machine_console import MachineConsole
 from homelab.rehearsal.soap.objects.machine_export import MachineExport
@@ -101,7 +101,8 @@ class VirtualMachine(MachineExport, Entity):
     def runtime(self) -> Any:
         """Whether it runs, since when, and where."""
         vm = self._vm
-        return vim.vm.RuntimeInfo(
+        return data(
+            vim.vm.RuntimeInfo,
             host=ref("HostSystem", "ha-host"),
             connectionState="connected" if _is_readable(self._host, vm) else "inaccessible",
             powerState=vm.power_state,
@@ -119,7 +120,8 @@ class VirtualMachine(MachineExport, Entity):
     def guest(self) -> Any:
         """What the tools report: whether they run. No address: the rehearsal's guests have no such channel."""
         running = self._vm.powered_on and self._host.vm_power.machines.is_running(self._vm.machine_name)
-        return vim.vm.GuestInfo(
+        return data(
+            vim.vm.GuestInfo,
             toolsRunningStatus="guestToolsRunning" if running else "guestToolsNotRunning",
             guestState="running" if running else "notRunning",
         )
