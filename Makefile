@@ -41,6 +41,6 @@ packages:
 	@scripts/setup .venv requirements.lock
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.lock .venv/run.stamp
-	@scripts/setup .venv requirements-dev.lock
-	@touch $@
+.venv/dev.stamp: requirements.lock requirements-dev.lock pyproject.toml scripts/setup | packages
+	@scripts/setup .venv requirements.lock requirements-dev.lock
+	@touch .venv/run.stamp $@
