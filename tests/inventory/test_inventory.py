@@ -13,7 +13,7 @@ from homelab.errors import InventoryError, Mistake, UsageError
 from homelab.inventory import raw_variables, read_lab
 from homelab.inventory.lines import read_lines
 from homelab.inventory.values import mac_of
-from homelab.ports.ansible.inventory import Vault, list_hosts, select_hosts
+from homelab.ports.ansible.inventory import Vault, list_hosts, select_hosts, whole_names
 from tests.helpers.checkout import ROOT
 
 SAMPLE = Path("inventory")
@@ -192,17 +192,24 @@ WHOLE_NAMES = FIXTURES / "whole_names"
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [
-        ("cp2", {"cp2.lab.example"}),
-        ("CP2", {"cp2.lab.example"}),
-        ("cp1", {"CP1"}),
         ("brix1,LB2", {"BRIX1.lab.example", "lb2"}),
         ("esxi:!brix1", {"brix2.lab.example"}),
-        ("control_plane:&cp1", {"CP1"}),
-        ("w1.lab.example", {"W1.Lab.Example"}),
     ],
 )
 def test_patterns_may_hold_short_names(pattern: str, names: set[str]) -> None:
     assert set(select_hosts([WHOLE_NAMES], pattern)) == names
+
+
+def test_a_short_name_is_the_inventory_s_whole_one_wherever_it_stands_in_a_pattern() -> None:
+    raw = list_hosts([WHOLE_NAMES])
+    whole = {
+        "cp2": "cp2.lab.example",
+        "CP2": "cp2.lab.example",
+        "cp1": "CP1",
+        "control_plane:&cp1": "control_plane:&CP1",
+        "w1.lab.example": "W1.Lab.Example",
+    }
+    assert {pattern: whole_names(pattern, raw) for pattern in whole} == whole
 
 
 def test_a_short_name_that_could_be_several_is_nobody_s(tmp_path: Path) -> None:

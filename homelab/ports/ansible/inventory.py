@@ -214,7 +214,7 @@ def _run(
     with (vault or Vault()).handed_over() as (extra, descriptors):
         child = process.Child(
             name=f"ansible {program[0]}",
-            argv=[sys.executable, "-m", "ansible", *program, *extra, *arguments],
+            argv=[sys.executable, "-m", f"ansible.cli.{program[0]}", *program[1:], *extra, *arguments],
             seconds=DEADLINE,
             advice="Run `ansible-inventory --list` by hand: an inventory script or a vault program may hang",
             environment={**settings.environment(), **SETTINGS},

@@ -103,7 +103,7 @@ def _own_folder() -> Iterator[str]:
 
 
 def _command(play: Play, variables: Path) -> list[str]:
-    command = [sys.executable, "-m", "ansible", "playbook", str(play.playbook.absolute()), "--limit", play.limit]
+    command = [sys.executable, "-m", "ansible.cli.playbook", str(play.playbook.absolute()), "--limit", play.limit]
     for inventory in play.inventories:
         command += ["-i", str(inventory.absolute())]
     if play.skip:
