@@ -11,12 +11,12 @@ rehearse: .venv/run.stamp
 	@$(BIN)/homelab rehearse $(ARGS)
 
 test: .venv/dev.stamp
-	@scripts/check lint quick guests
+	@scripts/check lint tests
 
 # Beyond `test`: the checks against what others made, and the quick tests on every other Python that is installed.
 test-all: .venv/dev.stamp
 	@scripts/packages thorough
-	@scripts/check lint quick guests thorough pythons
+	@scripts/check lint tests thorough pythons
 
 # How fast a stick's image is built and written, beside cp and dd of the same bytes.
 bench-usb: .venv/dev.stamp
