@@ -12,7 +12,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end: to look for garbage in it again and again costs a fifth of the time."""
+    """What was collected stays to the end: to look for garbage in it again and again costs a twelfth of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000)

@@ -161,9 +161,8 @@ def test_a_control_plane_is_made_anew_while_the_api_stays(lab: Lab) -> None:
         done = lab.homelab("--yes", "-o", "json", "vm", "rebuild", "cp1", timeout=600)
     assert done.returncode == 0, failures(done.stdout) or done.stderr
     until(lambda: all(map(is_ready, nodes(lab, "cp2").values())), 60, "all nodes are Ready")
-    tell(
-        f"cp1 made anew in {summary(done.stdout)['seconds']:.0f} s: {len(told['lost'])} of {told['asked']} requests lost"
-    )
+    seconds = summary(done.stdout)["seconds"]
+    tell(f"cp1 made anew in {seconds:.0f} s: {len(told['lost'])} of {told['asked']} requests lost")
     assert told["lost"] == []
 
 
