@@ -96,7 +96,7 @@ def test_one_host_that_is_mute_is_away_with_its_reason_and_costs_its_deadline_on
     fault(host_lab, "api-mute@brix4")
     began = time.monotonic()
     told = status(host_lab)
-    # On a machine of its own it is the deadline and a second: tests/rehearsal/test_figures.py.
+    # How much sooner on a machine that does nothing else: test_status_figures.py.
     assert time.monotonic() - began < 4 * SECONDS
     hosts = asked(told, "hosts")
     assert [hosts[name]["answers"] for name in ("brix1", "brix2", "brix3", "brix4")] == [True, True, True, False]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from homelab.engine.events import Changed, Counts, Event, Failed, HeldUp
+from homelab.engine.events import Changed, Counts, Event, Failed, HeldUp, Started
 from homelab.engine.in_line import InLine
 from homelab.engine.plan import Plan
 from homelab.engine.runner import Runner
@@ -137,6 +137,13 @@ def test_everything_is_done_once_and_a_second_run_changes_nothing() -> None:
     assert kinds(events, Node("second", "a")) == ["start", "changed"]
     counts, _, _ = run(*steps, shelf=shelf)
     assert (counts.changed, counts.unchanged) == (0, 4)
+
+
+def test_a_start_tells_what_it_waited_for() -> None:
+    _, events, _ = run(Doing("first"), Doing("second", after="first"))
+    after = {event.node: event.after for event in events if isinstance(event, Started)}
+    assert after[Node("first", "a")] == ()
+    assert after[Node("second", "b")] == (Node("first", "b"),)
 
 
 def test_what_does_not_depend_on_a_failure_still_completes_and_running_again_goes_on() -> None:
