@@ -1,4 +1,4 @@
-"""What `status` may cost, as a command on the sample lab of hosts alone; marked as figures: nothing else runs then.
+"""What `status` may cost as a command on the sample lab: the best of three, for a shared machine is busy at times."""
 
 import json
 import subprocess
