@@ -63,7 +63,7 @@ def test_with_a_version_it_needs_no_inventory_and_is_written_where_it_is_wanted(
 @pytest.mark.parametrize(
     ("target", "why"), [("mine.tar", "is no bundle"), (".", "is no file"), ("none/x", "no folder")]
 )
-def test_a_bundle_is_written_over_nothing_but_a_bundle(cache: Path, tmp_path: Path, target: str, why: str) -> None:
+def test_nothing_but_a_bundle_is_written_over(cache: Path, tmp_path: Path, target: str, why: str) -> None:
     mine = tmp_path / "mine.tar"
     mine.write_bytes(b"the only copy of my thesis")
     refused = bundle(cache, "--kubernetes-version", "1.36.3", "-O", target, cwd=tmp_path)
