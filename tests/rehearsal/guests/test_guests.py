@@ -16,7 +16,7 @@ from pycdlib import PyCdlib
 
 from homelab.formats.guest.seed_iso import seed_iso
 from homelab.rehearsal.guests import roots
-from homelab.rehearsal.guests.guests import _nspawn
+from homelab.rehearsal.guests.guests import _Guest, _nspawn
 from homelab.rehearsal.guests.roots import ensure_root, root_id
 from homelab.rehearsal.guests.seeds import read_seed
 from homelab.rehearsal.state.machines import GuestSpec, Machines, NoMachines
@@ -172,8 +172,9 @@ def test_a_root_that_is_there_is_used(tmp_path: Path) -> None:
     assert said == []
 
 
-def test_a_guest_is_asked_to_leave_in_its_own_way() -> None:
-    assert "--kill-signal=SIGRTMIN+4" in _nspawn(Path("/root"), "cp1", Path("/run/netns/cp1"), Path("/told"))
+def test_a_guest_is_asked_to_leave_in_its_own_way(tmp_path: Path) -> None:
+    guest = _Guest(GuestSpec("cp1", tmp_path, "0", "00:50:56:00:00:2a", None, 2, 2048), tmp_path)
+    assert "--kill-signal=SIGRTMIN+4" in _nspawn(guest, Path("/run/netns/cp1"))
 
 
 def test_without_guests_the_power_is_remembered(tmp_path: Path) -> None:
