@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """What `status` may cost as a command on the sample lab: the best of three, for a shared machine is busy at times."""
+=======
+"""What `status` may cost as a command on the sample lab: the best of three, for a machine is busy now and then."""
+>>>>>>> status
 
 import json
 import subprocess
@@ -9,8 +13,8 @@ from homelab.checks.lab_watch import SECONDS
 from tests.helpers.served import HOMELAB, Lab
 
 STATUS_SECONDS = 2.5
-# Python starts, and Ansible reads the inventory, before anybody is asked.
-START_SECONDS = 1.5
+# Two hosts that are away cost one deadline beside what the command costs anyway; not two.
+MORE_SECONDS = 0.5
 TIMED = """
 import subprocess, sys, time
 for _ in range(3):
@@ -29,9 +33,10 @@ def best(lab: Lab) -> float:
 @pytest.mark.figures
 @pytest.mark.timeout(180)
 def test_status_is_quick_and_a_host_that_is_away_costs_its_deadline_once(host_lab: Lab) -> None:
-    assert best(host_lab) < STATUS_SECONDS
+    quick = best(host_lab)
+    assert quick < STATUS_SECONDS
     ordered = [*HOMELAB, "rehearsal", "fault", "api-mute@brix3", "api-mute@brix4"]
     subprocess.run(ordered, cwd=host_lab.folder, check=True, capture_output=True)
-    assert best(host_lab) < SECONDS + START_SECONDS
+    assert best(host_lab) < quick + SECONDS + MORE_SECONDS
     told = json.loads(host_lab.homelab("-o", "json", "status").stdout)
     assert [row["answers"] for row in told["hosts"]] == [True, True, False, False]

@@ -148,8 +148,8 @@ def test_a_guest_that_answers_something_else_is_told(
             with pytest.raises(HostFault, match="was asked how it stands and said something else"):
                 guest.look(shell)
         whole = (
-            '{"cloud_init": "done", "receipts": {}, "cluster_ca": null, "traces": [], "drained": [], "certificates": {}, '
-            '"kubernetes_version": "", "upgrading": false}'
+            '{"cloud_init": "done", "receipts": {}, "cluster_ca": null, "traces": [], "drained": [], '
+            '"certificates": {}, "kubernetes_version": "", "upgrading": false}'
         )
         monkeypatch.setattr(shell, "must", lambda *_, **__: f"Welcome to cp1\n{whole}\n")
         assert guest.look(shell).cloud_init == "done"
