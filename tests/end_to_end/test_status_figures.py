@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""What `status` may cost as a command on the sample lab: the best of three, for a shared machine is busy at times."""
-=======
 """What `status` may cost as a command on the sample lab: the best of three, for a machine is busy now and then."""
->>>>>>> status
 
 import json
 import subprocess
