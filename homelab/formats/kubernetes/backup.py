@@ -1,5 +1,6 @@
 """A backup of a cluster: a tar.gz of etcd's snapshot and of /etc/kubernetes, judged before it is kept. Pure."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -52,8 +53,12 @@ def file_name(lab: str, now: datetime) -> str:
 def read_backup(data: bytes) -> Backup:
     """Read all of a backup and judge it by its own checksums. Raises NoBackup."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r|gz") as tar:
-            about, size, names = _members(tar)
+        # Read to its very end: gzip's own checksum stands there, and tarfile alone would pass over it.
+        with gzip.open(io.BytesIO(data)) as plain:
+            with tarfile.open(fileobj=plain, mode="r|") as tar:
+                about, size, names = _members(tar)
+            while plain.read(PIECE):
+                pass
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
         raise NoBackup(str(error) or type(error).__name__) from error
     _complete(names)
