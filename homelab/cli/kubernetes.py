@@ -48,6 +48,21 @@ def kubeconfig(options: "Options", file: str | None) -> int:
     return command.kubeconfig(options, file)
 
 
+@kubernetes.command("backup")
+@click.option(
+    "-O", "file", type=click.Path(path_type=Path), metavar="FILE", help="This file; a new one here unless told."
+)
+@with_lab
+def kubernetes_backup(options: "Options", file: Path | None) -> int:
+    """Write etcd's snapshot, the CA and the keys into one file, encrypted with the vault's password.
+
+    Nothing is written over. How to restore: docs/how-to/back-up-and-restore.md.
+    """
+    from homelab.commands import kubernetes_backup as command
+
+    return command.kubernetes_backup(options, file)
+
+
 @kubernetes.command("upgrade")
 @click.argument("version", metavar="VERSION")
 @click.option("--bundle", metavar="FILE", help="A bundle of that release, in the place of the inventory's.")

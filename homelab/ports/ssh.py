@@ -176,6 +176,13 @@ class Shell:
         """The file transfer of this connection. Raises what paramiko raises: sftp.py is its door."""
         return self._client.open_sftp()
 
+    def open_session(self) -> "paramiko.Channel":
+        """A session for one command. Raises what paramiko raises, OSError: ssh_stream.py is its door."""
+        transport = self._client.get_transport()
+        if transport is None:
+            raise OSError("the connection is closed")
+        return transport.open_session(timeout=self.login.timeout)
+
     def run(
         self,
         argv: Sequence[str],

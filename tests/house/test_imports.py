@@ -38,7 +38,7 @@ PORTS = (
     {"vsphere"},
     {"kubernetes"},
     {"ansible", "guest", "media", "net", "host_writer"},
-    {"sftp"},
+    {"sftp", "ssh_stream"},
     {"ssh", "signals"},
     {"files", "looks", "choices", "rehearsed", "ssh_sessions"},
     {"process"},

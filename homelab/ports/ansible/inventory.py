@@ -105,6 +105,11 @@ class Vault:
         finally:
             os.close(reading)
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether a person typed the password, which happens only where something has to be opened by it."""
+        return self._password is not None
+
     def ask(self) -> bool:
         """Ask for the password, once a run; False when it was asked already or nobody can be asked."""
         if self._password is not None or self._prompt is None:
