@@ -21,7 +21,7 @@ from rich.markup import escape as without_markup
 from homelab.engine.events import Event, Started, Waiting
 from homelab.engine.plan import Plan
 from homelab.engine.step import Blocked, Change, HandOver, Node
-from homelab.errors import HomelabError, Interrupted, InventoryError, Mistake
+from homelab.errors import HomelabError, Interrupted, InventoryError
 from homelab.formats.trust.masks import Masks
 from homelab.formats.visible import visible
 from homelab.output.documents import event_document
@@ -95,16 +95,14 @@ class Ui:
         if isinstance(error, InventoryError):
             for mistake in error.mistakes:
                 self._err.print(self._fit(str(mistake)))
-                self._see(mistake)
+                if mistake.see:
+                    self._err.print(f"  see: {self._fit(mistake.see)}")
             self._err.print(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched")
             return
         self._err.print(f"[bold red]{self._fit(error.what)}[/bold red]")
         self._err.print(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
-        self._see(error)
-
-    def _see(self, told: HomelabError | Mistake) -> None:
-        if told.see:
-            self._err.print(f"  see: {self._fit(told.see)}")
+        if error.see:
+            self._err.print(f"  see: {self._fit(error.see)}")
 
     def trace(self, text: str) -> None:
         """The whole story of a mistake of ours, for -v."""
