@@ -58,9 +58,7 @@ class Node:
         for old, new in (('"/etc/kubernetes', f'"{self.kubernetes}'), (str(backup.PORT), str(self.port))):
             assert old in text
             text = text.replace(old, new)
-        return subprocess.run(
-            [sys.executable, "-"], input=text.encode(), capture_output=True, timeout=120, check=False
-        )
+        return subprocess.run([sys.executable, "-"], input=text.encode(), capture_output=True, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")
