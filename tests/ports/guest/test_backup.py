@@ -84,9 +84,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     flags += [f"--initial-advertise-peer-urls={peers}"]
     with subprocess.Popen([str(program("etcd")), *flags]) as serving:
         try:
-            end = time.monotonic() + 60
+            deadline = time.monotonic() + 60
             while socket.socket().connect_ex(("127.0.0.1", node.port)):
-                assert time.monotonic() < end, "etcd did not start"
+                assert time.monotonic() < deadline, "etcd did not start"
             # More than one piece of the gateway's, and nothing that shrinks.
             for number in range(20):
                 node.etcdctl("put", f"/registry/configmaps/{number}", os.urandom(16384).hex())
