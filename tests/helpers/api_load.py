@@ -1,4 +1,4 @@
-"""Asks the API at a steady rate, each time over a new TLS connection, until SIGTERM; then tells what was lost.
+"""Asks the API at a steady rate, each time over a new TLS connection, until it is told to end; tells what was lost.
 
 Arguments: ADDRESS PORT CA_FILE RATE. Prints {"asked", "lost": [why, ...], "slow", "longest"} as JSON; seconds.
 """
@@ -30,7 +30,8 @@ async def main() -> None:
     """Ask until told to end, and let what is under way come to its end."""
     address, port, ca_file, rate = sys.argv[1:]
     trust, over = ssl.create_default_context(cafile=ca_file), asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
     lost: list[str] = []
     took: list[float] = []
 
