@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from homelab.cli.options import with_lab
+from homelab.cli.options import with_globals, with_lab
 
 if TYPE_CHECKING:
     from homelab.commands.options import Options
@@ -27,7 +27,7 @@ def kubernetes() -> None:
     help="The community's servers, or source through Go's module proxy (needs Go); auto takes what can be had.",
 )
 @click.option("--kubernetes-version", "version", metavar="VERSION", help="Of another version than the inventory's.")
-@with_lab
+@with_globals
 def kubernetes_bundle(options: "Options", file: Path | None, wanted: "Wanted", version: str | None) -> int:
     """Make the bundle that guests without a way out are installed from; kept in the cache, made only once.
 
