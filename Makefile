@@ -15,12 +15,12 @@ bundle: .venv/run.stamp
 	@$(BIN)/homelab kubernetes bundle $(ARGS)
 
 test: .venv/dev.stamp
-	@scripts/check lint tests
+	@scripts/check lint quick guests
 
 # Beyond `test`: the checks against what others made, and the quick tests on every other Python that is installed.
 test-all: .venv/dev.stamp
 	@scripts/packages thorough
-	@scripts/check lint tests thorough pythons
+	@scripts/check lint quick guests thorough pythons
 
 # A real Kubernetes on real guests, from bare hosts on; needs a bundle (make bundle).
 e2e-kubernetes: .venv/dev.stamp
