@@ -54,7 +54,7 @@ def cost(line: str, folder: Path) -> tuple[float, float]:
     return seconds, used
 
 
-@pytest.mark.parametrize("line", QUICK + LOADING)
+@pytest.mark.parametrize("line", [*QUICK, *(pytest.param(line, marks=pytest.mark.figures) for line in LOADING)])
 def test_a_usage_error_costs_little(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOMELAB_INVENTORY", raising=False)
     # Of the processor, and with room: other tests run beside this one, and share its caches.
