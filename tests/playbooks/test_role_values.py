@@ -207,7 +207,8 @@ def test_every_option_of_a_role_is_a_value_and_every_value_an_option(role: str) 
 
 def test_the_other_lab_leaves_no_value_as_the_sample_has_it(tmp_path: Path) -> None:
     other, ours = read_lab([DIFFERENT]).lab, read_lab([sample(tmp_path)]).lab
-    for role in ROLES:
+    # The sample has no worker.
+    for role in [role for role in ROLES if role != "worker"]:
         one, two = (variables(first(lab, role)) for lab in (other, ours))
         assert [name for name in one if one[name] == two.get(name) and name not in SAME] == []
 
