@@ -90,6 +90,11 @@ class Kubernetes(Model):
         """`v1.36.3` and `1.36.3` are the same version."""
         return value.removeprefix("v")
 
+    @property
+    def cni_manifest(self) -> str | None:
+        """The path of the manifest that brings the pods' network, where one does."""
+        return None if self.cni in ("routes", "none") else self.cni
+
 
 class EsxiHost(Listed):
     """One ESXi host. Timeouts in seconds, `host_cache_mib` in MiB."""

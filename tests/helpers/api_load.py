@@ -1,6 +1,7 @@
 """Asks the API at a steady rate, each time over a new TLS connection, until it is told to end; tells what was lost.
 
-Arguments: ADDRESS PORT CA_FILE RATE. Prints {"asked", "lost": [why, ...], "slow", "longest"} as JSON; seconds.
+Arguments: ADDRESS PORT CA_FILE RATE. A line `asking` once the first answer is there; at the end {"asked",
+"lost": [[when it was sent, why], ...], "slow", "longest"} as JSON: seconds, and times of the clock since 1970.
 """
 
 import asyncio
@@ -26,23 +27,31 @@ async def ask(address: str, port: int, trust: ssl.SSLContext) -> None:
         raise EOFError(answer[:60].decode(errors="replace") or "closed without an answer")
 
 
+def say(line: str) -> None:
+    """One line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 async def main() -> None:
     """Ask until told to end, and let what is under way come to its end."""
     address, port, ca_file, rate = sys.argv[1:]
     trust, over = ssl.create_default_context(cafile=ca_file), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
-    lost: list[str] = []
+    lost: list[tuple[float, str]] = []
     took: list[float] = []
 
     async def one() -> None:
-        began = time.monotonic()
+        sent, began = time.time(), time.monotonic()
         try:
             await ask(address, int(port), trust)
         except (OSError, EOFError) as error:
-            lost.append(f"{type(error).__name__}: {error}")
+            lost.append((sent, f"{type(error).__name__}: {error}"))
         took.append(time.monotonic() - began)
 
+    await ask(address, int(port), trust)
+    say("asking")
     async with asyncio.TaskGroup() as tasks:
         asked, began = 0, time.monotonic()
         while not over.is_set():
@@ -50,7 +59,7 @@ async def main() -> None:
             asked += 1
             await asyncio.sleep(max(began + asked / float(rate) - time.monotonic(), 0))
     told = {"asked": asked, "lost": lost, "slow": sum(1 for each in took if each > SLOW), "longest": max(took)}
-    sys.stdout.write(json.dumps(told) + "\n")
+    say(json.dumps(told))
 
 
 asyncio.run(main())

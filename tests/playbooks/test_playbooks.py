@@ -93,7 +93,7 @@ def test_every_wait_of_a_role_has_an_end() -> None:
     assert [name for name, task in waits if not {"retries", "delay"} <= task.keys()] == []
 
 
-SLOW = {"kubeadm", "ctr", "{{ kubernetes_node_programs }}/kubeadm"}
+SLOW = {"kubeadm", "ctr", "kubectl", "{{ kubernetes_node_programs }}/kubeadm"}
 
 
 def test_nothing_that_a_role_starts_can_hang() -> None:

@@ -67,15 +67,15 @@ class DrainLast(SetServer):
 
 
 @dataclass(frozen=True)
-class Told:
-    """A balancer that is told to send a server nobody new: in these pools, by what it calls the server there."""
+class Aside:
+    """A balancer that leaves a server aside: in these pools, by what it calls the server there."""
 
     balancer: str
     kind: str
     called: tuple[tuple[str, str], ...]
 
 
-def told_of(lab: Lab, server: str) -> tuple[Told, ...]:
+def asides_of(lab: Lab, server: str) -> tuple[Aside, ...]:
     """Every balancer with the server in a pool; `server` is the inventory's name."""
     label = lab.vm(server).short_name
     found = []
@@ -84,33 +84,31 @@ def told_of(lab: Lab, server: str) -> tuple[Told, ...]:
         there = called_there(lab, balancer.name)
         if named:
             called = tuple((pool, there.get((pool, label), label)) for pool in named)
-            found.append(Told(balancer.name, balancer.kind, called))
+            found.append(Aside(balancer.name, balancer.kind, called))
     return tuple(found)
 
 
 @contextmanager
-def drained(world: World, balancers: Sequence[Told]) -> Iterator[None]:
+def drained(world: World, server: str, balancers: Sequence[Aside]) -> Iterator[None]:
     """A server gets no new connections meanwhile, and gets them again whatever happens.
 
-    A balancer that does not answer, or for which it is the last server, is not told: its own checks see what happens.
+    A balancer that does not answer, or for which it is the last server, is named, and its own checks see what happens.
     """
-    told = []
-    for each in balancers:
-        if _tell(world, each, "drain"):
-            told.append(each)
+    told = [each for each in balancers if _tell(world, server, each, "drain")]
     try:
         yield
     finally:
         for each in told:
-            _tell(world, each, "ready")
+            _tell(world, server, each, "ready")
 
 
-def _tell(world: World, told: Told, wanted: Wanted) -> bool:
+def _tell(world: World, server: str, aside: Aside, wanted: Wanted) -> bool:
     try:
-        with world.guest_shell(told.balancer) as shell:
-            set_servers(shell, told.kind, wanted, dict(told.called), last=False)
+        with world.guest_shell(aside.balancer) as shell:
+            set_servers(shell, aside.kind, wanted, dict(aside.called), last=False)
     except HomelabError as error:
-        world.run.log(f"{told.balancer} was not told to {wanted}: {error.what}")
+        then = "its own checks tell it" if wanted == "drain" else f"tell it: homelab lb ready {server}"
+        world.note(f"{aside.balancer} could not be told to {wanted} {server} ({error.what}); {then}")
         return False
     return True
 

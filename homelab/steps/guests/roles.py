@@ -61,11 +61,14 @@ class RolesState:
 
 def observe_roles(world: World, lab: Lab, target: str, roles: Sequence[str]) -> RolesState:
     """Look at a guest, and at what its roles are made of."""
-    bundle = lab.kubernetes.bundle if "kubernetes_node" in roles else None
+    files = {
+        "kubernetes_node_bundle": lab.kubernetes.bundle if "kubernetes_node" in roles else None,
+        "pod_network_cni": lab.kubernetes.cni_manifest if "pod_network" in roles else None,
+    }
     return RolesState(
         world.guest(target),
         sources={role: world.role_digest(role) for role in roles},
-        contents={"kubernetes_node_bundle": world.file_digest(bundle)} if bundle else {},
+        contents={name: world.file_digest(path) for name, path in files.items() if path},
     )
 
 

