@@ -95,10 +95,13 @@ def _wsdl_type(kind: str) -> Any:
 def data(kind: Any, **fields: Any) -> Any:
     """A data object, for answers that have many. pyVmomi's constructor looks at every property of the type, each time.
 
-    Nothing is checked, and lists that are not given are shared: they stay empty.
+    Names are checked, values are not; lists that are not given are shared: they stay empty.
     """
+    unset = _unset(kind)
+    if unknown := fields.keys() - unset:
+        raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
     made = kind.__new__(kind)
-    vars(made).update(_unset(kind), **fields)
+    vars(made).update(unset, **fields)
     return made
 
 
