@@ -38,8 +38,8 @@ class LabRun:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """The steps that were not asked for."""
-        return self.selection.left_out([step.name for step in self.steps])
+        """The steps that were not asked for, of those that have something to do in this lab."""
+        return self.selection.left_out([step.name for step in self.steps if step.targets(self.lab)])
 
     def then(self, lab: Lab, steps: Sequence[AnyStep], targets: frozenset[str]) -> "LabRun":
         """The same command's next run: another wanted lab, other steps and targets, the same world and logs."""

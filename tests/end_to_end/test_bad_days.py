@@ -222,7 +222,7 @@ def test_without_namespaces_the_hosts_are_rehearsed_on_the_loopback(tmp_path: Pa
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, failures(done.stdout)
     assert "the hosts are rehearsed without guests" in done.stderr
-    assert summary(done.stdout)["left_out"] == ["guest", "cluster-ca", "load-balancer", "kubernetes", "manifests"]
+    assert summary(done.stdout)["left_out"] == ["guest", "cluster-ca", "load-balancer", "kubernetes"]
     until(lambda: not processes_with(str(tmp_path)), 15, "every process of the rehearsal is gone")
 
 

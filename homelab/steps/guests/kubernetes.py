@@ -45,9 +45,9 @@ class KubernetesStep(Step[KubernetesState, RunPlaybook]):
         return [vm.name for vm in lab.nodes]
 
     def after(self, lab: Lab, target: str) -> Sequence[Node]:
-        """The guest is ready; the CA exists; the first control plane stands before others join."""
+        """The guest is prepared; the CA exists; the first control plane stands before others join."""
         first = lab.control_plane[0].name
-        after = [Node("guest", target), Node("cluster-ca", first)]
+        after = [Node("cluster-ca", target), Node("cluster-ca", first)]
         return after if target == first else [*after, Node("kubernetes", first)]
 
     def settled(self, lab: Lab, target: str) -> Sequence[Node]:

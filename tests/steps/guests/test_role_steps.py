@@ -102,8 +102,23 @@ def test_control_planes_join_one_after_another_after_the_first() -> None:
     assert Node("kubernetes", "cp1") not in step.after(LAB, "cp1")
 
 
+def prepared(guest: GuestLook) -> list[object]:
+    return list(ClusterCa().plan(LAB, "cp2", ClusterCaState(RolesState(guest, FILES), MEMBERS | {"cp2": guest})))
+
+
+def test_other_nodes_are_only_prepared_and_at_the_same_time() -> None:
+    [change] = prepared(BARE)
+    assert isinstance(change, RunPlaybook)
+    assert dict(change.inputs).keys() == {"kubernetes_node"}
+    assert {"control_plane", "worker", "pod_network"} <= set(change.skip)
+    assert ClusterCa().settled(LAB, "cp2") == []
+
+
+def test_a_member_of_a_cluster_is_not_changed_while_others_are() -> None:
+    assert prepared(replace(WITH_CA, traces=("/etc/kubernetes/kubelet.conf", CA))) == []
+
+
 def test_the_ca_is_made_on_the_first_control_plane_only() -> None:
-    assert list(ClusterCa().targets(LAB)) == ["cp1"]
     [change] = ca_plan()
     assert isinstance(change, RunPlaybook)
     assert dict(change.inputs).keys() == {"kubernetes_node", "cluster_ca"}
