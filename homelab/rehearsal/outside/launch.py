@@ -17,6 +17,7 @@ from homelab.rehearsal.faults import control
 from homelab.rehearsal.faults.table import FaultRequest, aimed, as_json, targets
 from homelab.rehearsal.guests.roots import ensure_root, root_id
 from homelab.rehearsal.kubernetes.bundles import Kubernetes
+from homelab.rehearsal.outside import inotify
 from homelab.rehearsal.outside.overlay import Overlay, free_ports, new_passwords
 from homelab.rehearsal.outside.running_lab import (
     END_SECONDS,
@@ -97,6 +98,8 @@ def lab(rehearsal: Rehearsal, read_lab: Callable[[Sequence[Path]], Lab], report:
         report(f"rehearsal: {f'real guests, {rehearsal.kubernetes.words}' if rehearsal.guests else 'no guests'}")
         if rehearsal.guests and not rehearsal.kubernetes.pause:
             report("for a real one: make bundle (homelab kubernetes bundle); it is used by itself once it is there")
+        if rehearsal.guests and rehearsal.kubernetes.pause:
+            inotify.allow_many(report)
         # The lab's process loads its libraries while the inventory is read, and then waits for its specification.
         with control.open_door(rehearsal.folder) as door, started(rehearsal, door) as process:
             wanted = read_lab((*rehearsal.sources, overlay.folder))
