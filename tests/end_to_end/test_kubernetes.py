@@ -4,113 +4,39 @@
 """
 
 import json
-import os
-import shutil
-import signal
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from homelab.ports.files.data import data_folder
-from homelab.ports.files.home import cache_folder
-from homelab.rehearsal.kubernetes.bundles import find_bundle
-from homelab.rehearsal.outside.launch import guests_possible
-from tests.helpers.checkout import HELPERS
+from tests.helpers.real_cluster import (
+    CONTROL_PLANES,
+    KUBECTL,
+    VERSION,
+    WORKER,
+    bundle_of,
+    is_ready,
+    is_well,
+    load,
+    nodes,
+    on,
+    sample,
+    tell,
+)
 from tests.helpers.served import Lab, events, failures, served, summary, until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
-VIP, VERSION = "192.168.2.100", "1.36.3"
-NODES = {"cp1": "192.168.2.21", "cp2": "192.168.2.22", "cp3": "192.168.2.23", "worker1": "192.168.2.41"}
-KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
-RATE = 25
-
-
-def tell(line: str) -> None:
-    """For who watches the run."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def with_a_worker(folder: Path) -> Path:
-    """The sample inventory with the worker that stands in its comments."""
-    copy = folder / "sample"
-    shutil.copytree(data_folder("inventory"), copy)
-    path = copy / "hosts.yml"
-    hosts = yaml.safe_load(path.read_text(encoding="utf-8"))
-    hosts["all"]["children"]["workers"] = {"hosts": {"worker1": {"ansible_host": NODES["worker1"]}}}
-    path.write_text(yaml.safe_dump(hosts), encoding="utf-8")
-    return copy
+NODES = (*CONTROL_PLANES, *WORKER)
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The sample lab with one worker, bare at first."""
-    if lack := guests_possible():
-        pytest.skip(lack)
-    if find_bundle(cache_folder(), VERSION) is None:
-        pytest.skip(f"there is no bundle of Kubernetes {VERSION}: make bundle")
+    bundle_of(VERSION)
     folder = tmp_path_factory.mktemp("kubernetes")
-    with served(folder / "lab", "--kubernetes", "real", inventory=with_a_worker(folder)) as running:
+    with served(folder / "lab", "--kubernetes", "real", inventory=sample(folder, VERSION, WORKER)) as running:
         yield running
-
-
-def on(lab: Lab, name: str, command: str) -> str:
-    """What a shell command says on a guest, as root."""
-    done = lab.ssh(name, command)
-    assert done.returncode == 0, f"{name}: {command}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def nodes(lab: Lab, by: str = "cp1") -> dict[str, Any]:
-    """The nodes by name, as the API knows them."""
-    return {node["metadata"]["name"]: node for node in json.loads(on(lab, by, f"{KUBECTL} get nodes -o json"))["items"]}
-
-
-def is_well(lab: Lab, name: str) -> bool:
-    """Whether the API server of a control plane is ready."""
-    return lab.ssh(name, "curl -skf -m 2 https://127.0.0.1:6443/readyz").returncode == 0
-
-
-def is_ready(node: dict[str, Any]) -> bool:
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"]["conditions"])
-
-
-@dataclass
-class Seen:
-    """What became of the requests of a load, once it is over."""
-
-    asked: int = 0
-    slow: int = 0
-    failed: list[tuple[float, str]] = field(default_factory=list)
-
-    def lost(self, since: float = 0.0) -> list[str]:
-        """Why those failed that were sent after an instant; what is under way when a server dies, is cut."""
-        return [why for sent, why in self.failed if sent > since]
-
-
-@contextmanager
-def load(lab: Lab) -> Iterator[Seen]:
-    """Requests through the VIP meanwhile."""
-    ca, seen = lab.folder / "ca.crt", Seen()
-    ca.write_text(on(lab, "cp2", "cat /etc/kubernetes/pki/ca.crt"))
-    process = lab.begin(sys.executable, str(HELPERS / "api_load.py"), VIP, "6443", str(ca), str(RATE))
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "asking"
-    try:
-        yield seen
-    finally:
-        os.kill(process.pid, signal.SIGTERM)
-        out, _ = process.communicate(timeout=60)
-        told = json.loads(out)
-        seen.asked, seen.slow, seen.failed = told["asked"], told["slow"], told["lost"]
 
 
 def phases(output: str) -> dict[str, tuple[float, float]]:
