@@ -86,7 +86,7 @@ class Seen:
 
     def lost(self, since: float = 0.0) -> list[str]:
         """Why those failed that were sent after an instant; what is under way when a server dies, is cut."""
-        return [why for sent, why in self.failed if sent > since]
+        return [f"{sent - since:.2f} s after: {why}" for sent, why in self.failed if sent > since]
 
 
 @contextmanager
