@@ -27,7 +27,6 @@ STANDIN = "the stand-in Kubernetes has nothing behind it"
 
 def cluster_checks(lab: Lab) -> list[Check]:
     """What is asked of the cluster once its API servers were asked."""
-    nodes: tuple[Vm, ...] = (*lab.control_plane, *lab.workers)
     return [
         Check(
             "etcd has a member on every control plane, and one leader",
@@ -36,8 +35,8 @@ def cluster_checks(lab: Lab) -> list[Check]:
             "Look at etcd on the control plane that is named: crictl logs $(crictl ps -q --name etcd)",
             _with(lambda world: _etcd(world, lab)),
         ),
-        *(_ready_check(vm) for vm in nodes),
-        *(_reach_check(lab, vm) for vm in nodes),
+        *(_ready_check(vm) for vm in lab.nodes),
+        *(_reach_check(lab, vm) for vm in lab.nodes),
     ]
 
 
@@ -135,14 +134,28 @@ def pods_of(answer: Mapping[str, Any]) -> list[Pod]:
     return found
 
 
+def troubles_of(answer: Mapping[str, Any]) -> str:
+    """Why pods of a list do not run, as far as the API tells. Pure."""
+    found = []
+    for item in answer.get("items", ()):
+        for container in item.get("status", {}).get("containerStatuses", ()):
+            why = container.get("state", {}).get("waiting", {}).get("reason", "")
+            ended = container.get("lastState", {}).get("terminated", {})
+            last = f"it ended with {ended['exitCode']} {ended.get('message', '')}".rstrip() if ended else ""
+            if told := ", ".join(filter(None, (why, last))):
+                found.append(f"{item['metadata']['name']} on {item.get('spec', {}).get('nodeName', 'no node')}: {told}")
+    return "; ".join(found)
+
+
 def _reach(world: World, lab: Lab, vm: Vm) -> Answer:
-    names = pods_of(world.cluster.get(DNS_PODS))
+    told = world.cluster.get(DNS_PODS)
+    names = pods_of(told)
     own = pods_of(world.cluster.get(f"{PODS}{vm.short_name}"))
     far = [pod for pod in names if pod.node != vm.short_name and pod.ready]
     with world.cluster.shell(vm.name) as shell:
         look = reach_look(shell, questions(lab, own, far))
     if not any(pod.ready for pod in names):
-        return Answer(False, "no pod of CoreDNS is ready")
+        return Answer(False, f"no pod of CoreDNS is ready ({troubles_of(told) or 'there is none'})")
     return reach_answer(lab, vm, look, far, own)
 
 

@@ -5,7 +5,7 @@ from homelab.commands.lab_run import open_run
 from homelab.commands.options import Options
 from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import UsageError
-from homelab.formats.kubernetes_release import Release
+from homelab.formats.kubernetes.release import Release
 from homelab.lab import Lab
 from homelab.steps.guests.cluster_ca import ClusterCa
 from homelab.steps.guests.kubernetes import KubernetesStep

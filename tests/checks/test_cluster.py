@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from homelab.checks.check import Answer, Check, Result, left_out
-from homelab.checks.cluster import cluster_checks, etcd_answer, pods_of, questions, reach_answer, ready_answer
+from homelab.checks.cluster import (
+    cluster_checks,
+    etcd_answer,
+    pods_of,
+    questions,
+    reach_answer,
+    ready_answer,
+    troubles_of,
+)
 from homelab.ports.guest.cluster import EtcdLook, EtcdMember, ReachLook
 from tests.helpers.sample import sample_lab
 
@@ -100,6 +108,17 @@ def test_a_pod_of_another_node_is_asked_from_a_pod_of_this_one() -> None:
     )
     ill = reach_answer(LAB, LAB.vm("cp1"), ReachLook("", {"10.244.41.2": "timed out"}), far, own)
     assert ill == Answer(False, "from cp1 itself, where no pod has a network of its own: coredns-b on w1: timed out")
+
+
+def test_a_pod_that_does_not_run_is_told_of_with_what_the_api_knows() -> None:
+    """As a CoreDNS that found no name server looked: a pod of a cluster of ours, shortened."""
+    state = {
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 2m40s restarting failed container"}},
+        "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}},
+    }
+    pod = {"metadata": {"name": "coredns-1"}, "spec": {"nodeName": "cp1"}, "status": {"containerStatuses": [state]}}
+    assert troubles_of({"items": [pod]}) == "coredns-1 on cp1: CrashLoopBackOff, it ended with 1"
+    assert troubles_of({"items": []}) == ""
 
 
 def test_every_node_is_asked_and_what_a_stand_in_has_not_is_left_out_in_words() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from homelab.engine.step import Blocked, Change, Node, Planned, Row, Step, Words
 from homelab.errors import Refused
-from homelab.formats.kubernetes_release import Release, refusal
+from homelab.formats.kubernetes.release import Release, refusal
 from homelab.lab import Lab
 from homelab.ports.guest.look import GuestAway, GuestLook
 from homelab.ports.world import World

@@ -2,7 +2,7 @@
 
 import pytest
 
-from homelab.formats.kubernetes_release import Release, refusal
+from homelab.formats.kubernetes.release import Release, refusal
 
 
 @pytest.mark.parametrize(
