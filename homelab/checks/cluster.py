@@ -56,6 +56,20 @@ def _reach_check(lab: Lab, vm: Vm) -> Check:
     )
 
 
+def cluster_words(world: World) -> str:
+    """What stands, for the last line of a run: the version, and how many nodes are ready. Raises HomelabError."""
+    nodes = world.cluster.get("/api/v1/nodes").get("items", ())
+    return standing_words(nodes, is_real=not world.cluster.is_standin())
+
+
+def standing_words(nodes: Sequence[Mapping[str, Any]], *, is_real: bool) -> str:
+    """The same of nodes as the API has them. Pure."""
+    releases = sorted({node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes})
+    ready = sum(ready_answer(node).ok for node in nodes)
+    answering = ", pods answer on each" if is_real else ", a stand-in that runs no pods"
+    return f"Kubernetes {', '.join(releases)}: {ready} of {len(nodes)} nodes Ready{answering}"
+
+
 def _with(ask: Callable[[World], Answer]) -> Callable[[World], Answer]:
     """Leave out what has nothing behind it in the stand-in."""
 

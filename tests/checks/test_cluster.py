@@ -12,6 +12,7 @@ from homelab.checks.cluster import (
     questions,
     reach_answer,
     ready_answer,
+    standing_words,
     troubles_of,
 )
 from homelab.ports.guest.cluster import EtcdLook, EtcdMember, ReachLook
@@ -108,6 +109,20 @@ def test_a_pod_of_another_node_is_asked_from_a_pod_of_this_one() -> None:
     )
     ill = reach_answer(LAB, LAB.vm("cp1"), ReachLook("", {"10.244.41.2": "timed out"}), far, own)
     assert ill == Answer(False, "from cp1 itself, where no pod has a network of its own: coredns-b on w1: timed out")
+
+
+def test_the_last_line_says_what_stands() -> None:
+    def node(status: str) -> dict[str, Any]:
+        return {
+            "status": {
+                "conditions": [{"type": "Ready", "status": status}],
+                "nodeInfo": {"kubeletVersion": "v1.36.3"},
+            }
+        }
+
+    both = [node("True"), node("False")]
+    assert standing_words(both, is_real=True) == "Kubernetes v1.36.3: 1 of 2 nodes Ready, pods answer on each"
+    assert "stand-in" in standing_words(both, is_real=False)
 
 
 def test_a_pod_that_does_not_run_is_told_of_with_what_the_api_knows() -> None:
