@@ -14,6 +14,7 @@ from tests.helpers.real_cluster import (
     CONTROL_PLANES,
     KUBECTL,
     VERSION,
+    VIP,
     WORKER,
     bundle_of,
     is_ready,
@@ -83,6 +84,18 @@ def test_pods_reach_each_other_and_the_service(lab: Lab) -> None:
         assert "ok" in on(lab, name, "curl -skf -m 5 https://10.96.0.1/readyz")
 
 
+def test_a_pod_answers_behind_the_virtual_address(lab: Lab) -> None:
+    """It came with the bootstrap, by `kubernetes_manifests`; a pool of the balancers leads to its NodePort."""
+    ask = ("curl", "-sf", "-m", "5", f"http://{VIP}/health")
+    took = until(lambda: lab.enter(*ask).stdout == "OK", 60, "the pod answers")
+    tell(f"a pod that came with the bootstrap answers at http://{VIP}/, {took:.0f} s later")
+
+
+def test_coredns_runs_on_more_than_one_node(lab: Lab) -> None:
+    pods = json.loads(on(lab, "cp1", f"{KUBECTL} -n kube-system get pods -l k8s-app=kube-dns -o json"))["items"]
+    assert len({pod["spec"]["nodeName"] for pod in pods}) == 2
+
+
 # It is gone when its files are closed: until then the kernel still takes connections in its name.
 KILL = (
     "pid=$(pgrep -x kube-apiserver) && kill -9 $pid && while [ -e /proc/$pid/fd/0 ]; do sleep 0.01; done; date +%s.%N"
@@ -122,6 +135,30 @@ def test_a_join_that_is_killed_half_way_is_cleared_away_and_done_again(lab: Lab)
     assert done.returncode == 0, failures(done.stdout) or done.stderr
     until(lambda: all(map(is_ready, nodes(lab).values())), 60, "all nodes are Ready")
     tell(f"a join killed half-way: done again in {summary(done.stdout)['seconds']:.0f} s")
+
+
+def test_a_power_cut_of_one_node_costs_no_request(lab: Lab) -> None:
+    """Those that were under way are cut, and what was sent before the balancers saw it is tried elsewhere."""
+    with load(lab) as seen:
+        lab.ssh("cp3", "systemctl poweroff -ff")
+        until(lambda: not is_well(lab, "cp3"), 30, "it is off")
+        done = lab.homelab("--yes", "-o", "json", "up", timeout=300)
+        until(lambda: is_well(lab, "cp3"), 180, "it is back")
+    assert done.returncode == 0, failures(done.stdout) or done.stderr
+    tell(f"a power cut of one node: {len(seen.failed)} of {seen.asked} requests cut, {seen.slow} slow")
+    # A machine that is off says nothing: HAProxy gives up a connection to it after two seconds, and asks another one.
+    assert len(seen.failed) <= 2
+
+
+def test_a_power_cut_of_two_nodes_is_over_when_one_is_back(lab: Lab) -> None:
+    """Etcd has no majority meanwhile, so the API is away, and nothing else has to be done."""
+    for name in ("cp2", "cp3"):
+        lab.ssh(name, "systemctl poweroff -ff")
+    until(lambda: not is_well(lab, "cp1"), 60, "etcd has no majority")
+    done = lab.homelab("--yes", "-o", "json", "up", timeout=300)
+    assert done.returncode == 0, failures(done.stdout) or done.stderr
+    took = until(lambda: is_well(lab, "cp1"), 180, "the API is back")
+    tell(f"a power cut of two nodes: the API is back {took:.0f} s after they were switched on")
 
 
 def test_after_a_power_cut_of_all_nodes_the_cluster_comes_back_by_itself(lab: Lab) -> None:

@@ -43,16 +43,64 @@ def bundle_of(version: str) -> Path:
     pytest.skip(f"there is no bundle of Kubernetes {version}: homelab kubernetes bundle --kubernetes-version {version}")
 
 
+# The only image of a bundle that answers over HTTP without a cluster behind it: CoreDNS says how it is.
+HELLO = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: hello}
+data:
+  Corefile: |
+    .:1053 {
+        health :8080
+        whoami
+    }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: hello}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: hello}}
+  template:
+    metadata: {labels: {app: hello}}
+    spec:
+      containers:
+        - name: hello
+          image: registry.k8s.io/coredns/coredns:v1.14.2
+          args: [-conf, /etc/hello/Corefile]
+          volumeMounts: [{name: hello, mountPath: /etc/hello}]
+      volumes: [{name: hello, configMap: {name: hello}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: hello}
+spec:
+  type: NodePort
+  selector: {app: hello}
+  ports: [{port: 80, targetPort: 8080, nodePort: 30080}]
+"""
+POOL = {"name": "hello", "port": 80, "members": [*WORKER], "server_port": 30080, "check": "/health"}
+
+
 def sample(folder: Path, version: str, workers: dict[str, Any]) -> Path:
-    """The sample inventory with another version, and with workers."""
-    copy = folder / "sample"
+    """The sample inventory with another version, and with workers: then a first workload behind the VIP, too."""
+    copy, manifests = folder / "sample", folder / "manifests"
     shutil.copytree(data_folder("inventory"), copy)
-    hosts = yaml.safe_load((copy / "hosts.yml").read_text(encoding="utf-8"))
-    hosts["all"]["children"]["workers"] = {"hosts": workers}
-    (copy / "hosts.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
     everyone = copy / "group_vars" / "all.yml"
     everyone.write_text(everyone.read_text(encoding="utf-8").replace(VERSION, version), encoding="utf-8")
+    if workers:
+        hosts = yaml.safe_load((copy / "hosts.yml").read_text(encoding="utf-8"))
+        hosts["all"]["children"]["workers"] = {"hosts": workers}
+        (copy / "hosts.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
+        manifests.mkdir()
+        (manifests / "hello.yml").write_text(HELLO, encoding="utf-8")
+        _add(everyone, kubernetes_manifests=[str(manifests)])
+        _add(copy / "group_vars" / "load_balancers.yml", load_balancer_pools=[POOL])
     return copy
+
+
+def _add(path: Path, **variables: Any) -> None:
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n{yaml.safe_dump(variables)}", encoding="utf-8")
 
 
 def on(lab: Lab, name: str, command: str) -> str:
