@@ -43,6 +43,10 @@ docs: .venv/docs.stamp
 	@NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 
+# The reference pages that are made from the code, and the record of what is promised (docs/reference/stability.md).
+reference: .venv/dev.stamp
+	@$(BIN)/python -m tools.reference
+
 # Resolves the dependencies anew; docs/decisions/0002-lock-files.md
 lock:
 	@scripts/lock
