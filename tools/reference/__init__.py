@@ -7,6 +7,7 @@ from tools.reference import commands, errors, json_pages, roles, steps, variable
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference" / "generated"
+RECORD = ROOT / "docs" / "reference" / "promised.json"
 MAKERS: dict[str, Callable[[], str]] = {
     "commands.md": commands.page,
     "variables.md": variables.page,
