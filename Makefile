@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Further arguments of `homelab rehearse`, as in: make rehearse ARGS="--guests none"
 ARGS ?=
 
-.PHONY: rehearse test test-all e2e-kubernetes bundle bench-usb bench-failover lint lock packages
+.PHONY: rehearse test test-all e2e-kubernetes bundle bench-usb bench-failover lint lock packages docs reference sbom
 
 rehearse: .venv/run.stamp
 	@$(BIN)/homelab rehearse $(ARGS)
@@ -38,6 +38,15 @@ bench-failover: .venv/dev.stamp
 lint: .venv/dev.stamp
 	@scripts/check lint
 
+# The documentation as a site, build/site/index.html: every link in it is checked, and it is read without a network.
+docs: .venv/docs.stamp
+	@NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
+# The reference pages that are made from the code, and the record of what is promised (docs/reference/stability.md).
+reference: .venv/dev.stamp
+	@$(BIN)/python -m tools.reference
+
 # Resolves the dependencies anew; docs/decisions/0002-lock-files.md
 lock:
 	@scripts/lock
@@ -52,3 +61,7 @@ packages:
 .venv/dev.stamp: requirements.lock requirements-dev.lock pyproject.toml scripts/setup | packages
 	@scripts/setup .venv requirements.lock requirements-dev.lock
 	@touch .venv/run.stamp $@
+
+.venv/docs.stamp: requirements-docs.lock scripts/apart | packages
+	@scripts/apart .venv/docs requirements-docs.lock
+	@touch $@

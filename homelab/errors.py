@@ -27,6 +27,15 @@ CHANGES = 3
 HANDED_OVER = 4
 INTERRUPTED = 130
 
+EXIT_CODES = {
+    DONE: "done, or nothing to do",
+    FAILED: "something failed; what does not depend on it was done",
+    USAGE: "the command or the inventory is wrong, or the answer was no; nothing was touched",
+    CHANGES: "`plan` found changes, or something that is blocked",
+    HANDED_OVER: "a person must do something; the output says what",
+    INTERRUPTED: "interrupted; run again, it goes on where it stopped",
+}
+
 
 def page_of(kind: str) -> str:
     """Where the documentation tells more of a kind of mistake; empty for none."""

@@ -14,7 +14,7 @@ from homelab.cli.examples import add_examples
 from homelab.cli.image import image
 from homelab.cli.kubernetes import kubernetes
 from homelab.cli.lb import lb
-from homelab.cli.options import GLOBALS, STEPS, StepName, with_globals, with_lab
+from homelab.cli.options import GLOBAL_NAMES, GLOBALS, STEPS, StepName, guarded, with_globals, with_lab
 from homelab.cli.rehearsal import rehearsal_group, rehearse
 from homelab.cli.usb import usb
 from homelab.cli.vm import destroy, down, up, vm
@@ -26,8 +26,28 @@ if TYPE_CHECKING:
 PAGE = "127.0.0.1:8480"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="homelab")
+class Homelab(click.Group):
+    """The group of all commands; `--version` needs none, and -v and -o may stand on either side of it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click.Group."""
+        rest = super().parse_args(ctx, args)
+        if ctx.params.pop("version", False) and not ctx.resilient_parsing:
+            self._tell_version(ctx)
+        return rest
+
+    def _tell_version(self, ctx: click.Context) -> None:
+        if not ctx.params["verbose"]:
+            click.echo(f"homelab, version {__version__}")
+            ctx.exit()
+        from homelab.commands.version import show_versions
+
+        given = {name: ctx.params[name] for name in GLOBAL_NAMES}
+        ctx.exit(guarded(given, lambda options: show_versions(options.ui)))
+
+
+@click.group(cls=Homelab, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, help="Tell the version; with -v all that matter.")
 @click.pass_context
 def cli(context: click.Context, /, **given: Any) -> None:
     """Takes small machines from an empty USB port to a highly available Kubernetes API."""
@@ -134,12 +154,16 @@ def status(options: "Options", svg: str | None, watch: bool, serve: str | None) 
 
 
 @cli.command()
+@click.argument("document", required=False)
 @with_globals
-def schema(options: "Options") -> int:
-    """Print the JSON Schema of the inventory's variables, for editors; needs no inventory."""
+def schema(options: "Options", document: str | None) -> int:
+    """Print the JSON Schema of the inventory's variables, for editors; needs no inventory.
+
+    With DOCUMENT that of what a command prints with -o json: plan, event, checks, status, vm-list and others.
+    """
     from homelab.commands import schema as command
 
-    return command.schema(options)
+    return command.schema(options, document)
 
 
 @cli.command()

@@ -32,7 +32,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "verify": ("homelab verify",),
     "status": ("homelab status", "homelab status --watch"),
     "trust": ("homelab trust brix3", "# after brix3 was installed anew", "homelab trust brix3 --forget"),
-    "schema": ("# for an editor, beside the inventory's files", "homelab schema > inventory/.schema.json"),
+    "schema": (
+        "# for an editor, beside the inventory's files",
+        "homelab schema > inventory/.schema.json",
+        "# what plan prints with -o json",
+        "homelab schema plan",
+    ),
     "destroy": ("homelab destroy",),
     "down": ("homelab down",),
     "up": ("homelab up",),

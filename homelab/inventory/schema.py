@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from homelab.inventory.reader import GROUPS, KNOWN, MODELS
+from homelab.inventory.sentences import SENTENCES
 from homelab.inventory.values import EXAMPLES, PREFIXES, variables_of
 
 INDENT = 1
@@ -84,7 +85,7 @@ def _joined(name: str, found: list[tuple[str, Any]]) -> dict[str, Any]:
     kinds = [{key: value for key, value in form.items() if key != "default"} for _, form in found]
     kinds = [kind for number, kind in enumerate(kinds) if kind not in kinds[:number]]
     choices = [one for kind in kinds for one in kind.get("anyOf", [kind])]
-    described = f"For {', '.join(dict.fromkeys(where for where, _ in found))}."
+    described = f"{SENTENCES[name]} For {', '.join(dict.fromkeys(where for where, _ in found))}."
     if name in EXAMPLES:
         described += f" Example: {EXAMPLES[name]}"
     joined: dict[str, Any] = {"description": described, "anyOf": [*choices, REFERENCE]}

@@ -11,6 +11,7 @@ import pytest
 from homelab.ports.kubernetes.make import make_bundle
 from tests.helpers.checkout import ROOT
 from tests.helpers.kubernetes_servers import VERSION, community
+from tests.helpers.shapes import printed_fits
 
 SAMPLE = ("-i", str(ROOT / "inventory"))
 
@@ -42,6 +43,7 @@ def test_one_that_is_there_is_named_without_any_password(cache: Path) -> None:
 def test_a_script_gets_a_document(cache: Path) -> None:
     [file] = (cache / "homelab" / "bundles").glob("*.tar")
     done = bundle(cache, *SAMPLE, "-o", "json")
+    assert printed_fits(["json", "kubernetes", "bundle"], done.stdout) == 1
     assert json.loads(done.stdout) == {
         "bundle": str(file),
         "kubernetes_version": "1.36.3",

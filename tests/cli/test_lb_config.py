@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.checkout import INVENTORIES, ROOT
+from tests.helpers.shapes import printed_fits
 
 DIFFERENT = INVENTORIES / "different" / "hosts.yml"
 GOLDEN = ROOT / "tests" / "formats" / "balancer" / "golden"
@@ -40,6 +41,7 @@ def test_it_prints_what_the_roles_lay_down(sample: Path) -> None:
 def test_a_script_gets_every_balancer_s_files() -> None:
     done = lb_config("-i", str(DIFFERENT), "-o", "json")
     assert done.returncode == 0, done.stderr
+    assert printed_fits(["json", "lb", "config"], done.stdout) == 1
     balancers = json.loads(done.stdout)["balancers"]
     assert [balancer["name"] for balancer in balancers] == ["b2", "b1"]
     for balancer, interface in zip(balancers, ("lan0", "ens192"), strict=True):

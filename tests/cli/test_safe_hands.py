@@ -19,6 +19,7 @@ from homelab.ports.files.home import HomeFiles
 from tests.helpers.checkout import ROOT
 from tests.helpers.sample import sample_lab
 from tests.helpers.served import until
+from tests.helpers.shapes import printed_fits
 
 ESC = "\x1b]0;gotcha\x07"
 PASSWORD = 'pa"ss\\wörd'
@@ -93,6 +94,7 @@ def test_trust_that_has_nothing_to_write_needs_no_place_to_write(homelab: Homela
     shown = homelab("-o", "json", "trust", "127.0.0.9", cwd=home.parent, user=True)
     assert shown.returncode == 0
     assert json.loads(shown.stdout)["certificate"] == "SHA256:AA"
+    assert printed_fits(["json", "trust"], shown.stdout) == 1
     forgotten = homelab("trust", "127.0.0.9", "--forget", cwd=home.parent, user=True)
     assert forgotten.returncode == 2
     assert ".homelab cannot be written to: Permission denied" in forgotten.stderr

@@ -13,8 +13,10 @@ from homelab.commands import usb_write as stick_commands
 from homelab.commands.options import Options
 from homelab.errors import HomelabError, Refused, UsageError
 from homelab.formats.disk.stick_marker import Marker
+from homelab.output.shapes.files import StickWritten
 from homelab.output.ui import Ui
 from homelab.ports.media.devices import Medium
+from tests.helpers.shapes import fits
 from tests.helpers.stick_tools import SMALL, SMALL_SIZE, boot_cfg, digest, installed, installer
 from tests.helpers.sysfs_tools import SATA, Machine
 
@@ -56,6 +58,7 @@ def untouched(machine: Machine, name: str = "sdb") -> bool:
 def test_a_stick_is_written_and_read_back(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     assert write(machine, "sdb", form="json") == 0
     said = json.loads(capsys.readouterr().out)
+    fits(said, StickWritten)
     image = Path("brix3.img").read_bytes()
     assert (said["device"], said["bytes"], said["verified"]) == ("sdb", len(image), True)
     with machine.node("sdb").open("rb") as file:

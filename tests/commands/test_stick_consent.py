@@ -13,6 +13,7 @@ import pytest
 
 from homelab.formats.disk.stick_marker import read_marker
 from tests.helpers import signature_tools as heads
+from tests.helpers.shapes import printed_fits
 from tests.helpers.stick_tools import boot_cfg, digest, installed, installer, put_fat
 from tests.helpers.sysfs_tools import COMMAND, SATA, Ended, Machine, ended
 
@@ -150,6 +151,7 @@ def test_an_installed_host_s_stick_is_not_written_over_with_yes(machine: Machine
 def test_the_list_tells_what_is_on_each_stick(machine: Machine) -> None:
     vendor(machine)
     done = machine.homelab("usb", "write", "brix3", "-o", "json")
+    assert printed_fits(["json", "usb", "write"], done.stdout) == 1
     [stick] = json.loads(done.stdout)["devices"]
     assert (stick["serial"], stick["removable"], stick["ours"]) == (SERIAL, True, None)
     assert stick["holds"] == ["sdb1: a FAT file system without files"]

@@ -22,6 +22,7 @@ from homelab.lab import EsxiHost, Lab
 from homelab.output.ui import Ui
 from tests.helpers import fat32_tools as tools
 from tests.helpers.esxi_iso import esxi_files, write_iso
+from tests.helpers.shapes import printed_fits
 from tests.helpers.stick_bench import Bench
 
 # Not getrusage: its peak counts the process that forked this one as well.
@@ -46,6 +47,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_the_image_of_a_host_holds_the_iso_and_what_the_inventory_says(bench: Bench) -> None:
     done = bench.run("usb", "build", "brix3", "-o", "json")
     assert done.returncode == 0, done.stderr
+    assert printed_fits(["json", "usb", "build"], done.stdout) == 1
     image = bench.folder / "brix3.img"
     assert json.loads(done.stdout) == {
         "host": "brix3",
@@ -82,6 +84,7 @@ def test_what_was_built_verifies_and_what_was_changed_is_told(bench: Bench) -> N
     assert bench.run("usb", "build", "brix3").returncode == 0
     good = bench.run("usb", "verify", "brix3", "brix3.img", "-o", "json")
     assert (good.returncode, json.loads(good.stdout)) == (0, {"ok": True, "differences": [], "litter": []})
+    assert printed_fits(["json", "usb", "verify"], good.stdout) == 1
     image = bench.folder / "brix3.img"
     offset, _ = tools.read(image).files["NET_E100.V01",].runs[0]
     with image.open("r+b") as file:
@@ -176,6 +179,7 @@ def test_the_linter_needs_no_inventory(tmp_path: Path) -> None:
     assert "ks.cfg:3: error: install requires --disk or --firstdisk" in done.stdout.splitlines()
     done = subprocess.run([*argv, "-o", "json"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert [one["line"] for one in json.loads(done.stdout)["findings"]] == [0, 0, 2, 3]
+    assert printed_fits(["json", *argv], done.stdout) == 1
 
 
 # --- without a process: what the world does to a stick, and a large image

@@ -23,6 +23,7 @@ from homelab.ports.media.stick_writer import write_stick
 from homelab.steps.sticks.install import edit, mac_of
 from tests.helpers import efi_tools
 from tests.helpers.checkout import ROOT
+from tests.helpers.shapes import printed_fits
 from tests.helpers.stick_tools import SMALL, SMALL_SIZE, boot_cfg, installed, installer
 
 SIZE = 3_680_501_760
@@ -143,6 +144,7 @@ def finished(folder: Path, argv: list[str]) -> "subprocess.CompletedProcess[str]
 def test_scripts_get_the_waits_and_the_end_and_no_more(tmp_path: Path) -> None:
     done = finished(tmp_path, [*standin(tmp_path, INSTALLS), "-o", "json"])
     assert done.returncode == 0, done.stderr
+    assert printed_fits(["json", "usb", "install"], done.stdout) > 1
     *waits, end = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(wait["event"], wait["for"], wait["step"], wait["target"]) for wait in waits] == [
         ("waiting", "the installer to end with a reboot", "boot-media", "brix3")

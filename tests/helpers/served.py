@@ -20,6 +20,7 @@ import yaml
 
 from homelab.ports.ansible.inventory import list_hosts
 from homelab.ports.files.data import data_folder
+from tests.helpers.shapes import printed_fits
 
 HOMELAB = (sys.executable, "-m", "homelab")
 START_SECONDS = 240
@@ -49,8 +50,10 @@ class Lab:
         return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, text=True)
 
     def homelab(self, *argv: str, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
-        """Run homelab inside the lab."""
-        return self.enter("homelab", *argv, timeout=timeout)
+        """Run homelab inside the lab; JSON that it prints has to be as it is promised."""
+        done = self.enter("homelab", *argv, timeout=timeout)
+        printed_fits(argv, done.stdout)
+        return done
 
     def ssh(self, name: str, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run a command on a guest, as root; what it says on either stream is in stdout."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from homelab import __version__
 from homelab.ports.files.data import data_folder
 from tests.helpers.checkout import ROOT
 
@@ -22,6 +23,9 @@ def test_a_wheel_brings_the_folders(tmp_path: Path) -> None:
     (archive,) = tmp_path.glob("homelab-*.whl")
     with zipfile.ZipFile(archive) as files:
         files.extractall(tmp_path / "site")
+    assert archive.name.startswith(f"homelab-{__version__}-py3-none-any")
+    # Checkers of other people's code read our types.
+    assert (tmp_path / "site" / "homelab" / "py.typed").is_file()
     script = "from homelab.ports.files.data import data_folder as d; print(d('playbooks')); print(d('inventory'))"
     # They are links in a checkout.
     script += "; import homelab.formats.balancer.haproxy, homelab.formats.balancer.keepalived"

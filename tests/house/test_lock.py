@@ -1,6 +1,7 @@
 """The lock files hold for every Python and system that is promised, not only for the one that made them."""
 
 import re
+import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from itertools import product
 
@@ -11,7 +12,7 @@ from packaging.utils import canonicalize_name
 from tests.helpers.checkout import ROOT
 
 PIN = re.compile(r"^(?P<name>[a-z0-9.-]+)==(?P<version>[^ ;]+)", re.MULTILINE)
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SYSTEMS = {"linux": "Linux", "darwin": "Darwin"}
 MACHINES = ("x86_64", "arm64")
 
@@ -66,7 +67,18 @@ def test_locks_agree() -> None:
     assert {name: version for name, version in run.items() if dev.get(name, version) != version} == {}
 
 
-@pytest.mark.parametrize("file", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("extra", ["docs", "sbom"])
+def test_what_is_installed_apart_has_its_own_lock(extra: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needs = [Requirement(text) for text in project["optional-dependencies"][extra]]
+    locked = pins(f"requirements-{extra}.lock")
+    assert needs
+    assert all(need.specifier.contains(locked[canonicalize_name(need.name)]) for need in needs)
+    # What `make test` sets up does not grow by it.
+    assert not {canonicalize_name(need.name) for need in needs} & set(pins("requirements-dev.lock"))
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in ROOT.glob("requirements*.lock")))
 def test_every_pin_has_hashes_and_nothing_else_stands_there(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]

@@ -1,0 +1,1 @@
+"""What works on the checkout itself; nothing of it travels with the package."""
