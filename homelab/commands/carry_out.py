@@ -69,6 +69,7 @@ def _planned(run: LabRun) -> Plan:
 
 
 def sum_up(run: LabRun, counts: Counts, unmet: int = 0) -> Summary:
+    """The end of a run, told and kept."""
     seconds = round(time.monotonic() - run.began, 1)
     counts = replace(counts, failed=counts.failed + unmet)
     summary = Summary(counts=counts, seconds=seconds, left_out=run.left_out)

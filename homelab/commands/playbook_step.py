@@ -12,11 +12,13 @@ from typing import Any
 from homelab.commands.carry_out import sum_up
 from homelab.commands.lab_run import LabRun, open_run
 from homelab.commands.options import Options
+from homelab.commands.selection import Selection
 from homelab.commands.vm_names import managed_vms
 from homelab.commands.wanted_lab import vault_of
 from homelab.engine.consent import Consent
 from homelab.engine.events import Changed, Event, Failed, HandedOver, HeldUp, Intended, Waiting
 from homelab.engine.plan import Plan
+from homelab.engine.runner import Runner
 from homelab.engine.step import AnyStep, Blocked, Change, HandOver, Node, Words
 from homelab.errors import HomelabError, Interrupted, InventoryError, UsageError
 from homelab.formats.near import known_names
@@ -27,6 +29,7 @@ from homelab.output.sentences import sentence_of
 from homelab.output.ui import Ui
 from homelab.ports.ansible.inventory import RawInventory
 from homelab.ports.signals import orphaned
+from homelab.steps.guests.roles import RunPlaybook
 from homelab.steps.hosts.reboot import Reboot
 from homelab.steps.product import all_steps
 from homelab.steps.vms.image import Image
@@ -40,8 +43,9 @@ COMMAND = "ansible-playbook"
 class Asked:
     """What one task of a playbook asks for.
 
-    `consent` is whose disruptive changes are agreed to: all of them (True), or those of the targets in it. `state` is
-    `present`, or `absent`: the VMs among the targets are wanted away.
+    `consent` is whose disruptive changes are agreed to: all of them (True), or those of the targets in it. `check`
+    looks only. With `absent` the VMs among the targets are wanted away. `ahead` are steps that are looked at once the
+    others are done.
     """
 
     steps: tuple[str, ...]
@@ -49,6 +53,7 @@ class Asked:
     consent: bool | frozenset[str] = False
     check: bool = False
     absent: bool = False
+    ahead: tuple[str, ...] = ()
 
     def agrees(self, target: str) -> bool:
         """Whether disruptive changes of a target are agreed to."""
@@ -64,6 +69,10 @@ class Answer:
     hand_overs: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     diff: list[dict[str, str]] = field(default_factory=list)
+    # What a playbook for guests is handed, where a step would run one.
+    variables: dict[str, Any] = field(default_factory=dict)
+    # Whether all that is looked at ahead is as wanted, at every target.
+    ahead_right: bool = False
 
     def result(self, *, check: bool) -> dict[str, Any]:
         """What Ansible is told of the task. A check of what comes later is no failure; a run that stopped is one."""
@@ -81,6 +90,8 @@ class Answer:
             "blocked": self.blocked,
             "hand_overs": self.hand_overs,
             "diff": self.diff,
+            "variables": self.variables,
+            "ahead_right": self.ahead_right,
         }
 
 
@@ -142,6 +153,8 @@ class TaskVoice(Ui):
         answer, document = self.answers[node.target], change_document(node, change)
         answer.changes.append({name: self._fit_value(value) for name, value in document.items()})
         answer.diff.append({name: self._masks.text(text) for name, text in _difference(node, change.words).items()})
+        if isinstance(change, RunPlaybook):
+            answer.variables |= change.told
 
     def _fit_value(self, value: Any) -> Any:
         return self._masks.text(value) if isinstance(value, str) else value
@@ -205,16 +218,28 @@ def _brought(asked: Asked, options: Options, raw: RawInventory, voice: TaskVoice
     run.runner.emit(Intended(plan=plan))
     if asked.check:
         voice.planned(plan)
-        return
-    with run.files.alone(COMMAND, run.note), orphaned(run.world.run.stop):
-        _carry_out(run, plan, asked)
+    else:
+        with run.files.alone(COMMAND, run.note), orphaned(run.world.run.stop):
+            _carry_out(run, plan, asked)
+    if asked.ahead:
+        _look_ahead(run, asked, voice)
+
+
+def _look_ahead(run: LabRun, asked: Asked, voice: TaskVoice) -> None:
+    """By the looks that there are: what was not changed is not asked again."""
+    chosen = Selection(asked.ahead, frozenset(asked.targets))
+    plan = Runner(run.lab, run.steps, run.world, run.runner.emit, chosen).plan()
+    if asked.check:
+        voice.planned(plan)
+    for target in asked.targets:
+        voice.answers[target].ahead_right = plan.empty and not plan.failures
 
 
 def _steps(asked: Asked) -> tuple[Sequence[AnyStep], tuple[str, ...]]:
     """The list of steps, and the names of the chosen ones in its order. UsageError for one that is not in it."""
     steps: Sequence[AnyStep] = (VmStep(in_order=True), Image()) if asked.absent else _product(asked)
     names = [step.name for step in steps]
-    if unknown := [name for name in asked.steps if name not in names]:
+    if unknown := [name for name in (*asked.steps, *asked.ahead) if name not in names]:
         what = f"there is no step {', '.join(unknown)}{' with the state absent' if asked.absent else ''}"
         raise UsageError(what, where="this task", advice=known_names(unknown, names, "steps"))
     return steps, tuple(name for name in names if name in asked.steps)

@@ -1,7 +1,7 @@
 """The action plugin `step`: hands the hosts of a task to homelab, all at once, and gives each its own answer.
 
-Ansible runs a task in one process for each host. The first that gets the lock does the work for all of them, which costs
-one look at the lab and one run of it; the others find their answers in a file of this run of ansible-playbook.
+Ansible runs a task in one process for each host. The first that gets the lock does the work for all of them, which
+costs one look at the lab and one run of it; the others find their answers in a file of this run of ansible-playbook.
 """
 
 import fcntl
@@ -26,6 +26,8 @@ OPTIONS = {
     "name": {"type": "list", "elements": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "consent": {"type": "raw"},
+    "look": {"type": "bool", "default": False},
+    "ahead": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -52,6 +54,8 @@ class ActionModule(ActionBase):
                 known = self._bring(options, targets, task_vars["hostvars"])
                 answers.touch(mode=0o600)
                 answers.write_text(json.dumps(known))
+        if options["look"]:
+            return {**known[host], "changed": False, "diff": [], "right": not _planned(known[host])}
         return known[host]
 
     def _goes_alone(self) -> bool:
@@ -80,18 +84,24 @@ class ActionModule(ActionBase):
             steps=tuple(self._chosen(options["name"])),
             targets=tuple(map(str, targets)),
             consent=consent,
-            check=bool(self._task.check_mode),
+            check=bool(self._task.check_mode) or options["look"],
             absent=options["state"] == "absent",
+            ahead=tuple(options["ahead"]),
         )
         sources, raw = inventory_of(hostvars, self._loader)
-        return bring(asked, sources, raw, Display().display)
+        quiet = options["look"] and not self._task.check_mode
+        return bring(asked, sources, raw, (lambda text: None) if quiet else Display().display)
 
     def _chosen(self, names: list[str]) -> list[str]:
-        """The steps that --tags and --skip-tags leave; a step whose name is no tag of the task is not chosen by them."""
+        """The steps that --tags and --skip-tags leave; one whose name is no tag of the task is not chosen by them."""
         own = set(self._task.tags)
         only, skipped = set(context.CLIARGS.get("tags") or ()), set(context.CLIARGS.get("skip_tags") or ())
         named = own & only & set(names)
         return [name for name in names if (not named or name in named) and not (name in own and name in skipped)]
+
+
+def _planned(answer: Mapping[str, Any]) -> bool:
+    return bool(answer["failed"] or answer["changes"] or answer["blocked"] or answer["hand_overs"])
 
 
 def _in_rescue(task: Any) -> bool:
@@ -110,6 +120,7 @@ def inventory_of(hostvars: Any, loader: Any) -> tuple[list[Path], Any]:
     Facts and variables of plays are none of it.
     """
     from ansible.vars.manager import VariableManager
+
     from homelab.ports.ansible.inventory import RawInventory
 
     inventory = hostvars._inventory

@@ -9,8 +9,8 @@ description:
     wanted; the steps compare it with what they find, and change only what differs.
   - All hosts of a play that come to the same task are looked at and changed in one process, at once where that is safe
     and one after another where it is not, as when they reboot. Each has its own result.
-  - A task with a condition, a loop, a template among its options, or in a block with C(rescue) or C(always) does one host
-    after another.
+  - A task with a condition, a loop, a template among its options, or in a block with C(rescue) or C(always) does one
+    host after another.
   - Needs the Python package homelab beside ansible-core. Nothing is installed on any host.
 options:
   name:
@@ -29,12 +29,24 @@ options:
     default: present
   consent:
     description:
-      - Whose disruptive changes are agreed to, those that reboot, power off, format or destroy. C(yes) for all of them, or
-        a list of names of the inventory.
+      - Whose disruptive changes are agreed to, those that reboot, power off, format or destroy. C(yes) for all of them,
+        or a list of names of the inventory.
       - The extra variable C(homelab_consent) says the same for a whole run, and is used where this is not set. The same
-        variable in an inventory does not count; nobody would be asked any more.
+        variable in an inventory does not count, for nobody would be asked any more.
       - Without it a host with such a change fails, says what would have been done, and is left as it is.
     type: raw
+  look:
+    description:
+      - Only looks, even without C(--check). The task is never changed; RV(right) tells whether all is as wanted.
+    type: bool
+    default: false
+  ahead:
+    description:
+      - Steps that are looked at once those of O(name) are done, by the looks that there are. RV(ahead_right) tells
+        whether they have nothing to do at any host of the task.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Looks, changes nothing, and names what would be changed. What cannot be known yet is told.
@@ -86,4 +98,18 @@ hand_overs:
   returned: always
   type: list
   elements: dict
+right:
+  description: Whether all is as wanted.
+  returned: with O(look=true)
+  type: bool
+ahead_right:
+  description: Whether the steps of O(ahead) have nothing to do, at any host of the task.
+  returned: always
+  type: bool
+variables:
+  description:
+    - What a playbook for guests may be handed where a step would run one; among it C(receipt_inputs), by which the next
+      look knows what went into the roles.
+  returned: always
+  type: dict
 """
