@@ -1,17 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `files`: all files of a role in one round trip."""
-
-import base64
-import difflib
-import hashlib
-import json
-import os
-import shutil
-import tempfile
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: files
@@ -62,7 +50,7 @@ options:
         elements: str
         default: []
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -103,6 +91,18 @@ unfinished_files:
   type: list
   elements: str
 """
+
+import base64
+import difflib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 RECEIPTS = Path("/var/lib/homelab")
 OWNER = 0

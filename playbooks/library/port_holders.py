@@ -1,13 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `port_holders`: which programs of this machine listen where a balancer is to listen."""
-
-import socket
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: port_holders
@@ -32,7 +24,7 @@ options:
     elements: str
     default: []
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -51,6 +43,14 @@ holders:
   type: list
   elements: str
 """
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 PROC = Path("/proc")
 LISTENS = "0A"

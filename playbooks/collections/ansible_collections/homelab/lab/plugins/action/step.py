@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """The answer of one host."""
         super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(OPTIONS)
+        options = self.validate_argument_spec(OPTIONS)[1]
         host = task_vars["inventory_hostname"]
         folder = Path(constants.DEFAULT_LOCAL_TMP) / "homelab-step"
         folder.mkdir(mode=0o700, exist_ok=True)

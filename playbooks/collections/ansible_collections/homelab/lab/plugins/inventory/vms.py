@@ -1,14 +1,5 @@
 """The inventory plugin `vms`: the VMs of a lab that live on its hosts now."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-from ansible.errors import AnsibleParserError
-from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-
 DOCUMENTATION = r"""
 name: vms
 short_description: The VMs of a lab that live on its hosts now
@@ -22,7 +13,7 @@ description:
   - Needs the Python package homelab beside ansible-core, and the lab's vault password as C(ansible-playbook) does.
   - A host that cannot be asked is warned of, and its VMs are left out.
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 extends_documentation_fragment:
   - constructed
   - inventory_cache
@@ -59,6 +50,15 @@ cache_timeout: 300
 groups:
   ready: homelab_answers and 'control_plane' in homelab_roles
 """
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 ENDINGS = (".vms.yml", ".vms.yaml", "homelab.yml", "homelab.yaml")
 # Set while the lab's own inventory is read, so that a file of ours in it does not read it again, and again.

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The documentation of `step`; what it does is in the action plugin of that name, which runs on the controller."""
 
 DOCUMENTATION = r"""
@@ -55,7 +55,7 @@ attributes:
     description: What is now and what will be, and what is gone for good.
     support: full
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
