@@ -153,7 +153,7 @@ def answer_of(host: str, port: int, seconds: float, context: ssl.SSLContext, kin
 
 def ask(name: str, address: str, authority: str, seconds: float) -> dict[str, str]:
     """What one address answers."""
-    host, _, port = address.rpartition(":")
+    host, _colon, port = address.rpartition(":")
     kind, said = "other", ""
     if authority and Path(authority).is_file():
         try:

@@ -244,11 +244,13 @@ def fill(descriptor: int, content: bytes, mode: int) -> None:
 
 def is_from_a_package(module: AnsibleModule, path: Path, content: bytes) -> bool:
     """Whether dpkg brought exactly this file: its list of configuration files has their MD5 sums."""
-    status, names, _ = module.run_command(["/usr/bin/dpkg-query", "--search", str(path)])
+    status, names, _stderr = module.run_command(["/usr/bin/dpkg-query", "--search", str(path)])
     if status != 0:
         return False
     package = names.partition(": ")[0].split(",")[0].strip()
-    _, listed, _ = module.run_command(["/usr/bin/dpkg-query", "--show", "--showformat=${Conffiles}", package])
+    _status, listed, _stderr = module.run_command(
+        ["/usr/bin/dpkg-query", "--show", "--showformat=${Conffiles}", package]
+    )
     wanted = [str(path), hashlib.md5(content, usedforsecurity=False).hexdigest()]
     return any(line.split()[:2] == wanted for line in listed.splitlines())
 

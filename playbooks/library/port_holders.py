@@ -66,7 +66,7 @@ def listening() -> Iterator["tuple[str, int, str]"]:
             words = line.split()
             if words[3] != LISTENS:
                 continue
-            raw, _, port = words[1].partition(":")
+            raw, _colon, port = words[1].partition(":")
             # Each 32-bit word is in the machine's own order, which is little-endian wherever homelab runs.
             packed = b"".join(bytes.fromhex(raw[at : at + 8])[::-1] for at in range(0, len(raw), 8))
             yield socket.inet_ntop(family, packed).replace("::ffff:", ""), int(port, 16), words[9]
@@ -104,7 +104,7 @@ def called(process: "Path | None", unit: str) -> str:
 def holders(address: str, ports: "list[int]", units: "list[str]") -> "list[str]":
     """One sentence for each port that somebody else holds."""
     found = [(at, port, inode) for at, port, inode in listening() if port in ports and at in {address, *EVERYWHERE}]
-    processes = owners({inode for _, _, inode in found})
+    processes = owners({inode for _address, _port, inode in found})
     said = []
     for at, port, inode in found:
         process = processes.get(inode)
