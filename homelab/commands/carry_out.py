@@ -37,13 +37,13 @@ def _carry_out(run: LabRun, verify_seconds: float, then: LabRun | None) -> int:
         with run.world.run.connected():
             counts = _brought(run, then)
     except Interrupted:
-        _sum_up(run, run.runner.counts() + (then.runner.counts() if then else Counts()))
+        sum_up(run, run.runner.counts() + (then.runner.counts() if then else Counts()))
         raise
     if counts is None:
         run.ui.warn("nothing was touched")
         return USAGE
     unmet = _verify(run, verify_seconds) if verify_seconds and counts.well else 0
-    return _sum_up(run, counts, unmet).counts.exit_code
+    return sum_up(run, counts, unmet).counts.exit_code
 
 
 def _brought(run: LabRun, then: LabRun | None) -> Counts | None:
@@ -68,7 +68,8 @@ def _planned(run: LabRun) -> Plan:
     return plan
 
 
-def _sum_up(run: LabRun, counts: Counts, unmet: int = 0) -> Summary:
+def sum_up(run: LabRun, counts: Counts, unmet: int = 0) -> Summary:
+    """The end of a run, told and kept."""
     seconds = round(time.monotonic() - run.began, 1)
     counts = replace(counts, failed=counts.failed + unmet)
     summary = Summary(counts=counts, seconds=seconds, left_out=run.left_out)

@@ -3,10 +3,11 @@
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from types import MappingProxyType
 from typing import NamedTuple
 
 from homelab.engine.events import Changed, Counts, Event, Failed, HandedOver, HeldUp, Started, Unchanged, Waiting
@@ -85,6 +86,7 @@ class Runner:
         self._pool = pool
         self._emitting = threading.Lock()
         self._made: list[Change] = []
+        self._refused: Mapping[Node, HomelabError] = {}
         self._began: set[Node] = set()
 
     def emit(self, event: Event) -> None:
@@ -156,12 +158,14 @@ class Runner:
             advice=f"{self.world.run.whole_story}; please report it",
         )
 
-    def run(self, plan: Plan, agreed: Agreed) -> Counts:
+    def run(self, plan: Plan, agreed: Agreed, refused: Mapping[Node, HomelabError] = MappingProxyType({})) -> Counts:
         """Bring every node into the wanted state; the counts of the summary.
 
-        `plan` tells which nodes have something to do; `agreed` is asked for each disruptive change. After Ctrl-C or
-        SIGTERM nothing begins any more; what is under way comes to its end, and Interrupted tells what is left.
+        `plan` tells which nodes have something to do; `agreed` is asked for each disruptive change. Nodes that are
+        `refused` fail before anything of them is touched. After Ctrl-C or SIGTERM nothing begins any more; what is
+        under way comes to its end, and Interrupted tells what is left.
         """
+        self._refused = refused
         graph = narrowed(self.graph, plan.needs)
         self._waits = in_rows(graph, tuple(self._steps.values()), self.lab, plan.busy)
         sorter = TopologicalSorter(order(self._waits))
@@ -204,6 +208,8 @@ class Runner:
         held_by = self._undone(edges.after) + [one for one in sorted(edges.unharmed) if self.outcomes[one].harmful]
         if held_by:
             return self._held_up(node, held_by)
+        if node in self._refused:
+            return self._ended(node, "failed", self._refused[node])
         try:
             return self._carry_out(node, agreed)
         except Unreachable as error:

@@ -21,15 +21,15 @@ class Reading:
     warnings: tuple[Mistake, ...] = ()
 
 
-def read_lab(sources: Sequence[Path], vault: Vault | None = None) -> Reading:
-    """The lab that these sources describe, later ones winning.
+def read_lab(sources: Sequence[Path], vault: Vault | None = None, raw: RawInventory | None = None) -> Reading:
+    """The lab that these sources describe, later ones winning; `raw` is what Ansible made of them, where it is known.
 
     InventoryError with every mistake; UsageError when a source is missing, Ansible cannot read it, or the vault's
     password is missing.
     """
     vault = vault or Vault()
     lines = _lines(sources)
-    lab, warnings = Reader(list_hosts(sources, vault=vault), lines, vault.decrypt).read()
+    lab, warnings = Reader(raw or list_hosts(sources, vault=vault), lines, vault.decrypt).read()
     return Reading(lab, tuple(warnings))
 
 

@@ -10,6 +10,9 @@ from types import FrameType
 from homelab.errors import INTERRUPTED
 from homelab.ports.process import kill_all
 
+# How often it is looked whether somebody still waits for what this process does.
+LOOK_SECONDS = 1.0
+
 
 @contextmanager
 def stopping(stop: threading.Event) -> Iterator[None]:
@@ -38,6 +41,26 @@ def stopping(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def orphaned(stop: threading.Event) -> Iterator[None]:
+    """In this context `stop` is set once the process that began this one is gone: nobody would hear of what follows."""
+    parent, done = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(LOOK_SECONDS):
+            if os.getppid() != parent:
+                stop.set()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 @contextmanager

@@ -1,12 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `address_holder`: whether a stranger of this network has an address already."""
-
-import socket
-import time
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: address_holder
@@ -29,7 +22,7 @@ options:
     type: float
     default: 4.0
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -46,6 +39,13 @@ stranger:
   returned: always
   type: str
 """
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 NEIGHBOURS = Path("/proc/net/arp")
 COMPLETE = 0x2

@@ -1,17 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `api_answers`: who answers at the addresses where an API server may be."""
-
-import contextlib
-import errno
-import http.client
-import socket
-import ssl
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: api_answers
@@ -35,7 +23,7 @@ options:
     type: float
     default: 8.0
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -58,6 +46,18 @@ answers:
   type: list
   elements: dict
 """
+
+import contextlib
+import errno
+import http.client
+import socket
+import ssl
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 # What a balancer of layer 7 says that has no server. An API server that is not ready answers 500.
 UNSERVED = "HTTP 503 at /readyz"
@@ -153,7 +153,7 @@ def answer_of(host: str, port: int, seconds: float, context: ssl.SSLContext, kin
 
 def ask(name: str, address: str, authority: str, seconds: float) -> dict[str, str]:
     """What one address answers."""
-    host, _, port = address.rpartition(":")
+    host, _colon, port = address.rpartition(":")
     kind, said = "other", ""
     if authority and Path(authority).is_file():
         try:

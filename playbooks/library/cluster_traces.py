@@ -1,12 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `cluster_traces`: whether this machine bears traces of a cluster, and whether homelab began it."""
-
-import hashlib
-import json
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: cluster_traces
@@ -16,7 +9,7 @@ description:
   - A machine that bears any may be a member of a cluster, also when nothing answers there at the moment.
 options: {}
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -47,6 +40,13 @@ receipts:
   type: list
   elements: str
 """
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 ROOT = Path("/")
 # What a member of a cluster has on its disk. Sources: kubernetes.io/docs/setup/production-environment/tools/kubeadm

@@ -1,13 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `etcd_member`: a member of etcd that is gone for good is taken out, and never one that etcd needs."""
-
-import json
-import subprocess
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: etcd_member
@@ -32,7 +24,7 @@ options:
     choices: [absent]
     default: absent
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -50,6 +42,14 @@ member:
   type: str
   sample: 8e9e05c52164694d
 """
+
+import json
+import subprocess
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 SECONDS = 30
 KUBECTL = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=kube-system")
@@ -102,7 +102,7 @@ def well(text: str) -> set[str]:
     return {each["endpoint"] for each in json.loads(text) if each["health"]}
 
 
-def stale(known: Sequence[Member], healthy: Collection[str], address: str) -> Member | None:
+def stale(known: Sequence[Member], healthy: Collection[str], address: str) -> "Member | None":
     """The member of that address, if any. Refused when etcd would stand still without it."""
     found = next((member for member in known if address in map(host, member.peers)), None)
     if found is None:

@@ -1,17 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `files`: all files of a role in one round trip."""
-
-import base64
-import difflib
-import hashlib
-import json
-import os
-import shutil
-import tempfile
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: files
@@ -62,7 +50,7 @@ options:
         elements: str
         default: []
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -103,6 +91,18 @@ unfinished_files:
   type: list
   elements: str
 """
+
+import base64
+import difflib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 RECEIPTS = Path("/var/lib/homelab")
 OWNER = 0
@@ -244,11 +244,13 @@ def fill(descriptor: int, content: bytes, mode: int) -> None:
 
 def is_from_a_package(module: AnsibleModule, path: Path, content: bytes) -> bool:
     """Whether dpkg brought exactly this file: its list of configuration files has their MD5 sums."""
-    status, names, _ = module.run_command(["/usr/bin/dpkg-query", "--search", str(path)])
+    status, names, _stderr = module.run_command(["/usr/bin/dpkg-query", "--search", str(path)])
     if status != 0:
         return False
     package = names.partition(": ")[0].split(",")[0].strip()
-    _, listed, _ = module.run_command(["/usr/bin/dpkg-query", "--show", "--showformat=${Conffiles}", package])
+    _status, listed, _stderr = module.run_command(
+        ["/usr/bin/dpkg-query", "--show", "--showformat=${Conffiles}", package]
+    )
     wanted = [str(path), hashlib.md5(content, usedforsecurity=False).hexdigest()]
     return any(line.split()[:2] == wanted for line in listed.splitlines())
 

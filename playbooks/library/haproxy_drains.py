@@ -1,13 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `haproxy_drains`: the file in which HAProxy finds what a person drained."""
-
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: haproxy_drains
@@ -29,7 +21,7 @@ options:
     elements: dict
     required: true
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -47,11 +39,22 @@ drained:
   elements: str
 """
 
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
 # The version of its format, which is all that a file without a drained server has.
 VERSION = "1"
 # Fields of a line (management guide of HAProxy 2.6, "show servers state").
-BACKEND, SERVER, PORT = 1, 3, 18
-FOLDER_MODE, FILE_MODE = 0o755, 0o644
+BACKEND = 1
+SERVER = 3
+PORT = 18
+FOLDER_MODE = 0o755
+FILE_MODE = 0o644
 
 
 def called(pool: Mapping[str, Any], server: Mapping[str, Any]) -> str:

@@ -1,13 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `port_holders`: which programs of this machine listen where a balancer is to listen."""
-
-import socket
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: port_holders
@@ -32,7 +24,7 @@ options:
     elements: str
     default: []
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -52,6 +44,14 @@ holders:
   elements: str
 """
 
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
 PROC = Path("/proc")
 LISTENS = "0A"
 # /proc/net/tcp6 has IPv4 addresses mapped; sockets on all addresses take IPv4 as well, unless told otherwise.
@@ -66,7 +66,7 @@ def listening() -> Iterator["tuple[str, int, str]"]:
             words = line.split()
             if words[3] != LISTENS:
                 continue
-            raw, _, port = words[1].partition(":")
+            raw, _colon, port = words[1].partition(":")
             # Each 32-bit word is in the machine's own order, which is little-endian wherever homelab runs.
             packed = b"".join(bytes.fromhex(raw[at : at + 8])[::-1] for at in range(0, len(raw), 8))
             yield socket.inet_ntop(family, packed).replace("::ffff:", ""), int(port, 16), words[9]
@@ -104,7 +104,7 @@ def called(process: "Path | None", unit: str) -> str:
 def holders(address: str, ports: "list[int]", units: "list[str]") -> "list[str]":
     """One sentence for each port that somebody else holds."""
     found = [(at, port, inode) for at, port, inode in listening() if port in ports and at in {address, *EVERYWHERE}]
-    processes = owners({inode for _, _, inode in found})
+    processes = owners({inode for _address, _port, inode in found})
     said = []
     for at, port, inode in found:
         process = processes.get(inode)

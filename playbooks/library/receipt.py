@@ -1,14 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `receipt`: a role's last word on a guest, what went in and what came out."""
-
-import hashlib
-import json
-import os
-import tempfile
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: receipt
@@ -38,7 +29,7 @@ options:
     elements: str
     default: []
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -59,6 +50,15 @@ path:
   type: str
   sample: /var/lib/homelab/haproxy.json
 """
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 FOLDER = Path("/var/lib/homelab")
 FOLDER_MODE = 0o755

@@ -156,7 +156,7 @@ def sample(folder: Path) -> Path:
 @pytest.mark.timeout(180)
 def test_a_play_by_itself_computes_what_homelab_hands_over(lab: tuple[Path, Lab, str], tmp_path: Path) -> None:
     inventory, read, ca = lab
-    told = run(tmp_path, "site.yml", inventory, SLURPED)
+    told = run(tmp_path, "guests.yml", inventory, SLURPED)
     for host, values in wanted(read, ca):
         found = {k: value for k, value in told[values.role, host].items() if not k.endswith(("_files", "_node"))}
         assert (

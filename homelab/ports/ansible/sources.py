@@ -11,8 +11,9 @@ ANOTHER_ROLE = re.compile(r"(?:import|include)_role:\s+name: (\w+)")
 def role_digest(playbooks: Path, role: str) -> str:
     """The SHA-256 of the names and contents of all these files, in the order of names.
 
-    They are the playbooks that have the role, the role and those that it calls, and every folder beside roles/. All its
-    playbooks count, whichever runs: a guest that two of them prepare has one receipt for the role.
+    They are the playbooks that have the role, the role and those that it calls, and every folder beside roles/ but the
+    collection, which is for hosts. All its playbooks count, whichever runs: a guest that two of them prepare has one
+    receipt for the role. What only people read changes nothing.
     """
     digest = hashlib.sha256()
     for path in sorted(_files(playbooks, role)):
@@ -26,7 +27,8 @@ def _files(playbooks: Path, role: str) -> set[Path]:
     roles = playbooks / "roles"
     named = re.compile(rf"^ *- role: {re.escape(role)}$", re.MULTILINE)
     plays = {path for path in playbooks.glob("*.yml") if named.search(path.read_text(encoding="utf-8"))}
-    folders = [path for path in playbooks.iterdir() if path.is_dir() and path != roles]
+    apart = {roles, playbooks / "collections"}
+    folders = [path for path in playbooks.iterdir() if path.is_dir() and path not in apart]
     own = [roles / name for name in _with_called(roles, role)]
     return {*plays, *(path for folder in [*folders, *own] for path in _below(folder))}
 
@@ -42,4 +44,5 @@ def _with_called(roles: Path, role: str) -> set[str]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    passed_over = {"__pycache__", "README.md"}
+    return (path for path in folder.rglob("*") if path.is_file() and passed_over.isdisjoint(path.parts))

@@ -32,9 +32,14 @@ class RunPlaybook(Change):
     @property
     def variables(self) -> dict[str, Any]:
         """What goes into the play."""
-        told = {"one_cluster_untouched": list(self.untouched)} if self.untouched else {}
         given = {name: value for values in self.values for name, value in variables(values).items()}
-        return {"receipt_inputs": dict(self.inputs), **told, **given}
+        return {**self.told, **given}
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What only a look tells; the rest a playbook finds in the inventory by itself."""
+        untouched = {"one_cluster_untouched": list(self.untouched)} if self.untouched else {}
+        return {"receipt_inputs": dict(self.inputs), **untouched}
 
     def _words(self) -> Words:
         return Words(

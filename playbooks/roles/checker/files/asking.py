@@ -83,7 +83,7 @@ async def _readyz(server: Server, trust: ssl.SSLContext, timeout: float) -> Answ
 
 
 async def _http(server: Server, path: str) -> Answer:
-    status, _ = await _get(server, path, server.address)
+    status, _body = await _get(server, path, server.address)
     return Answer(UP if 200 <= status < 400 else DOWN, f"{path} answers {status}")
 
 

@@ -26,7 +26,7 @@ class Refused(Exception):
 def run(words: list[str], text: str = "") -> str:
     """Runs a program on `text`, and gives its output. Raises Refused."""
     try:
-        done = subprocess.run(words, input=text, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(words, input=text, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Refused(f"{words[0]} cannot be run: {error}") from None
     if done.returncode:

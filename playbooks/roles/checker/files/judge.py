@@ -87,7 +87,9 @@ def picture(pools: Iterable[Pool], states: Mapping[str, Mapping[str, str]]) -> P
     """What is to be done, by the states of each pool's servers. Who takes connections in some pool is not dead."""
     chosen = tuple((pool, tuple(members(pool, states[pool.name]))) for pool in pools)
     used = {server for pool, names in chosen for server in pool.servers if server.name in names}
-    down = [(pool, server) for pool, _ in chosen for server in pool.servers if states[pool.name][server.name] == DOWN]
+    down = [
+        (pool, server) for pool, _one in chosen for server in pool.servers if states[pool.name][server.name] == DOWN
+    ]
     ports = {(server.address, server.port) for pool, server in down if pool.layer != 3}
     hosts = {server.address for pool, server in down if pool.layer == 3}
     return Picture(

@@ -36,14 +36,14 @@ class Session:
 def of_this_machine(table: Path = Path("/proc/net/tcp")) -> Iterator[Session]:
     """The sessions of this machine's own processes, such as nginx, with anybody."""
     for line in table.read_text(encoding="ascii").splitlines()[1:]:
-        _, local, remote, state = line.split()[:4]
+        _slot, local, remote, state = line.split()[:4]
         if state == "01":
             yield Session(_endpoint(local), _endpoint(remote), _endpoint(remote))
 
 
 def _endpoint(words: str) -> Endpoint:
     """An address of /proc/net/tcp, which is in the machine's own order."""
-    address, _, port = words.partition(":")
+    address, _colon, port = words.partition(":")
     return socket.inet_ntoa(struct.pack("=I", int(address, 16))), int(port, 16)
 
 
@@ -80,7 +80,7 @@ def _session(entry: dict[int, bytes]) -> Iterator[Session]:
     tcp = _attributes(_attributes(entry.get(PROTOCOL_INFO, b"")).get(1, b""))
     if tcp.get(1) == bytes([ESTABLISHED]):
         client, front = _tuple(entry[ORIGINAL])
-        server, _ = _tuple(entry[REPLY])
+        server, _port = _tuple(entry[REPLY])
         yield Session(client, front, server)
 
 
