@@ -81,10 +81,11 @@ $check
 $servers
 """)
 # How a server shows that it is well. Refused or 500: seen after inter + (fall-1) x fastinter; silent: after
-# inter + fall x min(connect, inter) + (fall-1) x fastinter.
+# inter + fall x min(connect, inter) + (fall-1) x fastinter. After a refused connection the next check decides: an API
+# server that the kubelet starts again opens its port seconds before it answers, and would get requests meanwhile.
 TIMES = """\
 inter 1s fastinter 500ms downinter 1s fall 3 rise 2 \
-on-marked-down shutdown-sessions tcp-ut 15s"""
+observe layer4 error-limit 1 on-error sudden-death on-marked-down shutdown-sessions tcp-ut 15s"""
 CHECK_READYZ = Template("""\
     option httpchk
     http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host kubernetes.default.svc

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import socket
 import ssl
 import sys
 from dataclasses import dataclass, field
@@ -97,12 +98,16 @@ async def main() -> None:
     parser.add_argument("address")
     parser.add_argument("port", type=int)
     parser.add_argument("certificate")
+    # kube-apiserver opens its port while it reads its configuration, and serves it seconds later.
+    parser.add_argument("--asleep", type=float, default=0.0, metavar="SECONDS")
     arguments = parser.parse_args()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.certificate)
     server, done, loop = ApiServer(arguments.name), asyncio.Event(), asyncio.get_running_loop()
+    port = socket.create_server((arguments.address, arguments.port), backlog=BACKLOG)
+    await asyncio.sleep(arguments.asleep)
     listening = await asyncio.start_server(
-        server.serve, arguments.address, arguments.port, ssl=context, backlog=BACKLOG, ssl_shutdown_timeout=1
+        server.serve, sock=port, ssl=context, backlog=BACKLOG, ssl_shutdown_timeout=1
     )
     ending: list[asyncio.Task[None]] = []
     loop.add_signal_handler(

@@ -12,6 +12,8 @@ from tests.bench.failover.services import Configuration
 STALL_SECONDS, BETWEEN_STALLS_SECONDS, STALLS = 1.2, 3.3, 3
 RELOADS, BETWEEN_RELOADS_SECONDS = 5, 2.0
 ALL_DOWN_SECONDS = 10.0
+# Of a kube-apiserver 1.36.3 on a busy machine.
+RESTART_SECONDS, ASLEEP_SECONDS = 1.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,15 @@ def _nothing(lab: Lab) -> Happened:
 def _kill(lab: Lab) -> Happened:
     lab.kill_server(SICK)
     return _now()
+
+
+def _restart(lab: Lab) -> Happened:
+    """As a kubelet does it: a second later the program begins, opens its port, and takes its time to serve it."""
+    lab.kill_server(SICK)
+    happened = _now()
+    time.sleep(RESTART_SECONDS)
+    lab.start_server(SICK, asleep=ASLEEP_SECONDS)
+    return happened
 
 
 def _to_server(number: signal.Signals) -> Callable[[Lab], Happened]:
@@ -122,6 +133,7 @@ FAULTS = {
     fault.name: fault
     for fault in (
         Fault("kill", "a server is killed", 34, _kill),
+        Fault("restart", "a server is killed and started again", 34, _restart),
         Fault("hang", "a server hangs", 54, _to_server(signal.SIGSTOP)),
         Fault("off", "a server is off", 54, _off),
         Fault("unready", "a server answers 500", 34, _to_server(signal.SIGUSR1)),

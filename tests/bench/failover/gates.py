@@ -67,6 +67,7 @@ ALL_KINDS = {
 GATES: Mapping[str, Mapping[str, tuple[Gate, ...]]] = {
     "haproxy": {
         "kill": (Gate("lost", most=0, worst=0),),
+        "restart": (Gate("lost", most=0, worst=0),),
         "hang": (Gate("lost", most=2), Gate("watch_gap", most=6.0)),
         "off": (Gate("lost", most=2), Gate("watch_gap", most=6.0)),
         "unready": (Gate("lost", most=17),),

@@ -69,11 +69,12 @@ class Lab:
             if checked.returncode and self.configuration.gates:
                 raise RuntimeError(f"{self.configuration.name}: {service.name}: {checked.stdout}{checked.stderr}")
 
-    def start_server(self, name: str) -> None:
-        """One API server."""
+    def start_server(self, name: str, asleep: float = 0.0) -> None:
+        """One API server; for `asleep` seconds its port is open, and nobody is behind it."""
         (self.folder / f"{name}-api.log").unlink(missing_ok=True)
         argv = [sys.executable, "-m", api_server.__name__, name, SERVERS[name], str(PORT)]
-        self._start(self.servers[name], "api", [*argv, str(self.folder / f"{name}.pem")])
+        argv += [str(self.folder / f"{name}.pem"), f"--asleep={asleep}"]
+        self._start(self.servers[name], "api", argv)
 
     def wait_for_servers(self) -> None:
         """Until all API servers listen."""
