@@ -53,6 +53,7 @@ def test_the_inventory_on_the_line_is_the_one(tmp_path: Path) -> None:
     assert completed("homelab vm rebuild lb2", tmp_path, HOMELAB_INVENTORY=f"{named},{named}") == {"lb2"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", ["all: [", "\x00\x01", "all: &a\n  children: *a\n", "- 1\n", "plugin: x\n", "é: é"])
 def test_what_cannot_be_read_has_no_names_and_makes_no_noise(tmp_path: Path, text: str) -> None:
     (tmp_path / "inventory").write_text(text)

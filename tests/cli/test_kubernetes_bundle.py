@@ -74,6 +74,7 @@ def test_nothing_but_a_bundle_is_written_over(cache: Path, tmp_path: Path, targe
     assert [path.name for path in tmp_path.iterdir()] == ["mine.tar"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("version", ["1.36", "latest", "1.36.3-rc.0", "2.0.0"])
 def test_a_version_has_three_parts(cache: Path, version: str) -> None:
     done = bundle(cache, "--kubernetes-version", version)

@@ -27,6 +27,7 @@ def sample(tmp_path: Path) -> Path:
     return secret
 
 
+@pytest.mark.thorough
 def test_it_prints_what_the_roles_lay_down(sample: Path) -> None:
     done = lb_config("-i", str(ROOT / "inventory"), "-i", str(sample), "-l", "lb1")
     assert done.returncode == 0, done.stderr
@@ -50,6 +51,7 @@ def test_a_script_gets_every_balancer_s_files() -> None:
         assert f"    interface {interface}\n" in files["/etc/keepalived/keepalived.conf"]
 
 
+@pytest.mark.thorough
 def test_it_leaves_nothing_behind_and_needs_no_writable_folder(tmp_path: Path) -> None:
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(DIFFERENT.read_text())
@@ -76,6 +78,7 @@ def test_every_kind_is_printed_with_what_watches_it(tmp_path: Path, kind: str, a
         assert "10.7.0.11" in balancer["files"][min(paths)]
 
 
+@pytest.mark.thorough
 def test_a_selection_without_a_balancer_is_told() -> None:
     done = lb_config("-i", str(DIFFERENT), "-l", "host1")
     assert (done.returncode, done.stdout) == (0, "")

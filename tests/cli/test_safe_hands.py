@@ -189,6 +189,7 @@ def test_trust_knows_every_name_and_every_address_that_was_pinned(
     assert len(files.trust.known_hosts.read_text().splitlines()) == len(KNOWN.splitlines()) - keys
 
 
+@pytest.mark.thorough
 def test_forgetting_a_machine_leaves_the_host_keys_of_others(homelab: Homelab, pinned: Path) -> None:
     shown = homelab("-i", "inventory", "-i", "password", "-o", "json", "trust", "brix4")
     assert json.loads(shown.stdout) | {"host_keys": []} == {
@@ -227,6 +228,7 @@ def test_no_argument_ends_the_command_or_acts_on_the_terminal(homelab: Homelab, 
         assert not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
+@pytest.mark.thorough
 def test_an_inventory_whose_name_is_no_utf_8_is_read(homelab: Homelab, tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/lab-\xff"
     shutil.copytree(os.fsencode(ROOT / "inventory"), folder)
@@ -239,6 +241,7 @@ def test_an_inventory_whose_name_is_no_utf_8_is_read(homelab: Homelab, tmp_path:
     assert "neither the inventory nor the pins know \\xff" in unknown.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_a_terminal_of_another_encoding_ends_no_command(homelab: Homelab, encoding: str) -> None:
     done = homelab("trust", "zw\u00f6lf-\u2603", PYTHONIOENCODING=encoding)

@@ -80,6 +80,7 @@ def test_mistakes_leave_nothing(folder: Path) -> None:
     assert names(folder) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variable", ["ANSIBLE_VAULT_PASSWORD_FILE", "VMWARE_PASSWORD"])
 def test_without_a_password_and_a_terminal_both_ways_are_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str
@@ -91,6 +92,7 @@ def test_without_a_password_and_a_terminal_both_ways_are_named(
     assert "lab" not in names(folder)
 
 
+@pytest.mark.thorough
 def test_cut_off_half_way_it_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The vault's password program answers once, and hangs when the files that were written are read."""
     program = folder / "program"
@@ -110,6 +112,7 @@ def test_cut_off_half_way_it_leaves_nothing(folder: Path, monkeypatch: pytest.Mo
     assert names(folder) - before == {"program.used", "program.hangs"}
 
 
+@pytest.mark.thorough
 def test_passwords_are_typed_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("ANSIBLE_VAULT_PASSWORD_FILE", "VMWARE_PASSWORD"):
         monkeypatch.delenv(variable)

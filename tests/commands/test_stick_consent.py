@@ -83,6 +83,7 @@ def test_a_serial_without_yes_still_asks(machine: Machine) -> None:
     assert start_of(machine) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("disk", "said"),
     [
@@ -101,6 +102,7 @@ def test_a_disk_that_is_unlike_a_stick_is_named_even_when_it_is_empty(
     assert machine.homelab("usb", "write", "brix3", "sdc", "--yes", "--device-serial", "X 1").returncode == 0
 
 
+@pytest.mark.thorough
 def test_a_disk_without_a_serial_is_agreed_to_on_a_terminal_only(machine: Machine) -> None:
     machine.disk("sdc", 16 * GB, serial="", removable="0")
     done = machine.homelab("usb", "write", "brix3", "sdc", "--yes")
@@ -185,6 +187,7 @@ def cut(machine: Machine) -> None:
     os.truncate(machine.root / "brix3.img", 3 * MIB)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "said", "code"),
     [
@@ -228,6 +231,7 @@ from homelab.cli import main
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_write_that_is_ended_leaves_a_stick_that_everybody_knows_as_half_written(
     machine: Machine, number: signal.Signals
@@ -255,6 +259,7 @@ def test_a_write_that_is_ended_leaves_a_stick_that_everybody_knows_as_half_writt
 # --- names and files that cannot be used
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "argv"),
     [
@@ -290,6 +295,7 @@ def test_an_image_whose_name_is_no_utf_8_is_written(machine: Machine) -> None:
     assert r"a\xffb.img" in done.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("path", "argv", "said"),
     [

@@ -44,11 +44,13 @@ def refused(machine: Machine, *argv: str, **variables: str) -> None:
     assert not (machine.root / "whole.img").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("argv", COMMANDS.values(), ids=COMMANDS)
 def test_the_overlay_is_a_sign_wherever_it_is_named(machine: Machine, argv: tuple[str, ...]) -> None:
     refused(machine, "-y", "-i", "mylab", "-i", ".homelab/rehearsal/inventory", *argv)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("argv", COMMANDS.values(), ids=COMMANDS)
 def test_an_inventory_of_ones_own_does_not_get_around_it(machine: Machine, argv: tuple[str, ...]) -> None:
     overlay = f"{machine.root}/mylab,{machine.root}/.homelab/rehearsal/inventory"
@@ -65,6 +67,7 @@ def test_a_link_to_the_overlay_is_the_overlay(machine: Machine) -> None:
     refused(machine, "-i", "short", *COMMANDS["usb write"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("argv", COMMANDS.values(), ids=COMMANDS)
 def test_a_rehearsal_is_not_even_begun_for_such_a_command(machine: Machine, argv: tuple[str, ...]) -> None:
     refused(machine, "rehearse", "--guests", "none", "--", "-q", "-l", "brix3", *argv, "-o", "json", "--yes")

@@ -73,6 +73,7 @@ def test_the_image_of_a_host_holds_the_iso_and_what_the_inventory_says(bench: Be
     assert filecmp.cmp(image, first, shallow=False)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not tools.MCOPY, reason="needs mcopy (Debian: mtools)")
 def test_mtools_reads_the_same_bytes_as_the_iso_has(bench: Bench) -> None:
     assert bench.run("usb", "build", "brix3").returncode == 0
@@ -100,6 +101,7 @@ def test_what_was_built_verifies_and_what_was_changed_is_told(bench: Bench) -> N
     ]
 
 
+@pytest.mark.thorough
 def test_a_kickstart_that_the_inventory_no_longer_asks_for_is_told(bench: Bench) -> None:
     assert bench.run("usb", "build", "brix3").returncode == 0
     bench.describe("brix3", "esxi_iso: ../esxi.iso\nesxi_board: GB-BRi7-8550\nesxi_vlan: 7\n")
@@ -149,6 +151,7 @@ REFUSALS: list[tuple[Callable[[Bench], object], list[str], int, str]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("harm", "argv", "code", "said"), REFUSALS, ids=[row[3] for row in REFUSALS])
 def test_what_cannot_be_built_is_said_and_nothing_is_left(
     bench: Bench, harm: Callable[[Bench], object], argv: list[str], code: int, said: str
@@ -162,6 +165,7 @@ def test_what_cannot_be_built_is_said_and_nothing_is_left(
     assert bench.left() == before
 
 
+@pytest.mark.thorough
 def test_a_clear_password_in_a_kickstart_of_ones_own_is_refused_with_its_line(bench: Bench) -> None:
     (bench.folder / "my.cfg").write_text("vmaccepteula\nrootpw geheim\ninstall --disk=mpx.vmhba32:C0:T0:L0\n")
     done = bench.run("usb", "build", "brix3", "--kickstart", "my.cfg")
@@ -243,6 +247,7 @@ def test_a_stick_that_a_laptop_has_mounted_is_still_good_and_other_files_are_tol
     assert "/NOTES.TXT is too much" in said
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
 def test_an_image_of_400_mb_takes_less_than_60_mb_of_memory(bench: Bench) -> None:
     write_iso(bench.iso, esxi_files(), zeros={f"/LARGE{n}.V00": 40 << 20 for n in range(10)})
@@ -266,6 +271,7 @@ def begun(bench: Bench) -> "subprocess.Popen[str]":
     return process
 
 
+@pytest.mark.thorough
 def test_a_build_that_is_interrupted_leaves_nothing(bench: Bench) -> None:
     process = begun(bench)
     process.send_signal(signal.SIGINT)
@@ -274,6 +280,7 @@ def test_a_build_that_is_interrupted_leaves_nothing(bench: Bench) -> None:
     assert bench.left() == set()
 
 
+@pytest.mark.thorough
 def test_a_build_that_is_killed_leaves_no_image_and_the_next_one_tidies_up(bench: Bench) -> None:
     process = begun(bench)
     process.kill()

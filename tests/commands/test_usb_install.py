@@ -71,6 +71,7 @@ def test_no_two_hosts_get_the_same_address() -> None:
     assert mac_of("brix3").startswith("52:54:00:")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
@@ -163,6 +164,7 @@ def test_people_get_the_sentence_and_what_comes_next(tmp_path: Path) -> None:
     assert "write it to a stick: homelab usb write brix3 DEVICE --image whole.img" in done.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("text", "boot", "argv", "said"),
     [
@@ -183,6 +185,7 @@ def test_an_installer_that_fails_leaves_no_image(
     assert not list(tmp_path.glob("whole.img")) + list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_installer_that_is_interrupted_leaves_no_image(tmp_path: Path, number: signal.Signals) -> None:
     command = [*standin(tmp_path, "echo $$ >pid; exec sleep 60"), "-o", "json"]

@@ -17,6 +17,7 @@ def test_a_checkout_uses_its_own_folders(name: str) -> None:
     assert data_folder(name) == ROOT / name
 
 
+@pytest.mark.thorough
 def test_a_wheel_brings_the_folders(tmp_path: Path) -> None:
     wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT]
     subprocess.run(wheel, check=True)

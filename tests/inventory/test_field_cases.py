@@ -62,6 +62,7 @@ def test_a_key_file_among_the_keys_is_told_where_it_belongs(tmp_path: Path) -> N
     assert lab_with(tmp_path, advice, ALL).guests.authorized_keys == (KEY.public,)
 
 
+@pytest.mark.thorough
 def test_a_private_key_is_refused_and_not_shown(tmp_path: Path) -> None:
     private = KEY.private.replace("\n", "\\n")
     said = mistake(tmp_path, f'guest_authorized_keys: ["{private}"]', ALL)

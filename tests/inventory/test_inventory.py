@@ -136,6 +136,7 @@ def test_mistake_does_not_show_a_password(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["vault", "inline_vault"])
 def test_vault_is_opened_with_one_prompt(kind: str) -> None:
     asked = []
@@ -152,6 +153,7 @@ def test_vault_is_opened_with_one_prompt(kind: str) -> None:
     assert asked == [1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["vault", "inline_vault"])
 @pytest.mark.parametrize(("prompt", "what"), [(None, "needs its password"), (lambda: "no", "password is wrong")])
 def test_vault_without_its_password_names_both_ways(kind: str, prompt: Callable[[], str] | None, what: str) -> None:
@@ -175,6 +177,7 @@ def test_raw_variables_need_no_vault() -> None:
     assert "vault_esxi_password" not in raw.hostvars["brix1"]
 
 
+@pytest.mark.thorough
 def test_patterns_select_as_ansible_does() -> None:
     assert select_hosts([SAMPLE], "esxi:!brix1") == ("brix2", "brix3", "brix4")
     with pytest.raises(UsageError, match="names a host or group that is not there"):
@@ -184,6 +187,7 @@ def test_patterns_select_as_ansible_does() -> None:
 WHOLE_NAMES = FIXTURES / "whole_names"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [

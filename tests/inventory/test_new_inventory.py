@@ -51,6 +51,7 @@ AROUND = Around(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("password", ["plain", 'with "quotes" and \\', "{{ braces }}", "#{%", "ünïcödé 🔑", "12345"])
 def test_what_is_written_is_read_without_a_mistake(tmp_path: Path, password: str) -> None:
     vault = Vault(lambda: "of-the-vault")

@@ -43,6 +43,7 @@ def held(tmp_path: Path) -> Iterator[tuple[int, Callable[[str], str]]]:
         yield server.getsockname()[1], is_of
 
 
+@pytest.mark.thorough
 def test_the_owner_s_own_balancer_holds_a_port_as_anybody_does(
     tmp_path: Path, held: tuple[int, Callable[[str], str]]
 ) -> None:
@@ -56,6 +57,7 @@ def test_the_owner_s_own_balancer_holds_a_port_as_anybody_does(
     assert "failed=0" in as_kind(machine, HAPROXY, port, is_of("haproxy.service"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("before", "wanted", "told"),
     [
@@ -81,6 +83,7 @@ def test_what_another_kind_has_is_stopped(
     assert left == sorted(set(before) & set(wanted))
 
 
+@pytest.mark.thorough
 def test_a_unit_that_never_came_to_be_holds_nothing_up(tmp_path: Path) -> None:
     """The rules were laid down, and the run was cut off before the checker was."""
     machine = OneRole(tmp_path / "machine", "balancer_kind", "main.yml", unknown="homelab-checker")

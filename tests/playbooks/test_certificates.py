@@ -66,6 +66,7 @@ def secret_lines(pem: bytes) -> list[str]:
     return [line for line in pem.decode().splitlines() if not line.startswith("-----")]
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_a_pair_is_root_s_alone_shown_nowhere_and_a_wrong_one_leaves_it(machine: Machine) -> None:
     certificate, key = self_signed("example.com", "192.168.2.31")

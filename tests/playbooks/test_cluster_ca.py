@@ -57,6 +57,7 @@ def made_for(machine: OneRole, address: str) -> set[str]:
     return {str(found) for found in names.get_values_for_type(x509.IPAddress)}
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not CAN_RUN, reason="needs root and a mount namespace of its own")
 @pytest.mark.timeout(180)
 def test_a_certificate_of_other_names_is_made_anew_after_a_run_that_was_cut_off(machine: OneRole) -> None:

@@ -49,6 +49,7 @@ def test_the_kernel_exports_to_every_named_host() -> None:
     assert files[1]["content"].splitlines()[1] == f"/srv/a 192.168.2.11{options} 192.168.2.12{options}"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "groups",
     [

@@ -35,6 +35,7 @@ def play(folder: Path, balancers: dict[str, Any], **variables: Any) -> subproces
     return ansible("ansible", "playbook", "-i", str(inventory), str(PLAYBOOKS / "load_balancer.yml"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("playbook", sorted(path.name for path in PLAYBOOKS.glob("*.yml")))
 def test_ansible_can_read(playbook: str) -> None:
     answer = ansible("ansible", "playbook", "-i", "inventory", "--syntax-check", f"playbooks/{playbook}")
@@ -47,6 +48,7 @@ def test_a_group_without_hosts_is_refused(tmp_path: Path) -> None:
     assert "The inventory's group load_balancers has no host" in answer.stdout + answer.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [

@@ -30,6 +30,7 @@ def machine(tmp_path: Path) -> OneRole:
     return OneRole(tmp_path / "machine", "pod_network", "main.yml")
 
 
+@pytest.mark.thorough
 def test_the_kernel_takes_the_rules_and_the_routes(machine: OneRole) -> None:
     assert "failed=0" in as_network(machine, "routes")
     there = "nft --file /etc/homelab-pod-network/rules.nft && ip -batch /etc/homelab-pod-network/routes"
@@ -43,6 +44,7 @@ def test_the_kernel_takes_the_rules_and_the_routes(machine: OneRole) -> None:
     assert "changed=0" in as_network(machine, "routes")
 
 
+@pytest.mark.thorough
 def test_giving_way_keeps_what_somebody_edited(machine: OneRole) -> None:
     as_network(machine, "routes")
     edited = machine.etc / "homelab-pod-network" / "routes"
@@ -54,6 +56,7 @@ def test_giving_way_keeps_what_somebody_edited(machine: OneRole) -> None:
     assert edited.with_name("routes.before-homelab").read_text() == "# mine\n"
 
 
+@pytest.mark.thorough
 def test_a_network_of_somebody_else_that_containerd_would_take_first_is_refused(machine: OneRole) -> None:
     folder = machine.etc / "cni" / "net.d"
     folder.mkdir(parents=True)

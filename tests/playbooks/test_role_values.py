@@ -153,6 +153,7 @@ def sample(folder: Path) -> Path:
     return folder / "inventory"
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(180)
 def test_a_play_by_itself_computes_what_homelab_hands_over(lab: tuple[Path, Lab, str], tmp_path: Path) -> None:
     inventory, read, ca = lab
@@ -187,6 +188,7 @@ def assert_files(told: Mapping[tuple[str, str], Any], read: Lab, balancer: LoadB
     assert texts[authority] == ca
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(180)
 def test_what_homelab_hands_over_wins_and_is_never_a_template(tmp_path: Path) -> None:
     inventory, read = sample(tmp_path), read_lab([DIFFERENT]).lab

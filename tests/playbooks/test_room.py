@@ -30,6 +30,7 @@ def said(machine: OneRole, **variables: Any) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
 
+@pytest.mark.thorough
 @here
 def test_a_clock_that_goes_wrong_is_named_with_how_far(tmp_path: Path) -> None:
     machine = OneRole(tmp_path / "machine", "kubernetes_node", "clock.yml")
@@ -40,6 +41,7 @@ def test_a_clock_that_goes_wrong_is_named_with_how_far(tmp_path: Path) -> None:
     assert "The clock of here is 360" in said(machine)
 
 
+@pytest.mark.thorough
 @here
 @pytest.mark.parametrize(
     ("role", "tasks", "variables", "sentence"),
@@ -61,6 +63,7 @@ def test_too_little_of_something_is_refused_before_kubeadm_does(
     assert sentence in said(machine, **variables)
 
 
+@pytest.mark.thorough
 @here
 def test_what_kubeadm_is_told_to_pass_over_is_passed_over(tmp_path: Path) -> None:
     machine = OneRole(tmp_path / "machine", "control_plane", "room.yml")

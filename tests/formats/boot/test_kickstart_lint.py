@@ -82,6 +82,7 @@ def test_a_binary_file_is_no_text() -> None:
     assert errors(lint(b"vmaccepteula\n\xff\xfe"))[0].line == 2
 
 
+@pytest.mark.thorough
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
 def test_any_file_gets_findings_and_never_a_crash(content: bytes) -> None:
     assert errors(lint(content))

@@ -86,6 +86,7 @@ NAME = st.one_of(ANY_NAME, ALIKE)
 TREE = st.dictionaries(st.lists(NAME, min_size=1, max_size=4).map(tuple), st.binary(max_size=5000), max_size=25)
 
 
+@pytest.mark.thorough
 @needs_fsck
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TREE)
@@ -231,6 +232,7 @@ def test_what_is_no_fat32_is_told(tmp_path: Path, harm: Callable[[bytearray, int
         broken(tmp_path, harm)
 
 
+@pytest.mark.thorough
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=6), st.randoms())
 def test_no_harm_makes_the_reader_fail_or_run_for_ever(

@@ -130,6 +130,7 @@ def test_what_goes_into_a_play_is_never_a_template(tmp_path: Path) -> None:
     assert not made.exists()
 
 
+@pytest.mark.thorough
 def test_a_project_and_an_inventory_may_lie_below_blanks(tmp_path: Path) -> None:
     folder = tmp_path / "x y" / "my lab"
     changed, _ = run(play(folder, "- ansible.builtin.command: 'true'\n"))
@@ -158,6 +159,7 @@ LOUD = {
 }
 
 
+@pytest.mark.thorough
 def test_the_user_s_own_log_gets_the_play_and_none_of_our_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

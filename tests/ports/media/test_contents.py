@@ -221,6 +221,7 @@ def stick(machine: Machine, tmp_path: Path) -> Path:
     return node
 
 
+@pytest.mark.thorough
 @DOS_TOOLS
 @pytest.mark.parametrize(
     ("names", "told"),

@@ -61,6 +61,7 @@ def test_an_image_of_ours_on_which_somebody_keeps_a_file_is_not_written_over(tmp
     assert path.read_bytes() == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [MIB + 512, MIB + 5000, 2 * MIB, 30 * MIB, PLAN.size - 1])
 def test_a_cut_image_of_ours_is_made_again(tmp_path: Path, size: int) -> None:
     path = tmp_path / "brix3.img"

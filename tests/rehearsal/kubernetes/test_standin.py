@@ -176,6 +176,7 @@ def test_a_second_init_is_refused(cluster: Lab) -> None:
     assert "[ERROR FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml]" in message
 
 
+@pytest.mark.thorough
 def test_joined_node_is_known_everywhere(joined: Lab) -> None:
     admin = joined.see_admin()
     for server in (VIP, VIP, *ADDRESSES.values()):

@@ -146,6 +146,7 @@ def outcome(soap: SoapHost, vm: Any, spec: Any) -> str:
 PATHS = [path for path, _ in leaves(vim.vm.ConfigSpec) if not path.startswith(APART)]
 
 
+@pytest.mark.thorough
 def test_every_property_of_a_specification_is_told_back_or_refused_by_its_name(
     newest: SoapHost, newest_vm: Any
 ) -> None:
@@ -184,6 +185,7 @@ def test_an_object_that_says_nothing_but_its_kind_is_refused(spec: Any, newest: 
         newest.result(newest_vm.ReconfigVM_Task(spec))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["VirtualDisk", "VirtualVmxnet3", "VirtualCdrom", "ParaVirtualSCSIController"])
 def test_every_property_of_a_device_is_told_back_or_refused_by_its_name(
     kind: str, newest: SoapHost, newest_vm: Any

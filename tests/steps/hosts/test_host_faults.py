@@ -68,6 +68,7 @@ def only_failure(ended: Ended, step: str) -> dict[str, Any]:
     return failures[step]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("fault", "what", "advice"),
     [
@@ -121,6 +122,7 @@ def test_a_datastore_that_went_away_is_named_with_what_to_check(bench: Bench) ->
     bench.healed()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("fault", "last"), [("reboot-hangs", "Connection refused"), ("no-network-after-boot", "Connection refused")]
 )
@@ -296,6 +298,7 @@ def test_a_vm_that_will_not_shut_down_stops_the_fix(tmp_path: Path, monkeypatch:
         assert bench.host.drivers.modules["ne1000"].enabled
 
 
+@pytest.mark.thorough
 def test_undo_gives_the_nic_back_and_the_fix_takes_it_again(bench: Bench) -> None:
     bench.bring(*FIX)
     assert bench.host.nics[0].driver == "e1000e"

@@ -142,6 +142,7 @@ def test_a_base_that_is_a_disk_of_our_vm_itself_keeps_the_vm(at: HostsOnNas) -> 
     assert tree(at.nas) == before
 
 
+@pytest.mark.thorough
 def test_with_the_last_vm_the_bases_go_too_and_nothing_else(at: HostsOnNas) -> None:
     made(at)
     made(at, with_vms(at.lab, disk_gib=2).wanting("absent", ["cp1"]))
@@ -154,6 +155,7 @@ def test_with_the_last_vm_the_bases_go_too_and_nothing_else(at: HostsOnNas) -> N
     assert sorted(path.name for path in (at.nas / IMAGES).iterdir()) == sorted(path.name for path in strange)
 
 
+@pytest.mark.thorough
 def test_bases_that_no_vm_is_wanted_on_are_pruned_and_those_that_are_sat_on_stay(at: HostsOnNas) -> None:
     made(at)
     old = f"{IMAGES}/{'b' * 64}"
@@ -202,6 +204,7 @@ def test_what_an_interrupted_run_left_of_a_base_is_replaced(at: HostsOnNas) -> N
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("first", "then"), [("thin", "linked"), ("linked", "thin")])
 def test_a_half_made_vm_is_begun_anew_as_the_inventory_says_now(at: HostsOnNas, first: str, then: str) -> None:
     broken = with_vms(at.lab, clone=first, network="No Such Network")

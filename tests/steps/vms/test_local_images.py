@@ -54,6 +54,7 @@ def pair(at: HostsOnNas) -> set[str]:
     return {f"{sha256}.vmdk", f"{sha256}-flat.vmdk"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("free", [False, True], ids=["api", "ssh"])
 @pytest.mark.parametrize("nas", [False, True], ids=["no NAS", "beside a NAS"])
 def test_the_image_is_sent_once_to_each_local_datastore_that_needs_it(nas: bool, free: bool, tmp_path: Path) -> None:

@@ -309,6 +309,7 @@ def test_a_vm_that_is_moved_starts_with_its_new_host_and_no_more_with_the_old_on
         assert at.bring().counts.changed == 0
 
 
+@pytest.mark.thorough
 def test_vms_of_an_earlier_version_are_taken_up_and_then_nothing_changes(at: HostsOnNas) -> None:
     off = at.lab.model_copy(
         update={
@@ -327,6 +328,7 @@ def test_vms_of_an_earlier_version_are_taken_up_and_then_nothing_changes(at: Hos
     assert at.bring().counts.changed == 0
 
 
+@pytest.mark.thorough
 def test_a_host_whose_api_only_reads_is_told_over_ssh(at: HostsOnNas) -> None:
     off = at.lab.model_copy(
         update={"control_plane": tuple(vm.model_copy(update={"autostart": False}) for vm in at.lab.control_plane)}

@@ -135,6 +135,7 @@ def test_a_vm_that_somebody_unregistered_is_known_by_its_vmx(at: HostsOnNas) -> 
     assert not (at.nas / "cp1").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("gone", [["cp1.vmdk"], ["cp1-flat.vmdk"], ["cp1.vmdk", "cp1-flat.vmdk", "seed.iso"]])
 def test_half_of_it_may_be_gone_already(at: HostsOnNas, gone: list[str]) -> None:
     switched_off(at)

@@ -162,6 +162,7 @@ def of(record: list[dict[str, Any]], *names: str) -> Counter[str]:
     return Counter(line["target"] for line in record if line["what"].partition(" ")[0] in names)
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(180)
 def test_one_linked_vm_comes_and_goes_by_few_calls(tmp_path: Path) -> None:
     """As whole commands on a ready lab: each call costs its way, so they are counted. The seconds are for a bench.

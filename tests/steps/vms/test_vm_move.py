@@ -89,6 +89,7 @@ def does_not_let_go(at: HostsOnNas, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(at.host("brix3").vms, "unregister", refuse)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("harm", [does_not_let_go, refuses_to_register, refuses_to_switch_on])
 def test_a_vm_that_the_other_host_does_not_take_is_back_and_on(
     at: HostsOnNas, harm: Callable[[HostsOnNas, pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
@@ -142,6 +143,7 @@ def has_another_nas(at: HostsOnNas) -> None:
     at.host("brix4").datastores.mount_nas("192.168.2.6", "/volume1/homelab", "nas")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
