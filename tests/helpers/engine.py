@@ -34,6 +34,8 @@ def job_folder(lab: Lab, folder: Path) -> Path:
             secrets[f"vault_{path.stem}"] = password
             variables["ansible_password"] = f"{{{{ vault_{path.stem} }}}}"
         variables |= {"guest_authorized_keys": [public], "guest_authorized_key_files": []}
+        for name in ("image_source", "kubernetes_bundle"):
+            variables[name] = _taken_along(Path(variables[name]), folder)
         if variables.pop("ansible_ssh_private_key_file", None):
             variables["ansible_ssh_common_args"] = f"-o UserKnownHostsFile={KNOWN_HOSTS} -o StrictHostKeyChecking=yes"
         (inventory / "host_vars" / path.name).write_text(yaml.safe_dump(variables))
@@ -42,6 +44,15 @@ def job_folder(lab: Lab, folder: Path) -> Path:
     for path in (folder / "env").iterdir():
         path.chmod(0o600)
     return folder
+
+
+def _taken_along(path: Path, folder: Path) -> str:
+    """A file that the inventory names goes with the job; how the inventory names it there."""
+    (folder / "project" / "files").mkdir(exist_ok=True)
+    copy = folder / "project" / "files" / path.name
+    if not copy.exists():
+        shutil.copy2(path, copy)
+    return f"../project/files/{path.name}"
 
 
 def passwords(folder: Path) -> list[str]:
