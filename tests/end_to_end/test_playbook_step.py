@@ -47,10 +47,10 @@ def test_hosts_step_by_step(host_lab: Lab, tmp_path: Path) -> None:
     checked = play(host_lab, PLAYBOOKS / "site.yml", "--check", "--diff")
     assert checked.returncode == 0, checked.stdout
     assert hosts(host_lab) == before
-    assert "brix3: driver-fix: would disable the driver ne1000 on brix3" in checked.stdout
-    assert "cp1: vm: would create the VM cp1" in checked.stdout
-    assert "+192.168.2.5:/volume1/homelab" in checked.stdout
-    assert "Balance the API servers: later, once the VM lb1 exists and is on" in checked.stdout
+    assert "brix3: driver-fix: would disable the driver ne1000 on brix3" in checked.stdout + checked.stderr
+    assert "cp1: vm: would create the VM cp1" in checked.stdout + checked.stderr
+    assert "+192.168.2.5:/volume1/homelab" in checked.stdout + checked.stderr
+    assert "Balance the API servers: later, once the VM lb1 exists and is on" in checked.stdout + checked.stderr
     assert {name: row["changed"] for name, row in recap(checked.stdout).items() if name in HOSTS} == dict.fromkeys(
         HOSTS, 1
     )
