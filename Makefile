@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Further arguments of `homelab rehearse`, as in: make rehearse ARGS="--guests none"
 ARGS ?=
 
-.PHONY: rehearse test test-all e2e-kubernetes bundle bench-usb bench-failover lint lock packages docs reference sbom
+.PHONY: rehearse test test-all e2e-kubernetes bundle bench-usb bench-failover lint lock packages collection execution-environment docs reference sbom
 
 rehearse: .venv/run.stamp
 	@$(BIN)/homelab rehearse $(ARGS)
@@ -34,6 +34,14 @@ bench-usb: .venv/dev.stamp
 # else. In short: make bench-failover ARGS="--runs 1 --faults kill,hang"
 bench-failover: .venv/dev.stamp
 	@$(BIN)/python -m tests.bench.failover $(ARGS)
+
+# The collection homelab.lab with all roles, as an archive for ansible-galaxy.
+collection: .venv/dev.stamp
+	@PATH=$(CURDIR)/$(BIN):$$PATH scripts/collection dist
+
+# The build context of the image that AWX and other engines run the playbooks in; docs/how-to/awx.md
+execution-environment: .venv/dev.stamp
+	@PATH=$(CURDIR)/$(BIN):$$PATH scripts/execution-environment build/execution-environment
 
 lint: .venv/dev.stamp
 	@scripts/check lint

@@ -16,7 +16,7 @@ from homelab.output.documents import log_document
 from homelab.output.ui import Ui
 from homelab.ports.ansible.inventory import Vault, select_hosts
 from homelab.ports.files.data import data_folder
-from homelab.ports.files.home import HomeFiles, home_of
+from homelab.ports.files.home import HomeFiles, home_now
 from homelab.ports.open_world import open_world
 from homelab.ports.world import World
 
@@ -66,7 +66,7 @@ def open_run(
     lab = lab or lab_of(options, vault)
     limit = limit_of(options, vault)
     selection = Selection(only_steps, _both(targets, limit))
-    home = home_of(options.inventories, data_folder("inventory"))
+    home = home_now(options.inventories, data_folder("inventory"))
     files = HomeFiles(home, secrets=_secrets(lab, vault), warn=ui.warn)
     ui.hide(files.masks)
     run: LabRun

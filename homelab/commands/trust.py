@@ -13,12 +13,12 @@ from homelab.formats.trust.pins import ever_at, named
 from homelab.inventory import read_lab
 from homelab.lab import Machine, machines, meant
 from homelab.ports.files.data import data_folder
-from homelab.ports.files.home import HomeFiles, home_of
+from homelab.ports.files.home import HomeFiles, home_now
 
 
 def trust(options: Options, host: str, *, forget: bool) -> int:
     """Show or forget what is pinned for a machine: by its name, or by an address that was ever pinned."""
-    files = HomeFiles(home_of(options.inventories, data_folder("inventory")))
+    files = HomeFiles(home_now(options.inventories, data_folder("inventory")))
     nameless = _address(host) is not None and not any(source.exists() for source in options.inventories)
     known = [] if nameless else machines(read_lab(options.inventories, vault_of(options)).lab)
     host = meant(host, [machine.name for machine in known]) or host

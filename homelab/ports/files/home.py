@@ -13,14 +13,14 @@ from homelab.errors import HomelabError, HostFault
 from homelab.formats.boot.config_bundle import bundle_problem
 from homelab.formats.trust.masks import Masks
 from homelab.formats.visible import visible
-from homelab.ports.files.home_folder import HOME, close_home, home_of, make_home
+from homelab.ports.files.home_folder import HOME, close_home, home_now, home_of, make_home
 from homelab.ports.files.locks import run_lock
 from homelab.ports.files.maintenance_note import MaintenanceNote
 from homelab.ports.files.private import told, write_private
 from homelab.ports.files.record import recorded
 from homelab.ports.files.trust_files import TrustFiles
 
-__all__ = ["HOME", "HomeFiles", "MaintenanceNote", "cache_folder", "home_of", "write_private"]
+__all__ = ["HOME", "HomeFiles", "MaintenanceNote", "cache_folder", "home_now", "home_of", "write_private"]
 
 
 def cache_folder() -> Path:

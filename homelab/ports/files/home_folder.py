@@ -8,6 +8,8 @@ from pathlib import Path
 from homelab.ports.files.private import close_to_others, is_open, told, write_private
 
 HOME = ".homelab"
+# Names the folder itself: for engines whose own folders do not outlive a job.
+VARIABLE = "HOMELAB_HOME"
 # What a run leaves there; the rehearsal's folder beside them is the rehearsal's own, with whole systems in it.
 FILES = ("trust.json", "known_hosts", "id_ed25519", "id_ed25519.pub", "lock", "files.lock", "rehearsal.lock")
 FOLDERS = ("logs", "backups", "maintenance", "ssh")
@@ -24,6 +26,12 @@ def home_of(inventories: Sequence[Path], packaged: Path) -> Path:
     if inventories[0].resolve() == packaged.resolve():
         return Path.cwd() / HOME
     return inventories[0].resolve().parent / HOME
+
+
+def home_now(inventories: Sequence[Path], packaged: Path) -> Path:
+    """The same, or the folder that HOMELAB_HOME names; a rehearsal's own folder stays its own."""
+    found, told = home_of(inventories, packaged), os.environ.get(VARIABLE)
+    return Path(told).expanduser().absolute() if told and found.name != "rehearsal" else found
 
 
 def make_home(home: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from homelab.errors import HomelabError, HostFault, UsageError
-from homelab.ports.files.home import HomeFiles, home_of
+from homelab.ports.files.home import HomeFiles, home_now, home_of
 from homelab.ports.files.home_folder import close_home
 from homelab.ports.files.private import told
 from homelab.ports.files.record import recorded
@@ -21,6 +21,16 @@ def test_home_lies_beside_the_first_inventory(tmp_path: Path, monkeypatch: pytes
     assert home_of([mine, overlay], packaged) == overlay.parent
     monkeypatch.chdir(tmp_path)
     assert home_of([packaged], packaged) == tmp_path / ".homelab"
+
+
+def test_home_may_be_named_and_a_rehearsal_keeps_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packaged, mine = tmp_path / "packaged", tmp_path / "lab" / "inventory"
+    overlay = tmp_path / "lab" / ".homelab" / "rehearsal" / "inventory"
+    monkeypatch.setenv("HOMELAB_HOME", str(tmp_path / "kept"))
+    assert home_now([mine], packaged) == tmp_path / "kept"
+    assert home_now([mine, overlay], packaged) == overlay.parent
+    monkeypatch.delenv("HOMELAB_HOME")
+    assert home_now([mine], packaged) == tmp_path / "lab" / ".homelab"
 
 
 def test_modes_and_masks(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
         )
         sources, raw = inventory_of(hostvars, self._loader)
         quiet = options["look"] and not self._task.check_mode
-        return bring(asked, sources, raw, (lambda text: None) if quiet else Display().display)
+        return bring(asked, sources, raw, silence if quiet else progress)
 
     def _chosen(self, names: list[str]) -> list[str]:
         """The steps that --tags and --skip-tags leave; one whose name is no tag of the task is not chosen by them."""
@@ -98,6 +98,15 @@ class ActionModule(ActionBase):
         only, skipped = set(context.CLIARGS.get("tags") or ()), set(context.CLIARGS.get("skip_tags") or ())
         named = own & only & set(names)
         return [name for name in names if (not named or name in named) and not (name in own and name in skipped)]
+
+
+def progress(text: str) -> None:
+    """A line on the way; stdout is the callback's, which may write JSON there."""
+    Display().display(text, stderr=True)
+
+
+def silence(text: str) -> None:
+    """Nothing: a look tells by its answer."""
 
 
 def _planned(answer: Mapping[str, Any]) -> bool:

@@ -12,6 +12,10 @@ description:
   - A task with a condition, a loop, a template among its options, or in a block with C(rescue) or C(always) does one
     host after another.
   - Needs the Python package homelab beside ansible-core. Nothing is installed on any host.
+  - What is done, or would be with C(--check), is told line by line on stderr; the results say the same in full.
+  - The steps that lay something down on guests (C(cluster-ca), C(load-balancer), C(kubernetes)) run a playbook in a
+    process of its own, which knows the inventory and the vault's settings, and no extra variables. The playbooks
+    of the same names do the same in this process.
 options:
   name:
     description:
