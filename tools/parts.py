@@ -1,10 +1,13 @@
 """What is installed with the package: every library that it needs, by its metadata, and where that is locked.
 
-`python -m tools.parts` prints the part of requirements.lock that a user gets; what only builds the package is left out.
+`python -m tools.parts FOLDER` writes two files for scripts/sbom: the part of requirements.lock that a user gets, for what only
+builds the package is not in it, and a pyproject.toml with the version and without what is optional.
 """
 
+import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError
@@ -12,6 +15,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from homelab import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 # The same on every machine that makes the page.
@@ -75,6 +80,20 @@ def locked(lock: str, names: set[str]) -> str:
     return "".join(block for block in blocks if canonicalize_name(block.partition("==")[0]) in names)
 
 
+def project() -> str:
+    """The project as an installation has it."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    kept = {name: told[name] for name in ("name", "description", "license", "dependencies")} | {"version": __version__}
+    # A text or a list of texts is the same in JSON and in TOML.
+    return "[project]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in kept.items())
+
+
+def main(folder: Path) -> None:
+    """Write both files."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    (folder / "shipped.lock").write_text(locked(lock, {part.name for part in parts()}), encoding="utf-8")
+    (folder / "pyproject.toml").write_text(project(), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    sys.stdout.write(locked(text, {part.name for part in parts()}))
+    main(Path(sys.argv[1]))
