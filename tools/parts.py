@@ -1,7 +1,7 @@
 """What is installed with the package: every library that it needs, by its metadata, and where that is locked.
 
-`python -m tools.parts FOLDER` writes two files for scripts/sbom: the part of requirements.lock that a user gets, for what only
-builds the package is not in it, and a pyproject.toml with the version and without what is optional.
+`python -m tools.parts FOLDER` writes two files for scripts/sbom: the part of requirements.lock that a user gets, which
+is without what only builds the package, and a pyproject.toml with the version and without what is optional.
 """
 
 import json
