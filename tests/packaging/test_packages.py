@@ -4,6 +4,7 @@ In short: tests/house/test_data.py. That installs from a package index, as pip h
 """
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,9 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from homelab import __version__
-from tests.helpers.checkout import ROOT
+from tests.helpers.checkout import HELPERS, ROOT
+from tools.parts import parts
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(600)]
 
@@ -121,6 +124,45 @@ def test_pip_installs_the_archive_of_sources(packages: dict[str, Path], tmp_path
     done(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
     done(tmp_path / "venv" / "bin" / "pip", "install", "--quiet", packages[".tar.gz"], cwd=tmp_path)
     assert "24 changes" in first_plan([tmp_path / "venv" / "bin" / "homelab"], tmp_path / "empty")
+
+
+def test_as_on_a_mac_the_hosts_are_rehearsed_on_ports_of_this_machine(
+    packages: dict[str, Path], tmp_path: Path
+) -> None:
+    done(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+    done(tmp_path / "venv" / "bin" / "pip", "install", "--quiet", packages[".whl"], cwd=tmp_path)
+    (tmp_path / "bin").mkdir()
+    for name in ("bash", "cat", "env", "id", "ls", "sh", "ssh", "ssh-agent", "ssh-keygen", "ssh-keyscan", "uname"):
+        if found := shutil.which(name):
+            (tmp_path / "bin" / name).symlink_to(found)
+    mac = {"PYTHONPATH": str(HELPERS / "as_on_a_mac"), "PATH": str(tmp_path / "bin")}
+    homelab = tmp_path / "venv" / "bin" / "homelab"
+    (tmp_path / "empty").mkdir()
+    said = done(homelab, "rehearse", cwd=tmp_path / "empty", **mac)
+    assert " 0 failed" in said
+    assert "left out: guest," in said
+    # Its disks are asked for by its own program, which is not here.
+    refused = subprocess.run(
+        [homelab, "usb", "write", "brix3"], cwd=tmp_path, env=OUTSIDE | mac, capture_output=True, text=True, check=False
+    )
+    assert "diskutil list cannot be started" in refused.stderr
+
+
+@pytest.mark.skipif(not (ROOT / ".venv" / "release" / "bin").exists(), reason="make sbom sets it up")
+def test_the_list_of_parts_has_all_of_them_and_is_the_same_each_time() -> None:
+    file = ROOT / "build" / "homelab.cdx.json"
+    made = []
+    for _ in range(2):
+        done(ROOT / "scripts" / "sbom", cwd=ROOT)
+        made.append(file.read_bytes())
+    assert made[0] == made[1]
+    listed = json.loads(made[0])
+    assert (listed["bomFormat"], listed["metadata"]["component"]["version"]) == ("CycloneDX", __version__)
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for part in listed["components"]:
+        assert re.search(rf"^{canonicalize_name(part['name'])}=={re.escape(part['version'])} ", lock, re.MULTILINE)
+        assert part["licenses"], part["name"]
+    assert {canonicalize_name(part["name"]) for part in listed["components"]} == {part.name for part in parts()}
 
 
 @pytest.mark.parametrize("tool", ["uv", "pipx"])
