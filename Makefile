@@ -18,7 +18,7 @@ test: .venv/dev.stamp
 	@scripts/check lint quick guests
 
 # Beyond `test`: the checks against what others made, and the quick tests on every other Python that is installed.
-test-all: .venv/dev.stamp
+test-all: .venv/dev.stamp .venv/docs.stamp .venv/release.stamp
 	@scripts/packages thorough
 	@scripts/check lint quick guests thorough pythons
 
@@ -48,8 +48,11 @@ lint: .venv/dev.stamp
 
 # The documentation as a site, build/site/index.html: every link in it is checked, and it is read without a network.
 docs: .venv/docs.stamp
-	@NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict --quiet
-	@echo "build/site/index.html"
+	@scripts/docs
+
+# Every part that an installation has, with its licence, as CycloneDX: build/homelab.cdx.json
+sbom: .venv/dev.stamp .venv/release.stamp
+	@scripts/sbom
 
 # The reference pages that are made from the code, and the record of what is promised (docs/reference/stability.md).
 reference: .venv/dev.stamp
@@ -70,6 +73,6 @@ packages:
 	@scripts/setup .venv requirements.lock requirements-dev.lock
 	@touch .venv/run.stamp $@
 
-.venv/docs.stamp: requirements-docs.lock scripts/apart | packages
-	@scripts/apart .venv/docs requirements-docs.lock
+.venv/docs.stamp .venv/release.stamp: .venv/%.stamp: requirements-%.lock scripts/apart | packages
+	@scripts/apart .venv/$* requirements-$*.lock
 	@touch $@

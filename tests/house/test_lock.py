@@ -67,7 +67,7 @@ def test_locks_agree() -> None:
     assert {name: version for name, version in run.items() if dev.get(name, version) != version} == {}
 
 
-@pytest.mark.parametrize("extra", ["docs", "sbom"])
+@pytest.mark.parametrize("extra", ["docs", "release"])
 def test_what_is_installed_apart_has_its_own_lock(extra: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needs = [Requirement(text) for text in project["optional-dependencies"][extra]]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.reference import commands, errors, json_pages, roles, steps, variables
+from tools.reference import commands, errors, json_pages, licences, roles, steps, variables
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference" / "generated"
@@ -15,6 +15,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "roles.md": lambda: roles.page(ROOT),
     "errors.md": lambda: errors.page(ROOT / "homelab"),
     "json.md": json_pages.page,
+    "licences.md": licences.page,
 }
 
 
