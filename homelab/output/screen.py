@@ -11,6 +11,7 @@ from rich.text import Text
 Line = Sequence[tuple[str, str]]
 SIGNS = "█░├└│─…"
 PLAIN = ("C", "POSIX")
+WIDEST = 10_000
 
 
 def locale_has_unicode(environment: Mapping[str, str]) -> bool:
@@ -42,6 +43,11 @@ class Screen:
         return self._console.width
 
     @property
+    def room(self) -> int:
+        """How long a line may be: what is no terminal takes any."""
+        return self.width if self.is_terminal else WIDEST
+
+    @property
     def unicode(self) -> bool:
         """Whether it shows more than ASCII. Python speaks UTF-8 under LC_ALL=C, the terminal may not."""
         try:
@@ -51,8 +57,13 @@ class Screen:
         return locale_has_unicode(os.environ)
 
     def draw(self, lines: Sequence[Line]) -> None:
-        """Draw lines, once."""
-        self._console.print(self._text(lines))
+        """Draw lines, once; for what is no terminal as long as they are, and without blanks at their ends."""
+        if self.is_terminal:
+            self._console.print(self._text(lines))
+        else:
+            for line in lines:
+                text = self._clean("".join(part for part, _ in line)).rstrip()
+                self._console.print(Text(text), crop=False, overflow="ignore", no_wrap=True)
 
     @contextmanager
     def live(self) -> Iterator[Callable[[Sequence[Line]], None]]:

@@ -47,3 +47,8 @@ def plan_sentence(plan: Plan) -> str:
         f"{len(plan.of(Change))} changes, {len(plan.of(Blocked))} blocked, {len(plan.of(HandOver))} for your hands, "
         f"{len(plan.failures)} that could not be looked at"
     )
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: `1 change`, `2 changes`, `no change`."""
+    return f"{number or 'no'} {what}{'s' if number > 1 else ''}"
