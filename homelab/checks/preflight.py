@@ -14,7 +14,6 @@ from homelab.lab import Lab
 from homelab.ports.files.home import cache_folder
 from homelab.ports.guest.look import GuestLook
 from homelab.ports.media.download import offered
-from homelab.ports.net.addresses import in_use
 from homelab.ports.vsphere import HostLook
 from homelab.ports.world import World
 from homelab.steps.guests.certificates import RENEWED, first_end, runs_out
@@ -262,7 +261,7 @@ def _problem(lab: Lab, name: str, rooms: Rooms) -> list[str]:
 def _address(name: str, address: str, owners: tuple[str, ...]) -> Check:
     def probe(world: World) -> Answer:
         # First, for the hosts may take their time meanwhile.
-        used = in_use(address)
+        used = world.lan.somebody_at(address)
         ours = [owner for owner in owners if world.vm(owner)]
         if ours:
             return Answer(True, f"its VM is there ({', '.join(ours)})", word="its own")

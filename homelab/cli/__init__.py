@@ -207,7 +207,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     # What a command loads stays; to look for garbage in it again and again costs a sixth of its start.
     gc.set_threshold(50_000)
-    cli(prog_name="homelab")
+    try:
+        cli(prog_name="homelab")
+    finally:
+        # Nor is it looked through once more at the end.
+        gc.freeze()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import replace
 from homelab.checks.check import Check, left_out, run_checks
 from homelab.checks.smoke import smoke_tests
 from homelab.commands.lab_run import LabRun
+from homelab.commands.plan import time_of
 from homelab.engine.consent import Consent, agreed
 from homelab.engine.events import Counts, Failed, Intended, Summary, Unchanged, Waiting
 from homelab.engine.plan import Plan
@@ -64,7 +65,7 @@ def _planned(run: LabRun) -> Plan:
     plan = run.runner.plan()
     run.runner.emit(Intended(plan=plan))
     if not run.ui.json and not plan.empty:
-        run.ui.plan(plan)
+        run.ui.plan(plan, time_of(run, plan))
     return plan
 
 

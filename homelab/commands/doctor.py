@@ -17,7 +17,7 @@ from homelab.steps.product import all_steps
 
 def doctor(options: Options) -> int:
     """Check this machine, every host, the NAS, the image and the addresses."""
-    run = open_run(options, all_steps())
+    run = open_run(options, all_steps()).only_reading()
     chosen = [check for check in preflight(run.lab) if run.selection.has(check.target)]
     with run.world.run.connected():
         answers = ask_at_once(run.world, chosen)

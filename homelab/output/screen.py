@@ -30,7 +30,7 @@ class Screen:
 
     def __init__(self, console: Console, clean: Callable[[str], str]) -> None:
         self._console = console
-        self._clean = clean
+        self.clean = clean
 
     @property
     def is_terminal(self) -> bool:
@@ -62,7 +62,7 @@ class Screen:
             self._console.print(self._text(lines))
         else:
             for line in lines:
-                text = self._clean("".join(part for part, _ in line)).rstrip()
+                text = self.clean("".join(part for part, _ in line)).rstrip()
                 self._console.print(Text(text), crop=False, overflow="ignore", no_wrap=True)
 
     @contextmanager
@@ -76,5 +76,5 @@ class Screen:
         for number, line in enumerate(lines):
             text.append("\n" if number else "")
             for part, style in line:
-                text.append(self._clean(part), style)
+                text.append(self.clean(part), style)
         return text

@@ -20,18 +20,15 @@ from rich.markup import escape as without_markup
 
 from homelab.engine.events import Event, Started, Waiting
 from homelab.engine.plan import Plan
-from homelab.engine.step import Blocked, Change, HandOver, Node
+from homelab.engine.step import Node
 from homelab.errors import HomelabError, Interrupted, InventoryError
 from homelab.formats.trust.masks import Masks
 from homelab.formats.visible import visible
 from homelab.output.documents import event_document
 from homelab.output.screen import Screen, locale_has_unicode
-from homelab.output.sentences import plan_sentence, sentence_of
+from homelab.output.sentences import sentence_of
 
 STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
-# The signs of a unified diff.
-DIFFERENCE = {"+": "green", "-": "red"}
-
 QUIET_WAIT = timedelta(seconds=2)
 
 
@@ -152,40 +149,11 @@ class Ui:
         self._waits[key] = (began, said or worth)
         return worth
 
-    def plan(self, plan: Plan) -> None:
-        """The plan for people."""
-        for node, change in plan.of(Change):
-            self._change(node, change)
-        for node, blocked in plan.of(Blocked):
-            self._out.print(f"[yellow]{self._row(node, str(blocked))}[/yellow]")
-        for node, hand_over in plan.of(HandOver):
-            self._out.print(f"[magenta]{self._row(node, str(hand_over))}[/magenta]")
-        for node, remarks in plan.remarks.items():
-            for remark in remarks:
-                self._out.print(f"[dim]{self._row(node, f'remark: {remark}')}[/dim]")
-        self.plan_failures(plan)
-        self._out.print(plan_sentence(plan))
+    def plan(self, plan: Plan, time: str = "") -> None:
+        """The plan for people, with the `time` that it may take."""
+        from homelab.output.plan_text import PlanText
 
-    def plan_failures(self, plan: Plan) -> None:
-        """What could not be looked at, and why."""
-        for node, error in plan.failures.items():
-            self._err.print(f"[bold red]{self._fit(str(node))}: {self._fit(error.what)}[/bold red]")
-            self._err.print(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
-
-    def _change(self, node: Node, change: Change) -> None:
-        words = change.words
-        mark = " [bold yellow](disruptive)[/bold yellow]" if change.disruptive else ""
-        self._out.print(f"{self._row(node, words.sentence)}{mark}")
-        if change.disruptive:
-            # What will be lost is a fact that consent needs, as much as the sentence is.
-            self._out.print(f"[yellow]{'':<26}now: {self._fit(words.before)}[/yellow]")
-        self._out.print(f"[dim]{'':<26}why: {self._fit(words.reason)}; undo: {self._fit(words.undo)}[/dim]")
-        for line in words.lines:
-            style = DIFFERENCE.get(line[:1], "dim")
-            self._out.print(f"[{style}]{'':<26}{self._fit(line)}[/{style}]")
-
-    def _row(self, node: Node, text: str) -> str:
-        return f"{node.step:<16} {node.target:<8} {self._fit(text)}"
+        self.screen.draw(PlanText(self.screen.room, self.screen.clean, self.verbose).lines(plan, time))
 
     @contextmanager
     def progress(self, sentence: str) -> Iterator[Callable[[int, int], None]]:
