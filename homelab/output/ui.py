@@ -1,7 +1,7 @@
 """What a person or a script sees: the same events as plain lines or as JSON lines.
 
-The result goes to stdout, all else to stderr. Every text passes `escape`, or is JSON: what came from a host, a file's
-name or an argument cannot act on the terminal, be taken for markup, or fail to be printed.
+The result goes to stdout, all else to stderr. Every text passes `_fit`, or is JSON, and nothing is markup: what came
+from a host, a file's name or an argument cannot act on the terminal, or fail to be printed.
 """
 
 import io
@@ -16,7 +16,7 @@ from getpass import getpass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape as without_markup
+from rich.text import Text
 
 from homelab.engine.events import Event, Started, Waiting
 from homelab.engine.plan import Plan
@@ -30,11 +30,6 @@ from homelab.output.sentences import sentence_of
 
 STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
 QUIET_WAIT = timedelta(seconds=2)
-
-
-def escape(text: str) -> str:
-    """A sentence as the terminal may have it: one line, control characters shown, markup taken as it is written."""
-    return without_markup(visible(text, lines=False))
 
 
 class Ui:
@@ -62,7 +57,11 @@ class Ui:
 
     def _fit(self, text: str, *, lines: bool = False) -> str:
         """A text masked and escaped; one line unless `lines`, for a name must not write a line of its own."""
-        return without_markup(visible(self._masks.text(text), lines=lines))
+        return visible(self._masks.text(text), lines=lines)
+
+    def _tell(self, text: str, style: str = "") -> None:
+        """A text that is fit, beside the result."""
+        self._err.print(Text(text, style))
 
     @property
     def json(self) -> bool:
@@ -77,33 +76,33 @@ class Ui:
     def note(self, text: str) -> None:
         """A sentence on the way."""
         if not self.quiet:
-            self._err.print(self._fit(text))
+            self._tell(self._fit(text))
 
     def show(self, text: str) -> None:
         """A fact that somebody is about to agree to: --quiet leaves none of them out."""
-        self._err.print(self._fit(text))
+        self._tell(self._fit(text))
 
     def warn(self, text: str) -> None:
         """A sentence that should not be missed."""
-        self._err.print(f"[yellow]warning:[/yellow] {self._fit(text)}")
+        self._err.print(Text.assemble(("warning:", "yellow"), f" {self._fit(text)}"))
 
     def error(self, error: HomelabError) -> None:
         """What happened, where, what to do; for an inventory every mistake."""
         if isinstance(error, InventoryError):
             for mistake in error.mistakes:
-                self._err.print(self._fit(str(mistake)))
+                self._tell(self._fit(str(mistake)))
                 if mistake.see:
-                    self._err.print(f"  see: {self._fit(mistake.see)}")
-            self._err.print(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched")
+                    self._tell(f"  see: {self._fit(mistake.see)}")
+            self._tell(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched")
             return
-        self._err.print(f"[bold red]{self._fit(error.what)}[/bold red]")
-        self._err.print(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
+        self._tell(self._fit(error.what), "bold red")
+        self._tell(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
         if error.see:
-            self._err.print(f"  see: {self._fit(error.see)}")
+            self._tell(f"  see: {self._fit(error.see)}")
 
     def trace(self, text: str) -> None:
         """The whole story of a mistake of ours, for -v."""
-        self._err.print(self._fit(text, lines=True))
+        self._tell(self._fit(text, lines=True))
 
     def document(self, data: Mapping[str, Any], *, indent: int | None = None) -> None:
         """A JSON document as the result, on one line unless `indent`."""
@@ -113,9 +112,9 @@ class Ui:
     def say(self, text: str, *, file: bool = False) -> None:
         """A line of the result; or a whole `file` of ours as it is, which another program reads."""
         if file:
-            sys.stdout.write(text)
+            sys.stdout.write(visible(text))
         else:
-            self._out.print(self._fit(text))
+            self._out.print(Text(self._fit(text)))
 
     @property
     def there(self) -> bool:
@@ -138,8 +137,7 @@ class Ui:
         text = sentence_of(event)
         style = STYLES.get(event.kind, "")
         head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<16} {event.node.target:<8} {event.kind:<9}"
-        line = f"{self._fit(head)} {self._fit(text, lines=True)}"
-        self._err.print(f"[{style}]{line}[/{style}]" if style else line)
+        self._tell(f"{self._fit(head)} {self._fit(text, lines=True)}", style)
 
     def _worth_a_line(self, event: Waiting) -> bool:
         """A wait gets one line, and only when it lasts; -v shows every answer."""
@@ -163,7 +161,7 @@ class Ui:
             return
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=self._err, transient=True) as bars:
             task = bars.add_task(self._fit(sentence), total=None)
             yield lambda done, total: bars.update(task, completed=done, total=total or None)
@@ -177,14 +175,14 @@ class Ui:
 
     def ask(self, question: str, proposal: str = "") -> str:
         """Ask a person for a value; the proposal when only Enter is pressed. Raises Interrupted at the end of input."""
-        self._err.print(self._fit(f"{question} [{proposal}]: " if proposal else f"{question}: "), end="")
+        self._err.print(Text(self._fit(f"{question} [{proposal}]: " if proposal else f"{question}: ")), end="")
         if not (line := _line()):
             raise _left(question)
         return line.strip() or proposal
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""
-        self._err.print(self._fit(f"{question} [y/N] "), end="")
+        self._err.print(Text(self._fit(f"{question} [y/N] ")), end="")
         return _line().strip().lower() in ("y", "yes")
 
     def typed(self, question: str) -> str:

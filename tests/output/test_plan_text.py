@@ -23,8 +23,8 @@ brix1
                 undo: none
 
 brix2
-  > boot-media  your hands: plug the stick into brix2 and switch it
-                on
+  > boot-media  your hands: plug the stick into brix2 and
+                switch it on
   ? reboot      not known until brix2 answers
 
 cp1
