@@ -53,11 +53,16 @@ def _brought(run: LabRun, then: LabRun | None) -> Counts | None:
     consent = agreed(plan, run.ui, yes=run.yes)
     if consent is None:
         return None
-    counts = run.runner.run(plan, consent.covers)
+    counts = _run(run, plan, consent)
     if then and counts.well:
         plan = _planned(then)
-        counts += then.runner.run(plan, Consent(plan, run.ui).covers)
+        counts += _run(then, plan, Consent(plan, run.ui))
     return counts
+
+
+def _run(run: LabRun, plan: Plan, consent: Consent) -> Counts:
+    with run.ui.under_way(plan, run.world.run.stop.is_set):
+        return run.runner.run(plan, consent.covers)
 
 
 def _planned(run: LabRun) -> Plan:
@@ -100,7 +105,9 @@ def _verify(run: LabRun, seconds: float) -> int:
         node = Node(VERIFY, check.target)
         run.runner.emit(Waiting(node=node, condition=check.sentence, deadline=at(seconds), last=answer))
 
-    results = run_checks(run.world, [check for check in smoke_tests(run.lab) if meant(check)], seconds, waiting)
+    chosen = [check for check in smoke_tests(run.lab) if meant(check)]
+    with run.ui.under_way(Plan(), run.world.run.stop.is_set):
+        results = run_checks(run.world, chosen, seconds, waiting)
     for result in [result for result in results if not result.answer.left_out]:
         node, check, answer = Node(VERIFY, result.check.target), result.check, result.answer
         if answer.ok:

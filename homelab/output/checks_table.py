@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from homelab.checks.check import Result
-from homelab.output.pools import Line, wrapped
+from homelab.output.signs import Line, wrapped
 
 # What a check says to do when its answer tells that itself.
 SEE_THE_ANSWER = "See the answer"

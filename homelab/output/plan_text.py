@@ -7,8 +7,8 @@ from textwrap import wrap
 from homelab.engine.plan import Plan
 from homelab.engine.step import Blocked, Change, HandOver, Node, Planned
 from homelab.errors import HomelabError
-from homelab.output.pools import LEAST_WIDTH, Line
 from homelab.output.sentences import plan_sentence
+from homelab.output.signs import LEAST_WIDTH, Line
 
 # The signs of a unified diff.
 DIFFERENCE = {"+": "green", "-": "red"}

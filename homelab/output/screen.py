@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-Line = Sequence[tuple[str, str]]
+from homelab.output.signs import ASCII, UNICODE, Line, Signs
+
 SIGNS = "█░├└│─…"
 PLAIN = ("C", "POSIX")
 WIDEST = 10_000
@@ -43,6 +44,16 @@ class Screen:
         return self._console.width
 
     @property
+    def height(self) -> int:
+        """Its lines."""
+        return self._console.height
+
+    @property
+    def signs(self) -> Signs:
+        """What pictures are drawn with."""
+        return UNICODE if self.unicode else ASCII
+
+    @property
     def room(self) -> int:
         """How long a line may be: what is no terminal takes any."""
         return self.width if self.is_terminal else WIDEST
@@ -59,7 +70,7 @@ class Screen:
     def draw(self, lines: Sequence[Line]) -> None:
         """Draw lines, once; for what is no terminal as long as they are, and without blanks at their ends."""
         if self.is_terminal:
-            self._console.print(self._text(lines))
+            self._console.print(self.text(lines))
         else:
             for line in lines:
                 text = self.clean("".join(part for part, _ in line)).rstrip()
@@ -69,9 +80,10 @@ class Screen:
     def live(self) -> Iterator[Callable[[Sequence[Line]], None]]:
         """Draw again and again in one place; the last picture stays."""
         with Live(console=self._console, auto_refresh=False, vertical_overflow="ellipsis") as live:
-            yield lambda lines: live.update(self._text(lines), refresh=True)
+            yield lambda lines: live.update(self.text(lines), refresh=True)
 
-    def _text(self, lines: Sequence[Line]) -> Text:
+    def text(self, lines: Sequence[Line]) -> Text:
+        """Lines as they are drawn."""
         text = Text(no_wrap=True, overflow="crop", end="")
         for number, line in enumerate(lines):
             text.append("\n" if number else "")

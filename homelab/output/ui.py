@@ -10,15 +10,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from getpass import getpass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
-from homelab.engine.events import Event, Started, Waiting
+from homelab.engine.events import Event, Started, Unchanged, Waiting
 from homelab.engine.plan import Plan
 from homelab.engine.step import Node
 from homelab.errors import HomelabError, Interrupted, InventoryError
@@ -27,6 +27,9 @@ from homelab.formats.visible import visible
 from homelab.output.documents import event_document
 from homelab.output.screen import Screen, locale_has_unicode
 from homelab.output.sentences import sentence_of
+
+if TYPE_CHECKING:
+    from homelab.output.live import LiveBoard
 
 STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
 QUIET_WAIT = timedelta(seconds=2)
@@ -49,7 +52,10 @@ class Ui:
         _keep_to_the_locale(self._err, sys.stderr)
         self._waits: dict[tuple[Node | None, str], tuple[datetime, bool]] = {}
         self._masks = Masks()
-        self.screen = Screen(self._out, lambda text: visible(self._masks.text(text), lines=False))
+        self.screen = Screen(self._out, self._fit)
+        # Beside the result: what is under way is drawn there.
+        self._beside = Screen(self._err, self._fit)
+        self._board: LiveBoard | None = None
 
     def hide(self, masks: Masks) -> None:
         """Mask these secrets from now on."""
@@ -121,12 +127,38 @@ class Ui:
         """Whether somebody can be asked: a terminal, and not a pipe."""
         return sys.stdin.isatty()
 
+    @contextmanager
+    def under_way(self, plan: Plan, stopping: Callable[[], bool]) -> Iterator[None]:
+        """In this context a terminal shows the plan being carried out, as a table of machines.
+
+        `stopping` tells whether the run was interrupted.
+        """
+        if self.json or self.quiet or self.verbose or not self._err.is_terminal:
+            yield
+            return
+        from homelab.output.board import Board
+        from homelab.output.live import LiveBoard
+
+        self._board = LiveBoard(self._beside, self._err, Board(plan, self._fit), stopping)
+        try:
+            with self._board.shown():
+                yield
+        finally:
+            self._board = None
+
     def event(self, event: Event) -> None:
         """One event of a run."""
         if self.json:
             self.document(event_document(event))
         elif event.node is not None and not self.quiet:
-            self._event_line(event)
+            if self._board:
+                self._board.hear(event)
+            if not (self._board and (isinstance(event, Waiting) or event == Unchanged(node=event.node, at=event.at))):
+                self._event_line(event)
+
+    def _asking(self) -> AbstractContextManager[None]:
+        """In this context a person can be asked: nothing is drawn over the question."""
+        return self._board.away() if self._board else nullcontext()
 
     def _event_line(self, event: Event) -> None:
         assert event.node is not None
@@ -182,13 +214,15 @@ class Ui:
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""
-        self._err.print(Text(self._fit(f"{question} [y/N] ")), end="")
-        return _line().strip().lower() in ("y", "yes")
+        with self._asking():
+            self._err.print(Text(self._fit(f"{question} [y/N] ")), end="")
+            return _line().strip().lower() in ("y", "yes")
 
     def typed(self, question: str) -> str:
         """Ask a person for a word; empty at the end of input."""
-        self.show(question)
-        return _line().strip()
+        with self._asking():
+            self.show(question)
+            return _line().strip()
 
 
 def _line() -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from homelab.checks.check import Answer, Check, Result
 from homelab.output.checks_table import all_of_it, details, machines_table
-from homelab.output.pools import Line
+from homelab.output.signs import Line
 
 KINDS = {"brix1": "HOST", "brix2": "HOST", "cp1": "VM"}
 AWAY = Answer(False, "no answer within 10 s", word="away")
