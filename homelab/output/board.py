@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from homelab.engine.events import Changed, Event, Failed, HandedOver, HeldUp, Started, Unchanged, Waiting
 from homelab.engine.plan import Plan
 from homelab.engine.step import Node
-from homelab.output.signs import Line, Signs, cut
+from homelab.output.signs import Line, Signs, cut, wrapped
 
 # A wait that tells how far it is: `40 % of 120 MB`, `running 40 %`.
 TRANSFER = re.compile(r"(\d+) %(?: of (\d+) MB)?")
-BAR = 16
+BAR = 10
 # Rates are taken over so many seconds at the least, so that they do not jump.
 STEADY = 1.0
+# A shorter wait needs no words.
+LASTS = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Work:
     state: str = "waits"
     since: datetime | None = None
     wait: Waiting | None = None
+    waits_since: datetime | None = None
     rate: float | None = None
     told: str = ""
     _from: tuple[datetime, float] | None = field(default=None, repr=False)
@@ -79,7 +82,7 @@ class Work:
 
     def _measure(self, event: Waiting) -> None:
         if self.wait is None or self.wait.condition != event.condition:
-            self._from, self.rate = None, None
+            self._from, self.rate, self.waits_since = None, None, event.at
         done = _done(event.last)
         if done is None:
             return
@@ -121,14 +124,17 @@ class Board:
         marks = UNICODE if signs.full == "█" else ASCII
         shown = [target for target in dict.fromkeys(node.target for node in self._work) if target in self._busy]
         names = max(map(len, shown), default=0)
+        room, kept = max(1, height - 3), {}
         # What is at work is worth more than what is done or waits.
-        room = max(1, height - 2)
-        first = sorted(shown, key=lambda target: self._now(target) is None)[:room]
-        lines = [self._row(target, names, marks, signs, now) for target in shown if target in first]
-        if left := len(shown) - len(first):
+        for target in sorted(shown, key=lambda target: self._now(target) is None):
+            lines = [self._row(target, names, marks, signs, now), *self._wait(target, width, now)]
+            if len(lines) > room:
+                break
+            kept[target], room = lines, room - len(lines)
+        lines = [line for target in shown for line in kept.get(target, ())]
+        if left := len(shown) - len(kept):
             lines.append(((f"and {left} more machines", "dim"),))
-        lines.append(self._foot(now, stopping=stopping))
-        return [cut(line, width, signs) for line in lines]
+        return [cut(line, width, signs) for line in [*lines, self._foot(now, stopping=stopping)]]
 
     def _now(self, target: str) -> Node | None:
         """The node of a machine that is at work; of several the one that waits for something."""
@@ -149,12 +155,22 @@ class Board:
         name = (f"{node.step}  ", "bold")
         if work.wait is None:
             return (name, (_clock(now - work.since) if work.since else "", "dim"))
-        left = max(timedelta(0), work.wait.deadline - now)
-        condition, last = self._clean(work.wait.condition), self._clean(work.wait.last)
+        left = (f"  {_clock(max(timedelta(0), work.wait.deadline - now))} left", "dim")
+        last = self._clean(work.wait.last)
         if bar := _bar(last, signs):
             rate = f"  {work.rate / 1e6:.1f} MB/s" if work.rate else ""
-            return (name, *bar, (f" {last}{rate}  {condition}", ""))
-        return (name, (f"{condition}: {last}", ""), (f"  {_clock(left)} left", "dim"))
+            return (name, *bar, (f" {last}{rate}", ""), left)
+        return (name, ("waits", ""), left)
+
+    def _wait(self, target: str, width: int, now: datetime) -> list[Line]:
+        """What a machine waits for, once that lasts, and the last answer."""
+        node = self._now(target)
+        wait = self._work[node].wait if node else None
+        if node is None or wait is None or now - (self._work[node].waits_since or now) < LASTS:
+            return []
+        condition, last = self._clean(wait.condition), self._clean(wait.last)
+        text = condition if TRANSFER.search(last) else f"for: {condition}; last answer: {last}"
+        return [((line, "dim"),) for line in wrapped("    ", "      ", text, width)]
 
     def _ended(self, target: str) -> Line:
         works = {node: work for node, work in self._work.items() if node.target == target}

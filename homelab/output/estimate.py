@@ -41,7 +41,7 @@ class Estimate:
             return ""
         names = ", ".join(map(str, self.unknown[:NAMED]))
         more = f" and {len(self.unknown) - NAMED} more" if len(self.unknown) > NAMED else ""
-        return f"; more for what none of them did: {names}{more}"
+        return f"; not counted, for none of them did it: {names}{more}"
 
 
 def estimated(plan: Plan, waits: Graph, runs: Sequence[Sequence[Span]]) -> Estimate:

@@ -12,8 +12,11 @@ from rich.text import Text
 from homelab.engine.events import Event
 from homelab.output.board import Board
 from homelab.output.screen import Screen
+from homelab.ports.signals import LAST_WORDS
 
 A_SECOND = 4
+# The cursor again, and nothing of the drawing below it.
+CLEARED = b"\x1b[?25h\r\x1b[J"
 
 
 class LiveBoard:
@@ -39,8 +42,12 @@ class LiveBoard:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """In this context it is there."""
-        with self._live:
-            yield
+        LAST_WORDS.append(CLEARED)
+        try:
+            with self._live:
+                yield
+        finally:
+            LAST_WORDS.remove(CLEARED)
 
     @contextmanager
     def away(self) -> Iterator[None]:

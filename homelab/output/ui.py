@@ -27,11 +27,14 @@ from homelab.formats.visible import visible
 from homelab.output.documents import event_document
 from homelab.output.screen import Screen, locale_has_unicode
 from homelab.output.sentences import sentence_of
+from homelab.output.signs import wrapped
 
 if TYPE_CHECKING:
     from homelab.output.live import LiveBoard
 
 STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
+# As wide as the time.
+INDENT = " " * 10
 QUIET_WAIT = timedelta(seconds=2)
 
 
@@ -169,7 +172,8 @@ class Ui:
         text = sentence_of(event)
         style = STYLES.get(event.kind, "")
         head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<16} {event.node.target:<8} {event.kind:<9}"
-        self._tell(f"{self._fit(head)} {self._fit(text, lines=True)}", style)
+        width = self._beside.width if self._beside.is_terminal else None
+        self._tell(_below(f"{self._fit(head)} ", self._fit(text, lines=True), width), style)
 
     def _worth_a_line(self, event: Waiting) -> bool:
         """A wait gets one line, and only when it lasts; -v shows every answer."""
@@ -223,6 +227,14 @@ class Ui:
         with self._asking():
             self.show(question)
             return _line().strip()
+
+
+def _below(head: str, text: str, width: int | None) -> str:
+    """A head and a text; of so many columns its further lines stand below the text's beginning, or near it."""
+    if width is None:
+        return f"{head}{text}"
+    first, *more = text.split("\n")
+    return "\n".join([*wrapped(head, INDENT, first, width), *(INDENT + line.strip() for line in more)])
 
 
 def _line() -> str:

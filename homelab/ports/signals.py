@@ -14,15 +14,16 @@ from homelab.ports.process import kill_all
 LOOK_SECONDS = 1.0
 ENDED = b"ended at once; run again, it goes on where it stopped\n"
 STOPPING = "interrupted: nothing new begins, what is under way comes to its end; once more ends it at once"
-SHOW_CURSOR = b"\x1b[?25h\r\x1b[J"
+# What a terminal must get before a process ends itself: whoever draws on one puts it here meanwhile.
+LAST_WORDS: list[bytes] = []
 
 
 @contextmanager
 def stopping(stop: threading.Event, tell: Callable[[str], None] = lambda text: None) -> Iterator[None]:
     """In this context the first signal sets `stop`, so that what is under way comes to its end; nothing is raised.
 
-    `tell` says so to people. SIGINT stays ignored where it was ignored by inheritance, as in the background. Elsewhere than in the main thread,
-    where no handler can be set, nothing happens.
+    `tell` says so to people. SIGINT stays ignored where it was ignored by inheritance, as in the background. Elsewhere
+    than in the main thread, where no handler can be set, nothing happens.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -30,8 +31,7 @@ def stopping(stop: threading.Event, tell: Callable[[str], None] = lambda text: N
 
     def told(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
-            # What was drawn on a terminal may have hidden its cursor.
-            os.write(2, (SHOW_CURSOR if os.isatty(2) else b"") + ENDED)
+            os.write(2, b"".join(LAST_WORDS) + ENDED)
             kill_all()
             os._exit(INTERRUPTED)
         stop.set()

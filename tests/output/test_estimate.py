@@ -53,5 +53,6 @@ def test_another_target_stands_for_one_that_was_never_seen_and_the_rest_is_named
     found = estimated(plan(*REBOOTS, VM), WAITS, [[ran(REBOOTS[0], 10)]])
     assert (found.least, found.most) == (20, 20)
     assert (
-        found.sentence == "at most about 1 minute, by 1 earlier run of this lab; more for what none of them did: vm cp1"
+        found.sentence
+        == "at most about 1 minute, by 1 earlier run of this lab; not counted, for none of them did it: vm cp1"
     )
