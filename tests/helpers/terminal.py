@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fcntl import ioctl
 from pathlib import Path
+from typing import Any
 
 import pyte
 
@@ -33,7 +34,7 @@ class Terminal:
         os.close(theirs)
         self._screen = pyte.HistoryScreen(columns, rows, history=HISTORY)
         self._stream = pyte.ByteStream(self._screen)
-        self._ended = False
+        self.ended = False
 
     def type(self, keys: str) -> None:
         """Press keys."""
@@ -44,15 +45,15 @@ class Terminal:
         end = time.monotonic() + seconds
         seen = (lambda screen: text in screen) if isinstance(text, str) else text
         while not seen(self.screen):
-            assert time.monotonic() < end and not self._ended, f"never seen: {text}; the screen is:\n{self.screen}"
-            self._read(end)
+            assert time.monotonic() < end and not self.ended, f"never seen: {text}; the screen is:\n{self.screen}"
+            self.read(end - time.monotonic())
         return self.screen
 
     def end(self, seconds: float = SECONDS) -> int:
         """The exit code, once the program has ended."""
         end = time.monotonic() + seconds
-        while not self._ended and time.monotonic() < end:
-            self._read(end)
+        while not self.ended and time.monotonic() < end:
+            self.read(end - time.monotonic())
         return self.process.wait(max(1.0, end - time.monotonic()))
 
     @property
@@ -74,14 +75,24 @@ class Terminal:
         """Whether the cursor can be seen."""
         return not self._screen.cursor.hidden
 
-    def _read(self, end: float) -> None:
-        if not select.select([self._ours], [], [], max(0.0, min(0.2, end - time.monotonic())))[0]:
+    @property
+    def cells(self) -> list[list[Any]]:
+        """The screen as pyte's characters, which know their colours."""
+        return [[line[column] for column in range(self._screen.columns)] for line in self._lines]
+
+    @property
+    def _lines(self) -> list[Any]:
+        return [self._screen.buffer[number] for number in range(self._screen.lines)]
+
+    def read(self, seconds: float = 0.2) -> None:
+        """Take up what the program says within a moment; `ended` once it says no more."""
+        if not select.select([self._ours], [], [], max(0.0, min(0.2, seconds)))[0]:
             return
         try:
             data = os.read(self._ours, 65536)
         except OSError:
             data = b""
-        self._ended = not data
+        self.ended = not data
         self._stream.feed(data)
 
     def close(self) -> None:
