@@ -86,10 +86,9 @@ def film(frames: Sequence[Frame], title: str = TITLE, columns: int = COLUMNS, ro
                 uses.append(f'<use href="#{name}" y="{line * HIGH}"/>')
         strips.append(f'<g transform="translate({number * width})">{"".join(uses)}</g>')
     ends = frames[-1].at + LAST
-    keys = "".join(
-        f"{100 * frame.at / ends:.3f}%{{transform:translateX({-number * width}px)}}"
-        for number, frame in enumerate(frames)
-    )
+    places = [f"transform:translateX({-number * width}px)" for number in range(len(frames))]
+    moments = [f"{100 * frame.at / ends:.3f}%" for frame in frames]
+    keys = "".join(f"{moment}{{{place}}}" for moment, place in zip(moments, places, strict=True))
     defs = "".join(f'<g id="{name}">{_texts(row)}</g>' for row, name in kept.items())
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
