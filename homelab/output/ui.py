@@ -11,31 +11,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import datetime, timedelta
 from getpass import getpass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from homelab.engine.events import Event, Started, Unchanged, Waiting
+from homelab.engine.events import Event
 from homelab.engine.plan import Plan
-from homelab.engine.step import Node
 from homelab.errors import HomelabError, Interrupted, InventoryError
 from homelab.formats.trust.masks import Masks
 from homelab.formats.visible import visible
 from homelab.output.documents import event_document
+from homelab.output.run_lines import QUIET_WAIT, RunLines
 from homelab.output.screen import Screen, locale_has_unicode
-from homelab.output.sentences import sentence_of
-from homelab.output.signs import wrapped
-
-if TYPE_CHECKING:
-    from homelab.output.live import LiveBoard
-
-STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
-# As wide as the time.
-INDENT = " " * 10
-QUIET_WAIT = timedelta(seconds=2)
 
 
 class Ui:
@@ -53,12 +42,9 @@ class Ui:
         self._err = Console(stderr=True, **options)
         _keep_to_the_locale(self._out, sys.stdout)
         _keep_to_the_locale(self._err, sys.stderr)
-        self._waits: dict[tuple[Node | None, str], tuple[datetime, bool]] = {}
         self._masks = Masks()
         self.screen = Screen(self._out, self._fit)
-        # Beside the result: what is under way is drawn there.
-        self._beside = Screen(self._err, self._fit)
-        self._board: LiveBoard | None = None
+        self._lines = RunLines(self._err, self._fit, verbose=verbose)
 
     def hide(self, masks: Masks) -> None:
         """Mask these secrets from now on."""
@@ -67,10 +53,6 @@ class Ui:
     def _fit(self, text: str, *, lines: bool = False) -> str:
         """A text masked and escaped; one line unless `lines`, for a name must not write a line of its own."""
         return visible(self._masks.text(text), lines=lines)
-
-    def _tell(self, text: str, style: str = "") -> None:
-        """A text that is fit, beside the result."""
-        self._err.print(Text(text, style))
 
     @property
     def json(self) -> bool:
@@ -85,11 +67,11 @@ class Ui:
     def note(self, text: str) -> None:
         """A sentence on the way."""
         if not self.quiet:
-            self._tell(self._fit(text))
+            self._err.print(Text(self._fit(text)))
 
     def show(self, text: str) -> None:
         """A fact that somebody is about to agree to: --quiet leaves none of them out."""
-        self._tell(self._fit(text))
+        self._err.print(Text(self._fit(text)))
 
     def warn(self, text: str) -> None:
         """A sentence that should not be missed."""
@@ -99,19 +81,19 @@ class Ui:
         """What happened, where, what to do; for an inventory every mistake."""
         if isinstance(error, InventoryError):
             for mistake in error.mistakes:
-                self._tell(self._fit(str(mistake)))
+                self._err.print(Text(self._fit(str(mistake))))
                 if mistake.see:
-                    self._tell(f"  see: {self._fit(mistake.see)}")
-            self._tell(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched")
+                    self._err.print(Text(f"  see: {self._fit(mistake.see)}"))
+            self._err.print(Text(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched"))
             return
-        self._tell(self._fit(error.what), "bold red")
-        self._tell(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
+        self._err.print(Text(self._fit(error.what), "bold red"))
+        self._err.print(Text(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}"))
         if error.see:
-            self._tell(f"  see: {self._fit(error.see)}")
+            self._err.print(Text(f"  see: {self._fit(error.see)}"))
 
     def trace(self, text: str) -> None:
         """The whole story of a mistake of ours, for -v."""
-        self._tell(self._fit(text, lines=True))
+        self._err.print(Text(self._fit(text, lines=True)))
 
     def document(self, data: Mapping[str, Any], *, indent: int | None = None) -> None:
         """A JSON document as the result, on one line unless `indent`."""
@@ -130,58 +112,19 @@ class Ui:
         """Whether somebody can be asked: a terminal, and not a pipe."""
         return sys.stdin.isatty()
 
-    @contextmanager
-    def under_way(self, plan: Plan, stopping: Callable[[], bool]) -> Iterator[None]:
+    def under_way(self, plan: Plan, stopping: Callable[[], bool]) -> AbstractContextManager[None]:
         """In this context a terminal shows the plan being carried out, as a table of machines.
 
         `stopping` tells whether the run was interrupted.
         """
-        if self.json or self.quiet or self.verbose or not self._err.is_terminal:
-            yield
-            return
-        from homelab.output.board import Board
-        from homelab.output.live import LiveBoard
-
-        self._board = LiveBoard(self._beside, self._err, Board(plan, self._fit), stopping)
-        try:
-            with self._board.shown():
-                yield
-        finally:
-            self._board = None
+        return nullcontext() if self.json or self.quiet else self._lines.under_way(plan, stopping)
 
     def event(self, event: Event) -> None:
         """One event of a run."""
         if self.json:
             self.document(event_document(event))
-        elif event.node is not None and not self.quiet:
-            if self._board:
-                self._board.hear(event)
-            if not (self._board and (isinstance(event, Waiting) or event == Unchanged(node=event.node, at=event.at))):
-                self._event_line(event)
-
-    def _asking(self) -> AbstractContextManager[None]:
-        """In this context a person can be asked: nothing is drawn over the question."""
-        return self._board.away() if self._board else nullcontext()
-
-    def _event_line(self, event: Event) -> None:
-        assert event.node is not None
-        if not self.verbose and (
-            isinstance(event, Started) or (isinstance(event, Waiting) and not self._worth_a_line(event))
-        ):
-            return
-        text = sentence_of(event)
-        style = STYLES.get(event.kind, "")
-        head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<16} {event.node.target:<8} {event.kind:<9}"
-        width = self._beside.width if self._beside.is_terminal else None
-        self._tell(_below(f"{self._fit(head)} ", self._fit(text, lines=True), width), style)
-
-    def _worth_a_line(self, event: Waiting) -> bool:
-        """A wait gets one line, and only when it lasts; -v shows every answer."""
-        key = (event.node, event.condition)
-        began, said = self._waits.setdefault(key, (event.at, False))
-        worth = not said and event.at - began >= QUIET_WAIT
-        self._waits[key] = (began, said or worth)
-        return worth
+        elif not self.quiet:
+            self._lines.event(event)
 
     def plan(self, plan: Plan, time: str = "") -> None:
         """The plan for people, with the `time` that it may take."""
@@ -218,23 +161,15 @@ class Ui:
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""
-        with self._asking():
+        with self._lines.asking():
             self._err.print(Text(self._fit(f"{question} [y/N] ")), end="")
             return _line().strip().lower() in ("y", "yes")
 
     def typed(self, question: str) -> str:
         """Ask a person for a word; empty at the end of input."""
-        with self._asking():
+        with self._lines.asking():
             self.show(question)
             return _line().strip()
-
-
-def _below(head: str, text: str, width: int | None) -> str:
-    """A head and a text; of so many columns its further lines stand below the text's beginning, or near it."""
-    if width is None:
-        return f"{head}{text}"
-    first, *more = text.split("\n")
-    return "\n".join([*wrapped(head, INDENT, first, width), *(INDENT + line.strip() for line in more)])
 
 
 def _line() -> str:
