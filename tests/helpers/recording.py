@@ -23,7 +23,7 @@ WIDE, HIGH, MARGIN, BAR = 8, 17, 14, 30
 # It is shown so much faster than it was, but no picture shorter than that, and the last one for a while.
 FASTER, SHORTEST, LAST = 4.0, 0.25, 6.0
 SECONDS = 900.0
-TITLE = "a rehearsal of the sample lab, four times as fast"
+TITLE = "homelab bootstrap: a rehearsal of the sample lab, four times as fast"
 COLOURS = {
     "red": ("#b3261e", "#ff8a80"),
     "green": ("#1a7f37", "#7ee787"),
@@ -105,10 +105,11 @@ def film(frames: Sequence[Frame], title: str = TITLE, columns: int = COLUMNS, ro
 
 
 def _slow_enough(frames: Sequence[Frame]) -> list[Frame]:
-    """The frames at the speed of the film, without those that nobody could see."""
+    """The frames at the speed of the film from the first word on, without those that nobody could see."""
     shown: list[Frame] = []
+    began = next((frame.at for frame in frames if any(frame.rows)), 0.0)
     for frame in frames:
-        moment = frame.at / FASTER
+        moment = max(0.0, frame.at - began) / FASTER
         if shown and moment - shown[-1].at < SHORTEST:
             shown[-1] = Frame(shown[-1].at, frame.rows)
         else:
