@@ -14,7 +14,16 @@ from homelab.cli.examples import add_examples
 from homelab.cli.image import image
 from homelab.cli.kubernetes import kubernetes
 from homelab.cli.lb import lb
-from homelab.cli.options import GLOBAL_NAMES, GLOBALS, STEPS, StepName, guarded, with_globals, with_lab
+from homelab.cli.options import (
+    GLOBAL_NAMES,
+    GLOBALS,
+    STEPS,
+    StepName,
+    guarded,
+    with_globals,
+    with_lab,
+    with_lab_for_names,
+)
 from homelab.cli.rehearsal import rehearsal_group, rehearse
 from homelab.cli.usb import usb
 from homelab.cli.vm import destroy, down, up, vm
@@ -112,7 +121,7 @@ def bootstrap(options: "Options", only: str | None, start: str | None, until: st
 @click.option("--force", is_flag=True, help="Shut running VMs down first; overrides no other guard.")
 @click.option("--undo", is_flag=True, help="Give the NIC back to ne1000, as an upgrade to 7.0 needs it.")
 @click.option("--stick", metavar="DEVICE", help="Mend the host's stick (a device, or its image) instead of the host.")
-@with_globals
+@with_lab_for_names("hosts", but="stick")
 def driver_fix(options: "Options", hosts: tuple[str, ...], force: bool, undo: bool, stick: str | None) -> int:
     """Repair the NIC driver of one or more hosts, one after another.
 
@@ -178,7 +187,7 @@ def verify(options: "Options") -> int:
 @cli.command()
 @click.argument("host", shell_complete=names_of(*EVERYBODY))
 @click.option("--forget", is_flag=True, help="Forget it; the next contact is the first again.")
-@with_globals
+@with_lab_for_names("host")
 def trust(options: "Options", host: str, forget: bool) -> int:
     """Show or forget the pinned certificate and SSH host key of a host."""
     from homelab.commands import trust as command
@@ -198,7 +207,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     # What a command loads stays; to look for garbage in it again and again costs a sixth of its start.
     gc.set_threshold(50_000)
-    cli(prog_name="homelab")
+    try:
+        cli(prog_name="homelab")
+    finally:
+        # Nor is it looked through once more at the end.
+        gc.freeze()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from homelab.errors import HomelabError
 
 F = TypeVar("F", bound=Callable[..., Any])
+Given = dict[str, Any]
 STEPS = (
     "boot-media",
     "first-boot",
@@ -82,19 +84,41 @@ GLOBAL_NAMES = ("inventory", "limit", "output", "quiet", "verbose", "no_color", 
 
 def with_lab(function: F) -> F:
     """As `with_globals`, for a command that surely reads the inventory: that begins before the command is loaded."""
-    return with_globals(function, ahead=True)
+    return with_globals(function, ahead=lambda given: True)
 
 
-def with_globals(function: F, *, ahead: bool = False) -> F:
-    """Take the global options, which may stand before or after the command, and hand over an `Options`."""
+def with_lab_for_names(argument: str, *, but: str = "") -> Callable[[F], F]:
+    """As `with_lab` where a machine of this argument is named: addresses need no inventory, nor the option `but`."""
+
+    def surely(given: Given) -> bool:
+        named = given[argument]
+        return not given.get(but) and not all(map(_is_address, [named] if isinstance(named, str) else named))
+
+    return lambda function: with_globals(function, ahead=surely)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def with_globals(function: F, *, ahead: Callable[[Given], bool] = lambda given: False) -> F:
+    """Take the global options, which may stand before or after the command, and hand over an `Options`.
+
+    `ahead` tells from a command's own arguments whether it surely reads the inventory.
+    """
 
     @wraps(function)
     def run(*args: Any, **given: Any) -> None:
         context = click.get_current_context()
         own = {name: given.pop(name) for name in GLOBAL_NAMES}
         merged = {name: own[name] or (context.obj or {}).get(name) for name in own}
-        with _begun(inventories(merged["inventory"] or ()) if ahead else ()):
-            status = guarded(merged, partial(_run, function, ahead, args, given))
+        reads = ahead(given)
+        with _begun(inventories(merged["inventory"] or ()) if reads else ()):
+            status = guarded(merged, partial(_run, function, reads, args, given))
         context.exit(status)
 
     for option in reversed(GLOBALS):
@@ -102,8 +126,8 @@ def with_globals(function: F, *, ahead: bool = False) -> F:
     return run  # type: ignore[return-value]
 
 
-def _run(function: Callable[..., int], ahead: bool, args: Any, given: Any, options: "Options") -> int:
-    if ahead:
+def _run(function: Callable[..., int], reads: bool, args: Any, given: Given, options: "Options") -> int:
+    if reads:
         # Before the command is loaded, which takes longer than a person should wait for this.
         from homelab.ports.ansible.inventory import require
 

@@ -31,6 +31,10 @@ def rehearse(
     options: "Options", guests: str, kubernetes: str, faults: tuple[str, ...], command: tuple[str, ...]
 ) -> int:
     """Run COMMAND (bootstrap unless told) on a fresh simulated copy of the lab."""
+    from homelab.commands import served_lab
+
+    # Before the rest is loaded, which takes longer than a person should wait for this.
+    served_lab.check_there(options.inventories)
     from homelab.commands import rehearse as commands
 
     return commands.rehearse(options, guests, kubernetes, faults, command)

@@ -51,7 +51,7 @@ def usb_verify(options: "Options", host: str, medium: Path, kickstart: Path | No
 @with_globals
 def usb_lint(options: "Options", file: Path) -> int:
     """Check a kickstart file (ks.cfg) of your own; needs no inventory."""
-    from homelab.commands import usb_verify as usb_commands
+    from homelab.commands import usb_lint as usb_commands
 
     return usb_commands.lint_file(options, file)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from homelab.checks.check import Check, left_out, run_checks
 from homelab.checks.smoke import smoke_tests
 from homelab.commands.lab_run import LabRun
+from homelab.commands.plan import time_of
 from homelab.engine.consent import Consent, agreed
 from homelab.engine.events import Counts, Failed, Intended, Summary, Unchanged, Waiting
 from homelab.engine.plan import Plan
@@ -52,11 +53,16 @@ def _brought(run: LabRun, then: LabRun | None) -> Counts | None:
     consent = agreed(plan, run.ui, yes=run.yes)
     if consent is None:
         return None
-    counts = run.runner.run(plan, consent.covers)
+    counts = _run(run, plan, consent)
     if then and counts.well:
         plan = _planned(then)
-        counts += then.runner.run(plan, Consent(plan, run.ui).covers)
+        counts += _run(then, plan, Consent(plan, run.ui))
     return counts
+
+
+def _run(run: LabRun, plan: Plan, consent: Consent) -> Counts:
+    with run.ui.under_way(plan, run.world.run.stop.is_set):
+        return run.runner.run(plan, consent.covers)
 
 
 def _planned(run: LabRun) -> Plan:
@@ -64,7 +70,7 @@ def _planned(run: LabRun) -> Plan:
     plan = run.runner.plan()
     run.runner.emit(Intended(plan=plan))
     if not run.ui.json and not plan.empty:
-        run.ui.plan(plan)
+        run.ui.plan(plan, time_of(run, plan))
     return plan
 
 
@@ -99,7 +105,9 @@ def _verify(run: LabRun, seconds: float) -> int:
         node = Node(VERIFY, check.target)
         run.runner.emit(Waiting(node=node, condition=check.sentence, deadline=at(seconds), last=answer))
 
-    results = run_checks(run.world, [check for check in smoke_tests(run.lab) if meant(check)], seconds, waiting)
+    chosen = [check for check in smoke_tests(run.lab) if meant(check)]
+    with run.ui.under_way(Plan(), run.world.run.stop.is_set):
+        results = run_checks(run.world, chosen, seconds, waiting)
     for result in [result for result in results if not result.answer.left_out]:
         node, check, answer = Node(VERIFY, result.check.target), result.check, result.answer
         if answer.ok:

@@ -47,6 +47,12 @@ class LabRun:
         runner = Runner(lab, steps, self.world, self.runner.emit, chosen)
         return replace(self, lab=lab, steps=steps, selection=chosen, runner=runner)
 
+    def only_reading(self) -> "LabRun":
+        """The same for a command that writes nothing: what an address answered stays true, and is asked once."""
+        world = replace(self.world, lan=self.world.lan.kept())
+        runner = Runner(self.lab, self.steps, world, self.runner.emit, self.selection)
+        return replace(self, world=world, runner=runner)
+
     def note(self, text: str) -> None:
         """A sentence on the way, for people and the log."""
         self.world.run.log(text)

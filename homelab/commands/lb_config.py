@@ -28,9 +28,7 @@ def _show(options: Options, made: dict[str, dict[str, str]]) -> None:
     for name, texts in made.items():
         for path, text in texts.items():
             options.ui.say(f"# {name}: {path}")
-            for line in text.splitlines():
-                options.ui.say(line)
-            options.ui.say("")
+            options.ui.say(f"{text}\n", file=True)
 
 
 def _say_what_is_unknown(options: Options, chosen: Sequence[LoadBalancer]) -> None:

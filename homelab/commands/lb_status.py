@@ -8,8 +8,9 @@ from datetime import datetime
 from homelab.commands.lab_run import LabRun, open_run
 from homelab.commands.options import Options
 from homelab.errors import DONE, FAILED, INTERRUPTED
-from homelab.output.pools import ASCII, UNICODE, Line, below, changes, picture, plain
+from homelab.output.pools import below, changes, picture, plain
 from homelab.output.screen import Screen
+from homelab.output.signs import Line
 from homelab.steps.guests.balancers import Balance, balance, follow
 
 SECONDS = 1.0
@@ -71,7 +72,7 @@ def _document(found: Balance) -> dict[str, object]:
 
 
 def _drawn(screen: Screen, found: Balance, earlier: Balance | None = None) -> list[Line]:
-    return picture(found, screen.width, UNICODE if screen.unicode else ASCII, earlier)
+    return picture(found, screen.width, screen.signs, earlier)
 
 
 def _each_second(looks: Iterator[Balance]) -> Iterator[Balance]:

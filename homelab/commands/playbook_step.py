@@ -25,6 +25,7 @@ from homelab.formats.near import known_names
 from homelab.formats.visible import visible
 from homelab.inventory import read_lab
 from homelab.output.documents import change_document
+from homelab.output.run_lines import Waits
 from homelab.output.sentences import sentence_of
 from homelab.output.ui import Ui
 from homelab.ports.ansible.inventory import RawInventory
@@ -101,6 +102,7 @@ class TaskVoice(Ui):
     def __init__(self, say: Say) -> None:
         super().__init__("text", color=False)
         self._say = say
+        self._waits = Waits()
         self.answers: dict[str, Answer] = defaultdict(Answer)
 
     @property
@@ -142,7 +144,7 @@ class TaskVoice(Ui):
             case HandedOver(do=do):
                 answer.hand_overs.append(_of(node, do=do))
                 self._line(node, f"your hands: {do}")
-            case Waiting() if self._worth_a_line(event):
+            case Waiting() if self._waits.worth_a_line(event):
                 self._line(node, sentence_of(event))
 
     def _line(self, node: Node, text: str) -> None:

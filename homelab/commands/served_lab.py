@@ -8,12 +8,14 @@ from typing import Any
 from homelab.commands.options import Options
 from homelab.errors import DONE, UsageError
 from homelab.output.ui import Ui
+from homelab.ports.ansible.inventory import require
 from homelab.ports.files.data import data_folder
 from homelab.ports.files.home_folder import home_of
 from homelab.rehearsal.faults import table
 from homelab.rehearsal.outside import running_lab
 
 Words = tuple[str, ...]
+UNNAMED = (Path("inventory"),)
 
 
 def enter(options: Options, argv: Words) -> int:
@@ -54,9 +56,15 @@ def fault_requests(faults: Words) -> tuple[table.FaultRequest, ...]:
     return tuple(table.parse(text, steps) for text in faults)
 
 
+def check_there(sources: tuple[Path, ...]) -> None:
+    """UsageError for a source that is named and missing."""
+    if sources != UNNAMED:
+        require(sources)
+
+
 def or_sample(sources: tuple[Path, ...], ui: Ui) -> tuple[Path, ...]:
     """The packaged sample lab, when none was named and ./inventory does not exist; says so."""
-    if sources != (Path("inventory"),) or sources[0].exists():
+    if sources != UNNAMED or sources[0].exists():
         return sources
     ui.note("no inventory here; the packaged sample lab is used")
     return (data_folder("inventory"),)

@@ -12,8 +12,8 @@ from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import DONE, FAILED, INTERRUPTED, UsageError
 from homelab.output.lab_text import drawing, plain
 from homelab.output.lab_words import changes
-from homelab.output.pools import ASCII, UNICODE, Line, Signs
 from homelab.output.screen import Screen
+from homelab.output.signs import Line
 from homelab.ports.files.private import told, write_private
 
 SECONDS = 1.0
@@ -101,13 +101,9 @@ def _show(run: LabRun, look: LabLook, *, drawn: bool) -> None:
     elif drawn and run.ui.screen.is_terminal:
         run.ui.screen.draw(_drawn(run.ui.screen, look))
     elif drawn:
-        for line in plain(look, _signs(run.ui.screen)):
+        for line in plain(look, run.ui.screen.signs):
             run.ui.say(line)
 
 
 def _drawn(screen: Screen, look: LabLook) -> list[Line]:
-    return drawing(look, screen.width, _signs(screen))
-
-
-def _signs(screen: Screen) -> Signs:
-    return UNICODE if screen.unicode else ASCII
+    return drawing(look, screen.width, screen.signs)

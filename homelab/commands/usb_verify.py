@@ -1,4 +1,4 @@
-"""The commands `usb verify` and `usb lint`: boot media and kickstart files compared and checked; nothing is written."""
+"""The command `usb verify`: boot media compared with the ISO and the inventory; nothing is written."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +8,10 @@ from homelab.commands.usb_build import kickstart_of
 from homelab.commands.wanted_lab import lab_of, vault_of
 from homelab.errors import DONE, FAILED
 from homelab.formats.boot.boot_media import capitals
-from homelab.formats.boot.kickstart_lint import errors, lint
 from homelab.formats.disk.stick_marker import SECTOR, read_marker
 from homelab.formats.fat.names import is_litter
 from homelab.formats.fat.read import Fat32, NoFat32
 from homelab.ports.media.download import Progress
-from homelab.ports.media.kickstart_file import read_kickstart
 from homelab.ports.media.stick_file import open_medium
 from homelab.steps.sticks.source import Request, Source, opened_source
 
@@ -93,17 +91,3 @@ def _answer(options: Options, sentence: str, differences: list[str], litter: lis
         )
     options.ui.say(f"{'ok' if ok else 'NOT ok'}: {sentence}")
     return DONE if ok else FAILED
-
-
-def lint_file(options: Options, path: Path) -> int:
-    """Check a kickstart file alone; needs no inventory."""
-    findings = lint(read_kickstart(path))
-    wrong = errors(findings)
-    if options.ui.json:
-        rows = [{"line": one.line, "level": one.level, "text": one.text} for one in findings]
-        options.ui.document({"ok": not wrong, "findings": rows})
-    else:
-        for one in findings:
-            options.ui.say(f"{path}:{one.line}: {one.level}: {one.text}")
-        options.ui.say(f"{len(wrong)} errors, {len(findings) - len(wrong)} warnings")
-    return FAILED if wrong else DONE

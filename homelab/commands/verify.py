@@ -1,6 +1,7 @@
 """The command `verify`: smoke tests, and the plan must be empty."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from homelab.checks.check import Result, left_out, run_checks
 from homelab.checks.smoke import smoke_tests
@@ -29,14 +30,19 @@ def _holds(results: Sequence[Result]) -> bool:
     return all(result.answer.ok for result in results)
 
 
+def checks_document(results: Sequence[Result], plan: Plan, *, ok: bool) -> dict[str, Any]:
+    """The contract's document, with the number of planned items."""
+    changes = sum(len(items) for items in plan.items.values())
+    return {"ok": ok, "checks": [result.fields() for result in results], "changes": changes}
+
+
 def show_checks(run: LabRun, results: Sequence[Result], plan: Plan, *, ok: bool) -> None:
     """How the checks ended; in JSON with the number of planned items. What was left out is a sentence on the way."""
     asked = [result for result in results if not result.answer.left_out]
     if left := left_out(results):
         run.note(left)
     if run.ui.json:
-        changes = sum(len(items) for items in plan.items.values())
-        run.ui.document({"ok": ok, "checks": [result.fields() for result in asked], "changes": changes})
+        run.ui.document(checks_document(asked, plan, ok=ok))
         return
     for result in asked:
         run.ui.say(f"{'ok    ' if result.answer.ok else 'FAILED'} {result.check.sentence}: {result.answer.text}")

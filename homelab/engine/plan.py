@@ -26,6 +26,11 @@ class Plan:
         return [(node, item) for node, items in self.items.items() for item in items if isinstance(item, kind)]
 
     @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node that was looked at, in the graph's order; those without an answer stand last."""
+        return tuple(dict.fromkeys([*self.items, *self.failures]))
+
+    @property
     def disruptive(self) -> list[Change]:
         """The changes that reboot, power off, format or destroy."""
         return [change for _, change in self.of(Change) if change.disruptive]

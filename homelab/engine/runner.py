@@ -158,6 +158,10 @@ class Runner:
             advice=f"{self.world.run.whole_story}; please report it",
         )
 
+    def waits(self, plan: Plan) -> Graph:
+        """What waits for what when this plan is carried out."""
+        return in_rows(narrowed(self.graph, plan.needs), tuple(self._steps.values()), self.lab, plan.busy)
+
     def run(self, plan: Plan, agreed: Agreed, refused: Mapping[Node, HomelabError] = MappingProxyType({})) -> Counts:
         """Bring every node into the wanted state; the counts of the summary.
 
@@ -166,8 +170,7 @@ class Runner:
         under way comes to its end, and Interrupted tells what is left.
         """
         self._refused = refused
-        graph = narrowed(self.graph, plan.needs)
-        self._waits = in_rows(graph, tuple(self._steps.values()), self.lab, plan.busy)
+        self._waits = self.waits(plan)
         sorter = TopologicalSorter(order(self._waits))
         sorter.prepare()
         running: dict[Future[Outcome], Node] = {}

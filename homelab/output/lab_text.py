@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from homelab.checks.lab_look import HostRow, LabLook, MachineRow
 from homelab.output import lab_words as words
 from homelab.output.lab_words import State
-from homelab.output.pools import Line, Signs, cut, wrapped
+from homelab.output.screen import WIDEST
+from homelab.output.signs import Line, Signs, cut, wrapped
 
 STYLES = {"good": "green", "warn": "yellow", "bad": "red", "off": "dim"}
-WIDEST = 10_000
 
 Leaf = tuple[str, State, str, str]
 

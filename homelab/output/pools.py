@@ -4,37 +4,16 @@ A line of a picture is a sequence of (text, style); a style is one of rich's, or
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from textwrap import wrap
-from typing import TypeAlias
 
 from homelab.formats.balancer.pools import Pool
+from homelab.output.signs import Line, Signs, cut, wrapped
 from homelab.output.table import age, table
 from homelab.steps.guests.balancers import Balance, BalancerRow, ServerRow
-
-Line: TypeAlias = tuple[tuple[str, str], ...]
 
 STYLES = {"up": "green", "down": "red", "drain": "yellow", "maint": "yellow", "away": "red"}
 BALANCERS = ("BALANCER", "VIP", "KIND", "VERSION", "UP FOR", "KEEPALIVED", "PROBLEM")
 SERVERS = ("POOL", "SERVER", "BALANCER", "STATE", "FOR", "SESSIONS", "ERRORS", "CHECK", "ANSWER")
 LEAST_BAR, LONGEST_BAR = 8, 40
-LEAST_WIDTH = 40
-
-
-@dataclass(frozen=True)
-class Signs:
-    """What a picture is drawn with."""
-
-    full: str
-    empty: str
-    fork: str
-    last: str
-    stem: str
-    cut: str
-
-
-UNICODE = Signs("█", "░", "├─ ", "└─ ", "│  ", "…")
-ASCII = Signs("#", ".", "|- ", "`- ", "|  ", "...")
 
 
 def picture(balance: Balance, width: int, signs: Signs, earlier: Balance | None = None) -> list[Line]:
@@ -112,11 +91,6 @@ def state_of(row: ServerRow) -> str:
 def below(sentences: Sequence[str], width: int) -> list[Line]:
     """Sentences below a picture, in full."""
     return [((line, "dim"),) for sentence in sentences for line in wrapped("", " " * 10, sentence, width)]
-
-
-def wrapped(head: str, more: str, text: str, width: int) -> list[str]:
-    """A text in lines that fit; `more` stands before all but the first."""
-    return wrap(text, max(width, LEAST_WIDTH), initial_indent=head, subsequent_indent=more)
 
 
 def _balancer(row: BalancerRow, balance: Balance, width: int) -> list[Line]:
@@ -237,14 +211,3 @@ def _server_cells(row: ServerRow) -> tuple[str, ...]:
     errors = "-" if row.errors is None else str(row.errors)
     since, sessions = age(row.since_seconds), str(row.sessions)
     return (row.pool, row.name, row.balancer, state_of(row), since, sessions, errors, _check(row), row.answer)
-
-
-def cut(line: Line, width: int, signs: Signs) -> Line:
-    """A line that fits."""
-    if sum(len(text) for text, _ in line) <= width:
-        return line
-    left, kept = width - len(signs.cut), []
-    for text, style in line:
-        kept.append((text[:left], style))
-        left -= len(text[:left])
-    return (*kept, (signs.cut, "dim"))

@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-Line = Sequence[tuple[str, str]]
+from homelab.output.signs import ASCII, UNICODE, Line, Signs
+
 SIGNS = "█░├└│─…"
 PLAIN = ("C", "POSIX")
+WIDEST = 10_000
 
 
 def locale_has_unicode(environment: Mapping[str, str]) -> bool:
@@ -29,7 +31,7 @@ class Screen:
 
     def __init__(self, console: Console, clean: Callable[[str], str]) -> None:
         self._console = console
-        self._clean = clean
+        self.clean = clean
 
     @property
     def is_terminal(self) -> bool:
@@ -42,6 +44,21 @@ class Screen:
         return self._console.width
 
     @property
+    def height(self) -> int:
+        """Its lines."""
+        return self._console.height
+
+    @property
+    def signs(self) -> Signs:
+        """What pictures are drawn with."""
+        return UNICODE if self.unicode else ASCII
+
+    @property
+    def room(self) -> int:
+        """How long a line may be: what is no terminal takes any."""
+        return self.width if self.is_terminal else WIDEST
+
+    @property
     def unicode(self) -> bool:
         """Whether it shows more than ASCII. Python speaks UTF-8 under LC_ALL=C, the terminal may not."""
         try:
@@ -51,19 +68,25 @@ class Screen:
         return locale_has_unicode(os.environ)
 
     def draw(self, lines: Sequence[Line]) -> None:
-        """Draw lines, once."""
-        self._console.print(self._text(lines))
+        """Draw lines, once; for what is no terminal as long as they are, and without blanks at their ends."""
+        if self.is_terminal:
+            self._console.print(self.text(lines))
+        else:
+            for line in lines:
+                text = self.clean("".join(part for part, _ in line)).rstrip()
+                self._console.print(Text(text), crop=False, overflow="ignore", no_wrap=True)
 
     @contextmanager
     def live(self) -> Iterator[Callable[[Sequence[Line]], None]]:
         """Draw again and again in one place; the last picture stays."""
         with Live(console=self._console, auto_refresh=False, vertical_overflow="ellipsis") as live:
-            yield lambda lines: live.update(self._text(lines), refresh=True)
+            yield lambda lines: live.update(self.text(lines), refresh=True)
 
-    def _text(self, lines: Sequence[Line]) -> Text:
+    def text(self, lines: Sequence[Line]) -> Text:
+        """Lines as they are drawn."""
         text = Text(no_wrap=True, overflow="crop", end="")
         for number, line in enumerate(lines):
             text.append("\n" if number else "")
             for part, style in line:
-                text.append(self._clean(part), style)
+                text.append(self.clean(part), style)
         return text

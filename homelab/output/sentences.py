@@ -43,7 +43,16 @@ def plan_sentence(plan: Plan) -> str:
     """How much a plan is."""
     if plan.empty and not plan.failures:
         return "nothing to do"
-    return (
-        f"{len(plan.of(Change))} changes, {len(plan.of(Blocked))} blocked, {len(plan.of(HandOver))} for your hands, "
-        f"{len(plan.failures)} that could not be looked at"
-    )
+    harmful, unknown = len(plan.disruptive), len(plan.of(Blocked))
+    parts = [
+        counted(len(plan.of(Change)), "change") + (f", {harmful} of them disruptive (!)" if harmful else ""),
+        f"{unknown} not known yet (?)" if unknown else "",
+        f"{hands} for your hands (>)" if (hands := len(plan.of(HandOver))) else "",
+        f"{len(plan.failures)} that could not be looked at (x)" if plan.failures else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: `1 change`, `2 changes`, `no change`."""
+    return f"{number or 'no'} {what}{'s' if number > 1 else ''}"

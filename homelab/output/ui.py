@@ -1,7 +1,7 @@
 """What a person or a script sees: the same events as plain lines or as JSON lines.
 
-The result goes to stdout, all else to stderr. Every text passes `escape`, or is JSON: what came from a host, a file's
-name or an argument cannot act on the terminal, be taken for markup, or fail to be printed.
+The result goes to stdout, all else to stderr. Every text passes `_fit`, or is JSON, and nothing is markup: what came
+from a host, a file's name or an argument cannot act on the terminal, or fail to be printed.
 """
 
 import io
@@ -10,34 +10,21 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from getpass import getpass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape as without_markup
+from rich.text import Text
 
-from homelab.engine.events import Event, Started, Waiting
+from homelab.engine.events import Event
 from homelab.engine.plan import Plan
-from homelab.engine.step import Blocked, Change, HandOver, Node
 from homelab.errors import HomelabError, Interrupted, InventoryError
 from homelab.formats.trust.masks import Masks
 from homelab.formats.visible import visible
 from homelab.output.documents import event_document
+from homelab.output.run_lines import QUIET_WAIT, RunLines
 from homelab.output.screen import Screen, locale_has_unicode
-from homelab.output.sentences import plan_sentence, sentence_of
-
-STYLES = {"changed": "green", "failed": "bold red", "blocked": "yellow", "hand_over": "bold magenta", "waiting": "dim"}
-# The signs of a unified diff.
-DIFFERENCE = {"+": "green", "-": "red"}
-
-QUIET_WAIT = timedelta(seconds=2)
-
-
-def escape(text: str) -> str:
-    """A sentence as the terminal may have it: one line, control characters shown, markup taken as it is written."""
-    return without_markup(visible(text, lines=False))
 
 
 class Ui:
@@ -55,9 +42,9 @@ class Ui:
         self._err = Console(stderr=True, **options)
         _keep_to_the_locale(self._out, sys.stdout)
         _keep_to_the_locale(self._err, sys.stderr)
-        self._waits: dict[tuple[Node | None, str], tuple[datetime, bool]] = {}
         self._masks = Masks()
-        self.screen = Screen(self._out, lambda text: visible(self._masks.text(text), lines=False))
+        self.screen = Screen(self._out, self._fit)
+        self._lines = RunLines(self._err, self._fit, verbose=verbose)
 
     def hide(self, masks: Masks) -> None:
         """Mask these secrets from now on."""
@@ -65,7 +52,7 @@ class Ui:
 
     def _fit(self, text: str, *, lines: bool = False) -> str:
         """A text masked and escaped; one line unless `lines`, for a name must not write a line of its own."""
-        return without_markup(visible(self._masks.text(text), lines=lines))
+        return visible(self._masks.text(text), lines=lines)
 
     @property
     def json(self) -> bool:
@@ -80,33 +67,33 @@ class Ui:
     def note(self, text: str) -> None:
         """A sentence on the way."""
         if not self.quiet:
-            self._err.print(self._fit(text))
+            self._err.print(Text(self._fit(text)))
 
     def show(self, text: str) -> None:
         """A fact that somebody is about to agree to: --quiet leaves none of them out."""
-        self._err.print(self._fit(text))
+        self._err.print(Text(self._fit(text)))
 
     def warn(self, text: str) -> None:
         """A sentence that should not be missed."""
-        self._err.print(f"[yellow]warning:[/yellow] {self._fit(text)}")
+        self._err.print(Text.assemble(("warning:", "yellow"), f" {self._fit(text)}"))
 
     def error(self, error: HomelabError) -> None:
         """What happened, where, what to do; for an inventory every mistake."""
         if isinstance(error, InventoryError):
             for mistake in error.mistakes:
-                self._err.print(self._fit(str(mistake)))
+                self._err.print(Text(self._fit(str(mistake))))
                 if mistake.see:
-                    self._err.print(f"  see: {self._fit(mistake.see)}")
-            self._err.print(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched")
+                    self._err.print(Text(f"  see: {self._fit(mistake.see)}"))
+            self._err.print(Text(f"{len(error.mistakes)} mistake(s) in the inventory; nothing was touched"))
             return
-        self._err.print(f"[bold red]{self._fit(error.what)}[/bold red]")
-        self._err.print(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
+        self._err.print(Text(self._fit(error.what), "bold red"))
+        self._err.print(Text(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}"))
         if error.see:
-            self._err.print(f"  see: {self._fit(error.see)}")
+            self._err.print(Text(f"  see: {self._fit(error.see)}"))
 
     def trace(self, text: str) -> None:
         """The whole story of a mistake of ours, for -v."""
-        self._err.print(self._fit(text, lines=True))
+        self._err.print(Text(self._fit(text, lines=True)))
 
     def document(self, data: Mapping[str, Any], *, indent: int | None = None) -> None:
         """A JSON document as the result, on one line unless `indent`."""
@@ -116,76 +103,34 @@ class Ui:
     def say(self, text: str, *, file: bool = False) -> None:
         """A line of the result; or a whole `file` of ours as it is, which another program reads."""
         if file:
-            sys.stdout.write(text)
+            sys.stdout.write(visible(text))
         else:
-            self._out.print(self._fit(text))
+            self._out.print(Text(self._fit(text)))
 
     @property
     def there(self) -> bool:
         """Whether somebody can be asked: a terminal, and not a pipe."""
         return sys.stdin.isatty()
 
+    def under_way(self, plan: Plan, stopping: Callable[[], bool]) -> AbstractContextManager[None]:
+        """In this context a terminal shows the plan being carried out, as a table of machines.
+
+        `stopping` tells whether the run was interrupted.
+        """
+        return nullcontext() if self.json or self.quiet else self._lines.under_way(plan, stopping)
+
     def event(self, event: Event) -> None:
         """One event of a run."""
         if self.json:
             self.document(event_document(event))
-        elif event.node is not None and not self.quiet:
-            self._event_line(event)
+        elif not self.quiet:
+            self._lines.event(event)
 
-    def _event_line(self, event: Event) -> None:
-        assert event.node is not None
-        if not self.verbose and (
-            isinstance(event, Started) or (isinstance(event, Waiting) and not self._worth_a_line(event))
-        ):
-            return
-        text = sentence_of(event)
-        style = STYLES.get(event.kind, "")
-        head = f"{event.at.astimezone():%H:%M:%S}  {event.node.step:<16} {event.node.target:<8} {event.kind:<9}"
-        line = f"{self._fit(head)} {self._fit(text, lines=True)}"
-        self._err.print(f"[{style}]{line}[/{style}]" if style else line)
+    def plan(self, plan: Plan, time: str = "") -> None:
+        """The plan for people, with the `time` that it may take."""
+        from homelab.output.plan_text import PlanText
 
-    def _worth_a_line(self, event: Waiting) -> bool:
-        """A wait gets one line, and only when it lasts; -v shows every answer."""
-        key = (event.node, event.condition)
-        began, said = self._waits.setdefault(key, (event.at, False))
-        worth = not said and event.at - began >= QUIET_WAIT
-        self._waits[key] = (began, said or worth)
-        return worth
-
-    def plan(self, plan: Plan) -> None:
-        """The plan for people."""
-        for node, change in plan.of(Change):
-            self._change(node, change)
-        for node, blocked in plan.of(Blocked):
-            self._out.print(f"[yellow]{self._row(node, str(blocked))}[/yellow]")
-        for node, hand_over in plan.of(HandOver):
-            self._out.print(f"[magenta]{self._row(node, str(hand_over))}[/magenta]")
-        for node, remarks in plan.remarks.items():
-            for remark in remarks:
-                self._out.print(f"[dim]{self._row(node, f'remark: {remark}')}[/dim]")
-        self.plan_failures(plan)
-        self._out.print(plan_sentence(plan))
-
-    def plan_failures(self, plan: Plan) -> None:
-        """What could not be looked at, and why."""
-        for node, error in plan.failures.items():
-            self._err.print(f"[bold red]{self._fit(str(node))}: {self._fit(error.what)}[/bold red]")
-            self._err.print(f"  where: {self._fit(error.where)}\n  to do: {self._fit(error.advice)}")
-
-    def _change(self, node: Node, change: Change) -> None:
-        words = change.words
-        mark = " [bold yellow](disruptive)[/bold yellow]" if change.disruptive else ""
-        self._out.print(f"{self._row(node, words.sentence)}{mark}")
-        if change.disruptive:
-            # What will be lost is a fact that consent needs, as much as the sentence is.
-            self._out.print(f"[yellow]{'':<26}now: {self._fit(words.before)}[/yellow]")
-        self._out.print(f"[dim]{'':<26}why: {self._fit(words.reason)}; undo: {self._fit(words.undo)}[/dim]")
-        for line in words.lines:
-            style = DIFFERENCE.get(line[:1], "dim")
-            self._out.print(f"[{style}]{'':<26}{self._fit(line)}[/{style}]")
-
-    def _row(self, node: Node, text: str) -> str:
-        return f"{node.step:<16} {node.target:<8} {self._fit(text)}"
+        self.screen.draw(PlanText(self.screen.room, self.screen.clean, self.verbose).lines(plan, time))
 
     @contextmanager
     def progress(self, sentence: str) -> Iterator[Callable[[int, int], None]]:
@@ -195,7 +140,7 @@ class Ui:
             return
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=self._err, transient=True) as bars:
             task = bars.add_task(self._fit(sentence), total=None)
             yield lambda done, total: bars.update(task, completed=done, total=total or None)
@@ -209,20 +154,22 @@ class Ui:
 
     def ask(self, question: str, proposal: str = "") -> str:
         """Ask a person for a value; the proposal when only Enter is pressed. Raises Interrupted at the end of input."""
-        self._err.print(self._fit(f"{question} [{proposal}]: " if proposal else f"{question}: "), end="")
+        self._err.print(Text(self._fit(f"{question} [{proposal}]: " if proposal else f"{question}: ")), end="")
         if not (line := _line()):
             raise _left(question)
         return line.strip() or proposal
 
     def confirm(self, question: str) -> bool:
         """Ask a person; only an explicit yes counts."""
-        self._err.print(self._fit(f"{question} [y/N] "), end="")
-        return _line().strip().lower() in ("y", "yes")
+        with self._lines.asking():
+            self._err.print(Text(self._fit(f"{question} [y/N] ")), end="")
+            return _line().strip().lower() in ("y", "yes")
 
     def typed(self, question: str) -> str:
         """Ask a person for a word; empty at the end of input."""
-        self.show(question)
-        return _line().strip()
+        with self._lines.asking():
+            self.show(question)
+            return _line().strip()
 
 
 def _line() -> str:

@@ -1,6 +1,6 @@
 """What is asked of the network and not of a host: the NAS, an address, who shows which certificate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homelab.lab import Lab
 from homelab.ports.files.home import HomeFiles
@@ -17,6 +17,11 @@ class Lan:
     known: Lab
     files: HomeFiles
     exports: Looks[ExportLook]
+    answers: Looks[str | None] | None = None
+
+    def kept(self) -> "Lan":
+        """The same for who writes nothing: an address is asked once."""
+        return replace(self, answers=Looks(in_use))
 
     def export(self) -> ExportLook | None:
         """The NAS's export as it is seen from here; None on the loopback."""
@@ -24,7 +29,9 @@ class Lan:
 
     def somebody_at(self, address: str) -> str | None:
         """How an address answers; None when it is silent, and on the loopback."""
-        return None if self._on_loopback else in_use(address)
+        if self._on_loopback:
+            return None
+        return self.answers.get(address) if self.answers else in_use(address)
 
     def twin(self, host: str) -> str | None:
         """Another machine that shows this host's certificate: the stick of one is a copy of the other's."""

@@ -59,7 +59,7 @@ def open_world(
         files=files,
         note=note,
         waiting=lambda *_: None,
-        run=RunContext(files, stop, sessions),
+        run=RunContext(files, stop, sessions, note),
         lan=Lan(lab, files, exports),
         cluster=ClusterReader(
             lab, files, lambda name: world.guest(name), lambda name: world.guest_shell(name, writes=False)

@@ -1,6 +1,6 @@
 """What a run is to whatever works in it: its log, its interruption, and which of its looks still count."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ class RunContext:
     files: HomeFiles
     stop: Event
     sessions: KeptSessions
+    note: Callable[[str], None]
 
     def log(self, text: str) -> None:
         """Add a line to the full log."""
@@ -49,4 +50,4 @@ class RunContext:
 
     def interruptible(self) -> AbstractContextManager[None]:
         """In this context the first Ctrl-C or SIGTERM sets `stop`, and raises nothing."""
-        return stopping(self.stop)
+        return stopping(self.stop, self.note)

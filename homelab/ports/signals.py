@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -12,14 +12,18 @@ from homelab.ports.process import kill_all
 
 # How often it is looked whether somebody still waits for what this process does.
 LOOK_SECONDS = 1.0
+ENDED = b"ended at once; run again, it goes on where it stopped\n"
+STOPPING = "interrupted: nothing new begins, what is under way comes to its end; once more ends it at once"
+# What a terminal must get before a process ends itself: whoever draws on one puts it here meanwhile.
+LAST_WORDS: list[bytes] = []
 
 
 @contextmanager
-def stopping(stop: threading.Event) -> Iterator[None]:
+def stopping(stop: threading.Event, tell: Callable[[str], None] = lambda text: None) -> Iterator[None]:
     """In this context the first signal sets `stop`, so that what is under way comes to its end; nothing is raised.
 
-    SIGINT stays ignored where it was ignored by inheritance, as in the background. Elsewhere than in the main thread,
-    where no handler can be set, nothing happens.
+    `tell` says so to people. SIGINT stays ignored where it was ignored by inheritance, as in the background. Elsewhere
+    than in the main thread, where no handler can be set, nothing happens.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -27,10 +31,12 @@ def stopping(stop: threading.Event) -> Iterator[None]:
 
     def told(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
-            os.write(2, b"ended at once; run again, it goes on where it stopped\n")
+            os.write(2, b"".join(LAST_WORDS) + ENDED)
             kill_all()
             os._exit(INTERRUPTED)
         stop.set()
+        # By a thread of its own: this one may hold what it takes to say something.
+        threading.Thread(target=tell, args=(STOPPING,), daemon=True).start()
 
     numbers = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:

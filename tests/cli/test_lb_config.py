@@ -73,9 +73,14 @@ def test_every_kind_is_printed_with_what_watches_it(tmp_path: Path, kind: str, a
     done = lb_config("-i", str(inventory), "-o", "json")
     assert done.returncode == 0, done.stderr
     beside = {"/etc/homelab-checker/checker.json", "/etc/keepalived/keepalived.conf"}
-    for balancer in json.loads(done.stdout)["balancers"]:
+    balancers = json.loads(done.stdout)["balancers"]
+    for balancer in balancers:
         assert set(balancer["files"]) == paths | beside
         assert "10.7.0.11" in balancer["files"][min(paths)]
+    # For people it is the same, byte for byte.
+    files = [(balancer["name"], path, text) for balancer in balancers for path, text in balancer["files"].items()]
+    printed = "".join(f"# {name}: {path}\n{text}\n" for name, path, text in files)
+    assert lb_config("-i", str(inventory)).stdout == printed
 
 
 @pytest.mark.thorough

@@ -24,9 +24,6 @@ QUICK = [
     "usb build brix1",
     "init",
     "init --answers none.yml",
-]
-# These load the lab's models or the rehearsal before they can tell, which is most of what they cost.
-LOADING = [
     "trust brix1",
     "driver-fix brix1",
     "usb lint none.cfg",
@@ -54,7 +51,7 @@ def cost(line: str, folder: Path) -> tuple[float, float]:
     return seconds, used
 
 
-@pytest.mark.parametrize("line", [*QUICK, *(pytest.param(line, marks=pytest.mark.figures) for line in LOADING)])
+@pytest.mark.parametrize("line", QUICK)
 def test_a_usage_error_costs_little(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOMELAB_INVENTORY", raising=False)
     # Of the processor, and with room: other tests run beside this one, and share its caches.

@@ -7,7 +7,7 @@ import pytest
 from homelab.checks.lab_look import LabLook
 from homelab.output.lab_text import drawing, plain
 from homelab.output.lab_words import changes, size
-from homelab.output.pools import ASCII, UNICODE
+from homelab.output.signs import ASCII, UNICODE
 from tests.helpers.lab_looks import NOW, faulty, one_host_away, well
 
 ALL = [well(2), well(8), one_host_away(), faulty()]

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from homelab.formats.balanced import ServerLook
-from homelab.output.pools import ASCII, UNICODE, Signs, changes, picture, plain, remarks
+from homelab.output.pools import changes, picture, plain, remarks
 from homelab.output.screen import Screen
+from homelab.output.signs import ASCII, UNICODE, Signs
 from homelab.ports.guest.balancer import BalancerLook
 from homelab.ports.guest.look import GuestAway
 from homelab.steps.guests.balancers import Balance, Seen, balance_of

@@ -114,6 +114,22 @@ def test_nothing_in_a_sentence_is_markup_or_an_emoji(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "90:AB:2B [nas] cp1/seed.iso [bold]\n"
 
 
+BRACKETS = [r"a\[b] \[c\\[d]", r"regex \[[a-z]+\]", "[red]x[/red]", "ends with \\", "[/]"]
+
+
+@pytest.mark.parametrize("text", BRACKETS)
+def test_brackets_and_backslashes_are_printed_as_they_are(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ui = Ui()
+    ui.say(text)
+    ui.say(f"{text}\n\t{text}\n", file=True)
+    ui.note(text)
+    ui.event(Changed(node=NODE, change=Told("brix3", text)))
+    said = capsys.readouterr()
+    assert said.out == f"{text}\n{text}\n\t{text}\n"
+    assert said.err.startswith(f"{text}\n")
+    assert said.err.endswith(f" {text}\n")
+
+
 def test_what_will_be_lost_stands_in_the_plan_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     lost = Lossy("brix3", "make the datastore ssd", "on the disk, to be lost: ntfs (64 GiB) [bold]")
     Ui().plan(Plan({Node("local-datastore", "brix3"): (lost, Told("brix3", "make the datastore ssd"))}))

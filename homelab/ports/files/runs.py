@@ -18,6 +18,12 @@ def last_run(home: Path) -> Path | None:
     return max((path.parent for path in (home / "logs").glob(f"*/{EVENTS}")), default=None)
 
 
+def earlier_runs(home: Path, most: int, but: str = "") -> list[Path]:
+    """The folders of the last runs that brought something about, the newest first; `but` for one of that name."""
+    found = {path.parent for path in (home / "logs").glob(f"*/{EVENTS}")}
+    return sorted((path for path in found if path.name != but), reverse=True)[:most]
+
+
 def events_of(folder: Path) -> list[dict[str, Any]]:
     """The events of a run, as far as they can be read; a log may have been cut off, or be gone."""
     found = []
