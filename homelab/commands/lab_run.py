@@ -41,9 +41,11 @@ class LabRun:
         """The steps that were not asked for, of those that have something to do in this lab."""
         return self.selection.left_out([step.name for step in self.steps if step.targets(self.lab)])
 
-    def then(self, lab: Lab, steps: Sequence[AnyStep], targets: frozenset[str]) -> "LabRun":
+    def then(
+        self, lab: Lab, steps: Sequence[AnyStep], targets: frozenset[str], only_steps: tuple[str, ...] | None = None
+    ) -> "LabRun":
         """The same command's next run: another wanted lab, other steps and targets, the same world and logs."""
-        chosen = Selection(None, _both(targets, self.limit))
+        chosen = Selection(only_steps, _both(targets, self.limit))
         runner = Runner(lab, steps, self.world, self.runner.emit, chosen)
         return replace(self, lab=lab, steps=steps, selection=chosen, runner=runner)
 

@@ -1,5 +1,6 @@
 """The JSON documents of the contract, made of events and plans in this one place."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,8 @@ from homelab.engine.events import (
 from homelab.engine.plan import Plan
 from homelab.engine.step import Blocked, Change, HandOver, Node
 
+Rows = Sequence[Mapping[str, Any]]
+
 
 def event_document(event: Event) -> dict[str, Any]:
     """One event as the contract's JSON object."""
@@ -28,7 +31,7 @@ def event_document(event: Event) -> dict[str, Any]:
 
 def log_document(event: Event) -> dict[str, Any]:
     """The same for the log of a run, which also tells what each start waited for: so its timeline can be drawn."""
-    waited = [_of(node) for node in event.after] if isinstance(event, Started) else None
+    waited = [row(node) for node in event.after] if isinstance(event, Started) else None
     return event_document(event) | ({} if waited is None else {"after": waited})
 
 
@@ -64,18 +67,23 @@ def summary_document(summary: Summary) -> dict[str, Any]:
 
 def plan_document(plan: Plan) -> dict[str, Any]:
     """A plan; `remarks` stand in it where there are any."""
-    remarks = [_of(node, sentence=said) for node, all_said in plan.remarks.items() for said in all_said]
-    return {
-        "changes": [change_document(node, change) for node, change in plan.of(Change)],
-        "blocked": [_of(node, until=item.until) for node, item in plan.of(Blocked)],
-        "hand_overs": [_of(node, do=item.do) for node, item in plan.of(HandOver)],
-    } | ({"remarks": remarks} if remarks else {})
+    remarks = [row(node, sentence=said) for node, all_said in plan.remarks.items() for said in all_said]
+    return planned_document(
+        [change_document(node, change) for node, change in plan.of(Change)],
+        [row(node, until=item.until) for node, item in plan.of(Blocked)],
+        [row(node, do=item.do) for node, item in plan.of(HandOver)],
+    ) | ({"remarks": remarks} if remarks else {})
+
+
+def planned_document(changes: Rows, blocked: Rows, hand_overs: Rows) -> dict[str, Any]:
+    """What is planned or was done, as rows of a plan."""
+    return {"changes": list(changes), "blocked": list(blocked), "hand_overs": list(hand_overs)}
 
 
 def change_document(node: Node, change: Change) -> dict[str, Any]:
     """One change."""
     words = change.words
-    return _of(
+    return row(
         node,
         sentence=words.sentence,
         reason=words.reason,
@@ -86,7 +94,8 @@ def change_document(node: Node, change: Change) -> dict[str, Any]:
     )
 
 
-def _of(node: Node, **more: Any) -> dict[str, Any]:
+def row(node: Node, **more: Any) -> dict[str, Any]:
+    """What is told of a node."""
     return {"step": node.step, "target": node.target, **more}
 
 

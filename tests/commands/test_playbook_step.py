@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from homelab.commands.playbook_step import Answer, Asked, consent_of, refusals
+from homelab.commands.playbook_step import Asked, consent_of, refusals
 from homelab.engine.plan import Plan
 from homelab.engine.step import Change, Node, Words
 from homelab.errors import UsageError
+from homelab.output.task_voice import Answer
 
 
 @dataclass(frozen=True)
