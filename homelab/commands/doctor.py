@@ -12,6 +12,7 @@ from homelab.errors import DONE, FAILED
 from homelab.lab import Lab
 from homelab.output.checks_table import all_of_it, details, machines_table
 from homelab.output.sentences import counted
+from homelab.output.signs import wrapped
 from homelab.steps.product import all_steps
 
 
@@ -33,16 +34,16 @@ def doctor(options: Options) -> int:
 
 def _show(run: LabRun, results: Sequence[Result], plan: Plan) -> None:
     """The table, then what is not fine; with --verbose every check."""
-    screen = run.ui.screen
-    lines = [*machines_table(results, _kinds(run.lab), screen.room), *details(results, screen.room), ()]
-    screen.draw(lines)
+    room = run.ui.screen.room
+    run.ui.screen.draw([*machines_table(results, _kinds(run.lab), room), *details(results, room), ()])
     if run.ui.verbose:
         for sentence in all_of_it(results):
             run.ui.say(sentence)
     failed = sum(not result.answer.ok for result in results)
     fine = f"{failed} of {len(results)} checks are not so" if failed else f"all {len(results)} checks hold"
     changes = sum(len(items) for items in plan.items.values())
-    run.ui.say(f"{fine}; bootstrap has {counted(changes, 'thing')} to do (homelab plan)")
+    sentence = f"{fine}; bootstrap has {counted(changes, 'thing')} to do (homelab plan)"
+    run.ui.screen.draw([((line, "bold"),) for line in wrapped("", "", sentence, room)])
 
 
 def _kinds(lab: Lab) -> Mapping[str, str]:

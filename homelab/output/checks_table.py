@@ -82,11 +82,10 @@ def _table(kind: str, rows: Mapping[str, Mapping[str, Cell]]) -> list[Line]:
         *([(name, ""), *(cells.get(head, ("", "")) for head in heads)] for name, cells in rows.items()),
     ]
     widths = [max(len(line[column][0]) for line in lines) for column in range(len(heads) + 1)]
-    return [
-        tuple((text.ljust(width) + GAP, style) for (text, style), width in zip(line, widths, strict=True))
-        for line in lines
-    ]
+    # Nothing stands behind the last column.
+    gaps = [width + len(GAP) for width in widths[:-1]] + [0]
+    return [tuple((text.ljust(room), style) for (text, style), room in zip(line, gaps, strict=True)) for line in lines]
 
 
 def _length(line: Line) -> int:
-    return len("".join(text for text, _ in line).rstrip())
+    return sum(len(text) for text, _ in line)
