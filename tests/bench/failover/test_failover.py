@@ -219,7 +219,7 @@ def test_the_chart_is_an_image_without_scripts_or_foreign_fonts() -> None:
 def test_what_is_not_there_is_named() -> None:
     asked = bench("--faults", "kill,burn")
     assert asked.returncode == 1
-    assert "--faults: there is no burn; there are kill, hang" in asked.stderr
+    assert "--faults: there is no burn; there are kill, restart, hang" in asked.stderr
 
 
 @pytest.mark.thorough
