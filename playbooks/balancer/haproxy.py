@@ -81,11 +81,12 @@ $check
 $servers
 """)
 # How a server shows that it is well. Refused or 500: seen after inter + (fall-1) x fastinter; silent: after
-# inter + fall x min(connect, inter) + (fall-1) x fastinter. After a refused connection the next check decides: an API
-# server that the kubelet starts again opens its port seconds before it answers, and would get requests meanwhile.
+# inter + fall x min(connect, inter) + (fall-1) x fastinter. A refused connection begins the fast checks: an API server
+# that the kubelet starts again opens its port seconds before it answers, and would get requests meanwhile. The checks
+# alone mark it down: where the connection does (mark-down, sudden-death), its client waits for ever (HAProxy 3.0).
 TIMES = """\
-inter 1s fastinter 500ms downinter 1s fall 3 rise 2 \
-observe layer4 error-limit 1 on-error sudden-death on-marked-down shutdown-sessions tcp-ut 15s"""
+inter 1s fastinter 200ms downinter 1s fall 3 rise 2 \
+observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions tcp-ut 15s"""
 CHECK_READYZ = Template("""\
     option httpchk
     http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host kubernetes.default.svc
