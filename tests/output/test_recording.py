@@ -36,6 +36,16 @@ def test_a_film_is_one_picture_that_needs_nothing_from_elsewhere() -> None:
     assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)|@import|url\(|<script|<image", made)
 
 
+def test_readme_shows_pictures_that_are_there_and_need_nothing_from_elsewhere() -> None:
+    named = re.findall(r"!\[[^]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert [Path(name).name for name in named] == ["lab.svg", "rehearsal.svg"]
+    for name in named:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        ElementTree.fromstring(text)
+        assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)|@import|url\(|<script|<image", text)
+        assert "prefers-color-scheme" in text
+
+
 @pytest.mark.thorough
 @pytest.mark.skipif(program() is None, reason="no Chromium here; scripts/packages thorough installs it")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
