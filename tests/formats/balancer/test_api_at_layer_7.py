@@ -132,16 +132,29 @@ def test_a_server_s_certificate_is_no_client_s(cluster: Cluster) -> None:
     assert refused(cluster, client_context(cluster.ca, pair))
 
 
-def test_a_certificate_that_runs_out_is_refused_by_whoever_verified_it_before(cluster: Cluster) -> None:
-    pair = cluster.ca.signs("short.pem", [("CN", "jane")], life=timedelta(seconds=4))
-    with cluster.connected(client_context(cluster.ca, pair)) as connection:
+def test_a_certificate_that_ran_out_is_refused(cluster: Cluster) -> None:
+    pair = cluster.ca.signs("old.pem", [("CN", "jane")], life=timedelta(seconds=-1))
+    assert refused(cluster, client_context(cluster.ca, pair))
+
+
+@pytest.mark.parametrize("kind", [KINDS[0], pytest.param("nginx", marks=[*KINDS[1].marks, pytest.mark.thorough])])
+def test_a_certificate_that_runs_out_is_refused_by_whoever_verified_it_before(tmp_path: Path, kind: str) -> None:
+    with standing(tmp_path, kind) as cluster:
+        pair = cluster.ca.signs("short.pem", [("CN", "jane")], life=timedelta(seconds=4))
+        answer = answer_in_the_end(cluster, client_context(cluster.ca, pair))
+    assert answer[0] == 401
+    assert "run out" in answer[1]
+
+
+def answer_in_the_end(cluster: Cluster, context: ssl.SSLContext) -> tuple[int, Any]:
+    """What comes after answers by an API server, on one connection where the balancer keeps it."""
+    with cluster.connected(context) as connection:
         assert request(connection)[0] == 200
         deadline = time.monotonic() + SECONDS
         # HAProxy keeps the connection; nginx has the client make another one for each request of such a last day.
         while (answer := request(connection))[0] == 200:
             assert time.monotonic() < deadline
-    assert answer[0] == 401
-    assert "run out" in answer[1]
+    return answer
 
 
 def test_upgrades_of_kubectl_pass_and_no_other(cluster: Cluster) -> None:
