@@ -79,7 +79,8 @@ def begin_nginx(lab: Lab, api: Pool) -> None:
     file = lab.folder / "nginx.conf"
     file.write_text(nginx_conf(Nginx((api,), 8405, ca="PEM", certificates_from="cp1"), places))
     assert nginx_bench.NGINX is not None
-    lab.balance(nginx_bench.NGINX, "-e", "stderr", "-c", str(file), "-g", f"daemon off; user root; pid {pid};")
+    options = f"daemon off; master_process off; user root; pid {pid};"
+    lab.balance(nginx_bench.NGINX, "-e", "stderr", "-c", str(file), "-g", options)
     wait_until(pid.exists)
 
 
