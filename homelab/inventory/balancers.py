@@ -32,10 +32,6 @@ def cells(facts: Facts) -> Iterator[Mistake]:
                 place = facts.where(host.name, variable) or facts.where(host.name, "load_balancer_kind")
                 what = f"{variable}: {kind} has no {value}"
                 yield Mistake(place, what, f"write {variable}: {' or '.join(map(str, choices))}")
-        if kind == "nginx" and host.values.get("load_balancer_layer") == 7:
-            what = "load_balancer_layer: nginx cannot name several groups of a client certificate safely"
-            fix = "write load_balancer_kind: haproxy, or load_balancer_layer: 4 (further pools may have layer: 7)"
-            yield Mistake(facts.where(host.name, "load_balancer_layer"), what, fix)
         if host.values.get("load_balancer_layer") == 7 and host.values.get("load_balancer_ca_file"):
             what = "load_balancer_layer: 7 needs certificates that this lab's own cluster makes"
             fix = "write load_balancer_layer: 4, or delete load_balancer_ca_file where the cluster is this lab's"

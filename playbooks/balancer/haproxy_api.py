@@ -10,15 +10,10 @@ API server answers 401 to who is not named.
 from collections.abc import Sequence
 from string import Template
 
-from .pools import Pool
+from .pools import API_NAME, FRONT_PROXY, GROUPS, SERVING, Pool
 
-# What the first control plane makes for the balancers: what clients are shown, and what API servers are shown.
-SERVING, FRONT_PROXY = "homelab-api.pem", "homelab-front-proxy.pem"
-NAME = "kubernetes.default.svc"
 # Whom a check is by; whoever is known may read /readyz.
 CHECKER = "homelab:balancer"
-# A certificate with more is refused: a group that gets lost would be one right less, without a word.
-GROUPS = 8
 
 TEXT = Template("""\
 # Layer 7: TLS ends here, and every request is one of its own.
@@ -111,7 +106,7 @@ def text(pool: Pool, api_name: str, folder: str, ca: str, times: str, servers: S
         ca=ca,
         serving=SERVING,
         front_proxy=FRONT_PROXY,
-        sni=NAME,
+        sni=API_NAME,
         checker=CHECKER,
         times=times,
         most=GROUPS,

@@ -1,19 +1,21 @@
 """What goes into the role nginx, and the text of its nginx.conf: an nginx of our own, beside the machine's."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from re import search, sub
 from string import Template
 from typing import ClassVar
 
-from . import nginx_web
+from . import nginx_api, nginx_http, nginx_web
 from .pools import READYZ, Pool, Server, checked_port
 
 PATH = "/etc/homelab-nginx/nginx.conf"
-# At layer 7: the copy of what clients are shown, for nginx to read, and a folder of nginx's user.
-CERTIFICATE, FOLDER = "/run/homelab-nginx/certificate.pem", "/var/lib/homelab-nginx"
+CA_FILE = "/etc/homelab-nginx/cluster-ca.crt"
 USER = "www-data"
+# What clients of further pools are shown.
+CERTIFICATE = "certificate.pem"
 READY = "ready"
 TEXT = Template("""\
 # Managed by homelab. nginx 1.22 and later take it. The checker marks servers that take no connections as `down` in a
@@ -54,8 +56,10 @@ UPSTREAM = Template("""\
     upstream $name {
         zone $name 64k;
 $balance$servers
-    }
+$more    }
 """)
+# The API's connections are used again, so that not every request costs a handshake.
+KEPT = "        keepalive 64;\n"
 SERVER = Template("""\
     server {
         listen $address:$port so_keepalive=on;
@@ -65,39 +69,69 @@ SERVER = Template("""\
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where things are on the balancer.
+
+    `certificates` is a folder with copies of certificates and keys for nginx to read, `temporary` belongs to its user.
+    """
+
+    modules: str = "/usr/lib/nginx/modules"
+    certificates: str = "/run/homelab-nginx"
+    ca_file: str = CA_FILE
+    temporary: str = "/var/lib/homelab-nginx"
+
+
+@dataclass(frozen=True)
 class Nginx:
     """What goes into the role: each field is the role's variable nginx_FIELD. Raises ValueError.
 
     `ready_port` is the port of loopback on which nginx itself answers that it is well. `certificate_file` is on the
-    machine that lays it down, PEM with chain and key, or empty; only the role reads what it holds.
+    machine that lays it down, PEM with chain and key, or empty; only the role reads what it holds. For the API at layer
+    7: `ca` in PEM form, and the control plane that made the balancers' certificates; else both are empty.
     """
 
     role: ClassVar[str] = "nginx"
     pools: tuple[Pool, ...]
     ready_port: int
     certificate_file: str = ""
+    ca: str = ""
+    certificates_from: str = ""
 
     def __post_init__(self) -> None:
         checked_port(self.ready_port)
-        if any(pool.layer == 7 and pool.check == READYZ for pool in self.pools):
-            raise ValueError(
-                "nginx cannot name several groups of a client certificate safely, so it has no layer 7 for the API"
-            )
+        if any(_is_api(pool) for pool in self.pools) and not self.certificates_from:
+            raise ValueError("the API at layer 7 needs the control plane that made the balancers' certificates")
         if not self.certificate_file and any(pool.tls for pool in self.pools):
             raise ValueError("a pool wants TLS, and no certificate is named")
 
 
-def nginx_conf(
-    wanted: Nginx, modules: str = "/usr/lib/nginx/modules", certificate: str = CERTIFICATE, folder: str = FOLDER
-) -> str:
+def nginx_conf(wanted: Nginx, places: Places = Places()) -> str:
     """The whole nginx.conf; all servers take connections until the checker knows better."""
-    web = [pool for pool in wanted.pools if pool.layer == 7]
     return TEXT.substitute(
         pools="\n".join(_upstream(pool) + _listener(pool) for pool in wanted.pools if pool.layer != 7),
         ready_port=wanted.ready_port,
-        modules=modules,
-        http=nginx_web.http(web, [_upstream(pool) for pool in web], certificate, folder) if web else "",
+        modules=places.modules,
+        http=_http([pool for pool in wanted.pools if pool.layer == 7], places),
     )
+
+
+def _http(pools: Sequence[Pool], places: Places) -> str:
+    """What is balanced at layer 7; empty when nothing is."""
+    web = [pool for pool in pools if not _is_api(pool)]
+    parts = [
+        nginx_api.server(pool, partial(_upstream, pool, more=KEPT), places.certificates, places.ca_file)
+        for pool in pools
+        if _is_api(pool)
+    ]
+    if web:
+        certificate = f"{places.certificates}/{CERTIFICATE}"
+        parts.append(nginx_web.servers(web, [_upstream(pool) for pool in web], certificate))
+    what = "each request goes to the pool of its path" if web else "each request is one of its own"
+    return nginx_http.http(what, parts, places.temporary) if parts else ""
+
+
+def _is_api(pool: Pool) -> bool:
+    return pool.layer == 7 and pool.check == READYZ
 
 
 def changed_conf(text: str, away: Mapping[str, Collection[tuple[str, int]]]) -> str:
@@ -109,7 +143,7 @@ def changed_conf(text: str, away: Mapping[str, Collection[tuple[str, int]]]) -> 
     for line in text.splitlines(keepends=True):
         words = line.split()
         if words[:1] == ["upstream"]:
-            upstream = words[1]
+            upstream = words[1].partition("_")[0]
         elif words[:1] == ["server"] and words[1] in {f"{host}:{port}" for host, port in away.get(upstream, ())}:
             line = sub(";", " down;", line, count=1)
         elif words == ["}"]:
@@ -133,11 +167,12 @@ def _listener(pool: Pool) -> str:
     return SERVER.substitute(name=pool.name, address=pool.address, port=pool.port)
 
 
-def _upstream(pool: Pool) -> str:
+def _upstream(pool: Pool, name: str = "", more: str = "") -> str:
     return UPSTREAM.substitute(
-        name=pool.name,
+        name=name or pool.name,
         balance="        least_conn;\n" if pool.algorithm == "leastconn" else "",
         servers="\n".join(_server(pool, server) for server in pool.servers if pool.weight_of(server)),
+        more=more,
     )
 
 

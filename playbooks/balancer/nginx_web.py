@@ -1,46 +1,17 @@
-"""Layer 7 of nginx.conf: servers that read each request's path, and their pools; the block `http` beside `stream`."""
+"""Further pools at layer 7 in nginx.conf: servers that read each request's path, and their pools."""
 
 from collections.abc import Callable, Sequence
 from string import Template
 
 from .pools import Pool, front_ends
 
-HTTP = Template("""
-# Layer 7: each request goes to the pool of its path.
-http {
-    log_format homelab '$$remote_addr:$$remote_port -> $$upstream_addr $$status $$request_time s '
-                       '"$$request" in $$request_length out $$bytes_sent';
-    access_log syslog:server=unix:/dev/log,nohostname,tag=homelab_nginx homelab;
-    server_tokens off;
-    default_type text/plain;
-    # Nothing is written there, for requests and answers pass as they come; nginx wants the folder.
-    client_body_temp_path $folder;
-    proxy_temp_path $folder;
-    fastcgi_temp_path $folder;
-    uwsgi_temp_path $folder;
-    scgi_temp_path $folder;
-    client_max_body_size 0;
-    proxy_request_buffering off;
-    proxy_buffering off;
-    # The headers of an answer may be as long.
-    proxy_buffer_size 16k;
-    proxy_buffers 4 16k;
-    # A client that sends its request drop by drop holds nothing up.
-    client_header_timeout 10s;
+WEB = Template("""\
     keepalive_timeout 60s;
     # Long answers and silent streams live; what upgrades lives for longer.
     client_body_timeout 10m;
     send_timeout 10m;
     proxy_read_timeout 10m;
     proxy_send_timeout 10m;
-    # A server that refuses is asked no second time: the next one is. What began to be served is sent to nobody else,
-    # but for methods that change no more when they are done twice (GET, PUT, not POST).
-    proxy_connect_timeout 1s;
-    proxy_next_upstream error timeout;
-    proxy_next_upstream_tries 3;
-    proxy_next_upstream_timeout 5s;
-    proxy_socket_keepalive on;
-    proxy_http_version 1.1;
     # An upgrade to HTTP/2 would be a way past the paths and headers below.
     map $$http_upgrade $$upgrade {
         default $$http_upgrade;
@@ -71,9 +42,7 @@ $hosts
         default "";
     }
 $certificate
-$parts
-}
-""")
+$parts""")
 # nginx cannot drop headers by the beginning of their names. These are those that programs are known to believe.
 DROPPED = (
     "Forwarded", "X-Real-IP", "X-Forwarded", "X-Forwarded-Access-Token", "X-Forwarded-By", "X-Forwarded-Client-Cert",
@@ -120,14 +89,10 @@ NOBODY = """\
 """
 
 
-def http(pools: Sequence[Pool], upstreams: Sequence[str], certificate: str, folder: str) -> str:
-    """The block `http`; `certificate` is a path on the balancer, read by the user that nginx runs as.
-
-    `folder` belongs to that user.
-    """
+def servers(pools: Sequence[Pool], upstreams: Sequence[str], certificate: str) -> str:
+    """Their part of the block `http`; `certificate` is a path on the balancer, read by the user that nginx runs as."""
     ports = front_ends(pools).values()
-    return HTTP.substitute(
-        folder=folder,
+    return WEB.substitute(
         dropped="\n".join(f'    proxy_set_header {name} "";' for name in DROPPED),
         certificate=MAP.substitute(path=certificate) if any(pool.tls for pool in pools) else "",
         pools=_table(pools, lambda pool: pool.name),

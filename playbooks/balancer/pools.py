@@ -13,6 +13,11 @@ from typing import Any
 
 API = "api"
 READYZ, CONNECT, PING = "readyz", "connect", "ping"
+# At layer 7 the API's clients are shown the one, and its servers the other; the first control plane makes both for the
+# balancers. The servers carry this name, and take so many groups of a client from a balancer.
+SERVING, FRONT_PROXY, API_NAME = "homelab-api.pem", "homelab-front-proxy.pem", "kubernetes.default.svc"
+# A certificate with more is refused: a group that gets lost would be one right less, without a word.
+GROUPS = 8
 ALGORITHMS = ("leastconn", "roundrobin", "weighted")
 MAX_WEIGHT = 256
 # What a line end, a blank or a quote in a value would do to a configuration cannot happen: they are refused here.

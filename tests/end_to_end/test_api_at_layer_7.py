@@ -16,17 +16,20 @@ POOLS = [
     {"name": "www", "port": 443, "layer": 7, "tls": True, "members": ["cp1", "cp2"], "server_port": 8080},
     {"name": "finance", "port": 443, "layer": 7, "tls": True, "path": "/finance", "members": ["cp3"]},
 ]
+# Where each kind has its certificates.
+FOLDERS = {"haproxy": ("/etc/haproxy", "homelab-certificate.pem"), "nginx": ("/etc/homelab-nginx", "certificate.pem")}
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+@pytest.fixture(scope="module", params=FOLDERS)
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The sample lab; the API at layer 7, and two pools behind a certificate of their own."""
     if lack := guests_possible():
         pytest.skip(lack)
     folder: Path = tmp_path_factory.mktemp("lab")
     certificate, key = self_signed("www.lab", VIP)
     (folder / "www.pem").write_bytes(certificate + key)
-    wanted = {"load_balancer_layer": 7, "load_balancer_pools": POOLS, "load_balancer_certificate_file": "../www.pem"}
+    wanted = {"load_balancer_kind": request.param}
+    wanted |= {"load_balancer_layer": 7, "load_balancer_pools": POOLS, "load_balancer_certificate_file": "../www.pem"}
     with served(folder, "--kubernetes", "stand-in", lb1=wanted, lb2=wanted) as made:
         yield made
 
@@ -41,10 +44,10 @@ def test_it_comes_up_and_a_second_run_changes_nothing(lab: Lab) -> None:
     assert json.loads(planned.stdout) == {"changes": [], "blocked": [], "hand_overs": []}
 
 
-def test_keys_are_root_s_and_in_no_log(lab: Lab) -> None:
-    listed = lab.ssh(
-        "lb1", "stat", "-c", "%a:%U:%n", "/etc/haproxy/homelab-api.pem", "/etc/haproxy/homelab-certificate.pem"
-    )
+def test_keys_are_root_s_and_in_no_log(lab: Lab, request: pytest.FixtureRequest) -> None:
+    folder, certificate = FOLDERS[request.node.callspec.params["lab"]]
+    files = [f"{folder}/{name}" for name in ("homelab-api.pem", certificate)]
+    listed = lab.ssh("lb1", "stat", "-c", "%a:%U:%n", *files)
     assert listed.stdout.count("600:root:") == 2, listed.stdout
     secret = (lab.folder / "www.pem").read_text().splitlines()[-3]
     logs = [

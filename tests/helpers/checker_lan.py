@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from homelab.formats.balancer import nginx
 from homelab.formats.balancer.checker import Checker, Places, checker_json
 from homelab.formats.balancer.nftables import Nftables, nftables_rules, proxy_rules
-from homelab.formats.balancer.nginx import Nginx, nginx_conf
 from homelab.formats.balancer.pools import PING, READYZ, Pool, Server
 from homelab.rehearsal.soap.certificate import self_signed
 from tests.helpers import checker_server
@@ -121,9 +121,9 @@ class Lan:
         )
         rules = proxy_rules(PROXY_USER) if self.kind == "nginx" else nftables_rules(Nftables(pools))
         (self.work / "rules.nft").write_text(rules)
-        wanted_nginx = Nginx(pools, STATUS + 1, "certificate.pem")
-        shown, temporary = self.work / "nginx/certificate.pem", self.work / "temporary"
-        text = nginx_conf(wanted_nginx, certificate=str(shown), folder=str(temporary))
+        wanted_nginx = nginx.Nginx(pools, STATUS + 1, "certificate.pem")
+        on_nginx = nginx.Places(certificates=str(self.work / "nginx"), temporary=str(self.work / "temporary"))
+        text = nginx.nginx_conf(wanted_nginx, on_nginx)
         (self.work / "nginx.conf").write_text(text)
         wanted = Checker(self.kind, pools, "", STATUS, BALANCER, "192.0.2.0/24")
         (self.work / "checker.json").write_text(checker_json(wanted, places))

@@ -29,11 +29,21 @@ class Authority:
         self.file.write_bytes(made.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
     def signs(
-        self, file: str, subject: Subject, names: Sequence[str] = (), life: timedelta = timedelta(days=1)
+        self, file: str, subject: Subject, names: Sequence[str] = (), life: timedelta = timedelta(days=7)
     ) -> Path:
-        """A certificate and its key in one PEM file; for a server when it has names, else for a client."""
+        """A certificate and its key in one PEM file; for a server when it has names, else for a client.
+
+        All O that follow each other are one part of the name, as Go (kubeadm, Kubernetes itself) makes it.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(KINDS[kind], value) for kind, value in subject])
+        parts: list[list[x509.NameAttribute[str]]] = []
+        for kind, value in subject:
+            made = x509.NameAttribute(KINDS[kind], value)
+            if kind == "O" and parts and parts[-1][0].oid == made.oid:
+                parts[-1].append(made)
+            else:
+                parts.append([made])
+        name = x509.Name([x509.RelativeDistinguishedName(part) for part in parts])
         usage = ExtendedKeyUsageOID.SERVER_AUTH if names else ExtendedKeyUsageOID.CLIENT_AUTH
         made = self._builder(name, key, life).add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:

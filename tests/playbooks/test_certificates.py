@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 # The part of each role, the file's name on the balancer, and the handler.
 ROLES = {
     "haproxy": ("certificates.yml", "homelab-certificate.pem", ""),
-    "nginx": ("certificate.yml", "certificate.pem", "Have nginx take its certificate"),
+    "nginx": ("certificates.yml", "certificate.pem", "Have nginx take its certificates"),
 }
 
 
@@ -46,7 +46,7 @@ class Machine:
 
     def run(self, file: str) -> "subprocess.CompletedProcess[str]":
         """The role's part that lays a certificate down."""
-        given = {"haproxy_folder": str(self.target), "nginx_certificate_path": str(self.target / self.laid)}
+        given = {"haproxy_folder": str(self.target), "nginx_etc": str(self.target)}
         given |= {"ansible_python_interpreter": sys.executable, f"{self.role}_certificate_file": file}
         command = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.yml", "playbooks/certificates.yml"]
         command += ["-vvv", "--diff", "-e", json.dumps(given)]

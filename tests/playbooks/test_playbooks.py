@@ -55,7 +55,7 @@ def test_a_group_without_hosts_is_refused(tmp_path: Path) -> None:
         ({"api_vip": "192.168.3.100"}, "api_vip 192.168.3.100 does not lie in lab_network 192.168.2.0/24"),
         ({"load_balancer_kind": "ipvs"}, "Supported are load_balancer_kind haproxy"),
         ({"load_balancer_layer": 3}, "Supported are load_balancer_kind haproxy"),
-        ({"load_balancer_kind": "nginx", "load_balancer_layer": 7}, "cannot name several groups"),
+        ({"load_balancer_kind": "nginx", "load_balancer_layer": 3}, "Supported are load_balancer_kind haproxy"),
         ({"load_balancer_kind": "nftables"}, "Supported are load_balancer_kind haproxy"),
         ({"load_balancer_algorithm": "random"}, "Supported are load_balancer_kind haproxy"),
     ],

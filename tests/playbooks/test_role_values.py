@@ -40,7 +40,10 @@ WHOLE_NAMES = INVENTORIES / "whole_names" / "hosts.yml"
 PEM = "-----BEGIN CERTIFICATE-----\nOurs\n-----END CERTIFICATE-----\n"
 SLURPED = {"load_balancer_slurped": {"content": base64.b64encode(PEM.encode()).decode()}}
 # One of few choices, or what goes with layer 7, which needs a cluster of our own. Both labs are read with every kind.
-SAME = ("keepalived_priority", "checker_kind", "haproxy_certificates_from", "cluster_ca_serves_balancers")
+SAME = (
+    *("keepalived_priority", "checker_kind", "cluster_ca_serves_balancers"),
+    *("haproxy_certificates_from", "nginx_certificates_from", "nginx_ca"),
+)
 # Found on a guest where nothing is said.
 INTERFACE = {"keepalived_interface": ""}
 
@@ -143,6 +146,7 @@ def as_kind(folder: Path, kind: str) -> None:
         certificate = "../clients.pem"
     wanted = {"load_balancer_kind": kind, "load_balancer_algorithm": "roundrobin", "load_balancer_pools": pools}
     wanted["load_balancer_certificate_file"] = certificate
+    wanted["load_balancer_layer"] = 7 if kind == "nginx" else 4
     file = folder / "group_vars" / "load_balancers.yml"
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | wanted))
 
@@ -186,6 +190,8 @@ def assert_files(told: Mapping[tuple[str, str], Any], read: Lab, balancer: LoadB
     assert {path: texts[path] for path in printed} == printed
     authority = {"haproxy": "/etc/haproxy/cluster-ca.crt"}.get(balancer.kind, "/etc/homelab-checker/cluster-ca.crt")
     assert texts[authority] == ca
+    if balancer.kind == "nginx":
+        assert texts["/etc/homelab-nginx/cluster-ca.crt"] == ca
 
 
 @pytest.mark.thorough

@@ -23,7 +23,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "haproxy": Kind("HAProxy", ("haproxy",), lambda lab, vm, ca: [haproxy(lab, vm, ca)]),
-    "nginx": Kind("nginx", ("nginx", "checker"), lambda lab, vm, ca: [nginx(lab, vm), checker(lab, vm, ca)]),
+    "nginx": Kind("nginx", ("nginx", "checker"), lambda lab, vm, ca: [nginx(lab, vm, ca), checker(lab, vm, ca)]),
     "nftables": Kind(
         "nftables", ("nftables", "checker"), lambda lab, vm, ca: [nftables(lab, vm), checker(lab, vm, ca)]
     ),

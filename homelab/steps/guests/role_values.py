@@ -163,13 +163,24 @@ def haproxy(lab: Lab, balancer: LoadBalancer, ca: str) -> Haproxy:
         certificate_file=balancer.certificate_file or "",
         client_certificate_file=balancer.client_certificate_file or "",
         api_name=lab.api_name,
-        certificates_from=lab.control_plane[0].name if balancer.layer == 7 else "",
+        certificates_from=_maker(lab, balancer),
     )
 
 
-def nginx(lab: Lab, balancer: LoadBalancer) -> Nginx:
-    """One balancer's nginx."""
-    return Nginx(pools(lab, balancer), ready_port(balancer.status_port), balancer.certificate_file or "")
+def nginx(lab: Lab, balancer: LoadBalancer, ca: str) -> Nginx:
+    """One balancer's nginx; `ca` is the API servers' CA in PEM form."""
+    return Nginx(
+        pools=pools(lab, balancer),
+        ready_port=ready_port(balancer.status_port),
+        certificate_file=balancer.certificate_file or "",
+        ca=ca if balancer.layer == 7 else "",
+        certificates_from=_maker(lab, balancer),
+    )
+
+
+def _maker(lab: Lab, balancer: LoadBalancer) -> str:
+    """Who made the certificates that a balancer of layer 7 needs."""
+    return lab.control_plane[0].name if balancer.layer == 7 else ""
 
 
 def nftables(lab: Lab, balancer: LoadBalancer) -> Nftables:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from homelab.formats.balancer.haproxy import CERTIFICATE, Haproxy, haproxy_cfg
-from homelab.formats.balancer.nginx import Nginx, nginx_conf
+from homelab.formats.balancer import haproxy, nginx
+from homelab.formats.balancer.haproxy import Haproxy, haproxy_cfg
+from homelab.formats.balancer.nginx import Nginx, Places, nginx_conf
 from homelab.formats.balancer.pools import Pool, Server
 from homelab.rehearsal.soap.certificate import self_signed
 from tests.helpers import nginx_bench
@@ -47,9 +48,14 @@ class Site:
         certificate = "of-clients.pem" if self.tls else ""
         if self.kind == "nginx":
             ours = Nginx((api, *self.pools), self.status, certificate)
-            return nginx_conf(ours, str(nginx_bench.MODULES), str(self.folder / CERTIFICATE), str(self.folder))
+            return nginx_conf(ours, Places(str(nginx_bench.MODULES), str(self.folder), temporary=str(self.folder)))
         wanted = Haproxy((api, *self.pools), "", self.status, HERE, "127.0.0.0/8", certificate)
         return haproxy_cfg(wanted, str(self.folder))
+
+    @property
+    def certificate(self) -> Path:
+        """Where it looks for what clients are shown."""
+        return self.folder / {"haproxy": haproxy.CERTIFICATE, "nginx": nginx.CERTIFICATE}[self.kind]
 
     def running(self) -> AbstractContextManager[None]:
         """It serves."""
@@ -157,7 +163,7 @@ def test_a_server_that_refuses_is_passed_over_and_the_host_is_the_other_s(tmp_pa
 def test_tls_ends_at_the_balancer(tmp_path: Path, kind: str, protocol: str) -> None:
     site = Site(tmp_path, kind, tls=True)
     certificate, key = self_signed("example.com", HERE)
-    (tmp_path / CERTIFICATE).write_bytes(certificate + key)
+    site.certificate.write_bytes(certificate + key)
     (tmp_path / "authority.crt").write_bytes(certificate)
     with back_end("www") as server:
         site.add("www", "", at(server))

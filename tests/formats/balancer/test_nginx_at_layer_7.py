@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from homelab.formats.balancer.haproxy import CERTIFICATE
 from homelab.formats.balancer.nginx import changed_conf
 from homelab.formats.balancer.pools import Server
 from tests.helpers import nginx_bench
@@ -121,7 +120,7 @@ def test_it_is_tested_by_whoever_may_not_read_the_key(tmp_path: Path) -> None:
     site.add("finance", "/finance", Server("w2", HERE, 1))
     file = tmp_path / "nginx.conf"
     file.write_text(site.text)
-    assert not (tmp_path / CERTIFICATE).exists()
+    assert not site.certificate.exists()
     assert nginx_bench.tested(file) == ""
 
 

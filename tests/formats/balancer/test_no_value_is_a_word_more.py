@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homelab.formats.balancer.haproxy import CA, CERTIFICATE, CLIENT_CERTIFICATE, Haproxy, haproxy_cfg
-from homelab.formats.balancer.haproxy_api import FRONT_PROXY, SERVING
 from homelab.formats.balancer.nginx import Nginx, nginx_conf
-from homelab.formats.balancer.pools import Pool, Server
+from homelab.formats.balancer.pools import FRONT_PROXY, SERVING, Pool, Server
 from homelab.rehearsal.soap.certificate import self_signed
 from tests.helpers import nginx_bench
 from tests.helpers.haproxy_bench import HAPROXY
@@ -75,27 +74,32 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bool]:
 def taken_by_nginx(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bool]:
     """Whether nginx itself takes a configuration; it listens for the test, wherever this machine can."""
     file = tmp_path_factory.mktemp("words") / "nginx.conf"
+    authority, _ = self_signed("kubernetes", "192.168.2.31")
+    (file.parent / "cluster-ca.crt").write_bytes(authority)
 
     def takes(text: str) -> bool:
         if not nginx_bench.IS_HERE or os.geteuid() != 0:
             return True
         here = re.sub(r"listen \d+[.]\d+[.]\d+[.]\d+:", "listen 127.0.0.1:", text)
-        file.write_bytes(here.replace("/var/lib/homelab-nginx", str(file.parent)).encode())
+        for folder in ("/var/lib/homelab-nginx", "/etc/homelab-nginx"):
+            here = here.replace(folder, str(file.parent))
+        file.write_bytes(here.encode())
         return nginx_bench.tested(file) == ""
 
     return takes
 
 
 def by_nginx(said: Mapping[str, Any], _: str) -> str:
-    """The same pools in nginx.conf, but for the API at layer 7, which it does not have."""
+    """The same pools in nginx.conf."""
     server = Server(said["member"], said["member_address"], said["member_port"], said["weight"])
     other = Server("other", "192.168.2.49", 9)
     pools = [
-        Pool("api", said["address"], 6443, (server,), 4, said["algorithm"], check="readyz"),
+        Pool("api", said["address"], 6443, (server,), 7, said["algorithm"], check="readyz"),
+        Pool("db", said["address"], 5432, (server,), check=said["check"]),
         Pool(said["name"], said["address"], said["port"], (server,), said["layer"], path=said["path"], tls=True),
         Pool("www", said["address"], 443, (server, other), 7, said["algorithm"], check=said["check"], path="/www"),
     ]
-    return nginx_conf(Nginx(tuple(pools), 8405, "www.pem"))
+    return nginx_conf(Nginx(tuple(pools), 8405, "www.pem", "PEM", "cp1"))
 
 
 OF_NGINX = [field for field in PLAIN if not field.startswith(("status", "stats", "api"))]

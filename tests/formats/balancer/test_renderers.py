@@ -45,6 +45,7 @@ DIFFERENT_POOLS = wanted_pools(
     [],
     {},
 )
+API_AT_LAYER_7 = wanted_pools({**API_OF_SAMPLE, "layer": 7}, [], {})
 WORKERS = {"w1": "192.168.2.41", "w2.lab.home.arpa": "192.168.2.42"}
 FURTHER_POOLS = (
     *SAMPLE_POOLS[:1],
@@ -150,25 +151,30 @@ def test_the_same_pools_by_nginx() -> None:
     ("pools", "refusal"),
     [
         (WEB_POOLS, "no certificate is named"),
-        (wanted_pools({**API_OF_SAMPLE, "layer": 7}, [], {}), "cannot name several groups"),
+        (API_AT_LAYER_7, "needs the control plane"),
     ],
 )
-def test_what_nginx_cannot_do_at_layer_7_is_refused(pools: tuple[Pool, ...], refusal: str) -> None:
+def test_what_nginx_lacks_at_layer_7_is_refused(pools: tuple[Pool, ...], refusal: str) -> None:
     with pytest.raises(ValueError, match=refusal):
         nginx.Nginx(pools, 8405)
 
 
 def test_the_api_at_layer_7() -> None:
-    given = {"pools": wanted_pools({**API_OF_SAMPLE, "layer": 7}, [], {}), "api_name": "api.lab.home.arpa"}
+    given = {"pools": API_AT_LAYER_7, "api_name": "api.lab.home.arpa"}
     made = haproxy.haproxy_cfg(haproxy.Haproxy(**{**SAMPLE_HAPROXY, **given, "certificates_from": "cp1"}))
     assert made == (GOLDEN / "api" / "haproxy.cfg").read_text(encoding="utf-8")
+
+
+def test_the_api_at_layer_7_by_nginx() -> None:
+    made = nginx.nginx_conf(nginx.Nginx(API_AT_LAYER_7, 8405, ca="PEM", certificates_from="cp1"))
+    assert made == (GOLDEN / "api" / "nginx.conf").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     ("given", "refusal"),
     [
         ({"pools": WEB_POOLS}, "no certificate is named"),
-        ({"pools": wanted_pools({**API_OF_SAMPLE, "layer": 7}, [], {})}, "needs its name"),
+        ({"pools": API_AT_LAYER_7}, "needs its name"),
     ],
 )
 def test_what_lacks_a_certificate_is_refused(given: dict[str, Any], refusal: str) -> None:

@@ -1,4 +1,4 @@
-"""A cluster of the stand-in's programs, made and joined through HAProxy at layer 7."""
+"""A cluster of the stand-in's programs, made and joined through HAProxy and through nginx at layer 7."""
 
 import subprocess
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from homelab.formats.balancer.haproxy import CA, Haproxy, haproxy_cfg
-from homelab.formats.balancer.haproxy_api import FRONT_PROXY, SERVING
-from homelab.formats.balancer.pools import Pool, Server
+from homelab.formats.balancer.nginx import Nginx, Places, nginx_conf
+from homelab.formats.balancer.pools import FRONT_PROXY, SERVING, Pool, Server
+from tests.helpers import nginx_bench
 from tests.helpers.haproxy_bench import HAPROXY, on_this_machine
 from tests.helpers.standin_lab import ADDRESSES, VIP, Lab, can_run, names, wait_until
 
@@ -22,18 +23,19 @@ def ok(done: "subprocess.CompletedProcess[str]") -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """cp1 as the role cluster_ca leaves it, HAProxy with what was made there, then `kubeadm init` through it."""
-    if not can_run() or HAPROXY is None:
-        pytest.skip("needs Linux, root, unshare, ip, curl, openssl, haproxy")
+@pytest.fixture(scope="module", params=["haproxy", "nginx"])
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """cp1 as the role cluster_ca leaves it, a balancer with what was made there, then `kubeadm init` through it."""
+    is_here = {"haproxy": HAPROXY is not None, "nginx": nginx_bench.IS_HERE}
+    if not can_run() or not is_here[request.param]:
+        pytest.skip(f"needs Linux, root, unshare, ip, curl, openssl, {request.param}")
     lab = Lab(tmp_path_factory.mktemp("layer7"), balanced=False)
     try:
         config = lab.configure("cp1", "InitConfiguration")
         for name in ("ca", "front-proxy-ca"):
             ok(lab.run("cp1", *CERTS, name, "--config", config))
         make_pairs(lab, config)
-        balance(lab)
+        balance(lab, request.param)
         ok(lab.run("cp1", "kubeadm", "init", "--config", config, "--upload-certs"))
         yield lab
     finally:
@@ -52,20 +54,34 @@ def make_pairs(lab: Lab, config: str) -> None:
         ok(lab.run("cp1", *CERTS, name, "--config", f"{OURS}/kubeadm.yaml"))
 
 
-def balance(lab: Lab) -> None:
-    """HAProxy with what cp1 made, at the virtual address."""
+def balance(lab: Lab, kind: str) -> None:
+    """A balancer with what cp1 made, at the virtual address."""
     for pair, name in ((SERVING, "apiserver"), (FRONT_PROXY, "front-proxy-client")):
         text = lab.read("cp1", f"{OURS}/{name}.crt") + lab.read("cp1", f"{OURS}/{name}.key")
         (lab.folder / pair).write_text(text)
     (lab.folder / CA).write_text(lab.read("cp1", f"{PKI}/ca.crt"))
     servers = tuple(Server(name, address, 6443) for name, address in ADDRESSES.items())
     api = Pool("api", VIP, 6443, servers, layer=7, check="readyz")
+    if kind == "nginx":
+        begin_nginx(lab, api)
+        return
     wanted = Haproxy((api,), "", 8404, VIP, "127.0.0.0/8", api_name="api.lab.test", certificates_from="cp1")
     file = lab.folder / "haproxy.cfg"
     file.write_text(on_this_machine(haproxy_cfg(wanted, str(lab.folder)), lab.folder))
     assert HAPROXY is not None
     lab.balance(HAPROXY, "-db", "-f", str(file))
     wait_until((lab.folder / "admin.sock").exists)
+
+
+def begin_nginx(lab: Lab, api: Pool) -> None:
+    folder, pid = str(lab.folder), lab.folder / "nginx.pid"
+    places = Places(str(nginx_bench.MODULES), folder, f"{folder}/{CA}", folder)
+    file = lab.folder / "nginx.conf"
+    file.write_text(nginx_conf(Nginx((api,), 8405, ca="PEM", certificates_from="cp1"), places))
+    assert nginx_bench.NGINX is not None
+    options = f"daemon off; master_process off; user root; pid {pid};"
+    lab.balance(nginx_bench.NGINX, "-e", "stderr", "-c", str(file), "-g", options)
+    wait_until(pid.exists)
 
 
 def test_kubeadm_s_own_clients_are_who_they_are(cluster: Lab) -> None:

@@ -1,0 +1,1 @@
+../../../playbooks/balancer/nginx_api.py
