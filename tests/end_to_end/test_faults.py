@@ -48,6 +48,7 @@ def assert_the_nas_refused_one_host(output: str) -> None:
     assert {("reboot", "brix3"), ("reboot", "brix4"), ("vm", "cp2"), ("vm", "lb2")} <= changed(output)
 
 
+@pytest.mark.thorough
 def test_a_rehearsal_with_a_nas_that_refuses_one_host(tmp_path: Path) -> None:
     done = homelab(tmp_path, "-o", "json", "rehearse", "--guests", "none", "--fault", "nas-refuses@brix3")
     assert done.returncode == 1

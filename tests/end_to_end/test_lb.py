@@ -23,6 +23,7 @@ def watched(lab: Lab) -> dict[str, object]:
     return dict(json.loads(second))
 
 
+@pytest.mark.thorough
 def test_balancers_that_do_not_exist_are_away_and_a_drain_is_work_left_undone(host_lab: Lab) -> None:
     status = host_lab.homelab("-o", "json", "lb", "status")
     assert status.returncode == 1, status.stderr

@@ -37,6 +37,7 @@ def calls(lab: Lab) -> list[dict[str, object]]:
     return [line for line in lines if "what" in line]
 
 
+@pytest.mark.thorough
 def test_vms_come_and_go(host_lab: Lab) -> None:
     for step in ("nfs-datastore", "image"):
         assert host_lab.homelab("--yes", "bootstrap", "--only", step).returncode == 0
@@ -69,6 +70,7 @@ def test_vms_come_and_go(host_lab: Lab) -> None:
     assert set(power(host_lab).values()) == {"absent"}
 
 
+@pytest.mark.thorough
 def test_a_person_types_the_name_of_what_is_destroyed(host_lab: Lab) -> None:
     for step in ("nfs-datastore", "image"):
         assert host_lab.homelab("--yes", "bootstrap", "--only", step).returncode == 0

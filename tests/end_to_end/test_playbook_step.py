@@ -41,6 +41,7 @@ def runs(lab: Lab) -> int:
     return len(list((lab.folder / ".homelab" / "rehearsal" / "logs").glob("*")))
 
 
+@pytest.mark.thorough
 def test_hosts_step_by_step(host_lab: Lab, tmp_path: Path) -> None:
     """One lab, one story: a check, a refusal, a consent for one, consent for all, and nothing left."""
     before = hosts(host_lab)

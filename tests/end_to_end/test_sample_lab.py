@@ -154,6 +154,7 @@ def test_the_balancers_tell_how_they_stand_by_one_connection_each(guest_lab: Lab
     assert sorted(line["target"] for line in record if line.get("kind") == "ssh") == ["lb1", "lb2"]
 
 
+@pytest.mark.thorough
 def test_what_is_drained_stays_so_over_a_reload_and_the_next_bootstrap(guest_lab: Lab) -> None:
     drain = guest_lab.homelab("-o", "json", "lb", "drain", "CP3")
     assert drain.returncode == 0, drain.stdout
@@ -199,6 +200,7 @@ def test_the_vip_moves_when_its_haproxy_stops(guest_lab: Lab) -> None:
     until(lambda: vip_answers(guest_lab), 10, "the VIP answers from the other balancer")
 
 
+@pytest.mark.thorough
 def test_bootstrap_repairs_what_was_stopped(guest_lab: Lab) -> None:
     drifted = guest_lab.homelab("-o", "json", "plan")
     assert drifted.returncode == 3
@@ -223,6 +225,7 @@ def test_a_guest_that_was_rebooted_is_as_before(guest_lab: Lab) -> None:
     until(lambda: guest_lab.homelab("plan").returncode == 0, 60, "nothing is left to change on lb2")
 
 
+@pytest.mark.thorough
 def test_the_playbook_by_itself_finds_nothing_to_change(guest_lab: Lab) -> None:
     """The first run by hand writes receipts without a digest of what went in; the second finds nothing at all."""
     recaps = []

@@ -67,6 +67,7 @@ def test_a_bare_lab_is_told_whole_and_nothing_is_written(host_lab: Lab) -> None:
         assert not [line for line in lines if line["writes"] and line["kind"] != "file"]
 
 
+@pytest.mark.thorough
 def test_vms_are_told_on_their_hosts_in_every_form(host_lab: Lab) -> None:
     made = host_lab.homelab("--yes", "-o", "json", "bootstrap", "--until", "vm")
     assert made.returncode == 0, made.stderr
@@ -97,6 +98,7 @@ def test_vms_are_told_on_their_hosts_in_every_form(host_lab: Lab) -> None:
     assert "--svg and --watch at once" in both.stderr
 
 
+@pytest.mark.thorough
 def test_one_host_that_is_mute_is_away_with_its_reason_and_the_others_are_told(host_lab: Lab) -> None:
     status(host_lab)
     fault(host_lab, "api-mute@brix4")
@@ -114,6 +116,7 @@ def test_one_host_that_is_mute_is_away_with_its_reason_and_the_others_are_told(h
     assert "Traceback" not in nobody.stderr
 
 
+@pytest.mark.thorough
 def test_a_lab_that_is_watched_tells_what_changes_until_ctrl_c(host_lab: Lab) -> None:
     with host_lab.begin("homelab", "status", "--watch") as process:
         assert process.stdout is not None

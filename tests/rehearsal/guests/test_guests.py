@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 from pycdlib import PyCdlib
 
 from homelab.formats.guest.seed_iso import seed_iso
@@ -75,11 +76,17 @@ def until(condition: Callable[[], bool], seconds: float = 10) -> None:
         pause.wait(0.05)
 
 
+MORE = ("told_by_guestinfo", "power", "disk_full", "handled", "snapshots")
+
+
+def thorough(body: str) -> ParameterSet:
+    """One that takes its time."""
+    return pytest.param(body, marks=pytest.mark.thorough)
+
+
 @pytest.mark.guests
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "body", ["seed_applied", "told_by_guestinfo", "power", "disk_full", "linked", "handled", "snapshots", "no_root"]
-)
+@pytest.mark.parametrize("body", ["seed_applied", "linked", "no_root", *map(thorough, MORE)])
 def test_a_guest(run_body: Callable[[str], None], body: str) -> None:
     run_body(body)
 
