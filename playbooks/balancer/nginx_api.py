@@ -76,6 +76,11 @@ $groups
         "~^SUCCESS  [1-9]" @certified;
         "~^SUCCESS" @certified_once;
     }
+    # Nobody got the request: there was no server, or no connection that holds.
+    map $$upstream_connect_time $$api_unsent {
+        default "";
+        "~^-(?:[ ,:]+-)*\z" 1;
+    }
 $upstreams
     # The API: TLS ends here, and every request is one of its own.
     server {
@@ -123,6 +128,9 @@ $told
         proxy_ssl_session_reuse off;
 
         error_page 495 = @unverified;
+        # What goes wrong in a location that an error led to has its page too.
+        recursive_error_pages on;
+        error_page 502 504 = @unanswered;
         if ($$api_refusal) {
             return 401 $$api_refusal;
         }
@@ -139,6 +147,12 @@ $told
         location / {
             error_page 418 = $$api_way;
             return 418;
+        }
+        location @unanswered {
+            if ($$api_unsent) {
+                return 503 "No API server is up.\n";
+            }
+            return 502 "The API server gave no answer.\n";
         }
         location @unverified {
             return 401 "The client certificate is not verified, or has run out.\n";

@@ -16,7 +16,7 @@ from homelab.formats.balancer.pools import FRONT_PROXY, SERVING
 from tests.helpers import nginx_bench
 from tests.helpers.api_bench import Cluster, request, standing
 from tests.helpers.cluster_pki import Subject, client_context
-from tests.helpers.haproxy_bench import HERE, SECONDS, back_end, values
+from tests.helpers.haproxy_bench import HERE, SECONDS, back_end, free_port, values
 
 pytestmark = pytest.mark.skipif(not nginx_bench.IS_HERE, reason="nginx is not installed here")
 JANE: Subject = [("CN", "jane"), ("O", "people")]
@@ -123,6 +123,35 @@ def test_a_server_that_is_marked_takes_nobody(tmp_path: Path) -> None:
         stack.enter_context(cluster.running(marked))
         clients = [cluster.client(*subject) for subject in ((), JANE)]
         assert {cluster.asks(client)[1]["name"] for client in clients for _ in "1234"} == {"cp2"}
+
+
+@pytest.mark.parametrize("how", ["marked", "refusing", "silent"])
+def test_who_got_no_server_is_told_so_as_by_haproxy(tmp_path: Path, how: str) -> None:
+    """By 503 whoever makes a cluster knows that there is none yet; 502 is for what may have been done."""
+    cluster = Cluster(tmp_path, "nginx")
+    with back_end("cp1", Silent, cluster.api_server()) as server:
+        cluster.servers.append(server)
+        text, here = cluster.text, (HERE, server.server_address[1])
+        if how == "marked":
+            text = changed_conf(text, {"api": {here}})
+        if how == "refusing":
+            text = text.replace(f"{HERE}:{here[1]} ", f"{HERE}:{free_port()} ")
+        with cluster.running(text):
+            answers = {cluster.asks(cluster.client(*subject)) for subject in ((), JANE)}
+    assert answers == {
+        (502, "The API server gave no answer.\n") if how == "silent" else (503, "No API server is up.\n")
+    }
+
+
+class Silent(BaseHTTPRequestHandler):
+    """Takes a request, and ends without an answer."""
+
+    def do_GET(self) -> None:
+        """Nothing."""
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
 
 
 @both
