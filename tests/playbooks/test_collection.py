@@ -81,24 +81,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_built_collection_shows_every_role_and_finds_its_filters(installed: Path, tmp_path: Path) -> None:
     shown = json.loads(ansible("ansible-doc", "--json", "-t", "role", "--list", "homelab.lab", paths=installed))
     assert sorted(shown) == [f"homelab.lab.{name}" for name in ROLE_NAMES]
-    book = [
-        {
-            "hosts": "localhost",
-            "gather_facts": False,
-            "tasks": [
-                {"ansible.builtin.include_vars": {"file": f"{installed}/ansible_collections/homelab/lab/roles/{one}"}}
-                for one in ("keepalived/defaults/main.yml", "keepalived/vars/main.yml")
-            ]
-            + [{"ansible.builtin.debug": {"msg": "{{ keepalived_files[0].content }}"}}],
-            "vars": {
-                "keepalived_virtual_address": "192.168.2.100",
-                "keepalived_prefix_length": 24,
-                "keepalived_address": "192.168.2.31",
-                "keepalived_peers": ["192.168.2.32"],
-                "keepalived_interface": "eth0",
-            },
-        }
-    ]
+    role = installed / "ansible_collections" / "homelab" / "lab" / "roles" / "keepalived"
+    looks = [{"ansible.builtin.debug": {"msg": "{{ keepalived_files | map(attribute='content') | join }}"}}]
+    (role / "tasks" / "look.yml").write_text(yaml.safe_dump(looks))
+    asked = {"ansible.builtin.include_role": {"name": "homelab.lab.keepalived", "tasks_from": "look.yml"}}
+    values = {
+        "keepalived_virtual_address": "192.168.2.100",
+        "keepalived_prefix_length": 24,
+        "keepalived_address": "192.168.2.31",
+        "keepalived_peers": ["192.168.2.32"],
+        "keepalived_interface": "eth0",
+    }
+    book = [{"hosts": "localhost", "gather_facts": False, "tasks": [asked], "vars": values}]
     (tmp_path / "book.yml").write_text(yaml.safe_dump(book))
     said = ansible("ansible-playbook", "-i", "localhost,", "-c", "local", "book.yml", paths=installed, cwd=tmp_path)
     assert "virtual_router_id 100" in said
