@@ -1,7 +1,7 @@
 """Step `upgrade`: the nodes of a cluster get another release, one after another, the balancers told before each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from homelab.engine.step import Blocked, Change, Node, Planned, Row, Step, Words
 from homelab.errors import Refused
@@ -25,7 +25,7 @@ class UpgradeNode(Change):
     helper: str
     begins: bool
     ignored: tuple[str, ...]
-    node: tuple[tuple[str, object], ...]
+    node: tuple[tuple[str, object], ...] = field(hash=False)
     balancers: tuple[Aside, ...]
     disruptive = True
 

@@ -39,6 +39,8 @@ def test_a_node_that_runs_an_older_release_is_upgraded_and_the_balancers_are_tol
     [change] = upgrades("cp2")
     assert isinstance(change, UpgradeNode)
     assert change.disruptive
+    # Consent is bound to changes, by their hashes.
+    assert {change: 1}[replace(change)] == 1
     assert (change.before, change.version, change.begins, change.helper) == ("1.36.2", "1.36.3", False, "cp1")
     assert [told.balancer for told in change.balancers] == ["lb1", "lb2"]
     assert dict(change.balancers[0].called) == {"api": "cp2"}
