@@ -38,6 +38,11 @@ import (
 )
 
 func main() {
+	// kubeadm's look at the cluster before an upgrade runs it so, and waits for its end.
+	if len(os.Args) > 1 && os.Args[1] == "-v" {
+		os.Stdout.WriteString("pause\\n")
+		return
+	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCHLD)
 	for received := range signals {

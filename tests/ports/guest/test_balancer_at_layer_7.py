@@ -14,8 +14,8 @@ from homelab.formats.balancer.pools import Pool, Server
 from homelab.lab import Lab
 from homelab.ports.guest.balancer import set_servers
 from homelab.steps.guests.balancers import called_there, look_by
-from tests.formats.balancer.test_api_at_layer_7 import Cluster, quietly
-from tests.helpers.haproxy_bench import HAPROXY, HERE, BackEnd, ask, back_end, free_port, running, told
+from tests.helpers.api_bench import Cluster
+from tests.helpers.haproxy_bench import HAPROXY, HERE, BackEnd, ask, back_end, free_port, told
 from tests.helpers.sample import sample_lab
 
 from .test_balancer import Here
@@ -27,7 +27,7 @@ class Balanced(Cluster):
     """The API at layer 7, and a pool of paths; the inventory knows both."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+        super().__init__(folder, "haproxy")
         self.web, self.workers = free_port(), list[BackEnd]()
 
     @property
@@ -48,7 +48,7 @@ class Balanced(Cluster):
     @contextmanager
     def serving(self) -> Iterator[None]:
         """HAProxy runs, and all servers are up."""
-        with running(self.text, self.folder, lambda: quietly(self.is_ready)):
+        with self.running(self.text):
             yield
 
 
