@@ -60,6 +60,7 @@ def costs(lab: Lab, *command: str, tries: int = 4) -> list[Cost]:
 
 
 @pytest.mark.figures
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 def test_looking_is_quick_and_a_host_that_is_away_costs_its_deadline_once(host_lab: Lab) -> None:
     plans, doctors, looks = (costs(host_lab, "homelab", command) for command in ("plan", "doctor", "status"))

@@ -200,7 +200,6 @@ def test_the_vip_moves_when_its_haproxy_stops(guest_lab: Lab) -> None:
     until(lambda: vip_answers(guest_lab), 10, "the VIP answers from the other balancer")
 
 
-@pytest.mark.thorough
 def test_bootstrap_repairs_what_was_stopped(guest_lab: Lab) -> None:
     drifted = guest_lab.homelab("-o", "json", "plan")
     assert drifted.returncode == 3
