@@ -3,6 +3,7 @@
 import shutil
 import tarfile
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 from homelab.errors import HomelabError
@@ -13,6 +14,9 @@ from homelab.ports.process import Child, run
 
 SECONDS = 900.0
 FILE = "nft.tar"
+# By it nft tells protocols by their names. Without it a kube-proxy that starts anew takes every element of its maps for
+# a leftover (`6` is not `tcp`), and no service answers any more.
+PROTOCOLS = b"icmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\nsctp 132 SCTP\n"
 ADVICE = "Install mmdebstrap (apt-get install mmdebstrap); it needs a way to a Debian mirror and Debian's archive keys"
 
 
@@ -33,6 +37,7 @@ def fetch_nft(folder: Path) -> None:
 def nft_entries(folder: Path) -> Iterator[Entry]:
     """The files that nft needs to run, as the entries of a layer; each is to be read before the next is asked for."""
     yield from (Entry(name, link=link) for name, link in MERGED.items())
+    yield Entry("etc/protocols", BytesIO(PROTOCOLS), len(PROTOCOLS), 0o644)
     with tarfile.open(folder / FILE) as archive:
         for member in sorted(archive, key=lambda member: member.name):
             path = member.name.removeprefix("./")

@@ -76,9 +76,12 @@ def test_an_image_holds_its_programs_and_no_more(made: tuple[Path, Toolchain]) -
     assert set(proxy) == {
         "usr/local/bin/kube-proxy",
         "usr/sbin/nft",
+        "etc/protocols",
         "usr/lib/x86_64-linux-gnu/libnftables.so.1",
         "config",
     }
+    # nft calls them by these names, and kube-proxy looks for its own elements by them.
+    assert b"tcp 6 TCP\n" in proxy["etc/protocols"]
     assert json.loads(proxy["config"])["config"]["Entrypoint"] == ["/usr/local/bin/kube-proxy"]
 
 
