@@ -110,3 +110,18 @@ def test_nothing_that_a_role_starts_can_hang() -> None:
         # Asking a program for its own version ends by itself.
         if SLOW & set(map(str, words)) and "version" not in words:
             assert "timeout" in words, name
+
+
+def lists(value: Any) -> list[list[Any]]:
+    """All lists in a value, itself included."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [*([value] if isinstance(value, list) else []), *(found for one in inner for found in lists(one))]
+
+
+def test_no_command_that_a_role_keeps_in_a_variable_can_hang() -> None:
+    """Tasks put together what they run of these."""
+    paths = sorted(PLAYBOOKS.glob("roles/*/vars/main.yml"))
+    kept = [(path, words) for path in paths for words in lists(yaml.safe_load(path.read_text(encoding="utf-8")))]
+    commands = [(path.parents[1].name, words) for path, words in kept if SLOW & set(map(str, words))]
+    assert commands
+    assert [name for name, words in commands if words[0] != "timeout"] == []

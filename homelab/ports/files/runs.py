@@ -14,12 +14,12 @@ MOST_BYTES = 32 << 20
 
 def last_run(home: Path) -> Path | None:
     """The folder of the last run that brought something about; looks alone leave no events."""
-    # The names are times, so the last one is the newest.
-    return max((path.parent for path in (home / "logs").glob(f"*/{EVENTS}")), default=None)
+    return next(iter(earlier_runs(home, 1)), None)
 
 
 def earlier_runs(home: Path, most: int, but: str = "") -> list[Path]:
     """The folders of the last runs that brought something about, the newest first; `but` for one of that name."""
+    # The names are times.
     found = {path.parent for path in (home / "logs").glob(f"*/{EVENTS}")}
     return sorted((path for path in found if path.name != but), reverse=True)[:most]
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 from pycdlib import PyCdlib
 
 from homelab.formats.guest.seed_iso import seed_iso
@@ -79,7 +79,7 @@ def until(condition: Callable[[], bool], seconds: float = 10) -> None:
 MORE = ("told_by_guestinfo", "power", "disk_full", "handled", "snapshots")
 
 
-def thorough(body: str) -> ParameterSet:
+def thorough(body: str) -> Any:
     """One that takes its time."""
     return pytest.param(body, marks=pytest.mark.thorough)
 

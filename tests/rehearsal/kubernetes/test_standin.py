@@ -184,6 +184,16 @@ def test_joined_node_is_known_everywhere(joined: Lab) -> None:
     assert joined.read("cp1", f"{PKI}/ca.key") == joined.read("cp2", f"{PKI}/ca.key")
 
 
+def test_kubectl_drains_a_node_and_passes_over_one_that_is_not_there(joined: Lab) -> None:
+    """As kubectl 1.36 says it; the options are those of the role kubernetes_leave."""
+    kubectl = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
+    gently = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s")
+    assert _ok(joined.run("cp1", *kubectl, "drain", "cp2", *gently)).splitlines()[-1] == "node/cp2 drained"
+    assert "NotFound" in _fails(joined.run("cp1", *kubectl, "drain", "cp9", *gently))
+    assert _ok(joined.run("cp1", *kubectl, "get", "node", "cp9", "--ignore-not-found", "-o", "json")) == ""
+    assert "NotFound" in _fails(joined.run("cp1", *kubectl, "get", "node", "cp9", "-o", "json"))
+
+
 def test_killed_server_comes_back_and_the_address_answers_all_along(joined: Lab) -> None:
     _ok(joined.run("cp2", "pkill", "-KILL", "-x", "kube-apiserver"))
     assert joined.curl("/readyz") == (200, "ok")
