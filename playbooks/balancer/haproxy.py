@@ -82,10 +82,11 @@ $servers
 """)
 # How a server shows that it is well. Refused or 500: seen after inter + (fall-1) x fastinter; silent: after
 # inter + fall x min(connect, inter) + (fall-1) x fastinter. A refused connection begins the fast checks: an API server
-# that the kubelet starts again opens its port seconds before it answers, and would get requests meanwhile. The checks
-# alone mark it down: where the connection does (mark-down, sudden-death), its client waits for ever (HAProxy 3.0).
+# that the kubelet starts again opens its port 0.3 to 1.3 s after its end, seconds before it answers, and whatever was
+# sent there by then is lost. The checks alone mark a server down: what is still connecting to it at that moment, as
+# the client would be whose connection did it (mark-down, sudden-death), is forgotten and waits for ever (HAProxy 3.0).
 TIMES = """\
-inter 1s fastinter 200ms downinter 1s fall 3 rise 2 \
+inter 1s fastinter 30ms downinter 1s fall 3 rise 2 \
 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions tcp-ut 15s"""
 CHECK_READYZ = Template("""\
     option httpchk
