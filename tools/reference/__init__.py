@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.reference import commands, errors, json_pages, licences, roles, steps, variables
+from tools.reference import collection, commands, errors, json_pages, licences, roles, steps, variables
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference" / "generated"
@@ -13,6 +13,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "variables.md": variables.page,
     "steps.md": steps.page,
     "roles.md": lambda: roles.page(ROOT),
+    "collection.md": lambda: collection.page(ROOT),
     "errors.md": lambda: errors.page(ROOT / "homelab"),
     "json.md": json_pages.page,
     "licences.md": licences.page,

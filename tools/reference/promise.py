@@ -18,10 +18,14 @@ from homelab.cli.options import GLOBAL_NAMES
 from homelab.inventory.reader import GROUPS, MODELS
 from homelab.output.shapes import DOCUMENTS, output_schema
 from homelab.steps.product import STEP_NAMES
+from tools.reference import collection, roles
+from tools.reference.arguments import flat, kind
+from tools.reference.arguments import unless_set as unless_given
 from tools.reference.commands import leaves
 from tools.reference.json_pages import fields
 from tools.reference.variables import forms, unless_set
 
+ROOT = Path(__file__).resolve().parents[2]
 # Section -> what is recorded: a name and what it is.
 Promise = dict[str, dict[str, str]]
 
@@ -60,6 +64,18 @@ WORDS = {
         "{name} is no choice any more: inventories that say it are refused",
         "the choice {name} is now {now}, and was {was}",
     ),
+    "playbooks": Words(
+        "playbooks/{name} is gone: scripts and job templates that run it fail",
+        "playbooks/{name} is now {now}, and was {was}",
+    ),
+    "arguments": Words(
+        "the argument {name} is gone: playbooks that give it fail",
+        "the argument {name} is now {now}, and was {was}: playbooks that use it may fail, or mean something else",
+    ),
+    "results": Words(
+        "the result {name} is gone: playbooks that read it fail",
+        "the result {name} is {now}, and was {was}: playbooks that read it may fail",
+    ),
     "json": Words(
         "the key {name} is gone: scripts that read it fail",
         "the key {name} is {now}, and was {was}: scripts that read it may fail",
@@ -82,6 +98,12 @@ def today() -> Promise:
         for name, form in forms(model).items():
             found["variables"][f"{where} {name}"] = unless_set(model, name, form) or "unset"
             found["choices"] |= {f"{where} {name}: {choice}": "" for choice in _choices(form)}
+    found["playbooks"] = {path.name: "" for path in sorted((ROOT / "playbooks").glob("*.yml"))}
+    for name, said in collection.documented(ROOT):
+        found["arguments"] |= _given(f"{name}:", said["doc"]["options"])
+        found["results"] |= {f"{name}: {key}": kind(one) for key, one in said["returns"].items()}
+    for name, spec in roles.specifications(ROOT):
+        found["arguments"] |= _given(f"role {name}:", spec.get("options") or {})
     for name in DOCUMENTS:
         found["json"] |= {f"{name}: {key}": kind for key, kind, _ in fields(output_schema(name))}
     return found
@@ -100,6 +122,10 @@ def _options(path: str, command: click.Command, without: Collection[str] = ()) -
         for one in own
         for name in (*one.opts, *one.secondary_opts)
     }
+
+
+def _given(where: str, options: Mapping[str, Any]) -> dict[str, str]:
+    return {f"{where} {name}": f"{kind(one)}, {unless_given(one)}" for name, one in flat(options)}
 
 
 def _choices(form: Mapping[str, Any]) -> Iterator[str]:
