@@ -25,7 +25,7 @@ from tests.helpers.real_cluster import (
     sample,
     tell,
 )
-from tests.helpers.served import Lab, events, failures, served, summary, until
+from tests.helpers.served import Lab, events, failures, recap, served, summary, until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 NODES = (*CONTROL_PLANES, *WORKER)
@@ -73,6 +73,14 @@ def test_a_second_bootstrap_changes_nothing(lab: Lab) -> None:
     assert done.returncode == 0, failures(done.stdout)
     assert summary(done.stdout)["changed"] == 0
     tell(f"second bootstrap: nothing changed, {time.monotonic() - began:.0f} s")
+
+
+def test_the_playbook_for_the_whole_job_finds_nothing_to_do(lab: Lab) -> None:
+    began = time.monotonic()
+    done = lab.play("site.yml")
+    assert done.returncode == 0, done.stdout
+    assert set(recap(done.stdout).values()) == {0}
+    tell(f"site.yml on what bootstrap made: nothing changed, {time.monotonic() - began:.0f} s")
 
 
 def test_pods_reach_each_other_and_the_service(lab: Lab) -> None:

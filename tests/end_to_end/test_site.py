@@ -1,69 +1,55 @@
 """The whole job by ansible-playbook on the sample lab with real guests. One lab, one story, in this order."""
 
 import json
-import re
-import subprocess
 import time
 
 import pytest
 import yaml
 
 from tests.helpers.checkout import ROOT
-from tests.helpers.served import Lab
+from tests.helpers.served import Lab, recap
 
 pytestmark = [pytest.mark.e2e, pytest.mark.guests, pytest.mark.thorough, pytest.mark.timeout(900)]
-PLAYBOOKS = ROOT / "playbooks"
 VMS = {"cp1", "cp2", "cp3", "lb1", "lb2"}
-COLLECTIONS = f"ANSIBLE_COLLECTIONS_PATH={PLAYBOOKS / 'collections'}"
-
-
-def play(lab: Lab, name: str, *options: str) -> "subprocess.CompletedProcess[str]":
-    command = ("env", "ANSIBLE_NOCOLOR=1", "ansible-playbook", PLAYBOOKS / name, *options)
-    return lab.enter(*command, timeout=800)
-
-
-def changed(said: str) -> dict[str, int]:
-    """HOST -> changed, of every line of the recap."""
-    lines = said.partition("PLAY RECAP")[2]
-    return {name: int(number) for name, number in re.findall(r"^(\S+) +: .*changed=(\d+)", lines, re.MULTILINE)}
+COLLECTIONS = f"ANSIBLE_COLLECTIONS_PATH={ROOT / 'playbooks' / 'collections'}"
 
 
 def test_the_hosts_and_their_vms_come_first(guest_lab: Lab) -> None:
-    done = play(guest_lab, "hosts_and_vms.yml", "-e", "homelab_consent=yes")
+    done = guest_lab.play("hosts_and_vms.yml", "-e", "homelab_consent=yes")
     assert done.returncode == 0, done.stdout
-    assert {name for name, number in changed(done.stdout).items() if number} >= VMS
+    assert {name for name, number in recap(done.stdout).items() if number} >= VMS
 
 
 def test_a_check_of_bare_guests_fails_nowhere_and_names_what_comes(guest_lab: Lab) -> None:
-    done = play(guest_lab, "site.yml", "--check")
+    done = guest_lab.play("site.yml", "--check")
     assert done.returncode == 0, done.stdout
     assert "cp1: cluster-ca: would make the cluster's CA on cp1" in done.stderr
     assert guest_lab.ssh("lb1", "ls", "/var/lib/homelab/haproxy.json").returncode != 0
 
 
 def test_the_first_run_brings_the_lab_up_and_the_plan_is_empty(guest_lab: Lab) -> None:
-    done = play(guest_lab, "site.yml", "-e", "homelab_consent=yes")
+    done = guest_lab.play("site.yml", "-e", "homelab_consent=yes")
     assert done.returncode == 0, done.stdout
-    assert {name for name, number in changed(done.stdout).items() if number} == VMS
+    assert {name for name, number in recap(done.stdout).items() if number} == VMS
     planned = guest_lab.homelab("-o", "json", "plan")
     assert planned.returncode == 0, planned.stdout
 
 
 def test_a_second_run_changes_nothing_in_less_than_25_seconds(guest_lab: Lab) -> None:
     began = time.monotonic()
-    done = play(guest_lab, "site.yml")
+    done = guest_lab.play("site.yml")
     seconds = time.monotonic() - began
     assert done.returncode == 0, done.stdout
-    assert set(changed(done.stdout).values()) == {0}
-    assert len(changed(done.stdout)) == 11
+    assert set(recap(done.stdout).values()) == {0}
+    assert len(recap(done.stdout)) == 11
     assert seconds < 25
 
 
 def test_what_drifted_is_mended_and_nothing_else(guest_lab: Lab) -> None:
     assert guest_lab.ssh("lb2", "rm", "/etc/haproxy/haproxy.cfg").returncode == 0
-    done = play(guest_lab, "site.yml")
+    done = guest_lab.play("site.yml")
     assert done.returncode == 0, done.stdout
-    assert {name for name, number in changed(done.stdout).items() if number} == {"lb2"}
+    assert {name for name, number in recap(done.stdout).items() if number} == {"lb2"}
 
 
 def test_other_playbooks_use_the_vms_that_live_now(guest_lab: Lab) -> None:
@@ -87,10 +73,10 @@ def test_other_playbooks_use_the_vms_that_live_now(guest_lab: Lab) -> None:
 
 
 def test_nothing_is_destroyed_without_consent_and_only_what_is_named_with_it(guest_lab: Lab) -> None:
-    refused = play(guest_lab, "destroy.yml")
+    refused = guest_lab.play("destroy.yml")
     assert refused.returncode != 0
     assert "nobody agreed to this, and it was not done" in refused.stdout
-    one = play(guest_lab, "destroy.yml", "-l", "cp3", "-e", "homelab_consent=cp3")
+    one = guest_lab.play("destroy.yml", "-l", "cp3", "-e", "homelab_consent=cp3")
     assert one.returncode == 0, one.stdout
     rows = json.loads(guest_lab.homelab("-o", "json", "vm", "list").stdout)["vms"]
     assert {row["name"]: row["power"] for row in rows} == {name: "absent" if name == "cp3" else "on" for name in VMS}

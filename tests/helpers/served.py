@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import shlex
 import shutil
@@ -20,6 +21,7 @@ import yaml
 
 from homelab.ports.ansible.inventory import list_hosts
 from homelab.ports.files.data import data_folder
+from tests.helpers.checkout import ROOT
 from tests.helpers.shapes import printed_fits
 
 HOMELAB = (sys.executable, "-m", "homelab")
@@ -54,6 +56,11 @@ class Lab:
         done = self.enter("homelab", *argv, timeout=timeout)
         printed_fits(argv, done.stdout)
         return done
+
+    def play(self, name: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        """Run one of the playbooks inside the lab."""
+        command = ("env", "ANSIBLE_NOCOLOR=1", "ansible-playbook", ROOT / "playbooks" / name, *options)
+        return self.enter(*command, timeout=800)
 
     def ssh(self, name: str, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run a command on a guest, as root; what it says on either stream is in stdout."""
@@ -131,6 +138,12 @@ def summary(output: str) -> dict[str, Any]:
     last = events(output)[-1]
     assert last["event"] == "summary"
     return last
+
+
+def recap(said: str) -> dict[str, int]:
+    """HOST -> changed, of every line of a playbook's recap."""
+    lines = said.partition("PLAY RECAP")[2]
+    return {name: int(number) for name, number in re.findall(r"^(\S+) +: .*changed=(\d+)", lines, re.MULTILINE)}
 
 
 def processes_with(word: str) -> list[int]:

@@ -11,8 +11,8 @@ from tools.reference.arguments import HEADS, kind, rows, sentences
 from tools.reference.markdown import code, fenced, table
 from tools.reference.markdown import page as whole
 
-INTRO = """What `homelab.lab` has beside the [roles](roles.md). [Playbooks](../../how-to/playbooks.md) says how it is used, and
-`ansible-doc homelab.lab.step` says the same as this page."""
+INTRO = """What `homelab.lab` has beside the [roles](roles.md). [Playbooks](../../how-to/playbooks.md) says how it is
+used, and `ansible-doc homelab.lab.step` says the same as this page."""
 PLUGINS = "playbooks/collections/ansible_collections/homelab/lab/plugins"
 DOCUMENTED = {"module step": "modules/step.py", "inventory plugin vms": "inventory/vms.py"}
 
