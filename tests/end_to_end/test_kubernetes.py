@@ -19,6 +19,7 @@ from tests.helpers.real_cluster import (
     bundle_of,
     is_ready,
     is_well,
+    killed_half_way,
     load,
     nodes,
     on,
@@ -135,12 +136,7 @@ def test_a_control_plane_is_made_anew_while_the_api_stays(lab: Lab) -> None:
 
 def test_a_join_that_is_killed_half_way_is_cleared_away_and_done_again(lab: Lab) -> None:
     """Its member of etcd is there by then, and its node may be."""
-    process = lab.begin("homelab", "--yes", "-o", "json", "vm", "rebuild", "cp3")
-    kill = "test -e /etc/kubernetes/manifests/etcd.yaml && pgrep -f '^kubeadm join' && pkill -9 -f '^kubeadm join'"
-    until(lambda: lab.ssh("cp3", kill).returncode == 0, 400, "it was killed")
-    out, _ = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert ("kubernetes", "cp3") in failures(out)
+    killed_half_way(lab, "cp3", "kubeadm join", "vm", "rebuild", "cp3")
     done = lab.homelab("--yes", "-o", "json", "bootstrap", timeout=600)
     assert done.returncode == 0, failures(done.stdout) or done.stderr
     until(lambda: all(map(is_ready, nodes(lab).values())), 60, "all nodes are Ready")

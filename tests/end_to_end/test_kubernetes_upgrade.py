@@ -1,4 +1,4 @@
-"""A cluster gets a newer release while clients ask; a lab of its own, with bundles of both releases.
+"""A cluster gets older: its certificates and its release; a lab of its own, with bundles of both releases.
 
 `make e2e-kubernetes` runs it; the older bundle: homelab kubernetes bundle --kubernetes-version 1.36.1
 """
@@ -7,8 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers.real_cluster import VERSION, bundle_of, is_ready, load, nodes, sample, tell
-from tests.helpers.served import Lab, failures, served, summary
+from tests.helpers.real_cluster import (
+    CONTROL_PLANES,
+    KUBECTL,
+    VERSION,
+    bundle_of,
+    is_ready,
+    killed_half_way,
+    load,
+    nodes,
+    on,
+    sample,
+    tell,
+)
+from tests.helpers.served import Lab, events, failures, served, summary
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 OLDER = "1.36.1"
@@ -16,17 +28,46 @@ OLDER = "1.36.1"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The sample lab with a cluster of the older release, and no workers."""
+    """The sample lab, bare at first; what comes into it is a cluster of the older release, without workers."""
     bundle_of(OLDER)
     folder = tmp_path_factory.mktemp("upgrade")
     with served(folder / "lab", "--kubernetes", "real", inventory=sample(folder, OLDER, {})) as running:
-        done = running.homelab("--yes", "-o", "json", "bootstrap", timeout=890)
-        assert done.returncode == 0, failures(done.stdout) or done.stderr
         yield running
 
 
 def versions(lab: Lab) -> set[str]:
     return {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes(lab).values()}
+
+
+# kubeadm makes certificates that end in ten days.
+SHORT = (
+    f"{KUBECTL} -n kube-system get cm kubeadm-config -o jsonpath='{{.data.ClusterConfiguration}}' >/run/short.yaml"
+    " && echo 'certificateValidityPeriod: 240h0m0s' >>/run/short.yaml"
+    " && kubeadm certs renew all --config /run/short.yaml"
+)
+ENDS = "openssl x509 -noout -checkend 2592000 -in /etc/kubernetes/pki/apiserver.crt"
+
+
+def test_an_init_that_is_killed_half_way_is_cleared_away_and_done_again(lab: Lab) -> None:
+    killed_half_way(lab, "cp1", "kubeadm init", "bootstrap")
+    done = lab.homelab("--yes", "-o", "json", "bootstrap", timeout=890)
+    assert done.returncode == 0, failures(done.stdout) or done.stderr
+    assert set(nodes(lab)) == set(CONTROL_PLANES)
+    tell(f"an init killed half-way: done again, and two more joined, in {summary(done.stdout)['seconds']:.0f} s")
+
+
+def test_certificates_that_end_soon_are_renewed_while_the_api_stays(lab: Lab) -> None:
+    for name in CONTROL_PLANES[:2]:
+        on(lab, name, SHORT)
+        assert lab.ssh(name, ENDS).returncode == 1
+    with load(lab) as seen:
+        done = lab.homelab("--yes", "-o", "json", "bootstrap", timeout=600)
+    assert done.returncode == 0, failures(done.stdout) or done.stderr
+    renewed = {event["target"] for event in events(done.stdout) if event["event"] == "changed"}
+    assert renewed == set(CONTROL_PLANES[:2])
+    assert all(lab.ssh(name, ENDS).returncode == 0 for name in CONTROL_PLANES)
+    tell(f"certificates of two renewed: {len(seen.lost())} of {seen.asked} requests lost, {seen.slow} slow")
+    assert seen.lost() == []
 
 
 def test_a_patch_release_comes_to_every_node_and_no_request_is_lost(lab: Lab) -> None:

@@ -19,7 +19,7 @@ from homelab.ports.files.home import cache_folder
 from homelab.rehearsal.kubernetes.bundles import find_bundle
 from homelab.rehearsal.outside.launch import guests_possible
 from tests.helpers.checkout import HELPERS
-from tests.helpers.served import Lab
+from tests.helpers.served import Lab, failures, until
 
 VIP, VERSION = "192.168.2.100", "1.36.3"
 CONTROL_PLANES = ("cp1", "cp2", "cp3")
@@ -122,6 +122,16 @@ def is_well(lab: Lab, name: str) -> bool:
 
 def is_ready(node: dict[str, Any]) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"]["conditions"])
+
+
+def killed_half_way(lab: Lab, name: str, program: str, *command: str) -> None:
+    """Kills kubeadm on a control plane once the manifest of its etcd is there; the command that ran it says so."""
+    process = lab.begin("homelab", "--yes", "-o", "json", *command)
+    kill = f"test -e /etc/kubernetes/manifests/etcd.yaml && pgrep -f '^{program}' && pkill -9 -f '^{program}'"
+    until(lambda: lab.ssh(name, kill).returncode == 0, 400, "it was killed")
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert ("kubernetes", name) in failures(out)
 
 
 @dataclass

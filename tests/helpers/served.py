@@ -64,10 +64,15 @@ class Lab:
 
     def ssh(self, name: str, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run a command on a guest, as root; what it says on either stream is in stdout."""
+        told, (options, key) = self._variables[name], self.login(name)
+        login = [*options, "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-i", key]
+        shell = f"sudo sh -c {shlex.quote(' '.join(command))} 2>&1"
+        return self.enter("ssh", *login, f"{told['guest_user']}@{told['ansible_host']}", shell, timeout=240)
+
+    def login(self, name: str) -> tuple[list[str], str]:
+        """The options of SSH for a guest, and the file of the key."""
         told = self._variables[name]
-        options = [*shlex.split(told["ansible_ssh_common_args"]), "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
-        login = [*options, "-i", told["ansible_ssh_private_key_file"], f"{told['guest_user']}@{told['ansible_host']}"]
-        return self.enter("ssh", *login, f"sudo sh -c {shlex.quote(' '.join(command))} 2>&1", timeout=60)
+        return shlex.split(told["ansible_ssh_common_args"]), told["ansible_ssh_private_key_file"]
 
     @cached_property
     def _variables(self) -> Mapping[str, Mapping[str, Any]]:
