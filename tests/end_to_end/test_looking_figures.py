@@ -16,8 +16,8 @@ PLAN_SECONDS = 0.8
 # The figures are meant for a machine on which Ansible alone reads the inventory so fast. A shared one is several times
 # slower from one moment to the next, so that is measured right before each time.
 ANSIBLE_SECONDS = 0.6
-# Two hosts that are away cost one deadline beside what the command costs anyway; not two.
-MORE_SECONDS = 0.5
+# Two hosts that are away cost one deadline and so much; not two deadlines.
+MORE_SECONDS = 1.0
 # Of the hosts in the rehearsal's overlay (esxi_api_timeout).
 API_SECONDS = 10
 # Prints seconds in all, seconds outside of the network (from the first question to the end of the last one), and those
@@ -69,10 +69,9 @@ def test_looking_is_quick_and_a_host_that_is_away_costs_its_deadline_once(host_l
     assert min(one.whole / one.slow for one in looks) < STATUS_SECONDS, looks
     ordered = [*HOMELAB, "rehearsal", "fault", "api-mute@brix3", "api-mute@brix4"]
     subprocess.run(ordered, cwd=host_lab.folder, check=True, capture_output=True)
-    for command, usual, deadline in (("status", looks, SECONDS), ("doctor", doctors, API_SECONDS)):
+    for command, deadline in (("status", SECONDS), ("doctor", API_SECONDS)):
         found = costs(host_lab, "homelab", command, tries=2)
-        most = min(one.whole for one in usual) + MORE_SECONDS
-        assert min(one.whole / one.slow for one in found) < most + deadline, (command, found)
+        assert min((one.whole - deadline) / one.slow for one in found) < MORE_SECONDS, (command, found)
     told = json.loads(host_lab.homelab("-o", "json", "status").stdout)
     assert [row["answers"] for row in told["hosts"]] == [True, True, False, False]
     told = json.loads(host_lab.homelab("-o", "json", "doctor").stdout)
