@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ GUEST_SSH_PORT = 22
 GUEST_SSH_TIMEOUT = 15.0
 # How often a wait says that it still waits, when its answer stays the same.
 REPEAT_SECONDS = 10.0
+# What comes soon is seen soon; for all else there is patience.
+FIRST_PAUSES = (0.05, 0.1, 0.2)
 
 Report = Callable[[str, datetime, str], None]
 
@@ -307,6 +310,7 @@ class World:
     def wait(self, sentence: str, probe: Callable[[], str | None], *, seconds: float, where: str, advice: str) -> None:
         """Poll until `probe` returns None; its text is the last answer. Raises DeadlinePassed, Interrupted."""
         end, deadline, last, said = time.monotonic() + seconds, at(seconds), "", 0.0
+        pauses = chain(FIRST_PAUSES, repeat(0.25 if seconds < 300 else 0.5))
         while (answer := probe()) is not None:
             if answer != last or time.monotonic() - said > REPEAT_SECONDS:
                 self.waiting(sentence, deadline, answer)
@@ -315,7 +319,7 @@ class World:
                 raise DeadlinePassed(
                     f"waited {seconds:g} s for: {sentence}; last answer: {answer}", where=where, advice=advice
                 )
-            if self.run.stop.wait(0.25 if seconds < 300 else 0.5):
+            if self.run.stop.wait(next(pauses)):
                 raise Interrupted("interrupted", where=where, advice="Run again; it goes on where it stopped")
 
     def progress(self, sentence: str, seconds: float) -> Callable[[str], None]:
