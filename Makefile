@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Further arguments of `homelab rehearse`, as in: make rehearse ARGS="--guests none"
 ARGS ?=
 
-.PHONY: rehearse test test-all e2e-kubernetes bundle bench-usb bench-failover lint lock packages collection execution-environment docs reference sbom
+.PHONY: rehearse test test-all e2e-kubernetes e2e-kubernetes-more bundle bench-usb bench-failover lint lock packages collection execution-environment docs reference sbom
 
 rehearse: .venv/run.stamp
 	@$(BIN)/homelab rehearse $(ARGS)
@@ -25,6 +25,10 @@ test-all: .venv/dev.stamp .venv/docs.stamp .venv/release.stamp
 # A real Kubernetes on real guests, from bare hosts on; needs a bundle (make bundle).
 e2e-kubernetes: .venv/dev.stamp
 	@scripts/check kubernetes
+
+# Further stories of it: everything lost and restored, and pods' networks that are not ours.
+e2e-kubernetes-more: .venv/dev.stamp
+	@scripts/check kubernetes-more
 
 # How fast a stick's image is built and written, beside cp and dd of the same bytes.
 bench-usb: .venv/dev.stamp

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,7 @@ from tests.helpers.served import Lab, events, failures, recap, served, summary, 
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 NODES = (*CONTROL_PLANES, *WORKER)
+MOST_BYTES = 6e9
 # How long HAProxy needs for a server that is silent, by its times in haproxy.py, and what may be connecting to it then.
 DOWN_SECONDS, MOST_CONNECTING = 6, 6
 
@@ -54,8 +56,14 @@ def phases(output: str) -> dict[str, tuple[float, float]]:
     return {step: (min(times), max(times)) for step, times in spans.items()}
 
 
+def free_bytes() -> int:
+    """What the kernel could give to programs that begin now."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+
+
 def test_bootstrap_ends_with_four_nodes_ready(lab: Lab) -> None:
-    began = time.monotonic()
+    began, free = time.monotonic(), free_bytes()
     done = lab.homelab("--yes", "-o", "json", "bootstrap", timeout=890)
     assert done.returncode == 0, failures(done.stdout) or done.stderr
     took = time.monotonic() - began
@@ -66,6 +74,8 @@ def test_bootstrap_ends_with_four_nodes_ready(lab: Lab) -> None:
     assert set(known) == set(NODES)
     assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in known.values()} == {f"v{VERSION}"}
     tell(f"bare hosts to {len(known)} nodes Ready, Kubernetes v{VERSION}: {took:.0f} s")
+    tell(f"the lab takes {(free - free_bytes()) / 1e9:.1f} GB of memory")
+    assert free - free_bytes() < MOST_BYTES
 
 
 def test_a_second_bootstrap_changes_nothing(lab: Lab) -> None:

@@ -1,4 +1,7 @@
-"""All control planes are lost, and come back from a backup by the very commands of the how-to page."""
+"""All control planes are lost, and come back from a backup by the very commands of the how-to page.
+
+`make e2e-kubernetes-more` runs it.
+"""
 
 import re
 import shlex
@@ -24,7 +27,7 @@ from tests.helpers.real_cluster import (
 )
 from tests.helpers.served import Lab, failures, served, until
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.thorough, pytest.mark.timeout(900)]
 PAGE = ROOT / "docs" / "how-to" / "back-up-and-restore.md"
 STEP = re.compile(r"^\d\. (.*?)\n\n +```\n(.*?)\n +```", re.DOTALL | re.MULTILINE)
 # How the page logs in to a guest; a rehearsal has keys of its own.
