@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -126,12 +127,14 @@ def is_ready(node: dict[str, Any]) -> bool:
 
 def killed_half_way(lab: Lab, name: str, program: str, *command: str) -> None:
     """Kills kubeadm on a control plane once the manifest of its etcd is there; the command that ran it says so."""
-    process = lab.begin("homelab", "--yes", "-o", "json", *command)
+    # Into a file: a pipe that nobody empties would hold it up.
+    told = lab.folder / f"killed-{name}.jsonl"
+    words = shlex.join(["homelab", "--yes", "-o", "json", *command])
+    process = lab.begin("sh", "-c", f"exec {words} >{shlex.quote(str(told))}")
     kill = f"test -e /etc/kubernetes/manifests/etcd.yaml && pgrep -f '^{program}' && pkill -9 -f '^{program}'"
     until(lambda: lab.ssh(name, kill).returncode == 0, 400, "it was killed")
-    out, _ = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert ("kubernetes", name) in failures(out)
+    assert process.wait(300) == 1
+    assert ("kubernetes", name) in failures(told.read_text())
 
 
 @dataclass
