@@ -8,6 +8,7 @@ from pathlib import Path
 from homelab.commands.options import Options
 from homelab.commands.served_lab import Words, fault_requests, home_of_lab, or_sample
 from homelab.commands.this_machine import refused_in_rehearsal, touches_devices
+from homelab.commands.wanted_lab import vault_of
 from homelab.errors import DONE, UsageError
 from homelab.inventory import raw_variables, read_lab
 from homelab.lab import Lab
@@ -41,11 +42,10 @@ def serve(options: Options, guests: str, kubernetes: str, faults: Words) -> int:
 
 
 def _running(options: Options, rehearsal: launch.Rehearsal) -> AbstractContextManager[running_lab.RunningLab]:
-    return launch.lab(rehearsal, _lab_of, options.ui.note)
+    def lab_of(sources: Sequence[Path]) -> Lab:
+        return read_lab(sources, vault_of(options)).lab
 
-
-def _lab_of(sources: Sequence[Path]) -> Lab:
-    return read_lab(sources).lab
+    return launch.lab(rehearsal, lab_of, options.ui.note)
 
 
 def _rehearsal(options: Options, guests: str, kubernetes: str, faults: Words) -> launch.Rehearsal:

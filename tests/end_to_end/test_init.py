@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from tests.helpers.served import HOMELAB, Lab, served
+from tests.helpers.terminal import terminal
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SECONDS = 120
@@ -87,3 +89,19 @@ def test_a_person_is_asked_and_presses_enter(lab: Lab) -> None:
     assert "brix_2 has an underscore" in said
     assert answered == 9
     assert hosts_of(lab.folder / "typed")["esxi"] == {"brix1": "192.168.2.11"}
+
+
+@pytest.mark.thorough
+def test_what_was_written_is_rehearsed_by_who_types_the_vaults_password(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lab.homelab("--yes", "init", "mylab").returncode == 0
+    shutil.copytree(lab.folder / "mylab", tmp_path / "mylab")
+    monkeypatch.delenv("ANSIBLE_VAULT_PASSWORD_FILE")
+    command = (*HOMELAB, "-i", "mylab", "rehearse", "--guests", "none", "--", "vm", "list")
+    with terminal(*command, folder=tmp_path) as shown:
+        for asked in range(1, 3):
+            shown.until(lambda screen, asked=asked: screen.count("Vault password:") == asked)
+            shown.type("of-the-vault\n")
+        assert shown.end(SECONDS) == 0, shown.all
+        assert "cp1" in shown.all
