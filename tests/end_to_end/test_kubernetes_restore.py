@@ -59,8 +59,8 @@ def here(lab: Lab, vault: Path, commands: str) -> str:
     """Commands on the machine of who runs the lab; what they ask is agreed to."""
     options, key = lab.login("cp1")
     commands = commands.replace(LOGIN, shlex.join([*options, "-i", key])).replace("homelab ", "homelab --yes ")
-    variables = f"ANSIBLE_VAULT_PASSWORD_FILE={vault}"
-    done = lab.enter("env", variables, "sh", "-ec", f"set -o pipefail 2>/dev/null || true\n{commands}", timeout=890)
+    shell = ("env", f"ANSIBLE_VAULT_PASSWORD_FILE={vault}", "bash", "-eo", "pipefail", "-c", commands)
+    done = lab.enter(*shell, timeout=890)
     assert done.returncode == 0, f"{commands}\n{done.stdout}{done.stderr}"
     return done.stdout
 
