@@ -69,3 +69,5 @@ def sign(folder: Path, keys: Path, owner: str) -> None:
     (folder / "Release").write_text(f"Origin: {owner}\nArchitectures: amd64\nSHA256:\n {digest} {size} Packages\n")
     run(*gpg, "--armor", "--output", folder / "InRelease", "--clearsign", folder / "Release")
     (folder / "Release.key").write_text(run(*gpg, "--armor", "--export", owner))
+    # gpg begins it by itself, and it would stay.
+    run("gpgconf", "--homedir", keys, "--kill", "gpg-agent")
