@@ -1,13 +1,5 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 """The module `room`: what a machine has, and how its clock goes, before something large is begun there."""
-
-import os
-import shutil
-import time
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: room
@@ -24,7 +16,7 @@ options:
     type: float
     required: true
 author:
-  - homelab
+  - homelab (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -57,6 +49,14 @@ ahead_seconds:
   type: int
   sample: 0
 """
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
 
 MEMORY = Path("/proc/meminfo")
 

@@ -178,7 +178,8 @@ def test_one_linked_vm_comes_and_goes_by_few_calls(tmp_path: Path) -> None:
             commanded(inventory, command)
         made, gone = commanded(inventory, vm_create), commanded(inventory, vm_destroy)
         assert not [session for name in HOSTS for session in at.served_hosts[name].api.sessions.live()]
-    for record, looks, most in ((made, 1, 62), (gone, 2, 80)):
+    # How often it is asked whether the guest is off, at two calls each, depends on the machine.
+    for record, looks, most in ((made, 1, 62), (gone, 2, 84)):
         assert len(record) <= most, Counter(line["what"].partition(" ")[0] for line in record)
         logins = of(record, "Login")
         assert set(logins) == set(HOSTS)
