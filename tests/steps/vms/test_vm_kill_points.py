@@ -19,8 +19,8 @@ from tests.helpers.one_host import bring
 from tests.helpers.vm_lab import NOTE, VM_STEPS, HostsOnNas, hosts_on_nas, make_free, plain, steps, tree, vm_lab
 
 # How the hosts are written to: over the API, where the licence lets that only read over SSH, or over the API with a
-# linked VM.
-WAYS = ("api", "ssh", "linked")
+# linked VM, or with a seed in the VM's own settings.
+WAYS = ("api", "ssh", "linked", "guestinfo")
 OTHERS = (
     "cp1.txt",
     NOTE,
@@ -43,7 +43,9 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lab_of(folder: Path, way: str = "api") -> Lab:
-    return vm_lab(folder, hosts=("brix3", "brix4"), host="brix3", clone="linked" if way == "linked" else "thin")
+    lab = vm_lab(folder, hosts=("brix3", "brix4"), host="brix3", clone="linked" if way == "linked" else "thin")
+    seeded = [vm.model_copy(update={"seed": "guestinfo"}) for vm in lab.control_plane]
+    return lab.model_copy(update={"control_plane": tuple(seeded)}) if way == "guestinfo" else lab
 
 
 def settle_others(at: HostsOnNas, way: str = "api") -> None:
