@@ -86,7 +86,7 @@ $servers
 # sent there by then is lost. The checks alone mark a server down: what is still connecting to it at that moment, as
 # the client would be whose connection did it (mark-down, sudden-death), is forgotten and waits for ever (HAProxy 3.0).
 TIMES = """\
-inter 1s fastinter 30ms downinter 1s fall 3 rise 2 \
+inter 1s fastinter 20ms downinter 1s fall 3 rise 2 \
 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions tcp-ut 15s"""
 CHECK_READYZ = Template("""\
     option httpchk
