@@ -17,11 +17,12 @@ class Lan:
     known: Lab
     files: HomeFiles
     exports: Looks[ExportLook]
-    answers: Looks[str | None] | None = None
+    answers: Looks[str] | None = None
 
     def kept(self) -> "Lan":
         """The same for who writes nothing: an address is asked once."""
-        return replace(self, answers=Looks(in_use))
+        # Silence is an answer as well; Looks keep no None.
+        return replace(self, answers=Looks(lambda address: in_use(address) or ""))
 
     def export(self) -> ExportLook | None:
         """The NAS's export as it is seen from here; None on the loopback."""
@@ -31,7 +32,7 @@ class Lan:
         """How an address answers; None when it is silent, and on the loopback."""
         if self._on_loopback:
             return None
-        return self.answers.get(address) if self.answers else in_use(address)
+        return (self.answers.get(address) or None) if self.answers else in_use(address)
 
     def twin(self, host: str) -> str | None:
         """Another machine that shows this host's certificate: the stick of one is a copy of the other's."""

@@ -84,11 +84,9 @@ class Looks(Generic[T]):
             return []
 
     def _is_due(self, name: str) -> bool:
-        # None is an answer as well: nobody is at that address.
-        if name not in self._answers:
-            return True
-        if isinstance(self._answers[name], LoginRefused):
-            return False
+        answer = self._answers.get(name)
+        if answer is None or isinstance(answer, LoginRefused):
+            return answer is None
         since, names = _NOT_BEFORE.get()
         return self._asked[name] < (max(since, self._since) if names is None or name in names else self._since)
 

@@ -17,17 +17,16 @@ from tests.helpers.real_cluster import (
     VERSION,
     VIP,
     WORKER,
-    bundle_of,
+    bare_lab,
     is_ready,
     is_well,
     killed_half_way,
     load,
     nodes,
     on,
-    sample,
     tell,
 )
-from tests.helpers.served import Lab, events, failures, recap, served, summary, until
+from tests.helpers.served import Lab, events, failures, recap, summary, until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 NODES = (*CONTROL_PLANES, *WORKER)
@@ -40,9 +39,7 @@ DOWN_SECONDS, MOST_CONNECTING = 6, 12
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The sample lab with one worker, bare at first."""
-    bundle_of(VERSION)
-    folder = tmp_path_factory.mktemp("kubernetes")
-    with served(folder / "lab", "--kubernetes", "real", inventory=sample(folder, VERSION, WORKER)) as running:
+    with bare_lab(tmp_path_factory.mktemp("kubernetes"), workers=WORKER) as running:
         yield running
 
 

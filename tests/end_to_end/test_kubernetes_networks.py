@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers.real_cluster import CONTROL_PLANES, KUBECTL, VERSION, bundle_of, is_ready, nodes, on, sample
-from tests.helpers.served import Lab, failures, served, summary, until
+from tests.helpers.real_cluster import CONTROL_PLANES, KUBECTL, bare_lab, is_ready, nodes, on
+from tests.helpers.served import Lab, failures, summary, until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.thorough, pytest.mark.timeout(900)]
 MANIFEST = """\
@@ -25,9 +25,7 @@ OURS = "ls /etc/cni/net.d/10-homelab.conflist /etc/systemd/system/homelab-pod-ne
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The sample lab, bare at first, without workers."""
-    bundle_of(VERSION)
-    folder = tmp_path_factory.mktemp("networks")
-    with served(folder / "lab", "--kubernetes", "real", inventory=sample(folder, VERSION, {})) as running:
+    with bare_lab(tmp_path_factory.mktemp("networks")) as running:
         yield running
 
 

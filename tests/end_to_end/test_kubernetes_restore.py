@@ -16,16 +16,14 @@ from tests.helpers.checkout import ROOT
 from tests.helpers.real_cluster import (
     CONTROL_PLANES,
     KUBECTL,
-    VERSION,
     WORKER,
-    bundle_of,
+    bare_lab,
     is_ready,
     nodes,
     on,
-    sample,
     tell,
 )
-from tests.helpers.served import Lab, failures, served, until
+from tests.helpers.served import Lab, failures, until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.thorough, pytest.mark.timeout(900)]
 PAGE = ROOT / "docs" / "how-to" / "back-up-and-restore.md"
@@ -37,9 +35,7 @@ LOGIN = "-i .homelab/id_ed25519 -o UserKnownHostsFile=.homelab/known_hosts"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The sample lab with a cluster and one worker."""
-    bundle_of(VERSION)
-    folder = tmp_path_factory.mktemp("restore")
-    with served(folder / "lab", "--kubernetes", "real", inventory=sample(folder, VERSION, WORKER)) as running:
+    with bare_lab(tmp_path_factory.mktemp("restore"), workers=WORKER) as running:
         done = running.homelab("--yes", "-o", "json", "bootstrap", timeout=890)
         assert done.returncode == 0, failures(done.stdout) or done.stderr
         yield running

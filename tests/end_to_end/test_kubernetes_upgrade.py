@@ -11,16 +11,16 @@ from tests.helpers.real_cluster import (
     CONTROL_PLANES,
     KUBECTL,
     VERSION,
+    bare_lab,
     bundle_of,
     is_ready,
     killed_half_way,
     load,
     nodes,
     on,
-    sample,
     tell,
 )
-from tests.helpers.served import Lab, events, failures, served, summary
+from tests.helpers.served import Lab, events, failures, summary
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 OLDER = "1.36.1"
@@ -29,9 +29,7 @@ OLDER = "1.36.1"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The sample lab, bare at first; what comes into it is a cluster of the older release, without workers."""
-    bundle_of(OLDER)
-    folder = tmp_path_factory.mktemp("upgrade")
-    with served(folder / "lab", "--kubernetes", "real", inventory=sample(folder, OLDER, {})) as running:
+    with bare_lab(tmp_path_factory.mktemp("upgrade"), OLDER) as running:
         yield running
 
 

@@ -6,10 +6,11 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from homelab.ports.files.home import cache_folder
 from homelab.rehearsal.kubernetes.bundles import find_bundle
 from homelab.rehearsal.outside.launch import guests_possible
 from tests.helpers.checkout import HELPERS
-from tests.helpers.served import Lab, failures, until
+from tests.helpers.served import Lab, failures, served, until
 
 VIP, VERSION = "192.168.2.100", "1.36.3"
 CONTROL_PLANES = ("cp1", "cp2", "cp3")
@@ -83,7 +84,7 @@ spec:
 POOL = {"name": "hello", "port": 80, "members": [*WORKER], "server_port": 30080, "check": "/health"}
 
 
-def sample(folder: Path, version: str, workers: dict[str, Any]) -> Path:
+def sample(folder: Path, version: str, workers: Mapping[str, Any]) -> Path:
     """The sample inventory with another version, and with workers: then a first workload behind the VIP, too."""
     copy, manifests = folder / "sample", folder / "manifests"
     shutil.copytree(data_folder("inventory"), copy)
@@ -91,13 +92,21 @@ def sample(folder: Path, version: str, workers: dict[str, Any]) -> Path:
     everyone.write_text(everyone.read_text(encoding="utf-8").replace(VERSION, version), encoding="utf-8")
     if workers:
         hosts = yaml.safe_load((copy / "hosts.yml").read_text(encoding="utf-8"))
-        hosts["all"]["children"]["workers"] = {"hosts": workers}
+        hosts["all"]["children"]["workers"] = {"hosts": dict(workers)}
         (copy / "hosts.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
         manifests.mkdir()
         (manifests / "hello.yml").write_text(HELLO, encoding="utf-8")
         _add(everyone, kubernetes_manifests=[str(manifests)])
         _add(copy / "group_vars" / "load_balancers.yml", load_balancer_pools=[POOL])
     return copy
+
+
+@contextmanager
+def bare_lab(folder: Path, version: str = VERSION, workers: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Lab]:
+    """The sample lab of a version, nothing made yet; skips where that cannot be."""
+    bundle_of(version)
+    with served(folder / "lab", "--kubernetes", "real", inventory=sample(folder, version, workers)) as running:
+        yield running
 
 
 def _add(path: Path, **variables: Any) -> None:

@@ -31,17 +31,6 @@ def test_an_exception_that_is_not_ours_is_not_kept_and_holds_no_lock() -> None:
     assert looks.get("brix3") == "yes"
 
 
-def test_nothing_is_an_answer_too() -> None:
-    asked: list[str] = []
-
-    def ask(name: str) -> None:
-        asked.append(name)
-
-    looks: Looks[None] = Looks(ask)
-    assert (looks.get("192.168.2.31"), looks.get("192.168.2.31")) == (None, None)
-    assert asked == ["192.168.2.31"]
-
-
 def caught(looks: Looks[str]) -> BaseException:
     try:
         looks.get("brix3")

@@ -22,8 +22,8 @@ def rows(options: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, one in flat(options):
         choices = ": " + ", ".join(code(choice) for choice in one["choices"]) if "choices" in one else ""
         told = code(one["default"]) if one.get("default") not in ("", None, []) else ""
-        is_required = "**required**" if one.get("required") else told
-        yield code(name), sentences(one.get("description", "")), kind(one) + choices, is_required
+        holds = "**required**" if one.get("required") else told
+        yield code(name), sentences(one.get("description", "")), kind(one) + choices, holds
 
 
 def flat(options: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -38,6 +38,6 @@ def kind(one: Mapping[str, Any]) -> str:
     return str(one.get("type", "str")) + (f" of {one['elements']}" if "elements" in one else "")
 
 
-def unless_set(one: Mapping[str, Any]) -> str:
-    """What holds where nobody sets it."""
+def unless_given(one: Mapping[str, Any]) -> str:
+    """What holds where nobody gives it."""
     return "required" if one.get("required") else str(one.get("default", "unset"))

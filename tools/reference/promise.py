@@ -18,14 +18,12 @@ from homelab.cli.options import GLOBAL_NAMES
 from homelab.inventory.reader import GROUPS, MODELS
 from homelab.output.shapes import DOCUMENTS, output_schema
 from homelab.steps.product import STEP_NAMES
-from tools.reference import collection, roles
-from tools.reference.arguments import flat, kind
-from tools.reference.arguments import unless_set as unless_given
+from tools.reference import ROOT, collection, roles
+from tools.reference.arguments import flat, kind, unless_given
 from tools.reference.commands import leaves
 from tools.reference.json_pages import fields
 from tools.reference.variables import forms, unless_set
 
-ROOT = Path(__file__).resolve().parents[2]
 # Section -> what is recorded: a name and what it is.
 Promise = dict[str, dict[str, str]]
 
