@@ -70,9 +70,10 @@ def main() -> int:
     judged = list(verdicts(result.cells, {each.name: each.gates for each in plan.configurations if each.gates}))
     write(result, judged, runs, asked.output)
     if asked.page:
-        figures = report.markdown(result, judged)
+        picture = asked.page.with_suffix(".svg")
+        figures = report.markdown(result, judged, picture.name)
         asked.page.write_text(report.page(asked.page.read_text(encoding="utf-8"), figures), encoding="utf-8")
-        asked.page.with_name(report.CHART).write_text(chart.svg(result), encoding="utf-8")
+        picture.write_text(chart.svg(result), encoding="utf-8")
     sys.stdout.write(report.markdown(result, judged))
     for each in judged:
         if each.wrong:

@@ -21,6 +21,7 @@ WATCH_GRACE_SECONDS = 2.0
 EVENT_SECONDS = 1.0
 BACKLOG = 4096  # Go's, where net.core.somaxconn is Linux's own
 HEAD_SECONDS = 10.0
+IDLE_SECONDS = 90.0  # k8s.io/apiserver, secure_serving.go
 LISTENING = "listening\n"
 SHUTTING_DOWN = "[+]ping ok\n[+]etcd ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n"
 NO_ETCD = "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n"
@@ -28,12 +29,13 @@ NO_ETCD = "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n"
 
 @dataclass
 class ApiServer:
-    """Its name, how it is, and the watches that it serves."""
+    """Its name, how it is, the watches that it serves, and the connections on which nobody asks for now."""
 
     name: str
     shutting_down: bool = False
     unready: bool = False
     watches: list[asyncio.Event] = field(default_factory=list)
+    idle: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def answer(self, path: str) -> tuple[int, str]:
         """Status and body of a path that is no watch."""
@@ -46,20 +48,30 @@ class ApiServer:
         return 200, json.dumps({"server": self.name, "gitVersion": "v1.36.3"})
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection: one request, one answer."""
+        """One connection: requests and answers, until either side has had enough; those of balancers are used again."""
+        seconds = HEAD_SECONDS
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_SECONDS)
-            path = head.split(b" ", 2)[1].decode()
-            if path.startswith("/watch"):
-                await self.watch(writer, silent=path == "/watch/silent")
-            else:
-                status, body = self.answer(path)
-                writer.write(
-                    f"HTTP/1.1 {status} {'OK' if status == 200 else 'Internal Server Error'}\r\n"
-                    f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
-                )
-                await writer.drain()
+            while await self.one(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), seconds), writer):
+                self.idle.add(writer)
+                seconds = IDLE_SECONDS
+        self.idle.discard(writer)
         writer.close()
+
+    async def one(self, head: bytes, writer: asyncio.StreamWriter) -> bool:
+        """One request; whether another one may follow on this connection."""
+        self.idle.discard(writer)
+        path = head.split(b" ", 2)[1].decode()
+        if path.startswith("/watch"):
+            await self.watch(writer, silent=path == "/watch/silent")
+            return False
+        status, body = self.answer(path)
+        last = b"\r\nconnection: close\r\n" in head.lower()
+        writer.write(
+            f"HTTP/1.1 {status} {'OK' if status == 200 else 'Internal Server Error'}\r\n"
+            f"Content-Length: {len(body)}\r\n{'Connection: close' if last else 'Audit-ID: 1'}\r\n\r\n{body}".encode()
+        )
+        await writer.drain()
+        return not last
 
     async def watch(self, writer: asyncio.StreamWriter, silent: bool) -> None:
         """An event a second, in chunks, until it is ended in order or the client goes."""
@@ -84,6 +96,8 @@ class ApiServer:
         self.shutting_down = True
         await asyncio.sleep(SHUTDOWN_DELAY_SECONDS)
         listening.close()
+        for connection in list(self.idle):
+            connection.close()
         watches = list(self.watches)
         for ended in watches:
             ended.set()
@@ -98,11 +112,15 @@ async def main() -> None:
     parser.add_argument("address")
     parser.add_argument("port", type=int)
     parser.add_argument("certificate")
+    parser.add_argument("client_cas")
     # kube-apiserver opens its port while it reads its configuration, and serves it seconds later.
     parser.add_argument("--asleep", type=float, default=0.0, metavar="SECONDS")
     arguments = parser.parse_args()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.certificate)
+    # As kube-apiserver: clients may show a certificate, and none that it does not know.
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.load_verify_locations(arguments.client_cas)
     server, done, loop = ApiServer(arguments.name), asyncio.Event(), asyncio.get_running_loop()
     port = socket.create_server((arguments.address, arguments.port), backlog=BACKLOG)
     await asyncio.sleep(arguments.asleep)

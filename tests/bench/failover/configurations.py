@@ -1,7 +1,7 @@
 """The configurations side by side: what others publish, and what this toolkit lays down."""
 
 from tests.bench.failover import published
-from tests.bench.failover.ours import KINDS, ours
+from tests.bench.failover.ours import CELLS, ours
 from tests.bench.failover.services import NGINX, Configuration, haproxy_down, haproxy_service, keepalived_service
 
 # Debian's haproxy.service restarts at systemd's own pace; its nginx.service and keepalived.service do not restart.
@@ -15,6 +15,6 @@ def configurations() -> dict[str, Configuration]:
         Configuration("tutorial-haproxy", published.tutorial_haproxy, (haproxy,), haproxy_down),
         Configuration("tutorial-nginx", published.tutorial_nginx, (NGINX,)),
         Configuration("kubeadm", published.kubeadm, (haproxy, keepalived_service(None)), haproxy_down, vip=True),
-        *(ours(kind) for kind in KINDS),
+        *(ours(kind, layer) for kind, layer in CELLS),
     )
     return {each.name: each for each in listed}

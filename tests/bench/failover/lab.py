@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.failover import api_server, load
-from tests.bench.failover.certificates import write_certificates
+from tests.bench.failover.certificates import CLIENT_CAS, write_certificates
 from tests.bench.failover.machines import PREFIX, Bridge, Machine, batch, wait_for
 from tests.bench.failover.places import BALANCERS, CLIENT, INTERFACE, PORT, SERVERS, VIP
 from tests.bench.failover.services import Configuration, Service
@@ -56,8 +56,8 @@ class Lab:
 
     def _prepare(self, name: str, machine: Machine, weights: Mapping[str, int] | None) -> None:
         machine.write(self.configuration.files(name, weights))
-        if ca_file := self.configuration.ca_file:
-            machine.write({ca_file: (self.folder / "ca.crt").read_text()})
+        certificates = self.configuration.certificates
+        machine.write({path: (self.folder / each).read_text() for path, each in certificates.items()})
         machine.run("mkdir", "-p", "/run/haproxy")
         # As the roles' sysctl file has it; ip_forward is of the kinds that balance in the kernel.
         machine.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind; echo 1 >/proc/sys/net/ipv4/ip_forward")
@@ -73,7 +73,7 @@ class Lab:
         """One API server; for `asleep` seconds its port is open, and nobody is behind it."""
         (self.folder / f"{name}-api.log").unlink(missing_ok=True)
         argv = [sys.executable, "-m", api_server.__name__, name, SERVERS[name], str(PORT)]
-        argv += [str(self.folder / f"{name}.pem"), f"--asleep={asleep}"]
+        argv += [str(self.folder / f"{name}.pem"), str(self.folder / CLIENT_CAS), f"--asleep={asleep}"]
         self._start(self.servers[name], "api", argv)
 
     def wait_for_servers(self) -> None:

@@ -2,39 +2,46 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from homelab.formats.balancer import checker, haproxy, keepalived, nftables, nginx
-from homelab.formats.balancer.pools import API, READYZ, Pool, Server
+from homelab.formats.balancer.pools import API, FRONT_PROXY, READYZ, SERVING, Pool, Server
 from homelab.ports.files.data import data_folder
+from tests.bench.failover import certificates
 from tests.bench.failover.places import BALANCERS, INTERFACE, PORT, SERVERS, VIP
 from tests.bench.failover.services import Configuration, Service, haproxy_down, haproxy_service, keepalived_service
 
-KINDS = ("haproxy", "nginx", "nftables")
+# Each kind with the layer at which it balances the API servers.
+CELLS = (("haproxy", 4), ("haproxy", 7), ("nginx", 4), ("nginx", 7), ("nftables", 4))
 STATUS_PORT = 8404
 LOOPBACK = "127.0.0.0/8"
 # Of the drop-ins of the roles haproxy and keepalived, and of the units of the others.
 DROP_IN_RESTART_SECONDS, UNIT_RESTART_SECONDS = 0.5, 0.1
+HAPROXY_CA, NGINX_CAS = f"{haproxy.FOLDER}/{haproxy.CA}", [nginx.CA_FILE, checker.CA_FILE]
+NGINX_FOLDER = str(PurePosixPath(nginx.PATH).parent)
 CHECKER_FOLDER = "/usr/local/lib/homelab-checker"
 NGINX_CHECK = ("nginx", "-t", "-q", "-e", "stderr", "-g", "pid /dev/null;", "-c", nginx.PATH)
+# The control plane that made the certificates of layer 7.
+MADE_BY = next(iter(SERVERS))
 Weights = Mapping[str, int] | None
 
 
-def ours(kind: str) -> Configuration:
-    """One of KINDS."""
-    files, services = {
-        "haproxy": (_haproxy, (haproxy_service(DROP_IN_RESTART_SECONDS),)),
-        "nginx": (_nginx, (_nginx_service(), _checker_service(NGINX_CHECK))),
-        "nftables": (_nftables, (_checker_service(("nft", "-c", "-f", nftables.PATH)),)),
+def ours(kind: str, layer: int) -> Configuration:
+    """One of CELLS."""
+    files, services, cas, folder = {
+        "haproxy": (_haproxy, (haproxy_service(DROP_IN_RESTART_SECONDS),), [HAPROXY_CA], haproxy.FOLDER),
+        "nginx": (_nginx, (_nginx_service(), _checker_service(NGINX_CHECK)), NGINX_CAS, NGINX_FOLDER),
+        "nftables": (_nftables, (_checker_service(("nft", "-c", "-f", nftables.PATH)),), [checker.CA_FILE], ""),
     }[kind]
+    made = {SERVING: certificates.SERVING, FRONT_PROXY: certificates.FRONT_PROXY} if layer == 7 else {}
     return Configuration(
-        name=f"ours-{kind}",
-        files=lambda balancer, weights: files(balancer, weights) | _keepalived(balancer),
+        name=f"ours-{kind}" + ("-layer-7" if layer == 7 else ""),
+        files=lambda balancer, weights: files(balancer, weights, layer) | _keepalived(balancer),
         services=(*services, keepalived_service(DROP_IN_RESTART_SECONDS)),
         down=haproxy_down if kind == "haproxy" else checker_down,
         vip=True,
         gates=kind,
-        ca_file=f"{haproxy.FOLDER}/{haproxy.CA}" if kind == "haproxy" else checker.CA_FILE,
+        certificates=dict.fromkeys(cas, certificates.CA) | {f"{folder}/{each}": name for each, name in made.items()},
     )
 
 
@@ -45,32 +52,35 @@ def checker_down(folder: Path) -> frozenset[str]:
     return frozenset(name for name, server in servers.items() if server["state"] != "up")
 
 
-def pool(weights: Weights, algorithm: str) -> Pool:
+def pool(weights: Weights, algorithm: str, layer: int) -> Pool:
     """The API servers; with weights, only those that have one."""
     servers = tuple(
         Server(name, address, PORT, (weights or {}).get(name, 1))
         for name, address in SERVERS.items()
         if weights is None or name in weights
     )
-    return Pool(API, VIP, PORT, servers, algorithm="weighted" if weights else algorithm, check=READYZ)
+    return Pool(API, VIP, PORT, servers, layer, "weighted" if weights else algorithm, check=READYZ)
 
 
-def _haproxy(balancer: str, weights: Weights) -> dict[str, str]:
-    pools = (pool(weights, "leastconn"),)
-    return {haproxy.PATH: haproxy.haproxy_cfg(haproxy.Haproxy(pools, "", STATUS_PORT, BALANCERS[balancer], LOOPBACK))}
+def _haproxy(balancer: str, weights: Weights, layer: int) -> dict[str, str]:
+    pools = (pool(weights, "leastconn", layer),)
+    own = {"api_name": VIP, "certificates_from": MADE_BY} if layer == 7 else {}
+    wanted = haproxy.Haproxy(pools, "", STATUS_PORT, BALANCERS[balancer], LOOPBACK, **own)
+    return {haproxy.PATH: haproxy.haproxy_cfg(wanted)}
 
 
-def _nginx(balancer: str, weights: Weights) -> dict[str, str]:
-    pools = (pool(weights, "leastconn"),)
+def _nginx(balancer: str, weights: Weights, layer: int) -> dict[str, str]:
+    pools = (pool(weights, "leastconn", layer),)
+    own = {"certificates_from": MADE_BY} if layer == 7 else {}
     return {
-        nginx.PATH: nginx.nginx_conf(nginx.Nginx(pools, checker.ready_port(STATUS_PORT))),
+        nginx.PATH: nginx.nginx_conf(nginx.Nginx(pools, checker.ready_port(STATUS_PORT), **own)),
         nftables.NGINX_RULES: nftables.proxy_rules(nginx.USER),
         **_checker("nginx", balancer, pools),
     }
 
 
-def _nftables(balancer: str, weights: Weights) -> dict[str, str]:
-    pools = (pool(weights, "roundrobin"),)
+def _nftables(balancer: str, weights: Weights, layer: int) -> dict[str, str]:
+    pools = (pool(weights, "roundrobin", layer),)
     return {
         nftables.PATH: nftables.nftables_rules(nftables.Nftables(pools)),
         **_checker("nftables", balancer, pools),
@@ -95,10 +105,12 @@ def _checker_service(check: tuple[str, ...]) -> Service:
 
 
 def _nginx_service() -> Service:
-    """As our unit starts it: on the checker's copy of its configuration, as a user whom the kernel's rules know."""
-    live = "/run/homelab-checker/nginx.conf"
+    """As our unit starts it: on copies of configuration and certificates, as a user whom the kernel's rules know."""
+    live, user = "/run/homelab-checker/nginx.conf", f"-o {nginx.USER} -g {nginx.USER}"
     start = (
-        f"install -d -o {nginx.USER} /run/homelab-nginx; test -e {live} || install -D -m 0644 {nginx.PATH} {live}; "
+        f"install -d {user} /run/homelab-nginx; install -d {user} -m 0700 {nginx.Places.temporary}; "
+        f"for pem in {NGINX_FOLDER}/*.pem; do test ! -e $pem || install {user} -m 0400 $pem /run/homelab-nginx; done; "
+        f"test -e {live} || install -D -m 0644 {nginx.PATH} {live}; "
         f"exec setpriv --reuid {nginx.USER} --regid {nginx.USER} --clear-groups "
         f'nginx -e stderr -c {live} -g "daemon off; pid /run/homelab-nginx/nginx.pid;"'
     )

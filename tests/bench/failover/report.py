@@ -10,7 +10,7 @@ from tests.bench.failover.measures import Cell
 CHART = "failover.svg"
 # On the committed page, everything from here on is written by the bench.
 MARK = "<!-- From here on the page is written by `make bench-failover`. -->"
-SERVER_FAULTS = ("kill", "hang", "off", "unready", "graceful")
+SERVER_FAULTS = ("kill", "restart", "hang", "off", "unready", "graceful")
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,9 @@ TABLES = (
 )
 
 
-def markdown(result: Result, verdicts: Iterable[Verdict]) -> str:
-    """The tables, and how the gates were met."""
-    parts = [_measured_on(result), *(_table(table, result) for table in TABLES), _gates(list(verdicts))]
+def markdown(result: Result, verdicts: Iterable[Verdict], chart: str = CHART) -> str:
+    """The tables, and how the gates were met; `chart` is the picture beside the page."""
+    parts = [_measured_on(result, chart), *(_table(table, result) for table in TABLES), _gates(list(verdicts))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -121,13 +121,13 @@ def page(text: str, figures: str) -> str:
     return f"{written_by_hand}{MARK}\n\n{figures}"
 
 
-def _measured_on(result: Result) -> str:
+def _measured_on(result: Result, chart: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     times = "once" if result.runs == 1 else f"{result.runs} times"
     return (
         f"Every fault {times}; the median, and the worst run in brackets where it differs. {versions}; Linux "
         f"{result.machine['kernel']}, {result.machine['processors']} processors; the load average was at most "
-        f"{result.machine['load']:.1f}.{_disturbed(result)}\n\n![Requests lost, watch gaps and detection]({CHART})"
+        f"{result.machine['load']:.1f}.{_disturbed(result)}\n\n![Requests lost, watch gaps and detection]({chart})"
     )
 
 

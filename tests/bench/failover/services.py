@@ -5,7 +5,7 @@ import io
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.failover.places import SERVERS
@@ -31,7 +31,8 @@ class Configuration:
     """One way of balancing. `files` are a balancer's, by its name and weights.
 
     `down` says whom the balancer with this root takes for down; None where nobody can tell. The first service is the
-    one that balances. `gates` names the row of gates that it must meet, `ca_file` is where it wants the cluster's CA.
+    one that balances. `gates` names the row of gates that it must meet. `certificates` are a balancer's, of those that
+    certificates.py writes: path -> name.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Configuration:
     down: Callable[[Path], frozenset[str]] | None = None
     vip: bool = False
     gates: str | None = None
-    ca_file: str | None = None
+    certificates: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_show_stat(text: str) -> frozenset[str]:
