@@ -104,6 +104,7 @@ def first_plan(command: Sequence[str | Path], folder: Path) -> str:
     return done(*command, "rehearse", "--guests", "none", "--", "plan", cwd=folder, status=3)
 
 
+@pytest.mark.figures
 def test_pip_installs_the_wheel_and_the_first_plan_comes_soon(packages: dict[str, Path], tmp_path: Path) -> None:
     done(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
     began = time.monotonic()

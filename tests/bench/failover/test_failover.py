@@ -222,6 +222,7 @@ def test_what_is_not_there_is_named() -> None:
     assert "--faults: there is no burn; there are kill, restart, hang" in asked.stderr
 
 
+@pytest.mark.figures
 @pytest.mark.thorough
 @pytest.mark.timeout(400)
 def test_a_killed_server_costs_ours_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""What the test of the roles nginx, nftables and checker does inside namespaces of its own: `WORK CACHE KIND`.
+"""What the test of the balancers' roles does inside namespaces of its own: `story WORK CACHE SUITE KIND`.
+
+Before that, and outside, because there is no way to Debian's mirror from inside: `root CACHE SUITE`.
 
 The guest is a Debian of its own kind, with an nginx that its owner uses. API servers and clients are this machine.
 """
@@ -24,26 +26,28 @@ from tests.helpers.guest_bodies import GuestLan, until
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "cloud-init", "sudo", "python3", "python3-apt"),
-    *("iproute2", "procps", "kmod", "curl", "nftables", "nginx", "libnginx-mod-stream"),
+    *("iproute2", "procps", "kmod", "curl", "nftables", "nginx", "libnginx-mod-stream", "haproxy", "keepalived"),
 )
-# Services that the small root does not have.
-MISSING = {"haproxy.service", "keepalived.service", "containerd.service"}
+# A service that the small root does not have.
+MISSING = {"containerd.service"}
 # The owner's own, which runs.
 OWNED = {"nginx.service"}
 VIP, PORT, WEB = "192.0.2.10", 6443, 8000
 SERVERS = {"cp1": "192.0.2.21", "cp2": "192.0.2.22"}
+ROLES = {"haproxy": "haproxy, keepalived", "nginx": "nginx, checker", "nftables": "nftables, checker"}
 PROGRAM = "/usr/local/lib/homelab-checker/checker.py"
 PLAY = """
 - name: Balance
   hosts: lb
   become: true
   gather_facts: false
-  roles: [{kind}, checker]
+  roles: [{roles}]
 """
 
 
-def make_root(cache: Path) -> Path:
+def make_root(cache: Path, suite: str) -> Path:
     """The guest's root, made once; from now on this process knows no other."""
+    roots.SUITE = suite
     roots.PACKAGES = PACKAGES
     roots.DISABLED = tuple(unit for unit in roots.DISABLED if unit not in MISSING | OWNED)
     return roots.ensure_root(cache, lambda _: None).path
@@ -52,8 +56,8 @@ def make_root(cache: Path) -> Path:
 class Balancer(GuestLan):
     """The guest as a balancer that has the address, and API servers on this side."""
 
-    def __init__(self, work: Path, cache: Path, kind: str) -> None:
-        make_root(cache)
+    def __init__(self, work: Path, cache: Path, suite: str, kind: str) -> None:
+        make_root(cache, suite)
         super().__init__(work, cache)
         self.kind = kind
         certificate, key = self_signed(NAME, VIP)
@@ -61,7 +65,7 @@ class Balancer(GuestLan):
         self.ca_file.write_bytes(certificate)
         self.pair.write_bytes(certificate + key)
         shutil.copytree(ROOT / "playbooks", work / "playbooks")
-        (work / "playbooks" / "balance.yml").write_text(PLAY.format(kind=kind))
+        (work / "playbooks" / "balance.yml").write_text(PLAY.format(roles=ROLES[kind]))
         self.servers: dict[str, subprocess.Popen[bytes]] = {}
         self.web: dict[str, subprocess.Popen[bytes]] = {}
         for name, address in SERVERS.items():
@@ -69,7 +73,9 @@ class Balancer(GuestLan):
             self.start(name)
             self.start_web(name)
         self.guests.power_on(self.spec)
-        self.answer("sudo", "ip", "address", "add", f"{VIP}/24", "dev", self.interface())
+        # With HAProxy it is keepalived that has it.
+        if kind != "haproxy":
+            self.answer("sudo", "ip", "address", "add", f"{VIP}/24", "dev", self.interface())
 
     def start(self, name: str) -> None:
         """One API server."""
@@ -104,6 +110,10 @@ class Balancer(GuestLan):
         servers = [{"name": name, "address": it, "port": PORT, "weight": weight} for (name, it), weight in named]
         pool = {"name": "api", "address": VIP, "port": PORT, "servers": servers, "layer": 4, "check": "readyz"}
         pools = [{**pool, "algorithm": "weighted"}]
+        if self.kind == "haproxy":
+            address = {"keepalived_virtual_address": VIP, "keepalived_prefix_length": 24, "keepalived_peers": []}
+            own = {"keepalived_address": str(self.vm.address), "keepalived_interface": self.interface()}
+            return {"haproxy_pools": pools, "haproxy_ca": self.ca_file.read_text(), **address, **own}
         ours = {"checker_kind": self.kind, "checker_ca": self.ca_file.read_text()}
         if self.kind == "nginx":
             members = [{"name": name, "address": address, "port": WEB} for name, address in SERVERS.items()]
@@ -127,7 +137,7 @@ class Balancer(GuestLan):
 
     def journal(self) -> str:
         """The services' last words."""
-        units = ("--unit=homelab-checker", "--unit=homelab-nginx")
+        units = [f"--unit={name}" for name in ("homelab-checker", "homelab-nginx", "haproxy", "keepalived")]
         return self.ssh("sudo", "journalctl", "--no-pager", "--lines=60", *units).stdout
 
     def state(self) -> dict[str, Any]:
@@ -166,7 +176,35 @@ def at_layer_7(lan: Balancer) -> None:
         assert lan.web_answers() == knows
 
 
-def main(lan: Balancer) -> None:
+def by_haproxy(lan: Balancer) -> None:
+    """The same with HAProxy, and with keepalived, which has the address."""
+    assert lan.play((1, 1))[0] > 0
+    until(lambda: sorted(set(lan.answers())) == ["cp1", "cp2"], 10)
+    assert lan.play((1, 1))[0] == 0
+    for check in (("haproxy", "-c", "-q", "-f", "/etc/haproxy/haproxy.cfg"), ("keepalived", "-t")):
+        assert lan.answer("sudo", *check) == ""
+    assert lan.play((1, 9))[0] > 0
+    until(lambda: lan.answers(20).count("cp1") == 2, 5)
+    lan.servers["cp1"].kill()
+    until(lambda: set(lan.answers()) == {"cp2"}, 5)
+    lan.answer("sudo", "systemctl", "kill", "--signal=KILL", "haproxy")
+    until(lambda: set(lan.answers()) == {"cp2"}, 5)
+    lan.start("cp1")
+    until(lambda: "cp1" in lan.answers(20), 10)
+    assert "Welcome to nginx" in lan.answer("curl", "-s", "http://127.0.0.1/")
+    restart(lan)
+
+
+def restart(lan: Balancer) -> None:
+    """A restart of the guest brings all of it back."""
+    lan.ssh("sudo", "systemctl", "reboot")
+    until(lambda: not lan.is_on() or lan.ssh("true").returncode != 0)
+    if lan.kind != "haproxy":
+        lan.answer("sudo", "ip", "address", "replace", f"{VIP}/24", "dev", lan.interface())
+    until(lambda: sorted(set(lan.answers(20))) == ["cp1", "cp2"], 20)
+
+
+def by_checker(lan: Balancer) -> None:
     """Laid down, balancing, run again without a change, changed without loss, and sound after kills."""
     lan.answer("sudo", "nft", "add table ip owner")
     changed, said = lan.play((1, 1))
@@ -210,13 +248,20 @@ def main(lan: Balancer) -> None:
     assert lan.answer("systemctl", "is-active", "nginx") == "active"
     assert "Welcome to nginx" in lan.answer("curl", "-s", "http://127.0.0.1/")
     assert lan.answer("systemctl", "show", "-P", "StatusText,NRestarts", "homelab-checker").split()[-1] == "1"
-    # A restart of the guest brings all of it back.
-    lan.ssh("sudo", "systemctl", "reboot")
-    until(lambda: not lan.is_on() or lan.ssh("true").returncode != 0)
-    lan.answer("sudo", "ip", "address", "replace", f"{VIP}/24", "dev", lan.interface())
-    until(lambda: sorted(set(lan.answers(20))) == ["cp1", "cp2"], 20)
+    restart(lan)
+
+
+def main(lan: Balancer) -> None:
+    """The story of its kind."""
+    version = lan.answer("cat", "/etc/debian_version")
+    assert version.startswith({"bookworm": "12.", "trixie": "13."}[roots.SUITE]), version
+    (by_haproxy if lan.kind == "haproxy" else by_checker)(lan)
     lan.guests.close()
 
 
 if __name__ == "__main__":
-    main(Balancer(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
+    what, *words = sys.argv[1:]
+    if what == "root":
+        make_root(Path(words[0]), words[1])
+    else:
+        main(Balancer(Path(words[0]), Path(words[1]), words[2], words[3]))
