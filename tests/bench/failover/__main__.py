@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from tests.bench.failover.faults import FAULTS
 from tests.bench.failover.gates import Verdict, verdicts
 from tests.bench.failover.machines import apart, is_apart, settle_in
 from tests.bench.failover.measures import Cell, Figures
+from tests.helpers.api_server import lacks, program
 
 
 def tell(line: str) -> None:
@@ -31,6 +33,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--configurations", default=",".join(names), help=f"of {', '.join(names)}")
     parser.add_argument("--faults", default=",".join(FAULTS), help=f"of {', '.join(FAULTS)}")
     parser.add_argument("--at-once", type=int, default=3, help="configurations side by side (default: 3)")
+    parser.add_argument(
+        "--servers", choices=bench.SERVERS, default="stand-in", help="the API servers; real ones take a processor a lab"
+    )
     parser.add_argument("--suite", choices=root.SUITES, default=root.SUITES[0], help="the balancers' Debian")
     parser.add_argument("--output", type=Path, default=Path("build/failover"), help="for page, chart and raw JSON")
     parser.add_argument("--go-on", action="store_true", help="take runs that are in OUTPUT/raw already")
@@ -55,10 +60,11 @@ def main() -> int:
         asked.runs,
         asked.at_once,
         asked.go_on,
+        asked.servers,
     )
     if asked.page and report.MARK not in asked.page.read_text(encoding="utf-8"):
         raise SystemExit(f"--page: {asked.page} has no line {report.MARK}")
-    if lack := root.missing():
+    if lack := root.missing() or (lacks() if asked.servers == "real" else ""):
         raise SystemExit(lack)
     debian = root.ensure_root(asked.suite, tell)
     if not is_apart():
@@ -81,6 +87,12 @@ def main() -> int:
     return int(any(each.wrong for each in judged))
 
 
+def kubernetes_version() -> str:
+    """Of the API servers that were built for a bundle."""
+    asked = subprocess.run([str(program("kube-apiserver")), "--version"], capture_output=True, text=True, check=True)
+    return asked.stdout.split()[-1]
+
+
 def gathered(runs: Sequence[bench.Run], debian: Path, plan: bench.Plan) -> report.Result:
     """All runs of a fault on a configuration together, and what they were measured on."""
     together: dict[tuple[str, str], list[Figures]] = {}
@@ -92,7 +104,7 @@ def gathered(runs: Sequence[bench.Run], debian: Path, plan: bench.Plan) -> repor
         configurations=list(dict.fromkeys(run.configuration for run in runs)),
         faults={name: fault.title for name, fault in FAULTS.items()},
         machine={"processors": os.cpu_count(), "kernel": platform.release(), "load": load},
-        versions=root.versions(debian),
+        versions=root.versions(debian) | ({"kube-apiserver": kubernetes_version()} if plan.servers == "real" else {}),
         runs=plan.runs,
         passive=frozenset(each.name for each in plan.configurations if each.down is None),
         again=sum(run.tries - 1 for run in runs),

@@ -5,13 +5,14 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from tests.bench.failover.api_servers import ApiServers, Real, StandIns
 from tests.bench.failover.faults import Fault
 from tests.bench.failover.lab import Lab
 from tests.bench.failover.measures import Figures, Seen, as_json, figures, from_json
@@ -24,6 +25,7 @@ POLL_SECONDS = 0.1
 # Starting, being well, warming up, waiting for the last requests, ending: as it was seen to take.
 AROUND_SECONDS = 18.0
 TRIES = 3
+SERVERS: Mapping[str, Callable[[Lab], ApiServers]] = {"stand-in": StandIns, "real": Real}
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,13 @@ class Plan:
     runs: int
     at_once: int
     goes_on: bool = False
+    servers: str = "stand-in"
 
     def rounds(self) -> Iterator[tuple[int, Fault, tuple[Configuration, ...]]]:
         """What goes on at the same time, one after another."""
         for number in range(1, self.runs + 1):
             for fault in self.faults:
-                concerned = [each for each in self.configurations if fault.concerns(each)]
+                concerned = [each for each in self.configurations if fault.concerns(each, self.servers)]
                 for first in range(0, len(concerned), self.at_once):
                     yield number, fault, tuple(concerned[first : first + self.at_once])
 
@@ -74,7 +77,8 @@ class Plan:
 
 def run_all(plan: Plan, root: Path, scratch: Path, raw: Path, tell: Callable[[str], None]) -> list[Run]:
     """Every round of the plan; what was seen is kept in `raw`, one file a run; what is there may be taken."""
-    labs = {each.name: Lab(f"n{n}", each, root, scratch) for n, each in enumerate(plan.configurations)}
+    servers = SERVERS[plan.servers]
+    labs = {each.name: Lab(f"n{n}", each, root, scratch, servers) for n, each in enumerate(plan.configurations)}
     raw.mkdir(parents=True, exist_ok=True)
     done: list[Run] = []
     began, left = time.monotonic(), plan.seconds()

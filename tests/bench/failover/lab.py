@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.failover import api_server, load
-from tests.bench.failover.certificates import CLIENT_CAS, write_certificates
+from tests.bench.failover import load
+from tests.bench.failover.api_servers import TOKEN, ApiServers
+from tests.bench.failover.certificates import CA, write_certificates
 from tests.bench.failover.machines import PREFIX, Bridge, Machine, batch, wait_for
 from tests.bench.failover.places import BALANCERS, CLIENT, INTERFACE, PORT, SERVERS, VIP
 from tests.bench.failover.services import Configuration, Service
@@ -23,17 +24,26 @@ SILENT = "the balancer does not answer"
 class Lab:
     """Machines that stay; what runs on them is started anew for each fault."""
 
-    def __init__(self, name: str, configuration: Configuration, root: Path, scratch: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        configuration: Configuration,
+        root: Path,
+        scratch: Path,
+        api_servers: Callable[["Lab"], ApiServers],
+    ) -> None:
         self.configuration = configuration
         self.folder = scratch / name
         self.folder.mkdir()
-        write_certificates(self.folder, list(SERVERS.items()), VIP)
-        bridge = Bridge(name)
+        write_certificates(self.folder, SERVERS, VIP)
+        self.bridge = bridge = Bridge(name)
         self.servers = {each: Machine(bridge, each, address, self.folder) for each, address in SERVERS.items()}
         names = list(BALANCERS) if configuration.vip else list(BALANCERS)[:1]
         self.balancers = {each: Machine(bridge, each, BALANCERS[each], self.folder, root) for each in names}
         self.client = Machine(bridge, "client", CLIENT, self.folder)
         self.running: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+        self.api = api_servers(self)
+        (self.folder / TOKEN).write_text(self.api.token)
 
     # What runs on the machines.
 
@@ -41,9 +51,10 @@ class Lab:
     def started(self, weights: Mapping[str, int] | None = None) -> Iterator[None]:
         """API servers and balancers, all of them well; with weights, only these servers."""
         try:
+            self.api.begin()
             for name in self.servers:
                 self.start_server(name)
-            self.wait_for_servers()
+            self.api.wait()
             for name, machine in self.balancers.items():
                 self._prepare(name, machine, weights)
                 for service in self.configuration.services:
@@ -69,32 +80,21 @@ class Lab:
             if checked.returncode and self.configuration.gates:
                 raise RuntimeError(f"{self.configuration.name}: {service.name}: {checked.stdout}{checked.stderr}")
 
-    def start_server(self, name: str, asleep: float = 0.0) -> None:
-        """One API server; for `asleep` seconds its port is open, and nobody is behind it."""
-        (self.folder / f"{name}-api.log").unlink(missing_ok=True)
-        argv = [sys.executable, "-m", api_server.__name__, name, SERVERS[name], str(PORT)]
-        argv += [str(self.folder / f"{name}.pem"), str(self.folder / CLIENT_CAS), f"--asleep={asleep}"]
-        self._start(self.servers[name], "api", argv)
-
-    def wait_for_servers(self) -> None:
-        """Until all API servers listen."""
-
-        def listen() -> bool:
-            logs = [self.folder / f"{name}-api.log" for name in self.servers]
-            return all(log.exists() and api_server.LISTENING in log.read_text() for log in logs)
-
-        wait_for("API servers that listen", listen, START_SECONDS)
+    def start_server(self, name: str, again: bool = False) -> None:
+        """One API server; `again` when it was killed a moment ago."""
+        self.start(self.servers[name], "api", self.api.argv(name, again))
 
     def start_service(self, balancer: str, service: Service) -> None:
         """One service of one balancer."""
-        self._start(self.balancers[balancer], service.name, list(service.argv))
+        self.start(self.balancers[balancer], service.name, list(service.argv))
 
-    def _start(self, machine: Machine, name: str, argv: list[str]) -> None:
+    def start(self, machine: Machine, name: str, argv: list[str]) -> None:
+        """One process of one machine."""
         self.running[machine.name, name] = machine.start(name, argv)
 
     def stop(self) -> None:
         """End all processes, put all cables back."""
-        machines = [*self.servers.values(), *self.balancers.values(), self.client]
+        machines = [*self.servers.values(), *self.balancers.values(), self.client, *self.api.machines]
         for machine in machines:
             machine.stop_all()
             machine.plugged(True)
@@ -133,6 +133,10 @@ class Lab:
 
     # What is seen of it.
 
+    def log(self, machine: str, name: str) -> Path:
+        """What a process of a machine printed."""
+        return self.folder / f"{machine}-{name}.log"
+
     def holder(self) -> str | None:
         """The balancer that has the address."""
         return next((name for name, machine in self.balancers.items() if machine.has(VIP)), None)
@@ -162,11 +166,12 @@ class Lab:
     @contextmanager
     def loaded(self, output: Path, rate: float, watchers: int) -> Iterator[None]:
         """Clients at work; what they saw is in `output` afterwards."""
-        argv = [sys.executable, "-m", load.__name__, VIP, str(PORT), str(self.folder / "ca.crt"), str(output)]
+        files, paths = [str(self.folder / CA), str(self.folder / TOKEN), str(output)], self.api.paths
+        argv = [sys.executable, "-m", load.__name__, VIP, str(PORT), *files, paths.request, paths.watch, paths.silent]
         argv += [f"--rate={rate}", f"--watchers={watchers}"]
-        self._start(self.client, "load", argv)
+        self.start(self.client, "load", argv)
         process = self.running[self.client.name, "load"]
         yield
         process.terminate()
         if process.wait(timeout=load.REQUEST_SECONDS + START_SECONDS):
-            raise RuntimeError(f"the clients failed: {(self.folder / 'client-load.log').read_text()[-400:]}")
+            raise RuntimeError(f"the clients failed: {self.log('client', 'load').read_text()[-400:]}")

@@ -32,9 +32,10 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.8, 30.0
 class Clients:
     """All clients of one run, and what they saw."""
 
-    def __init__(self, address: str, port: int, ca_file: str) -> None:
-        self.address, self.port = address, port
-        self.context = ssl.create_default_context(cafile=ca_file)
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.address, self.port = arguments.address, arguments.port
+        self.paths, self.token = arguments, arguments.token.read_text()
+        self.context = ssl.create_default_context(cafile=arguments.ca_file)
         self.seen: dict[str, list[Any]] = {"requests": [], "watches": [], "silent": []}
 
     async def connect(self, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -42,15 +43,16 @@ class Clients:
         reader, writer = await asyncio.open_connection(
             self.address, self.port, ssl=self.context, server_hostname=SERVICE, ssl_shutdown_timeout=1
         )
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {SERVICE}\r\nConnection: close\r\n\r\n".encode())
+        headers = f"Host: {SERVICE}\r\nAuthorization: Bearer {self.token}\r\nConnection: close\r\n"
+        writer.write(f"GET {path} HTTP/1.1\r\n{headers}\r\n".encode())
         return reader, writer
 
     async def ask(self) -> str:
-        """The name of the server that answered a request; OSError, TimeoutError or EOFError."""
+        """The name of the server that answered a request, where it says so; OSError, TimeoutError or EOFError."""
         writer = None
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                reader, writer = await self.connect("/api/v1/namespaces/default")
+                reader, writer = await self.connect(self.paths.request)
                 status = int((await reader.readline() or b"- 0").split()[1])
                 body = (await reader.read()).partition(b"\r\n\r\n")[2]
         finally:
@@ -58,7 +60,7 @@ class Clients:
                 writer.close()
         if status != 200:
             raise EOFError(str(status) if status else "closed without an answer")
-        return str(json.loads(body)["server"])
+        return str(json.loads(body).get("server", ""))
 
     async def request(self) -> None:
         """One request, noted."""
@@ -88,8 +90,10 @@ class Clients:
         writer = None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                reader, writer = await self.connect("/watch")
-                await reader.readuntil(b"\r\n\r\n")
+                reader, writer = await self.connect(self.paths.watch)
+                head = await reader.readuntil(b"\r\n\r\n")
+            if b" 200 " not in head.partition(b"\r\n")[0]:
+                raise ConnectionError(head.decode(errors="replace").partition("\r\n")[0])
             while line := await patiently(reader, writer):
                 if line.startswith(b"{"):
                     events.append(time.monotonic())
@@ -103,7 +107,7 @@ class Clients:
             row: list[Any] = [time.monotonic(), None, ""]
             writer = None
             try:
-                reader, writer = await self.connect("/watch/silent")
+                reader, writer = await self.connect(self.paths.silent)
                 await reader.readuntil(b"\r\n\r\n")
                 row[0] = time.monotonic()
                 self.seen["silent"].append(row)
@@ -157,11 +161,15 @@ async def main() -> None:
     parser.add_argument("address")
     parser.add_argument("port", type=int)
     parser.add_argument("ca_file")
+    parser.add_argument("token", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("request")
+    parser.add_argument("watch")
+    parser.add_argument("silent")
     parser.add_argument("--rate", type=float, default=25.0)
     parser.add_argument("--watchers", type=int, default=12)
     arguments = parser.parse_args()
-    clients, stop = Clients(arguments.address, arguments.port, arguments.ca_file), asyncio.Event()
+    clients, stop = Clients(arguments), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     watching = [clients.watch() for _ in range(arguments.watchers)] + [clients.silent_watch()]

@@ -121,9 +121,11 @@ class Machine:
         enter = ["nsenter", f"--net=/run/netns/{self.space}"]
         return [*enter, *(["chroot", str(self.folder)] if self.rooted else []), *argv]
 
-    def run(self, *argv: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def run(self, *argv: str, check: bool = True, seconds: float = 20) -> "subprocess.CompletedProcess[str]":
         """A command to its end."""
-        return subprocess.run(self.command(argv), capture_output=True, text=True, check=check, timeout=20)
+        return subprocess.run(
+            self.command(argv), capture_output=True, text=True, check=check, timeout=seconds, cwd=ROOT
+        )
 
     def start(self, name: str, argv: Sequence[str]) -> "subprocess.Popen[bytes]":
         """A process with a group of its own; what it prints goes to LOGS/MACHINE-NAME.log."""
