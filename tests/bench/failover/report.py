@@ -133,7 +133,7 @@ def _measured_on(result: Result, chart: str) -> str:
 
 def _disturbed(result: Result) -> str:
     """The machine, or a balancer that loses requests while nothing is wrong."""
-    found = f" Runs begun anew, for a request was lost before the fault or a program did not start: {result.again}."
+    found = f" Runs begun anew, for clients lost a request before the fault, or were late: {result.again}."
     kept = f" Runs in which one was lost before the fault all the same: {result.disturbed}."
     return (found if result.again else "") + (kept if result.disturbed else "")
 

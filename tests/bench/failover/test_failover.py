@@ -197,7 +197,7 @@ def test_runs_that_were_begun_anew_are_told() -> None:
     run = Run("kubeadm", "kill", 2, 0.5, replace(GOOD, before=4), tries=3)
     assert sentence(run).endswith("; begun 3 times; 4 lost before it happened")
     disturbed = report.markdown(replace(RESULT, again=2, disturbed=1), [])
-    assert "or a program did not start: 2. Runs in which one was lost before the fault all the same: 1." in disturbed
+    assert "or were late: 2. Runs in which one was lost before the fault all the same: 1." in disturbed
     assert "begun anew" not in report.markdown(RESULT, [])
 
 
