@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Further arguments of `homelab rehearse`, as in: make rehearse ARGS="--guests none"
 ARGS ?=
 
-.PHONY: rehearse test test-all e2e-kubernetes e2e-kubernetes-more bundle bench-usb bench-failover lint lock packages collection execution-environment docs reference sbom
+.PHONY: rehearse test test-all e2e-kubernetes e2e-kubernetes-more bundle bench bench-quick bench-usb bench-failover soak lint lock packages collection execution-environment docs reference sbom
 
 rehearse: .venv/run.stamp
 	@$(BIN)/homelab rehearse $(ARGS)
@@ -29,6 +29,20 @@ e2e-kubernetes: .venv/dev.stamp
 # Further stories of it: everything lost and restored, and pods' networks that are not ours.
 e2e-kubernetes-more: .venv/dev.stamp
 	@scripts/check kubernetes-more
+
+# What commands cost a person who waits, beside a floor; two minutes.
+bench-quick: .venv/dev.stamp
+	@$(BIN)/python -m tests.bench.commands $(ARGS)
+
+# That at length, sticks, and every fault once for every way of balancing; half an hour.
+bench: .venv/dev.stamp
+	@$(BIN)/python -m tests.bench.commands --rounds 10
+	@$(BIN)/python -m tests.helpers.bench_usb
+	@$(BIN)/python -m tests.bench.failover --runs 1
+
+# Rounds of bad days on a simulated lab, for an hour, or as long as one likes: make soak ARGS="--minutes 600 --seed 7"
+soak: .venv/dev.stamp
+	@$(BIN)/python -m tests.bench.soak $(ARGS)
 
 # How fast a stick's image is built and written, beside cp and dd of the same bytes.
 bench-usb: .venv/dev.stamp

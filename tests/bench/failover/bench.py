@@ -118,8 +118,9 @@ def sentence(run: Run) -> str:
 def run_one(lab: Lab, fault: Fault, number: int, kept: Path) -> Run:
     """One run; again when the machine was too busy.
 
-    Then clients lost something before the fault or did not keep their pace, or a program did not start. How often it was begun is told, for a balancer that loses requests when nothing is wrong would look the same. What
-    was seen is written to `kept`. Raises what went wrong the last time.
+    Then clients lost something before the fault or did not keep their pace, or a program did not start. How often it
+    was begun is told, for a balancer that loses requests when nothing is wrong would look the same. What was seen is
+    written to `kept`. Raises what went wrong the last time.
     """
     for attempt in range(1, TRIES + 1):
         try:
