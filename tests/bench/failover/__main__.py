@@ -30,6 +30,9 @@ def arguments() -> argparse.Namespace:
     names = list(configurations())
     parser = argparse.ArgumentParser(prog="bench-failover", description=sys.modules["tests.bench.failover"].__doc__)
     parser.add_argument("--runs", type=int, default=5, help="of each fault (default: 5)")
+    parser.add_argument(
+        "--runs-of-others", type=int, help="of each fault, of what others publish (default: as of ours)"
+    )
     parser.add_argument("--configurations", default=",".join(names), help=f"of {', '.join(names)}")
     parser.add_argument("--faults", default=",".join(FAULTS), help=f"of {', '.join(FAULTS)}")
     parser.add_argument("--at-once", type=int, default=3, help="configurations side by side (default: 3)")
@@ -61,6 +64,7 @@ def main() -> int:
         asked.at_once,
         asked.go_on,
         asked.servers,
+        asked.runs_of_others,
     )
     if asked.page and report.MARK not in asked.page.read_text(encoding="utf-8"):
         raise SystemExit(f"--page: {asked.page} has no line {report.MARK}")

@@ -63,14 +63,20 @@ class Plan:
     at_once: int
     goes_on: bool = False
     servers: str = "stand-in"
+    # Of what others publish; None: as many as of ours.
+    runs_of_others: int | None = None
 
     def rounds(self) -> Iterator[tuple[int, Fault, tuple[Configuration, ...]]]:
         """What goes on at the same time, one after another."""
         for number in range(1, self.runs + 1):
             for fault in self.faults:
-                concerned = [each for each in self.configurations if fault.concerns(each, self.servers)]
+                concerned = [each for each in self._in_turn(number) if fault.concerns(each, self.servers)]
                 for first in range(0, len(concerned), self.at_once):
                     yield number, fault, tuple(concerned[first : first + self.at_once])
+
+    def _in_turn(self, number: int) -> list[Configuration]:
+        others = self.runs if self.runs_of_others is None else self.runs_of_others
+        return [each for each in self.configurations if each.gates or number <= others]
 
     def seconds(self) -> float:
         """About how long all of it takes."""

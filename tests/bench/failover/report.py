@@ -123,12 +123,24 @@ def page(text: str, figures: str) -> str:
 
 def _measured_on(result: Result, chart: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
-    times = "once" if result.runs == 1 else f"{result.runs} times"
     return (
-        f"Every fault {times}; the median, and the worst run in brackets where it differs. {versions}; Linux "
+        f"Every fault {_times(result)}; the median, and the worst run in brackets where it differs. {versions}; Linux "
         f"{result.machine['kernel']}, {result.machine['processors']} processors; the load average was at most "
         f"{result.machine['load']:.1f}.{_disturbed(result)}\n\n![Requests lost, watch gaps and detection]({chart})"
     )
+
+
+def _times(result: Result) -> str:
+    """How often each fault was run; configurations that had fewer runs are named."""
+    runs: dict[str, int] = {}
+    for (name, _), cell in result.cells.items():
+        runs[name] = min(len(cell.runs), runs.get(name, result.runs))
+    fewer = [f"{name} {_often(number)}" for name, number in runs.items() if number < result.runs]
+    return _often(result.runs) + (f" ({', '.join(fewer)})" if fewer else "")
+
+
+def _often(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _disturbed(result: Result) -> str:

@@ -192,6 +192,23 @@ def test_the_page_has_medians_worst_runs_and_gates() -> None:
     assert "| ours-haproxy | balancer-off | longest time without an answer, s: at most 1 | met |" in page
 
 
+def test_what_had_fewer_runs_is_named() -> None:
+    assert (
+        "Every fault 2 times (tutorial-haproxy once, ours-haproxy once, tutorial-nginx once); the"
+        in report.markdown(RESULT, [])
+    )
+    assert "Every fault once; the" in report.markdown(replace(RESULT, runs=1), [])
+
+
+def test_what_others_publish_may_have_fewer_runs() -> None:
+    known = configurations()
+    plan = Plan([known["kubeadm"], known["ours-haproxy"]], [FAULTS["kill"]], 2, 2, runs_of_others=1)
+    assert [[each.name for each in together] for _, _, together in plan.rounds()] == [
+        ["kubeadm", "ours-haproxy"],
+        ["ours-haproxy"],
+    ]
+
+
 def test_runs_that_were_begun_anew_are_told() -> None:
     """A balancer that loses requests while nothing is wrong makes for such runs, as a machine that is too busy does."""
     run = Run("kubeadm", "kill", 2, 0.5, replace(GOOD, before=4), tries=3)
