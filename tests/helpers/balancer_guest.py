@@ -25,7 +25,7 @@ from tests.helpers.checkout import ROOT
 from tests.helpers.guest_bodies import GuestLan, until
 
 PACKAGES = (
-    *("systemd", "systemd-sysv", "dbus", "openssh-server", "cloud-init", "sudo", "python3", "python3-apt"),
+    *roots.GUEST_PACKAGES,
     *("iproute2", "procps", "kmod", "curl", "nftables", "nginx", "libnginx-mod-stream", "haproxy", "keepalived"),
 )
 # A service that the small root does not have.

@@ -24,11 +24,11 @@ from tests.helpers.checkout import ROOT
 from tests.helpers.guest_bodies import GATEWAY, GuestLan, until
 
 PACKAGES = (
-    *("systemd", "systemd-sysv", "dbus", "openssh-server", "cloud-init", "sudo", "python3", "python3-apt"),
+    *roots.GUEST_PACKAGES,
     *("iproute2", "procps", "kmod", "rpcbind", "nfs-common", "nfs-ganesha", "nfs-ganesha-vfs", "libnfs-utils"),
 )
-# Services that the small root has; the role enables what it needs.
-OFF = {"haproxy.service", "keepalived.service", "containerd.service"}
+# Services that the small root does not have.
+OFF = {"haproxy.service", "nginx.service", "keepalived.service", "containerd.service"}
 EXPORT, STRANGER = "/srv/nfs", "192.0.2.11"
 
 

@@ -18,18 +18,13 @@ from pathlib import Path
 from homelab.errors import HomelabError
 
 SUITE = "trixie"
+# What makes any root a guest: what ENABLED names, SSH, the seed's reader, and what Ansible needs.
+GUEST_PACKAGES = (
+    *("systemd", "systemd-sysv", "systemd-resolved", "dbus", "openssh-server", "cloud-init", "sudo"),
+    *("python3", "python3-apt"),
+)
 PACKAGES = (
-    *(
-        "systemd",
-        "systemd-sysv",
-        "systemd-resolved",
-        "dbus",
-        "openssh-server",
-        "cloud-init",
-        "sudo",
-        "python3",
-        "python3-apt",
-    ),
+    *GUEST_PACKAGES,
     *("iproute2", "iputils-ping", "procps", "kmod", "ca-certificates", "openssl", "curl", "socat"),
     *(
         "haproxy",
