@@ -6,7 +6,6 @@ The guest is a Debian of its own kind, with an nginx that its owner uses. API se
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from tests.helpers import checker_server
 from tests.helpers.checker_client import NAME, asked
 from tests.helpers.checkout import ROOT
 from tests.helpers.guest_bodies import GuestLan, until
+from tests.helpers.playing import surroundings
 
 PACKAGES = (
     *roots.GUEST_PACKAGES,
@@ -95,9 +95,8 @@ class Balancer(GuestLan):
         inventory = self.work / "hosts.yml"
         inventory.write_text(yaml.safe_dump({"all": {"hosts": {"lb": {**host, **self.values(weights)}}}}))
         command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), "balance.yml", *more]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000"}
         done = subprocess.run(
-            command, cwd=self.work / "playbooks", env=environment, capture_output=True, text=True, check=False
+            command, cwd=self.work / "playbooks", env=surroundings(), capture_output=True, text=True, check=False
         )
         recap = re.search(r"^lb\s+:.*changed=(\d+).*failed=0", done.stdout, re.MULTILINE)
         assert done.returncode == 0, done.stdout + done.stderr + self.journal()

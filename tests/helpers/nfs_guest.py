@@ -5,7 +5,6 @@ kernel has no NFS server, so the role chooses NFS-Ganesha; the client is libnfs,
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from homelab.ports.net.nfs import ExportLook, look_at_export
 from homelab.rehearsal.guests import guests, roots
 from tests.helpers.checkout import ROOT
 from tests.helpers.guest_bodies import GATEWAY, GuestLan, until
+from tests.helpers.playing import surroundings
 
 PACKAGES = (
     *roots.GUEST_PACKAGES,
@@ -75,8 +75,7 @@ class Nas(GuestLan):
         inventory = self.work / "hosts.yml"
         inventory.write_text(yaml.safe_dump({"all": {"children": groups}}))
         command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), "playbooks/nfs_server.yml"]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000"}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=surroundings(), capture_output=True, text=True, check=False)
         recap = re.search(r"^nas\s+:.*changed=(\d+).*failed=0", done.stdout, re.MULTILINE)
         assert done.returncode == 0, done.stdout + done.stderr + self.log()
         assert recap is not None, done.stdout

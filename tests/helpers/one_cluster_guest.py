@@ -4,7 +4,6 @@ Two control planes, plain `ansible-playbook`, and whoever answers at the API's a
 """
 
 import hashlib
-import os
 import socket
 import ssl
 import subprocess
@@ -27,6 +26,7 @@ from homelab.rehearsal.soap.certificate import self_signed
 from homelab.rehearsal.state.machines import GuestSpec
 from tests.helpers.checkout import ROOT
 from tests.helpers.guest_bodies import MAC, GuestLan, until
+from tests.helpers.playing import surroundings
 
 VIP, ADDRESSES = "192.0.2.10", {"cp1": "192.0.2.42", "cp2": "192.0.2.43"}
 BUNDLE = "B\u00fcndel 1.tar.gz"
@@ -92,8 +92,7 @@ class Cluster(GuestLan):
         command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), f"playbooks/{playbook}", *more]
         # A server that is dead need not be asked twenty times.
         command += ["-e", "control_plane_patience=5"]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000"}
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd=ROOT, env=surroundings(), capture_output=True, text=True, check=False)
 
     def refused(self, playbook: str, *sentences: str, limit: str = "cp1,cp2") -> None:
         """The playbook stops with all these words, and no control plane is another one afterwards."""
