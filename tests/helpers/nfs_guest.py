@@ -43,8 +43,8 @@ def allow_handles() -> None:
     """Let guests open files by their handles, as every NFS server does; systemd-nspawn's filter forbids it (EPERM)."""
     plain = guests._nspawn
 
-    def nspawn(root: Path, name: str, namespace: Path) -> list[str]:
-        words = plain(root, name, namespace)
+    def nspawn(guest: guests._Guest, namespace: Path) -> list[str]:
+        words = plain(guest, namespace)
         return [f"{word} open_by_handle_at" if word.startswith("--system-call-filter=") else word for word in words]
 
     guests._nspawn = nspawn

@@ -25,7 +25,7 @@ from homelab.rehearsal.kubernetes import make_bundle
 from homelab.rehearsal.soap.certificate import self_signed
 from homelab.rehearsal.state.machines import GuestSpec
 from tests.helpers.checkout import ROOT
-from tests.helpers.guest_bodies import MAC, GuestLan, until
+from tests.helpers.guest_bodies import MAC, NETWORK, GuestLan, until
 from tests.helpers.playing import surroundings
 
 VIP, ADDRESSES = "192.0.2.10", {"cp1": "192.0.2.42", "cp2": "192.0.2.43"}
@@ -84,9 +84,9 @@ class Cluster(GuestLan):
         keys = f"-o UserKnownHostsFile={self.work}/known_hosts -o StrictHostKeyChecking=yes -o ConnectTimeout=3"
         known = {"ansible_ssh_common_args": keys, "ansible_ssh_private_key_file": str(self.work / "id")}
         hosts = {name: {"ansible_host": address} for name, address in ADDRESSES.items()}
-        lab = {"lab_name": "lan", "lab_domain": "lab.example", "api_vip": VIP, "kubernetes_version": "1.36.3"}
+        lab = {"lab_name": "lan", "lab_domain": "lab.example", "lab_network": str(NETWORK), "api_vip": VIP}
         groups = {"control_plane": {"hosts": hosts}}
-        variables = {**lab, **known, "kubernetes_bundle": BUNDLE}
+        variables = {**lab, **known, "kubernetes_version": "1.36.3", "kubernetes_bundle": BUNDLE}
         inventory = self.folder / "hosts.yml"
         inventory.write_text(yaml.safe_dump({"all": {"vars": variables, "children": groups}}))
         command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), f"playbooks/{playbook}", *more]
