@@ -34,7 +34,7 @@ e2e-kubernetes-more: .venv/dev.stamp
 bench-quick: .venv/dev.stamp
 	@$(BIN)/python -m tests.bench.commands $(ARGS)
 
-# That at length, sticks, and every fault once for every way of balancing; half an hour.
+# That at length, sticks, and every fault once for every way of balancing; three quarters of an hour.
 bench: .venv/dev.stamp
 	@$(BIN)/python -m tests.bench.commands --rounds 10
 	@$(BIN)/python -m tests.helpers.bench_usb

@@ -84,6 +84,13 @@ def api_server(folder: Path) -> Iterator[ControlPlane]:
             serving.kill()
 
 
+def write_signing_key(path: Path) -> None:
+    """The key that signs tokens of service accounts, as PEM."""
+    key = rsa.generate_private_key(65537, 2048)
+    pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(key.private_bytes(*pem))
+
+
 def _programs(folder: Path) -> dict[str, str]:
     pki = Authority(folder, "ca")
     server = pki.signs("server.pem", [("CN", "kube-apiserver")], [ADDRESS])
@@ -97,10 +104,7 @@ def _programs(folder: Path) -> dict[str, str]:
         "current-context": "a",
     }
     (folder / "admin.conf").write_text(yaml.safe_dump(config), encoding="utf-8")
-    key = rsa.generate_private_key(65537, 2048).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "sa.key").write_bytes(key)
+    write_signing_key(folder / "sa.key")
     flags = {
         "etcd-servers": "http://127.0.0.1:2379",
         "service-account-issuer": "https://kubernetes.default.svc",

@@ -19,10 +19,10 @@ import yaml
 from homelab.rehearsal.guests import roots
 from homelab.rehearsal.soap.certificate import self_signed
 from tests.helpers import checker_server
+from tests.helpers.apart import surroundings
 from tests.helpers.checker_client import NAME, asked
 from tests.helpers.checkout import ROOT
 from tests.helpers.guest_bodies import GuestLan, until
-from tests.helpers.playing import surroundings
 
 PACKAGES = (
     *roots.GUEST_PACKAGES,

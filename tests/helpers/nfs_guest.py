@@ -19,9 +19,9 @@ from homelab.lab import NfsServer
 from homelab.ports.files.home import HomeFiles
 from homelab.ports.net.nfs import ExportLook, look_at_export
 from homelab.rehearsal.guests import guests, roots
+from tests.helpers.apart import surroundings
 from tests.helpers.checkout import ROOT
 from tests.helpers.guest_bodies import GATEWAY, GuestLan, until
-from tests.helpers.playing import surroundings
 
 PACKAGES = (
     *roots.GUEST_PACKAGES,

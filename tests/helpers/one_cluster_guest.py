@@ -24,9 +24,9 @@ from homelab.lab import ControlPlane
 from homelab.rehearsal.kubernetes import make_bundle
 from homelab.rehearsal.soap.certificate import self_signed
 from homelab.rehearsal.state.machines import GuestSpec
+from tests.helpers.apart import surroundings
 from tests.helpers.checkout import ROOT
 from tests.helpers.guest_bodies import MAC, NETWORK, GuestLan, until
-from tests.helpers.playing import surroundings
 
 VIP, ADDRESSES = "192.0.2.10", {"cp1": "192.0.2.42", "cp2": "192.0.2.43"}
 BUNDLE = "B\u00fcndel 1.tar.gz"

@@ -10,11 +10,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.helpers.balancer_guest import ROLES
+from tests.helpers.apart import NAMESPACES
 from tests.helpers.checkout import ROOT
 
 PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin:/bin"
-NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--mount", "--net", "--pid"]
 STORIES = {
     "nftables": ("dead", "drained", "all_down", "hands", "weights", "whole"),
     "nginx": ("dead", "drained", "all_down", "hands", "refused", "weights", "web"),
@@ -49,25 +48,7 @@ def test_a_story(work: Path, kind: str, story: str) -> None:
         pytest.skip("network namespaces with rules of their own need root")
     if kind == "nginx" and not Path("/usr/lib/nginx/modules/ngx_stream_module.so").exists():
         pytest.skip("not installed here: libnginx-mod-stream")
-    command = [*NAMESPACES, "--mount-proc", "--kill-child", sys.executable, "-m", "tests.helpers.checker_stories"]
+    command = [*NAMESPACES, "--mount", "--net", "--pid", sys.executable, "-m", "tests.helpers.checker_stories"]
     done = subprocess.run([*command, story, kind, str(work)], cwd=ROOT, capture_output=True, text=True, timeout=55)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout)
-
-
-# A root of its own makes this one slow.
-@pytest.mark.guests
-@pytest.mark.thorough
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", ROLES)
-@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
-def test_a_debian_host_becomes_a_balancer(tmp_path: Path, suite: str, kind: str) -> None:
-    if os.geteuid() != 0 or not all(map(shutil.which, ("mmdebstrap", "systemd-nspawn", "ssh"))):
-        pytest.skip("real guests need root, mmdebstrap, systemd-nspawn and ssh")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homelab"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    guest = [sys.executable, "-m", "tests.helpers.balancer_guest"]
-    subprocess.run([*guest, "root", str(cache), suite], cwd=ROOT, env=environment, check=True)
-    command = [*NAMESPACES, "--mount-proc", "--kill-child", *guest, "story", str(tmp_path), str(cache), suite, kind]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.helpers.apart import NAMESPACES
 from tests.helpers.checkout import HELPERS, ROOT
 
 BODY = HELPERS / "nfs_guest.py"
-NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--mount-proc", "--kill-child"]
 
 Rendered = Callable[..., str]
 

@@ -23,12 +23,12 @@ from homelab.ports.ansible.play import Play, run_play
 from homelab.ports.guest.remote import look
 from homelab.rehearsal.guests.roots import ensure_root
 from homelab.rehearsal.soap.certificate import self_signed
+from tests.helpers.apart import NAMESPACES
 from tests.helpers.checkout import HELPERS, ROOT
 
 from .conftest import PLAYBOOKS, FakeModule, library, load
 
 BODY = HELPERS / "one_cluster_guest.py"
-NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--mount-proc", "--kill-child"]
 CA = "/etc/kubernetes/pki/ca.crt"
 ADDRESSES = {"cp1": "192.168.2.21:6443", "cp2": "192.168.2.22:6443", "api_vip": "192.168.2.100:6443"}
 REFUSED = dict.fromkeys(ADDRESSES, ("refused", "it refuses connections"))

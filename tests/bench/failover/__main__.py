@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--suite", choices=root.SUITES, default=root.SUITES[0], help="the balancers' Debian")
     parser.add_argument("--output", type=Path, default=Path("build/failover"), help="for page, chart and raw JSON")
-    parser.add_argument("--go-on", action="store_true", help="take runs that are in OUTPUT/raw already")
+    parser.add_argument("--go-on", action="store_true", help="take such runs that are in OUTPUT/raw already")
     parser.add_argument("--page", type=Path, help="a page whose figures are replaced, its chart beside it")
     return parser.parse_args()
 
@@ -75,7 +75,7 @@ def main() -> int:
         tell(f"about {plan.seconds() / 60:.0f} min; figures count only when nothing else runs on this machine")
         with tempfile.TemporaryDirectory(prefix="failover-") as scratch:
             return apart(["-m", "tests.bench.failover", *sys.argv[1:]], Path(scratch))
-    runs = bench.run_all(plan, debian, settle_in(), asked.output / "raw", tell)
+    runs = bench.run_all(plan, debian, settle_in(), asked.output / "raw" / f"{asked.suite}-{asked.servers}", tell)
     result = gathered(runs, debian, plan)
     judged = list(verdicts(result.cells, {each.name: each.gates for each in plan.configurations if each.gates}))
     write(result, judged, runs, asked.output)
@@ -112,7 +112,7 @@ def gathered(runs: Sequence[bench.Run], debian: Path, plan: bench.Plan) -> repor
         runs=plan.runs,
         passive=frozenset(each.name for each in plan.configurations if each.down is None),
         again=sum(run.tries - 1 for run in runs),
-        disturbed=sum(1 for run in runs if run.figures.before),
+        disturbed=sum(bench.disturbed(run.figures, FAULTS[run.fault]) for run in runs),
     )
 
 

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from tests.bench.failover import api_client, api_server, clock
 from tests.bench.failover.certificates import CA, CLIENT_CAS, FRONT_PROXY_CA, SERVICE
 from tests.bench.failover.machines import Machine, wait_for
 from tests.bench.failover.places import ETCD, PORT, SERVERS
-from tests.helpers.api_server import program
+from tests.helpers.api_server import program, write_signing_key
 
 if TYPE_CHECKING:
     from tests.bench.failover.lab import Lab
@@ -124,10 +121,7 @@ class Real:
         self.store = Machine(lab.bridge, "etcd", ETCD, lab.folder)
         self.machines: Sequence[Machine] = (self.store,)
         (lab.folder / "users.csv").write_text(f'{self.token},bench,bench,"system:masters"\n')
-        key = rsa.generate_private_key(65537, 2048).private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        (lab.folder / "sa.key").write_bytes(key)
+        write_signing_key(lab.folder / "sa.key")
 
     def begin(self) -> None:
         """etcd, the clock, and the way to etcd for everybody."""

@@ -136,7 +136,7 @@ def run_one(lab: Lab, fault: Fault, number: int, kept: Path) -> Run:
                 raise
             continue
         found = figures(seen)
-        if not found.before and found.requests >= KEPT_PACE * fault.rate * fault.seconds:
+        if not disturbed(found, fault):
             break
     run = Run(lab.configuration.name, fault.name, number, round(os.getloadavg()[0], 2), found, attempt)
     document = {**run.document(), "began": seen.began, "by": seen.by, "whole": seen.whole, "polls": seen.polls}
@@ -144,6 +144,11 @@ def run_one(lab: Lab, fault: Fault, number: int, kept: Path) -> Run:
     unfinished.write_text(json.dumps({**document, "clients": seen.clients}))
     unfinished.rename(kept)
     return run
+
+
+def disturbed(found: Figures, fault: Fault) -> bool:
+    """Whether a run tells of the machine: clients lost something before the fault, or did not keep their pace."""
+    return found.before > 0 or found.requests < KEPT_PACE * fault.rate * fault.seconds
 
 
 def read_run(kept: Path) -> Run:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from tests.bench.failover.measures import Cell
-from tests.bench.failover.report import SERVER_FAULTS, Result
+from tests.bench.failover.report import SERVER_FAULTS, Result, times
 
 # In pixels.
 NAMES, COLUMN, BAR, ROW, GROUP, TOP, NUMBER = 190, 250, 11, 15, 30, 78, 46
@@ -46,7 +46,7 @@ def svg(result: Result) -> str:
         f'<rect class="back" width="{width}" height="{height}"/>',
         '<text class="title" x="10" y="26">One of three API servers fails: what 25 requests a second and 12 watches '
         "see of it</text>",
-        f'<text class="faint" x="10" y="46">median of {result.runs}; shorter is better</text>',
+        f'<text class="faint" x="10" y="46">median; each {escape(times(result))}; shorter is better</text>',
     ]
     for number, column in enumerate(COLUMNS):
         left = NAMES + number * COLUMN

@@ -18,7 +18,7 @@ class Result:
     """All cells, the names of what was compared, the titles of the faults, and what it was measured on.
 
     `passive` are the configurations that ask no server by themselves, so that nobody can see whom they take for down.
-    `again` is how often a run was begun anew, `disturbed` in how many a request was lost before the fault all the same.
+    `again` is how often a run was begun anew, `disturbed` how many were to be begun anew once more and were taken.
     """
 
     cells: Cells
@@ -124,13 +124,13 @@ def page(text: str, figures: str) -> str:
 def _measured_on(result: Result, chart: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     return (
-        f"Every fault {_times(result)}; the median, and the worst run in brackets where it differs. {versions}; Linux "
+        f"Every fault {times(result)}; the median, and the worst run in brackets where it differs. {versions}; Linux "
         f"{result.machine['kernel']}, {result.machine['processors']} processors; the load average was at most "
         f"{result.machine['load']:.1f}.{_disturbed(result)}\n\n![Requests lost, watch gaps and detection]({chart})"
     )
 
 
-def _times(result: Result) -> str:
+def times(result: Result) -> str:
     """How often each fault was run; configurations that had fewer runs are named."""
     runs: dict[str, int] = {}
     for (name, _), cell in result.cells.items():
@@ -146,7 +146,7 @@ def _often(number: int) -> str:
 def _disturbed(result: Result) -> str:
     """The machine, or a balancer that loses requests while nothing is wrong."""
     found = f" Runs begun anew, for clients lost a request before the fault, or were late: {result.again}."
-    kept = f" Runs in which one was lost before the fault all the same: {result.disturbed}."
+    kept = f" Runs in which that was so to the end: {result.disturbed}."
     return (found if result.again else "") + (kept if result.disturbed else "")
 
 

@@ -21,10 +21,10 @@ from homelab.rehearsal.guests.guests import _Guest, _nspawn
 from homelab.rehearsal.guests.roots import ensure_root, root_id
 from homelab.rehearsal.guests.seeds import read_seed
 from homelab.rehearsal.state.machines import GuestSpec, Machines, NoMachines
+from tests.helpers.apart import NAMESPACES
 from tests.helpers.checkout import HELPERS, ROOT
 
 BODIES = HELPERS / "guest_bodies.py"
-NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--mount-proc", "--kill-child"]
 SEED = {"meta-data": "instance-id: a\n", "user-data": "#cloud-config\n", "network-config": "version: 2\n"}
 
 

@@ -1,8 +1,11 @@
-"""How tests run plays against guests of networks of their own."""
+"""What keeps tests with guests apart from this machine and from each other: namespaces, and SSH connections."""
 
 import os
 import tempfile
 from functools import cache
+
+# Namespaces of one's own, which end with whoever made them; the words that name them follow, then the program.
+NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--mount-proc", "--kill-child"]
 
 
 @cache
