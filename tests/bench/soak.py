@@ -27,7 +27,9 @@ OF_THE_NAS = ("datastore-full", "nas-vanishes")
 # As far as it goes without guests.
 BOOTSTRAP = ("--yes", "bootstrap", "--until", "vm")
 KILLED = "killed"
-MOST_WRITES, KILL_SECONDS, KILLED_STATUS = 12, 8.0, 137
+MOST_WRITES, KILLED_STATUS = 12, 137
+# When a bootstrap is killed, as shares of how long one works.
+EARLIEST, LATEST = 0.3, 0.9
 WARM_ROUNDS, MOST_GROWTH_MIB = 5, 64
 
 
@@ -38,6 +40,7 @@ class Soak:
     lab: Lab
     chance: random.Random
     sizes: list[float] = field(default_factory=list)
+    work_seconds: float = 0.0
 
     def run(self, *argv: str, allowed: tuple[int, ...] = (0,)) -> "subprocess.CompletedProcess[str]":
         """A command in the lab; SystemExit with what it said when it ended in another way."""
@@ -74,13 +77,24 @@ class Soak:
         if summary(again.stdout)["changed"]:
             raise SystemExit(f"a second bootstrap changed something:\n{again.stdout[-3000:]}")
 
+    def lose(self) -> None:
+        """Two VMs, so that a bootstrap has something to do."""
+        self.run("--yes", "vm", "destroy", *self.chance.sample(VMS, 2))
+
+    def begin(self) -> None:
+        """Everything is there, and it is known how long a bootstrap works."""
+        self.run(*BOOTSTRAP)
+        self.lose()
+        began = time.monotonic()
+        self.run(*BOOTSTRAP)
+        self.work_seconds = time.monotonic() - began
+
     def misfortune(self) -> str:
-        """A bootstrap that something happens to; VMs are missing, so that it has something to do."""
-        missing = self.chance.sample(VMS, 2)
-        self.run("--yes", "vm", "destroy", *missing)
+        """A bootstrap that something happens to."""
+        self.lose()
         what = self.chance.choice((*FAULTS, KILLED, KILLED))
         if what == KILLED:
-            seconds = self.chance.uniform(0.5, KILL_SECONDS)
+            seconds = self.work_seconds * self.chance.uniform(EARLIEST, LATEST)
             # The one who kills is inside: whoever enters a lab only waits there for the program.
             words = ("timeout", "--signal=KILL", f"{seconds:.1f}", "homelab", *BOOTSTRAP)
             ended = self.checked(self.lab.enter(*words), (0, KILLED_STATUS)).returncode
@@ -135,7 +149,7 @@ def main() -> int:
     folder = tempfile.TemporaryDirectory(prefix="homelab-soak-")
     with folder, served(Path(folder.name) / "lab", "--guests", "none") as lab:
         soak = Soak(lab, random.Random(asked.seed))
-        soak.run(*BOOTSTRAP)
+        soak.begin()
         while number == 0 or time.monotonic() - began < asked.minutes * 60:
             number += 1
             told = soak.round()
